@@ -1,0 +1,119 @@
+"""Refuses a configuration that can't be run, in one line and before any work."""
+
+import math
+import os
+import tempfile
+from pathlib import Path
+
+from hydra.errors import CompactHydraException
+from omegaconf import DictConfig, OmegaConf
+
+
+class BadInput(CompactHydraException):
+    """Something the user gave can't be used: says what, where, and what to do. Ends the program with exit code 2."""
+
+
+STAGES = ("pretrain", "probe", "finetune", "scratch", "interactions", "analysis")
+MEASURES = ("decomposition", "ratio", "jaccard", "accuracy", "faithfulness", "noise", "claims")
+
+TRAINING_RANGES = {"epochs": (1, 100_000), "batch_size": (1, math.inf), "lr": (0, math.inf), "momentum": (0, 1)}
+RANGES = {
+    "seed": (0, 2**31 - 1),
+    "num_workers": (0, math.inf),
+    **{
+        f"{stage}.{key}": span
+        for stage in ("pretrain", "finetune", "scratch")
+        for key, span in (TRAINING_RANGES | {"weight_decay": (0, math.inf)}).items()
+    },
+    "probe.epochs": (1, 100_000),
+    "probe.batch_size": (1, math.inf),
+    "probe.lr": (0, math.inf),
+    "probe.l2": (0, math.inf),
+    "interactions.n": (1, 20),
+    "interactions.samples": (2, math.inf),
+    "interactions.grid": (1, math.inf),
+    "interactions.margin": (0, math.inf),
+    "interactions.noise_masks": (0, math.inf),
+    "interactions.batch_size": (1, math.inf),
+    "analysis.tau": (0, 1),
+    "analysis.permutations": (1, math.inf),
+    "analysis.resamples": (10, math.inf),
+    "analysis.gallery": (0, math.inf),
+}
+TRAINING_CHOICES = {"optimizer": ("adamw", "sgd"), "schedule": ("cosine", "constant")}
+CHOICES = {
+    **{
+        f"{stage}.{key}": choices
+        for stage in ("pretrain", "finetune", "scratch")
+        for key, choices in TRAINING_CHOICES.items()
+    },
+    "probe.solver": ("lbfgs", "sgd"),
+    "interactions.split": ("test", "train"),
+    "interactions.background": ("keep", "mask"),
+    "interactions.baseline": ("mean_image", "channel_mean", "zero"),
+    "interactions.precision": ("float32", "float64", "bfloat16", "float16"),
+    "wandb.mode": ("offline", "online", "disabled"),
+}
+
+
+def check(cfg: DictConfig) -> None:
+    """Raises BadInput for the first value that is out of its range or choice, or an output that can't be written."""
+    missing = OmegaConf.missing_keys(cfg)
+    if missing:
+        raise BadInput(f"{min(missing)} has no value: set it in conf/ or as {min(missing)}=VALUE")
+    for key, (low, high) in RANGES.items():
+        _check_range(key, OmegaConf.select(cfg, key), low, high)
+    for key, allowed in CHOICES.items():
+        _check_choice(key, OmegaConf.select(cfg, key), allowed)
+    _check_list("stages", cfg.stages, STAGES)
+    _check_list("analysis.measures", cfg.analysis.measures, MEASURES)
+    _check_epochs(cfg.checkpoints.epochs)
+    _check_grid(cfg.interactions)
+    _check_writable(Path(cfg.run_dir))
+
+
+def _check_range(key: str, value: object, low: float, high: float) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not low <= value <= high:
+        span = f"from {low} to {high}" if high < math.inf else f"of at least {low}"
+        raise BadInput(f"{key}={value} is not allowed: a number {span} is wanted")
+
+
+def _check_choice(key: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise BadInput(f"{key}={value} is not known; allowed: {', '.join(allowed)}")
+
+
+def _check_list(key: str, values: list[str], allowed: tuple[str, ...]) -> None:
+    if not OmegaConf.is_list(values) or len(values) == 0:
+        raise BadInput(f"{key}={values} is not a list of at least one of: {', '.join(allowed)}")
+    for value in values:
+        _check_choice(key, value, allowed)
+
+
+def _check_epochs(epochs: object) -> None:
+    is_list = OmegaConf.is_list(epochs) and all(isinstance(e, int) and e >= 0 for e in epochs)
+    if epochs != "all" and not is_list:
+        raise BadInput(f"checkpoints.epochs={epochs} is not allowed: `all` or a list of epochs such as [0,1,5] is wanted")
+
+
+def _check_grid(options: DictConfig) -> None:
+    cells = max(options.grid - 2 * options.margin, 0) ** 2
+    if options.n > cells:
+        raise BadInput(
+            f"interactions.n={options.n} is more than the {cells} cells of interactions.grid={options.grid} "
+            f"with margin={options.margin}: choose a smaller n or a finer grid"
+        )
+
+
+def _check_writable(folder: Path) -> None:
+    """The nearest existing parent must be a folder that takes a new file: nothing is created yet."""
+    parent = folder.absolute()
+    while not parent.exists():
+        parent = parent.parent
+    try:
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error
+        raise BadInput(f"can't write to {parent} ({reason}): choose another folder with output=...") from None

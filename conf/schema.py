@@ -1,0 +1,83 @@
+"""What a configuration may hold: every key and its type, so that a mistyped key or value is an error before any
+work starts. The values, and what each key means, are in `config.yaml`; the ranges in `check.py`.
+
+`data`, `model` and `analysis` are open here: their keys are those of the chosen file in that group.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+
+@dataclass
+class Training:
+    epochs: int = MISSING
+    batch_size: int = MISSING
+    optimizer: str = MISSING
+    lr: float = MISSING
+    weight_decay: float = MISSING
+    momentum: float = MISSING
+    schedule: str = MISSING
+
+
+@dataclass
+class Probe:
+    solver: str = MISSING
+    l2: float = MISSING
+    epochs: int = MISSING
+    lr: float = MISSING
+    batch_size: int = MISSING
+
+
+@dataclass
+class Checkpoints:
+    epochs: Any = MISSING
+
+
+@dataclass
+class Interactions:
+    n: int = MISSING
+    samples: int = MISSING
+    split: str = MISSING
+    grid: int = MISSING
+    margin: int = MISSING
+    background: str = MISSING
+    baseline: str = MISSING
+    precision: str = MISSING
+    noise_masks: int = MISSING
+    batch_size: int = MISSING
+    device: str = MISSING
+
+
+@dataclass
+class Wandb:
+    mode: str = MISSING
+    project: str = MISSING
+    entity: str | None = MISSING
+
+
+@dataclass
+class Config:
+    name: str = MISSING
+    seed: int = MISSING
+    stages: list[str] = MISSING
+    output: str = MISSING
+    run_dir: str = MISSING
+    data: Any = MISSING
+    model: Any = MISSING
+    num_workers: int = MISSING
+    trainer: dict[str, Any] = field(default_factory=dict)
+    checkpoints: Checkpoints = field(default_factory=Checkpoints)
+    pretrain: Training = field(default_factory=Training)
+    probe: Probe = field(default_factory=Probe)
+    finetune: Training = field(default_factory=Training)
+    scratch: Training = field(default_factory=Training)
+    interactions: Interactions = field(default_factory=Interactions)
+    analysis: Any = MISSING
+    wandb: Wandb = field(default_factory=Wandb)
+
+
+def register() -> None:
+    ConfigStore.instance().store(name="schema", node=Config)

@@ -1,0 +1,41 @@
+"""Batches for Lightning: training data in an order that depends on seed and epoch alone, test data in order."""
+
+import lightning
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from data.splits import Splits
+
+
+class Numbered(Dataset):
+    """(input, label, index): the index says where an outcome belongs, however batches are spread over devices."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> tuple:
+        return *self.dataset[index], index
+
+
+class Batches(lightning.LightningDataModule):
+    """Made anew every epoch (`reload_dataloaders_every_n_epochs=1`), so that a run which is interrupted and resumed
+    sees the batches of an uninterrupted one."""
+
+    def __init__(self, splits: Splits, batch_size: int, seed: int, num_workers: int = 0) -> None:
+        super().__init__()
+        self.splits, self.batch_size, self.seed, self.num_workers = splits, batch_size, seed, num_workers
+
+    def train_dataloader(self) -> DataLoader:
+        epoch = self.trainer.current_epoch
+        if hasattr(self.splits.train, "set_epoch"):
+            self.splits.train.set_epoch(epoch)
+        order = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        return DataLoader(
+            self.splits.train, self.batch_size, shuffle=True, generator=order, num_workers=self.num_workers
+        )
+
+    def val_dataloader(self) -> DataLoader:
+        return DataLoader(Numbered(self.splits.test), max(self.batch_size, 256), num_workers=self.num_workers)

@@ -1,0 +1,67 @@
+"""What a task is: a training and a test set of (input, label), and the names of its classes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from torch.utils.data import Dataset
+
+from conf.check import BadInput
+
+
+@dataclass(frozen=True)
+class Splits:
+    """train, test: datasets of (input, label) with an attribute `labels` (int array [N]); the test set is read in order.
+
+    kind: how an input is cut into variables and drawn; "image": float tensors [C, H, W], which are
+    `pixel = input * std + mean` with pixels in 0..1.
+    """
+
+    train: Dataset
+    test: Dataset
+    classes: Sequence[str]
+    kind: str = "image"
+    mean: float = 0.5
+    std: float = 0.5
+
+    def picture(self, image: torch.Tensor) -> np.ndarray:
+        """[C, H, W] network input -> [H, W, 3] uint8."""
+        pixels = (image * self.std + self.mean).clamp(0, 1).mul(255).round().byte()
+        return pixels.expand(3, -1, -1).permute(1, 2, 0).numpy()
+
+
+class InMemory(Dataset):
+    """Samples that are tensors already. inputs: [N, ...]; labels: [N]."""
+
+    def __init__(self, inputs: torch.Tensor, labels: np.ndarray) -> None:
+        self.inputs, self.labels = inputs, labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return self.inputs[index], int(self.labels[index])
+
+
+def build(options: DictConfig, where: str) -> Splits:
+    """The task described by `options` (a `_target_` and its arguments); `where` names it in messages.
+
+    Raises BadInput if it can't be built or a class has no sample in the training or test set.
+    """
+    try:
+        splits = instantiate(options)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, BadInput):
+            raise error.__cause__ from None
+        raise BadInput(f"{where} can't be built: {error.__cause__ or error}") from error
+    for split in ("train", "test"):
+        labels = np.asarray(getattr(splits, split).labels)
+        counts = np.bincount(labels, minlength=len(splits.classes))
+        if len(counts) > len(splits.classes) or (counts == 0).any():
+            empty = ", ".join(name for name, count in zip(splits.classes, counts, strict=False) if count == 0)
+            raise BadInput(f"{where}: the {split} set of {len(labels)} has no sample of class {empty}; take more samples")
+    return splits

@@ -1,0 +1,48 @@
+"""A classifier as backbone and head, whatever architecture it comes from."""
+
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from torch import nn
+
+from conf.check import BadInput
+
+
+class Classifier(nn.Module):
+    """Any network whose last linear layer is its classifier.
+
+    backbone: inputs -> features [B, D], the input of that last layer (the "penultimate" features);
+    head: features -> logits [B, classes].
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        name, head = _last_linear(network)
+        network.set_submodule(name, nn.Identity())
+        self.backbone = network
+        self.head = head
+
+    def features(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.backbone(inputs)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.head(self.backbone(inputs))
+
+
+def _last_linear(network: nn.Module) -> tuple[str, nn.Linear]:
+    layers = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.Linear)]
+    if not layers or layers[-1][0] == "":
+        raise BadInput("the model has no linear layer inside it that could be its classifier")
+    return layers[-1]
+
+
+def build(options: DictConfig, num_classes: int) -> Classifier:
+    """The architecture described by `options` (a `_target_` and its arguments), with random weights."""
+    try:
+        network = instantiate(options, num_classes=num_classes)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, BadInput):
+            raise error.__cause__ from None
+        raise BadInput(f"model can't be built: {error.__cause__ or error}") from error
+    return Classifier(network)

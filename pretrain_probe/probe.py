@@ -1,0 +1,84 @@
+"""Trains a linear classifier on the frozen pre-trained features of the target task: v_pretrain, the paper's Eq. 5."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+from torch.utils.data import Dataset
+
+from data.module import Batches
+from data.splits import InMemory, Splits
+from data.splits import build as build_data
+from models import weights
+from models.backbone import Classifier
+from models.backbone import build as build_model
+from training import checkpoints
+from training.classifier import Training
+from training.device import device
+from training.features import features
+from training.fit import fit
+from training.folder import finish, stage_folder, start
+from training.seeds import stream
+from training.tracking import log_checkpoints, tracked
+
+
+def run(cfg: DictConfig) -> None:
+    pretrained = checkpoints.path(stage_folder(cfg, "pretrain"), cfg.pretrain.epochs)
+    state = checkpoints.read(pretrained)
+    splits = build_data(cfg.data.target, "data.target")
+    model = build_model(cfg.model, len(splits.classes))
+    weights.load(model.backbone, weights.part(state, "backbone"), pretrained)
+    folder = start(cfg, "probe")
+    seen = _features_of(model, splits, folder)
+    torch.manual_seed(stream(cfg.seed, "probe", "weights"))
+    head = nn.Linear(model.head.in_features, len(splits.classes)).double()
+    module = LinearProbe(head, cfg.probe, len(splits.test), cfg.seed)
+    batch_size = len(splits.train) if cfg.probe.solver == "lbfgs" else cfg.probe.batch_size
+    data = Batches(seen, batch_size, stream(cfg.seed, "probe", "order"))
+    options = OmegaConf.create({"accelerator": "cpu", "devices": 1})  # a linear problem on vectors that fit in memory
+    with tracked(cfg, "probe") as tracker:
+        fit(module, data, folder, cfg.probe.epochs, set(range(cfg.probe.epochs + 1)), options, tracker.log)
+        log_checkpoints(tracker, cfg, "probe")
+    finish(folder, gradient=gradient_norm(module, data.splits.train))
+
+
+def _features_of(model: Classifier, splits: Splits, folder: Path) -> Splits:
+    """The task with features in place of inputs; in float64, so that the convex problem converges fully."""
+    where = device("auto")
+
+    def frozen(split: str, dataset: Dataset) -> InMemory:
+        return InMemory(features(model, dataset, folder, split, where).double(), np.asarray(dataset.labels))
+
+    return replace(splits, train=frozen("train", splits.train), test=frozen("test", splits.test))
+
+
+class LinearProbe(Training):
+    """Multinomial logistic regression: mean cross-entropy + l2/2 |W|^2, by L-BFGS on all samples or by SGD."""
+
+    def __init__(self, head: nn.Linear, options: DictConfig, test_samples: int, seed: int) -> None:
+        super().__init__(head, options, test_samples, seed, "probe")
+
+    def training_step(self, batch: tuple, index: int) -> torch.Tensor:
+        if self.options.solver == "lbfgs":
+            self._totals.zero_()  # it evaluates the loss many times in a step: the last one counts
+        inputs, labels = batch
+        return super().training_step((inputs, labels), index) + 0.5 * self.options.l2 * self.model.weight.square().sum()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        if self.options.solver == "sgd":
+            return torch.optim.SGD(self.parameters(), self.options.lr, momentum=0.9)
+        return torch.optim.LBFGS(
+            self.parameters(), max_iter=20, history_size=20, tolerance_grad=1e-9, line_search_fn="strong_wolfe"
+        )
+
+
+def gradient_norm(module: LinearProbe, train: InMemory) -> float:
+    """Norm of the gradient of the whole objective: 0 where the convex problem is solved."""
+    weight, bias = module.model.weight.detach(), module.model.bias.detach()
+    probabilities = (train.inputs @ weight.T + bias).softmax(-1)
+    probabilities[torch.arange(len(train)), torch.as_tensor(train.labels)] -= 1
+    by_weight = probabilities.T @ train.inputs / len(train) + module.options.l2 * weight
+    return torch.cat([by_weight.flatten(), probabilities.mean(0)]).norm().item()

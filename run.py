@@ -1,0 +1,118 @@
+"""Why does pre-training help? Runs the study's stages, in order: python run.py [KEY=VALUE ...]
+
+Checks the configuration first; a stage that is complete is not run again, an interrupted one goes on where it was.
+"""
+
+import importlib
+import os
+import sys
+import time
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from conf import schema
+from conf.check import STAGES, BadInput, check
+from training.folder import INPUTS, check_settings, is_complete, locked, stage_folder
+
+MODULES = {
+    "pretrain": "pretrain_probe.pretrain",
+    "probe": "pretrain_probe.probe",
+    "finetune": "finetune.finetune",
+    "scratch": "scratch.scratch",
+    "interactions": "interactions.evaluate",
+    "analysis": "analysis.analyse",
+}
+# Overrides that lead to the same folder: they say which study, or how and where it runs, not what it is.
+SAME_FOLDER = ("experiment", "name", "seed", "stages", "output", "run_dir", "num_workers", "wandb", "analysis")
+
+schema.register()
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+def main(cfg: DictConfig) -> None:
+    hydra_config = HydraConfig.get()
+    variant = variant_of(list(hydra_config.overrides.task), sweep=hydra_config.mode == RunMode.MULTIRUN)
+    if variant:
+        cfg.name = f"{cfg.name}/{variant}"
+    check(cfg)
+    run_stages(cfg, [stage for stage in STAGES if stage in cfg.stages])
+
+
+def variant_of(overrides: list[str], sweep: bool) -> str:
+    """Names the run after what the command line changes, so that the runs of a sweep have folders of their own.
+
+    Outside of a sweep only another model or data set has a folder of its own: other changed settings are refused
+    where they meet results made without them.
+    """
+    pairs = [override.lstrip("+~").split("=", 1) for override in overrides]
+    chosen = [(key, value) for key, value in pairs if key.split(".")[0] not in SAME_FOLDER]
+    if not sweep:
+        chosen = [(key, value) for key, value in chosen if key in ("model", "data")]
+    return ",".join(f"{key}={value}".replace("/", "_") for key, value in sorted(chosen))
+
+
+def run_stages(cfg: DictConfig, stages: list[str]) -> None:
+    # Lightning starts one more process per further device, which take part in training only.
+    alone = int(os.environ.get("LOCAL_RANK", 0)) == 0 and int(os.environ.get("NODE_RANK", 0)) == 0
+    if not alone:
+        for stage in stages:
+            if stage in ("pretrain", "finetune", "scratch") and not is_complete(stage_folder(cfg, stage)):
+                _run(cfg, stage)
+        return
+    with locked(Path(cfg.run_dir)):
+        for stage in stages:
+            check_settings(cfg, stage)
+            _check_inputs(cfg, stage, stages)
+        for stage in stages:
+            _run_if_needed(cfg, stage)
+
+
+def _check_inputs(cfg: DictConfig, stage: str, stages: list[str]) -> None:
+    for needed in INPUTS[stage]:
+        folder = stage_folder(cfg, needed)
+        if needed not in stages and not is_complete(folder):
+            raise BadInput(f"{stage} needs what {needed} makes, and {folder} is not complete: run stages=[{needed},{stage}]")
+
+
+def _run_if_needed(cfg: DictConfig, stage: str) -> None:
+    folder = stage_folder(cfg, stage)
+    if stage == "pretrain":
+        with locked(folder):
+            _run_unless_complete(cfg, stage, folder)
+        _link(Path(cfg.run_dir) / "pretrain", folder)
+    else:
+        _run_unless_complete(cfg, stage, folder)
+
+
+def _run_unless_complete(cfg: DictConfig, stage: str, folder: Path) -> None:
+    if is_complete(folder):
+        print(f"{stage}: complete in {folder}", flush=True)
+        return
+    started = time.monotonic()
+    _run(cfg, stage)
+    print(f"{stage}: {time.monotonic() - started:.0f} s, in {folder}", flush=True)
+
+
+def _run(cfg: DictConfig, stage: str) -> None:
+    importlib.import_module(MODULES[stage]).run(cfg)
+
+
+def _link(link: Path, folder: Path) -> None:
+    """Shows the shared pre-training in the run's own folder."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    target = os.path.relpath(folder, link.parent)
+    if not link.is_symlink() or os.readlink(link) != target:
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except SystemExit as stop:
+        # Hydra turns every exception into exit code 1; 2 says that the program itself refused.
+        sys.exit(2 if isinstance(stop.__context__, BadInput) else stop.code)

@@ -1,0 +1,69 @@
+"""The LightningModule that trains every classifier here: cross-entropy, its optimiser, and what an epoch came to."""
+
+import math
+
+import lightning
+import torch
+from omegaconf import DictConfig
+from torch import nn
+from torch.nn import functional as F
+
+from training.seeds import stream
+
+
+class Training(lightning.LightningModule):
+    """Trains `model`, any module from inputs to logits.
+
+    After each epoch: `train_loss`, `train_accuracy` (means over the epoch's batches, as trained) and
+    `test_losses` [N], `test_predictions` [N] (of every test sample, in order).
+    """
+
+    def __init__(self, model: nn.Module, options: DictConfig, test_samples: int, seed: int, stage: str) -> None:
+        super().__init__()
+        self.model, self.options, self.seed, self.stage = model, options, seed, stage
+        self.test_losses = torch.zeros(test_samples)
+        self.test_predictions = torch.zeros(test_samples, dtype=torch.int32)
+        self.train_loss = self.train_accuracy = math.nan
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.model(inputs)
+
+    def on_train_epoch_start(self) -> None:
+        # Dropout and augmentation depend on seed and epoch alone, so that resuming repeats them.
+        torch.manual_seed(stream(self.seed, self.stage, self.current_epoch))
+        self._totals = torch.zeros(3, dtype=torch.float64)
+
+    def training_step(self, batch: tuple, _: int) -> torch.Tensor:
+        inputs, labels = batch
+        logits = self(inputs)
+        loss = F.cross_entropy(logits, labels)
+        right = (logits.argmax(-1) == labels).sum()
+        self._totals += torch.stack([loss.detach() * len(labels), right, right.new_tensor(len(labels))]).cpu()
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        loss, right, count = self.trainer.strategy.reduce(self._totals.to(self.device), reduce_op="sum").tolist()
+        self.train_loss, self.train_accuracy = loss / count, right / count
+
+    def validation_step(self, batch: tuple, _: int) -> None:
+        inputs, labels, index = batch
+        logits = self(inputs).float()
+        losses = F.cross_entropy(logits, labels, reduction="none")
+        gathered = self.all_gather((index, losses, logits.argmax(-1)))
+        index, losses, predictions = (part.flatten().cpu() for part in gathered)
+        self.test_losses[index] = losses
+        self.test_predictions[index] = predictions.int()
+
+    def configure_optimizers(self) -> dict:
+        options = self.options
+        if options.optimizer == "sgd":
+            optimizer = torch.optim.SGD(
+                self.parameters(), options.lr, momentum=options.momentum, weight_decay=options.weight_decay
+            )
+        else:
+            optimizer = torch.optim.AdamW(self.parameters(), options.lr, weight_decay=options.weight_decay)
+        if options.schedule == "constant":
+            return {"optimizer": optimizer}
+        steps = self.trainer.estimated_stepping_batches
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,0 +1,17 @@
+"""Where tensors are worked on outside of Lightning's training loop."""
+
+import torch
+
+from conf.check import BadInput
+
+
+def device(name: str) -> torch.device:
+    """"auto" is the accelerator if there is one. Raises BadInput for a device that this machine lacks."""
+    if name == "auto":
+        found = torch.accelerator.current_accelerator(check_available=True)
+        return found if found is not None else torch.device("cpu")
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise BadInput(f"device {name} can't be used here ({str(error).splitlines()[0]}); allowed: auto, cpu, cuda, cuda:0 ..")
+    return torch.device(name)

@@ -1,0 +1,33 @@
+"""Penultimate features of a frozen classifier, computed once and kept.
+
+    <folder>/features_train.npy, features_test.npy   float32 [N, D], in the order of the data
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from models.backbone import Classifier
+from training.folder import written
+
+
+def features(
+    model: Classifier, dataset: Dataset, folder: Path, split: str, device: torch.device, batch_size: int = 256
+) -> torch.Tensor:
+    """[N, D] float32. The model is in evaluation mode: batch-norm uses its running statistics."""
+    file = folder / f"features_{split}.npy"
+    if not file.exists():
+        computed = _compute(model, dataset, f"features of the {split} set", device, batch_size)
+        with written(file) as beside, beside.open("wb") as opened:
+            np.save(opened, computed.numpy())
+    return torch.from_numpy(np.load(file))
+
+
+@torch.inference_mode()
+def _compute(model: Classifier, dataset: Dataset, what: str, device: torch.device, batch_size: int) -> torch.Tensor:
+    model.eval().to(device)
+    batches = tqdm(DataLoader(dataset, batch_size), desc=what, unit="batch", dynamic_ncols=True, mininterval=0.5)
+    return torch.cat([model.features(inputs.to(device)).float().cpu() for inputs, _ in batches])

@@ -1,0 +1,165 @@
+"""Trains a model with Lightning, epoch by epoch on disk, resumable at any moment.
+
+    <stage>/metrics.csv          epoch, split, loss, accuracy
+    <stage>/predictions.npy      int32 [epochs + 1, test samples], predicted classes
+    <stage>/losses.npy           float32 [epochs + 1, test samples], cross-entropies
+    <stage>/checkpoints/         weights of every epoch; last.ckpt, with the optimiser, while training goes on
+"""
+
+import logging
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import lightning
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+from omegaconf import DictConfig, OmegaConf
+from tqdm import tqdm
+
+from conf.check import BadInput
+from training import checkpoints
+from training.classifier import Training
+from training.folder import written
+
+Row = dict[str, float]
+
+
+def fit(
+    module: Training,
+    data: lightning.LightningDataModule,
+    folder: Path,
+    epochs: int,
+    kept: set[int],
+    trainer_options: DictConfig,
+    track: Callable[[Row], None],
+) -> None:
+    """Trains for `epochs`, from where it was if `folder` holds an interrupted training."""
+    _quiet_lightning()
+    last = folder / "checkpoints" / "last.ckpt"
+    keeper = EveryEpoch(folder, kept, last, track)
+    trainer = _trainer(trainer_options, epochs, [keeper, Progress(module.stage, epochs)], folder)
+    resume = last if last.exists() else None
+    try:
+        trainer.fit(module, data, ckpt_path=resume, weights_only=True)
+    except (RuntimeError, EOFError, KeyError) as error:
+        if resume and trainer.global_step == 0:
+            raise BadInput(f"{last} can't be resumed from ({str(error).splitlines()[0]}): delete it") from error
+        raise
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    trainer.strategy.barrier()
+    if trainer.is_global_zero:
+        last.unlink(missing_ok=True)
+
+
+def _trainer(options: DictConfig, epochs: int, callbacks: list, folder: Path) -> lightning.Trainer:
+    try:
+        return lightning.Trainer(
+            **OmegaConf.to_container(options, resolve=True),
+            max_epochs=epochs,
+            callbacks=callbacks,
+            plugins=[checkpoints.AtomicCheckpointIO()],
+            num_sanity_val_steps=-1,  # the whole test set before training: that is epoch 0
+            reload_dataloaders_every_n_epochs=1,
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=folder,
+        )
+    except (TypeError, ValueError, lightning.fabric.utilities.exceptions.MisconfigurationException) as error:
+        raise BadInput(f"trainer: Lightning refuses these options ({str(error).splitlines()[0]})") from error
+
+
+class EveryEpoch(Checkpoint):
+    """Keeps what each epoch came to: weights, metrics, predictions. It runs after all other callbacks of an epoch."""
+
+    def __init__(self, folder: Path, kept: set[int], last: Path, track: Callable[[Row], None]) -> None:
+        self.folder, self.kept, self.last, self.track = folder, kept, last, track
+        self.rows: list[Row] = []
+        self.losses: list[torch.Tensor] = []
+        self.predictions: list[torch.Tensor] = []
+
+    def state_dict(self) -> dict:
+        return {"rows": self.rows, "losses": self.losses, "predictions": self.predictions}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.rows, self.losses, self.predictions = state["rows"], state["losses"], state["predictions"]
+        for row in self.rows:  # a resumed W&B run is complete by itself
+            self.track(row)
+
+    def on_train_start(self, trainer: lightning.Trainer, module: Training) -> None:
+        if not self.rows:
+            self._keep(trainer, module, epoch=0)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: Training) -> None:
+        if not np.isfinite(module.train_loss):
+            raise BadInput(f"{module.stage}: the loss is {module.train_loss} in epoch {trainer.current_epoch + 1}; "
+                           f"nothing of that epoch is kept; lower {module.stage}.lr")
+        self._keep(trainer, module, epoch=trainer.current_epoch + 1)
+        trainer.save_checkpoint(self.last)
+
+    def _keep(self, trainer: lightning.Trainer, module: Training, epoch: int) -> None:
+        labels = torch.as_tensor(np.asarray(trainer.datamodule.splits.test.labels))
+        row = {"epoch": epoch}
+        if epoch > 0:
+            row |= {"train/loss": module.train_loss, "train/accuracy": module.train_accuracy}
+        right = (module.test_predictions == labels).double().mean().item()
+        row |= {"test/loss": module.test_losses.double().mean().item(), "test/accuracy": right}
+        self.rows.append(row)
+        self.losses.append(module.test_losses.clone())
+        self.predictions.append(module.test_predictions.clone())
+        if not trainer.is_global_zero:
+            return
+        if epoch in self.kept:
+            checkpoints.write(self.folder, epoch, module.model.state_dict())
+        self._write_metrics()
+        self.track(row)
+
+    def _write_metrics(self) -> None:
+        table = [
+            (row["epoch"], split, row[f"{split}/loss"], row[f"{split}/accuracy"])
+            for row in self.rows
+            for split in ("train", "test")
+            if f"{split}/loss" in row
+        ]
+        with written(self.folder / "metrics.csv") as beside:
+            pd.DataFrame(table, columns=["epoch", "split", "loss", "accuracy"]).to_csv(beside, index=False)
+        for name, tensors in (("predictions", self.predictions), ("losses", self.losses)):
+            with written(self.folder / f"{name}.npy") as beside, beside.open("wb") as file:
+                np.save(file, torch.stack(tensors).numpy())
+
+
+class Progress(lightning.Callback):
+    """One bar for the whole training, with the time left."""
+
+    def __init__(self, stage: str, epochs: int) -> None:
+        self.stage, self.epochs = stage, epochs
+
+    def on_train_start(self, trainer: lightning.Trainer, module: Training) -> None:
+        total = trainer.estimated_stepping_batches * trainer.accumulate_grad_batches
+        self.bar = tqdm(
+            total=int(total), initial=trainer.fit_loop.total_batch_idx + 1, desc=self.stage, unit="batch",
+            disable=not trainer.is_global_zero, dynamic_ncols=True, mininterval=0.5,
+        )  # fmt: skip
+
+    def on_train_batch_end(self, *_: object) -> None:
+        self.bar.update()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: Training) -> None:
+        labels = torch.as_tensor(np.asarray(trainer.datamodule.splits.test.labels))
+        accuracy = (module.test_predictions == labels).double().mean()
+        self.bar.set_postfix_str(f"epoch {trainer.current_epoch + 1}/{self.epochs}, test accuracy {accuracy:.3f}")
+
+    def on_train_end(self, *_: object) -> None:
+        self.bar.close()
+
+
+def _quiet_lightning() -> None:
+    """Its advice on workers and hardware is not for these runs, and its advertisement for nobody."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
+    for message in (".*does not have many workers.*", ".*smaller than the logging interval.*", ".*srun.*", ".*LeafSpec.*"):
+        warnings.filterwarnings("ignore", message=message)

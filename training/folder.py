@@ -1,0 +1,156 @@
+"""A stage's folder: which settings made what it holds, and whether it is complete.
+
+    <stage>/config.yaml   the part of the configuration that determines the stage, its inputs' part included
+    <stage>/done.json     written last: the stage is complete
+"""
+
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import filelock
+from omegaconf import DictConfig, OmegaConf
+
+from conf.check import BadInput
+
+# What determines a stage: its own keys and, through its inputs, those of other stages.
+# Where and how fast it runs (accelerator, strategy, device, batch size of the interactions) does not.
+TRAINER = tuple(
+    f"trainer.{key}" for key in ("precision", "devices", "num_nodes", "accumulate_grad_batches", "gradient_clip_val")
+)
+OWN_SETTINGS = {
+    "pretrain": ("seed", "model", "data.source", "pretrain", "checkpoints", *TRAINER),
+    "probe": ("data.target", "probe"),
+    "finetune": ("data.target", "finetune", "checkpoints", *TRAINER),
+    "scratch": ("seed", "model", "data.target", "scratch", "checkpoints", *TRAINER),
+    "interactions": tuple(
+        f"interactions.{key}"
+        for key in ("n", "samples", "split", "grid", "margin", "background", "baseline", "precision", "noise_masks")
+    ),
+    "analysis": ("analysis",),
+}
+INPUTS = {
+    "pretrain": (),
+    "probe": ("pretrain",),
+    "finetune": ("pretrain",),
+    "scratch": (),
+    "interactions": ("probe", "finetune", "scratch"),
+    "analysis": ("interactions",),
+}
+
+
+def settings(cfg: DictConfig, stage: str) -> dict:
+    """The part of the configuration that determines `stage`, as nested plain values."""
+    keys = set()
+    stages = [stage]
+    while stages:
+        name = stages.pop()
+        keys.update(OWN_SETTINGS[name])
+        stages.extend(INPUTS[name])
+    chosen = OmegaConf.create({})
+    for key in sorted(keys):
+        value = OmegaConf.select(cfg, key)
+        if OmegaConf.is_config(value):
+            value = OmegaConf.to_container(value, resolve=True)
+        OmegaConf.update(chosen, key, value, force_add=True)
+    return OmegaConf.to_container(chosen)
+
+
+def stage_folder(cfg: DictConfig, stage: str) -> Path:
+    """Where a stage's results lie. Pre-training is shared: its folder is named by what determines it."""
+    if stage == "analysis":
+        return Path(cfg.run_dir) / cfg.analysis.name
+    if stage != "pretrain":
+        return Path(cfg.run_dir) / stage
+    text = json.dumps(settings(cfg, stage), sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    names = (str(node._target_).rpartition(".")[2] for node in (cfg.model, cfg.data.source))
+    return Path(cfg.output) / "pretrain" / "-".join((*names, f"seed={cfg.seed}", digest))
+
+
+def is_complete(folder: Path) -> bool:
+    return (folder / "done.json").exists()
+
+
+def check_settings(cfg: DictConfig, stage: str) -> None:
+    """Raises BadInput if the stage's folder was made with other settings, naming each key with both values."""
+    folder = stage_folder(cfg, stage)
+    path = folder / "config.yaml"
+    if not path.exists():
+        return
+    there, asked = _flat(OmegaConf.to_container(OmegaConf.load(path))), _flat(settings(cfg, stage))
+    absent = object()
+    changed = [key for key in sorted(there | asked) if there.get(key, absent) != asked.get(key, absent)]
+    if changed:
+        listed = "; ".join(f"{key}: {there.get(key, 'absent')} there, {asked.get(key, 'absent')} asked" for key in changed)
+        own_name = "analysis.name=..." if stage == "analysis" else "name=..."
+        raise BadInput(
+            f"{folder} was made with other settings ({listed}): give this run a name of its own ({own_name}), "
+            f"ask for the settings there, or delete that folder"
+        )
+
+
+def start(cfg: DictConfig, stage: str) -> Path:
+    """Creates the stage's folder with its settings, and returns it."""
+    folder = stage_folder(cfg, stage)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "config.yaml").exists():
+        write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings(cfg, stage))))
+    return folder
+
+
+def finish(folder: Path, **facts: object) -> None:
+    """Marks the folder complete, with what made it."""
+    packages = {name: version(name) for name in ("torch", "torchvision", "lightning", "numpy")}
+    about = {"finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "python": platform.python_version(), **packages, **facts}
+    write_text(folder / "done.json", json.dumps(about, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    with written(path) as beside:
+        beside.write_text(text)
+
+
+@contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """Gives a path to write to, and renames it to `path` once its content is on disk: what exists is complete."""
+    beside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    try:
+        yield beside
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Only one process works in `folder` at a time; others wait and say so."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder.with_name(f".{folder.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        print(f"waiting: another run works in {folder}", flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _flat(node: object, prefix: str = "") -> dict[str, object]:
+    if not isinstance(node, dict):
+        return {prefix: node}
+    return {
+        path: value
+        for key, child in node.items()
+        for path, value in _flat(child, f"{prefix}.{key}" if prefix else str(key)).items()
+    }

@@ -1,0 +1,12 @@
+"""Independent random streams from one seed."""
+
+import hashlib
+
+
+def stream(seed: int, *names: object) -> int:
+    """A seed of its own for each name, the same in every process: stream(0, "scratch") != stream(0, "pretrain").
+
+    Scratch training must not start from the weights that pre-training started from, nor dropout repeat every epoch.
+    """
+    text = "/".join(str(part) for part in (seed, *names))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little") % (2**31)

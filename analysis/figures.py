@@ -26,9 +26,9 @@ COLOURS = {
 }
 NAMES = {
     "pretrain": "pre-trained",
-    "probe": "linear probe",
     "finetune": "fine-tuned",
     "scratch": "from scratch",
+    "probe": "linear probe",
 }
 LINES = {"finetune": "-", "scratch": "-."}
 CHANCE_LINES = {"finetune": "--", "scratch": ":"}
@@ -36,7 +36,6 @@ MARKERS = {"pretrain": "D", "finetune": "o", "scratch": "s"}
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 10.5,
-    "axes.titlesize": 10.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "figure.titlesize": 12.5,
@@ -77,9 +76,7 @@ def _half(axes: Axes, inner: pd.DataFrame, outer: pd.DataFrame, total: pd.DataFr
     axes.bar(orders, side * inner["mean"], 0.74, color=COLOURS["preserved"], label="preserved")
     axes.bar(orders, side * outer["mean"], 0.74, side * inner["mean"], color=COLOURS[segment], label=segment)
     for shift, end in ((-0.14, inner), (0.14, total)):  # side by side, for short outer segments
-        axes.vlines(
-            orders + shift, side * end["low"], side * end["high"], color="black", linewidth=1.3, zorder=5
-        )
+        axes.vlines(orders + shift, side * end["low"], side * end["high"], color="black", zorder=5)
     _level_marks(axes, orders, side * inner["chance"], 0.46, "preserved by chance")
 
 
@@ -90,9 +87,9 @@ def ratio(table: pd.DataFrame) -> Figure:
     rows = table.set_index("definition").reindex(list(DEFINITIONS))
     x = np.arange(len(rows), dtype=float)
     colour = COLOURS["scratch"]
-    axes.axhspan(*PAPER_RATIO, color=colour, alpha=0.13, linewidth=0, label="paper reports 13 % to 45 %")
-    axes.bar(x, rows["mean"], 0.5, color=colour, label="ratio, with 95 % interval")
-    axes.vlines(x, rows["low"], rows["high"], color="black", linewidth=1.5, zorder=5)
+    axes.axhspan(*PAPER_RATIO, color=colour, alpha=0.13, linewidth=0, label="paper reports 13% to 45%")
+    axes.bar(x, rows["mean"], 0.5, color=colour, label="ratio, with 95% interval")
+    axes.vlines(x, rows["low"], rows["high"], color="black", zorder=5)
     _level_marks(axes, x, rows["chance"], 0.33, "chance")
     numbers = [f"{m:.1%} (chance {c:.1%})" for m, c in zip(rows["mean"], rows["chance"], strict=True)]
     names = [f"{DEFINITIONS[name]}\n{number}" for name, number in zip(rows.index, numbers, strict=True)]
@@ -142,8 +139,8 @@ def noise(table: pd.DataFrame) -> Figure:
     return _with_legend(figure, 3)
 
 
-def save(figure: Figure, folder: str | os.PathLike, name: str) -> tuple[Path, Path]:
-    """Write `name.png` (150 dpi) and `name.svg` (text as paths), the same bytes each time; return the paths."""
+def save(figure: Figure, folder: str | Path, name: str) -> tuple[Path, Path]:
+    """Write `name.png` (150 dpi) and `name.svg` (text as paths), always the same bytes; return the paths."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     paths = Path(folder, f"{name}.png"), Path(folder, f"{name}.svg")
     for path, metadata in zip(paths, ({}, {"Date": None}), strict=True):
@@ -156,7 +153,7 @@ def save(figure: Figure, folder: str | os.PathLike, name: str) -> tuple[Path, Pa
 
 def _panels(title: str, count: int = 1, height: float = 4.4) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(7.6 if count == 1 else 10.5, height), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.07)
     figure.suptitle(title)
     return figure, list(figure.subplots(1, count, squeeze=False)[0])
 
@@ -176,6 +173,8 @@ def _two_panels(title: str, table: pd.DataFrame, labels: dict[str, str], level: 
 
 
 def _curves(axes: Axes, table: pd.DataFrame) -> None:
+    if table.empty:
+        return
     for model in [name for name in LINES if name in set(table["model"])]:
         rows = table[table["model"] == model].sort_values("epoch")
         colour, epochs = COLOURS[model], rows["epoch"]
@@ -194,16 +193,14 @@ def _curves(axes: Axes, table: pd.DataFrame) -> None:
 def _chances(axes: Axes, table: pd.DataFrame) -> None:
     """Chance per model and epoch, as one line where the models share it."""
     wide = table.pivot(index="epoch", columns="model", values="chance").dropna(axis=1, how="all")
-    shared = np.allclose(wide.max(axis=1), wide.min(axis=1), rtol=1e-6, equal_nan=True)
-    for model in wide.columns[:1] if shared else wide.columns:
-        level = wide[model].dropna()
-        label = "chance" if shared else f"chance ({NAMES[model]})"
-        style = {
-            "linestyle": CHANCE_LINES[model],
-            "marker": "_" if len(level) == 1 else None,
-            "markersize": 14,
-        }
-        axes.plot(level.index, level, color=COLOURS["chance"], **style, label=label)
+    if np.allclose(wide.max(axis=1), wide.min(axis=1), rtol=1e-6, equal_nan=True):
+        levels = {"chance": (wide.mean(axis=1), "--")}
+    else:
+        levels = {f"chance ({NAMES[name]})": (wide[name], CHANCE_LINES[name]) for name in wide}
+    for label, (level, line) in levels.items():
+        level = level.dropna()
+        mark = "_" if len(level) == 1 else ""
+        axes.plot(level.index, level, line + mark, color=COLOURS["chance"], markersize=14, label=label)
 
 
 def _level(axes: Axes, row: pd.Series, shared: bool) -> None:
@@ -220,9 +217,9 @@ def _level_marks(axes: Axes, x: np.ndarray, y: pd.Series, reach: float, label: s
     """Short grey lines across bars, edged in white so that they are seen on every bar's colour."""
     if y.isna().all():
         return
-    style = {"color": COLOURS["chance"], "linewidth": 2, "zorder": 4}
+    grey = {"color": COLOURS["chance"], "linewidth": 2, "zorder": 4}
     outline = [patheffects.withStroke(linewidth=3.4, foreground="white")]
-    axes.hlines(y, x - reach, x + reach, **style, path_effects=outline, label=label)
+    axes.hlines(y, x - reach, x + reach, **grey, path_effects=outline, label=label)
 
 
 def _with_legend(figure: Figure, columns: int) -> Figure:

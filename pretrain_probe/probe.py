@@ -71,7 +71,12 @@ class LinearProbe(Training):
         if self.options.solver == "sgd":
             return torch.optim.SGD(self.parameters(), self.options.lr, momentum=0.9)
         return torch.optim.LBFGS(
-            self.parameters(), max_iter=20, history_size=20, tolerance_grad=1e-9, line_search_fn="strong_wolfe"
+            self.parameters(),
+            max_iter=20,
+            history_size=20,
+            tolerance_grad=1e-9,
+            tolerance_change=1e-15,
+            line_search_fn="strong_wolfe",
         )
 
 

@@ -1,0 +1,123 @@
+"""One self-contained HTML file of a study: what was claimed, what was found, every figure with its data."""
+
+import base64
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+MEDIA = {".svg": "image/svg+xml", ".png": "image/png"}
+CAPTIONS = {
+    "decomposition": (
+        "Mean strength of the interactions of each order: above the axis the pre-trained model's (preserved "
+        "+ discarded), below it the fine-tuned model's (preserved + new). Black lines are 95% intervals of "
+        "the preserved part and of the whole bar. The grey line is what two models would preserve by "
+        "chance: only orange that reaches beyond it is knowledge the two models share."
+    ),
+    "ratio": (
+        "Share of the preserved knowledge that the model trained from scratch holds as well, in the paper's "
+        "definition and in two others; the shaded band is the range the paper reports. The grey line is the "
+        "ratio that unrelated interactions of the same strengths reach: a bar at that line says nothing "
+        "about what training from scratch cannot learn."
+    ),
+    "jaccard": (
+        "Similarity of each epoch's interactions to those after the last epoch, which is 1 there by "
+        "definition; a curve that rises early belongs to a model that soon knows what it will know. Bands "
+        "are 95% intervals. Grey is the similarity of interactions that share nothing but their strengths."
+    ),
+    "convergence": (
+        "Accuracy and loss on the test set after each epoch, with 95% intervals as bands. The dashed line "
+        "is the linear probe: what the pre-trained features are worth without any fine-tuning. Grey is "
+        "chance: the same quantity for predictions that have nothing to do with the sample."
+    ),
+    "faithfulness": (
+        "Left: the share of all subsets whose interaction is salient; the smaller, the sparser the "
+        "explanation. Right: how well the values of all masked inputs are rebuilt from the salient "
+        "interactions alone (1 is exact). Grey is chance: the same when interactions are permuted."
+    ),
+    "noise": (
+        "Mean strength of the interactions of each order (solid) and the numerical noise in them (dashed), "
+        "both after the last epoch. Noise of the values grows with the order by a factor of 2^(order/2). "
+        "Where the lines come near each other, interactions of that order are rounding errors and no "
+        "finding rests on them."
+    ),
+}
+
+
+@dataclass(frozen=True)
+class FigureEntry:
+    """A figure of the report: its picture (.svg or .png) and the table (.csv) it was drawn from, if any."""
+
+    name: str
+    caption: str
+    image: Path
+    table: Path | None = None
+
+
+def write_report(
+    path: str | os.PathLike,
+    title: str,
+    summary: dict[str, str],
+    claims: pd.DataFrame,
+    figures: Sequence[FigureEntry],
+    gallery: Sequence[tuple[str, Path]],
+    settings: str,
+    how_to_read: str = "",
+) -> None:
+    """Write the report to `path` (beside, then renamed into place). It opens offline: images are inside.
+
+    summary: what was run, name -> text; claims: columns claim, quantity, value, low, high, chance, verdict;
+    gallery: (title, picture); settings: YAML text; how_to_read: plain text, a blank line parts paragraphs.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(embedded=embedded, number=number, table=read_table)
+    text = environment.get_template("report.html.j2").render(
+        title=title,
+        summary=summary,
+        claims=claims.to_dict("records"),
+        figures=figures,
+        gallery=gallery,
+        settings=settings,
+        how_to_read=[part for part in how_to_read.split("\n\n") if part.strip()],
+    )
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".tmp")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)
+
+
+def embedded(image: str | os.PathLike) -> str:
+    """The picture as a `data:` address. Raises ValueError if it is neither .svg nor .png."""
+    image = Path(image)
+    if image.suffix not in MEDIA:
+        raise ValueError(f"{image}: the report shows {' and '.join(MEDIA)}, not {image.suffix or 'this'}")
+    return f"data:{MEDIA[image.suffix]};base64,{base64.b64encode(image.read_bytes()).decode('ascii')}"
+
+
+def read_table(path: str | os.PathLike) -> dict[str, list]:
+    """Columns and rows of a csv file."""
+    frame = pd.read_csv(path)
+    return {"columns": list(frame.columns), "rows": frame.astype(object).to_numpy().tolist()}
+
+
+def number(value) -> str:
+    """Three significant digits; whole numbers and words as they are; a dash for what is missing."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if not isinstance(value, float) or value == 0:
+        return str(value).removesuffix(".0")
+    text = f"{value:#.3g}".rstrip(".")
+    if "e" in text and 1 <= abs(value) < 1e6:  # 12300 is easier to read than 1.23e+04
+        text = f"{float(text):.0f}"
+    return text.replace("-", "−")

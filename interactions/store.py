@@ -1,0 +1,96 @@
+"""The values on disk: stored v, from which interactions are derived whenever they are wanted.
+
+    interactions/samples.json                     which samples, their labels and variables, and where those lie
+    interactions/baseline.npy                     what masked variables are replaced by
+    interactions/<stage>/epoch_012/values.npy     float64 [samples, 2**n], index = bitmask
+    interactions/<stage>/epoch_012/noise.npz      sample, subset [K] and v in float64 [K], of the last epoch
+    interactions/<stage>/epoch_012/meta.json      written last
+    interactions/<stage>/epoch_012/part_0-9.npy   values of a block of samples (0 to 9), while the evaluation goes on
+"""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+
+from conf.check import BadInput
+from training.folder import write_text, written
+
+
+class Store:
+    """The store of one run, in its `interactions` folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def samples(self) -> dict:
+        """{"split", "n", "kind", "samples": [{"index", "label", "class", "variables"}]}"""
+        return json.loads((self.folder / "samples.json").read_text())
+
+    def write_samples(self, about: dict) -> None:
+        """One line per sample."""
+        lines = ",\n".join(json.dumps(sample) for sample in about["samples"])
+        head = json.dumps({key: value for key, value in about.items() if key != "samples"})
+        write_text(self.folder / "samples.json", f'{head[:-1]}, "samples": [\n{lines}\n]}}\n')
+
+    def unit(self, stage: str, epoch: int) -> Path:
+        return self.folder / stage / f"epoch_{epoch:03d}"
+
+    def has(self, stage: str, epoch: int) -> bool:
+        return (self.unit(stage, epoch) / "meta.json").exists()
+
+    def epochs(self, stage: str) -> list[int]:
+        """The epochs that are complete, in order."""
+        names = (path.parent.name for path in (self.folder / stage).glob("epoch_*/meta.json"))
+        return sorted(int(re.sub(r"\D", "", name)) for name in names)
+
+    def values(self, stage: str, epoch: int) -> np.ndarray:
+        """v: [samples, 2**n] float64."""
+        about = self.samples()
+        path = self.unit(stage, epoch) / "values.npy"
+        try:
+            v = np.load(path)
+        except (OSError, ValueError) as error:
+            raise BadInput(f"{path} can't be read ({error}): delete {path.parent} and run stages=[interactions]") from error
+        shape = (len(about["samples"]), 2 ** about["n"])
+        if v.shape != shape or not np.isfinite(v).all():
+            raise BadInput(f"{path} is not a finite array of shape {shape}: delete {path.parent} and run stages=[interactions]")
+        return v
+
+    def noise(self, stage: str, epoch: int) -> dict[str, np.ndarray]:
+        """{"sample", "subset", "value"}, each [K]."""
+        with np.load(self.unit(stage, epoch) / "noise.npz") as file:
+            return dict(file)
+
+    def has_part(self, stage: str, epoch: int, block: range) -> bool:
+        return self._part(stage, epoch, block).exists()
+
+    def write_part(self, stage: str, epoch: int, block: range, v: np.ndarray) -> None:
+        _save(self._part(stage, epoch, block), v)
+
+    def _part(self, stage: str, epoch: int, block: range) -> Path:
+        return self.unit(stage, epoch) / f"part_{block[0]}-{block[-1]}.npy"
+
+    def write_noise(self, stage: str, epoch: int, **arrays: np.ndarray) -> None:
+        path = self.unit(stage, epoch) / "noise.npz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written(path) as beside, beside.open("wb") as file:
+            np.savez(file, **arrays)
+
+    def complete(self, stage: str, epoch: int, blocks: list[range], about: dict) -> None:
+        """Joins the blocks to `values.npy` and marks the checkpoint complete."""
+        unit = self.unit(stage, epoch)
+        _save(unit / "values.npy", np.concatenate([np.load(self._part(stage, epoch, block)) for block in blocks]))
+        write_text(unit / "meta.json", json.dumps(about, indent=1) + "\n")
+        self.remove_parts(unit)
+
+    def remove_parts(self, folder: Path) -> None:
+        for part in folder.rglob("part_*.npy"):
+            part.unlink()
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written(path) as beside, beside.open("wb") as file:
+        np.save(file, array)

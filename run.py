@@ -3,11 +3,13 @@
 Checks the configuration first; a stage that is complete is not run again, an interrupted one goes on where it was.
 """
 
+import csv
 import importlib
 import os
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -68,14 +70,21 @@ def run_stages(cfg: DictConfig, stages: list[str]) -> None:
             check_settings(cfg, stage)
             _check_inputs(cfg, stage, stages)
         for stage in stages:
+            if not is_complete(stage_folder(cfg, stage)):
+                _module(stage).check(cfg)
+        for stage in stages:
             _run_if_needed(cfg, stage)
+        if "analysis" in stages:
+            show_claims(stage_folder(cfg, "analysis"))
 
 
 def _check_inputs(cfg: DictConfig, stage: str, stages: list[str]) -> None:
     for needed in INPUTS[stage]:
         folder = stage_folder(cfg, needed)
         if needed not in stages and not is_complete(folder):
-            raise BadInput(f"{stage} needs what {needed} makes, and {folder} is not complete: run stages=[{needed},{stage}]")
+            raise BadInput(
+                f"{stage} needs what {needed} makes, and {folder} is not complete: run stages=[{needed},{stage}]"
+            )
 
 
 def _run_if_needed(cfg: DictConfig, stage: str) -> None:
@@ -98,7 +107,25 @@ def _run_unless_complete(cfg: DictConfig, stage: str, folder: Path) -> None:
 
 
 def _run(cfg: DictConfig, stage: str) -> None:
-    importlib.import_module(MODULES[stage]).run(cfg)
+    _module(stage).run(cfg)
+
+
+def _module(stage: str) -> ModuleType:
+    return importlib.import_module(MODULES[stage])
+
+
+def show_claims(folder: Path) -> None:
+    """The claims as a table, and where the report is."""
+    path = folder / "tables" / "claims.csv"
+    if path.exists():
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        print()
+        for row in rows:
+            value, low, high, chance = (f"{float(row[key] or 'nan'):.3g}" for key in ("value", "low", "high", "chance"))
+            print(f"{row['verdict']:>13}  {row['claim']}")
+            print(f"{'':13}  {row['quantity']}: {value} [{low}, {high}], chance {chance}")
+    print(f"\nreport: {folder / 'report.html'}", flush=True)
 
 
 def _link(link: Path, folder: Path) -> None:

@@ -193,6 +193,8 @@ def _curves(axes: Axes, table: pd.DataFrame) -> None:
 def _chances(axes: Axes, table: pd.DataFrame) -> None:
     """Chance per model and epoch, as one line where the models share it."""
     wide = table.pivot(index="epoch", columns="model", values="chance").dropna(axis=1, how="all")
+    if wide.empty:
+        return
     if np.allclose(wide.max(axis=1), wide.min(axis=1), rtol=1e-6, equal_nan=True):
         levels = {"chance": (wide.mean(axis=1), "--")}
     else:

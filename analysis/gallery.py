@@ -12,7 +12,6 @@ from matplotlib.patches import Rectangle
 from analysis.figures import NAMES, STYLE
 
 POSITIVE, NEGATIVE = "#1B9AAA", "#B2366B"  # apart from the colours of models and of kinds of knowledge
-SALIENT = 0.05  # tau as a share of the largest |I(S)|
 LABEL_WIDTH = 26  # characters per line of a subset's label, blanks counted
 
 
@@ -40,8 +39,11 @@ class Card:
 
 
 @rc_context(STYLE)
-def draw(card: Card, strongest: int = 8) -> Figure:
-    """The picture, then a panel per model with its `strongest` largest |I(S)| as signed bars."""
+def draw(card: Card, strongest: int = 8, tau: float = 0.05) -> Figure:
+    """The picture, then a panel per model with its `strongest` largest |I(S)| as signed bars.
+
+    tau: the salience threshold as a share of the largest |I(S)| of the model, drawn as dotted lines.
+    """
     models = [name for name in NAMES if name in card.interactions]
     height = max(3.6, 1.3 + 0.42 * strongest)
     figure = Figure(figsize=(3.7 + 3.2 * len(models), height), layout="constrained")
@@ -50,7 +52,7 @@ def draw(card: Card, strongest: int = 8) -> Figure:
     first, *panels = figure.subplots(1, 1 + len(models), width_ratios=[1.3] + [1] * len(models))
     draw_picture(first, card)
     for axes, model in zip(panels, models, strict=True):
-        _draw_interactions(axes, card.interactions[model], strongest)
+        _draw_interactions(axes, card.interactions[model], strongest, tau)
         axes.set_title(f"{NAMES[model]}\nv(x) = {_signed(card.values[model], 3)}", fontsize=10.5)
     _share_scale(panels)
     return figure
@@ -75,8 +77,8 @@ def draw_picture(axes: Axes, card: Card) -> None:
     axes.spines[:].set(visible=True, color="#8A8A8A")  # where a white picture ends
 
 
-def _draw_interactions(axes: Axes, interactions: np.ndarray, strongest: int) -> None:
-    """Bars from the largest |I(S)| down; the salience threshold as dotted lines; I printed at each end."""
+def _draw_interactions(axes: Axes, interactions: np.ndarray, strongest: int, tau: float) -> None:
+    """Bars from the largest |I(S)| down, with I printed at their ends."""
     chosen = np.argsort(-np.abs(interactions), kind="stable")[:strongest]
     values = interactions[chosen]
     rows = np.arange(len(chosen))
@@ -87,7 +89,7 @@ def _draw_interactions(axes: Axes, interactions: np.ndarray, strongest: int) -> 
         side, align = (-4, "right") if value < 0 else (4, "left")
         place = {"xytext": (side, 0), "textcoords": "offset points", "ha": align, "va": "center"}
         axes.annotate(_signed(value, 2), (value, row), **place, fontsize=8.5)
-    threshold = SALIENT * np.abs(interactions).max()
+    threshold = tau * np.abs(interactions).max()
     for side in (-threshold, threshold):
         axes.axvline(side, color="#8A8A8A", linestyle=":", linewidth=1)
     axes.axvline(0, color="black", linewidth=0.8)

@@ -32,12 +32,13 @@ CAPTIONS = {
     "convergence": (
         "Accuracy and loss on the test set after each epoch, with 95% intervals as bands. The dashed line "
         "is the linear probe: what the pre-trained features are worth without any fine-tuning. Grey is "
-        "chance: the same quantity for predictions that have nothing to do with the sample."
+        "chance: a classifier that knows how frequent the classes are, and nothing of the input."
     ),
     "faithfulness": (
         "Left: the share of all subsets whose interaction is salient; the smaller, the sparser the "
         "explanation. Right: how well the values of all masked inputs are rebuilt from the salient "
-        "interactions alone (1 is exact). Grey is chance: the same when interactions are permuted."
+        "interactions alone (1 is exact). Grey is chance: the same after values were exchanged among masked "
+        "inputs that keep equally many variables."
     ),
     "noise": (
         "Mean strength of the interactions of each order (solid) and the numerical noise in them (dashed), "

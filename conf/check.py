@@ -94,7 +94,9 @@ def _check_list(key: str, values: list[str], allowed: tuple[str, ...]) -> None:
 def _check_epochs(epochs: object) -> None:
     is_list = OmegaConf.is_list(epochs) and all(isinstance(e, int) and e >= 0 for e in epochs)
     if epochs != "all" and not is_list:
-        raise BadInput(f"checkpoints.epochs={epochs} is not allowed: `all` or a list of epochs such as [0,1,5] is wanted")
+        raise BadInput(
+            f"checkpoints.epochs={epochs} is not allowed: `all` or a list of epochs such as [0,1,5] is wanted"
+        )
 
 
 def _check_grid(options: DictConfig) -> None:

@@ -15,7 +15,7 @@ from conf.check import BadInput
 
 @dataclass(frozen=True)
 class Splits:
-    """train, test: datasets of (input, label) with an attribute `labels` (int array [N]); the test set is read in order.
+    """train, test: datasets of (input, label) with an attribute `labels` (int array [N]).
 
     kind: how an input is cut into variables and drawn; "image": float tensors [C, H, W], which are
     `pixel = input * std + mean` with pixels in 0..1.
@@ -63,5 +63,7 @@ def build(options: DictConfig, where: str) -> Splits:
         counts = np.bincount(labels, minlength=len(splits.classes))
         if len(counts) > len(splits.classes) or (counts == 0).any():
             empty = ", ".join(name for name, count in zip(splits.classes, counts, strict=False) if count == 0)
-            raise BadInput(f"{where}: the {split} set of {len(labels)} has no sample of class {empty}; take more samples")
+            raise BadInput(
+                f"{where}: the {split} set of {len(labels)} has no sample of class {empty}; take more samples"
+            )
     return splits

@@ -1,22 +1,19 @@
 """Trains on the target task, from the pre-trained backbone and a new head."""
 
-import torch
 from omegaconf import DictConfig
 
-from data.splits import build as build_data
-from models import weights
-from models.backbone import build as build_model
+from models.weights import load_backbone
 from training import checkpoints
-from training.train import train
 from training.folder import stage_folder
-from training.seeds import stream
+from training.train import new_model, train
+
+
+def check(cfg: DictConfig) -> None:
+    new_model(cfg, "finetune", "target")
 
 
 def run(cfg: DictConfig) -> None:
+    model, splits = new_model(cfg, "finetune", "target")
     pretrained = checkpoints.path(stage_folder(cfg, "pretrain"), cfg.pretrain.epochs)
-    state = checkpoints.read(pretrained)
-    splits = build_data(cfg.data.target, "data.target")
-    torch.manual_seed(stream(cfg.seed, "finetune", "weights"))
-    model = build_model(cfg.model, len(splits.classes))
-    weights.load(model.backbone, weights.part(state, "backbone"), pretrained)
+    load_backbone(model, checkpoints.read(pretrained), pretrained)
     train(cfg, "finetune", model, splits)

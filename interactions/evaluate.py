@@ -11,19 +11,18 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from data.splits import Splits
-from data.splits import build as build_data
 from interactions.masking import membership
 from interactions.samples import baseline, describe, load
 from interactions.store import Store
 from interactions.values import exact_float32, masked_values
 from models import weights
 from models.backbone import Classifier
-from models.backbone import build as build_model
 from training import checkpoints
 from training.device import device
 from training.folder import finish, stage_folder, start, written
 from training.seeds import stream
 from training.tracking import tracked
+from training.train import new_model
 
 DTYPES = {
     "float32": torch.float32,
@@ -34,16 +33,15 @@ DTYPES = {
 
 
 def check(cfg: DictConfig) -> None:
-    splits = build_data(cfg.data.target, "data.target")
-    build_model(cfg.model, len(splits.classes))
+    _, splits = new_model(cfg, "probe", "target")
     describe(splits, cfg.interactions, cfg.seed)
     device(cfg.interactions.device)
 
 
 def run(cfg: DictConfig) -> None:
     options = cfg.interactions
-    splits = build_data(cfg.data.target, "data.target")
-    model = build_model(cfg.model, len(splits.classes)).eval()
+    model, splits = new_model(cfg, "probe", "target")
+    model.eval()
     units = checkpoints_of(cfg)
     for unit in tqdm(units, desc="checking checkpoints", unit="file", dynamic_ncols=True, leave=False):
         unit.load_into(model)
@@ -122,7 +120,9 @@ class Problem:
         return v.cpu().numpy()
 
 
-def fill(store: Store, units: list[Checkpoint], model: Classifier, problem: Problem, options: DictConfig, seed: int) -> float:
+def fill(
+    store: Store, units: list[Checkpoint], model: Classifier, problem: Problem, options: DictConfig, seed: int
+) -> float:
     """Evaluates what is missing, in blocks of samples that are kept as soon as they are there. Returns seconds."""
     samples, subsets = len(problem.labels), 2**options.n
     block_size = math.ceil(options.batch_size / subsets)

@@ -21,7 +21,7 @@ def choose(labels: np.ndarray, classes: int, count: int, seed: int) -> list[int]
         mine = draw.permutation(np.flatnonzero(labels == label))
         if len(mine) < wanted[label]:
             raise BadInput(
-                f"interactions.samples={count} wants {wanted[label]} samples of class {label}, and there are {len(mine)}: "
+                f"interactions.samples={count} wants {wanted[label]} of class {label}, and there are {len(mine)}: "
                 f"choose fewer, or another interactions.split"
             )
         chosen.extend(int(index) for index in mine[: wanted[label]])

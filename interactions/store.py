@@ -1,11 +1,11 @@
 """The values on disk: stored v, from which interactions are derived whenever they are wanted.
 
-    interactions/samples.json                     which samples, their labels and variables, and where those lie
-    interactions/baseline.npy                     what masked variables are replaced by
-    interactions/<stage>/epoch_012/values.npy     float64 [samples, 2**n], index = bitmask
-    interactions/<stage>/epoch_012/noise.npz      sample, subset [K] and v in float64 [K], of the last epoch
-    interactions/<stage>/epoch_012/meta.json      written last
-    interactions/<stage>/epoch_012/part_0-9.npy   values of a block of samples (0 to 9), while the evaluation goes on
+interactions/samples.json                     which samples, their labels and variables, and where those lie
+interactions/baseline.npy                     what masked variables are replaced by
+interactions/<stage>/epoch_012/values.npy     float64 [samples, 2**n], index = bitmask
+interactions/<stage>/epoch_012/noise.npz      sample, subset [K] and v in float64 [K], of the last epoch
+interactions/<stage>/epoch_012/meta.json      written last
+interactions/<stage>/epoch_012/part_0-9.npy   values of a block of samples (0 to 9), while the evaluation goes on
 """
 
 import json
@@ -52,10 +52,14 @@ class Store:
         try:
             v = np.load(path)
         except (OSError, ValueError) as error:
-            raise BadInput(f"{path} can't be read ({error}): delete {path.parent} and run stages=[interactions]") from error
+            raise BadInput(
+                f"{path} can't be read ({error}): delete {path.parent} and run stages=[interactions]"
+            ) from error
         shape = (len(about["samples"]), 2 ** about["n"])
         if v.shape != shape or not np.isfinite(v).all():
-            raise BadInput(f"{path} is not a finite array of shape {shape}: delete {path.parent} and run stages=[interactions]")
+            raise BadInput(
+                f"{path} is not a finite array of shape {shape}: delete {path.parent} and run stages=[interactions]"
+            )
         return v
 
     def noise(self, stage: str, epoch: int) -> dict[str, np.ndarray]:

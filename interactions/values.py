@@ -33,7 +33,7 @@ def masked_values(
 ) -> torch.Tensor:
     """v of the masked inputs (sample[k], subset[k]), k < K: [K] float64, on the device of `inputs`.
 
-    inputs: [S, ...]; baseline: [...]; member: [S, ...], of `masking.membership`; labels: [S]; sample, subset: [K] int64.
+    inputs: [S, ...]; baseline: [...]; member: [S, ...], of `masking.membership`; labels: [S]; sample, subset: [K].
     The model is in evaluation mode, of the inputs' type and on their device. Every forward pass has `batch_size`
     masked inputs, of whichever samples (the last batch repeats its last one), so that a value does not depend on K.
     """

@@ -9,7 +9,7 @@ Box = tuple[int, int, int, int]  # top, left, height, width in pixels
 
 
 def draw_patches(n: int, grid: int, margin: int, height: int, width: int, seed: int, index: int) -> list[Box]:
-    """n different cells of the grid's inner part, at least `margin` cells from the border; the same for one (seed, index)."""
+    """n different cells of the grid, at least `margin` cells from its border; the same for one (seed, index)."""
     rows, columns = (np.linspace(0, side, grid + 1).round().astype(int) for side in (height, width))
     if grid > min(height, width):
         raise BadInput(f"interactions.grid={grid} is finer than the {height}x{width} pixels of an image")

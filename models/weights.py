@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from conf.check import BadInput
+from models.backbone import Classifier
 
 State = dict[str, torch.Tensor]
 
@@ -14,6 +15,11 @@ def load(model: nn.Module, state: State, source: Path) -> None:
     """Sets every parameter and buffer of `model`; `source` names the file in messages."""
     check(model, state, source)
     model.load_state_dict(state)
+
+
+def load_backbone(model: Classifier, state: State, source: Path) -> None:
+    """The backbone of a classifier's weights; the head stays as it is."""
+    load(model.backbone, part(state, "backbone"), source)
 
 
 def check(model: nn.Module, state: State, source: Path) -> None:

@@ -1,16 +1,13 @@
 """Trains on the source task, from random weights. Its folder is shared by all runs with the same source training."""
 
-import torch
 from omegaconf import DictConfig
 
-from data.splits import build as build_data
-from models.backbone import build as build_model
-from training.seeds import stream
-from training.train import train
+from training.train import new_model, train
+
+
+def check(cfg: DictConfig) -> None:
+    new_model(cfg, "pretrain", "source")
 
 
 def run(cfg: DictConfig) -> None:
-    splits = build_data(cfg.data.source, "data.source")
-    torch.manual_seed(stream(cfg.seed, "pretrain", "weights"))
-    model = build_model(cfg.model, len(splits.classes))
-    train(cfg, "pretrain", model, splits)
+    train(cfg, "pretrain", *new_model(cfg, "pretrain", "source"))

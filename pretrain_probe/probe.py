@@ -11,10 +11,8 @@ from torch.utils.data import Dataset
 
 from data.module import Batches
 from data.splits import InMemory, Splits
-from data.splits import build as build_data
-from models import weights
 from models.backbone import Classifier
-from models.backbone import build as build_model
+from models.weights import load_backbone
 from training import checkpoints
 from training.classifier import Training
 from training.device import device
@@ -23,14 +21,17 @@ from training.fit import fit
 from training.folder import finish, stage_folder, start
 from training.seeds import stream
 from training.tracking import log_checkpoints, tracked
+from training.train import new_model
+
+
+def check(cfg: DictConfig) -> None:
+    new_model(cfg, "probe", "target")
 
 
 def run(cfg: DictConfig) -> None:
+    model, splits = new_model(cfg, "probe", "target")
     pretrained = checkpoints.path(stage_folder(cfg, "pretrain"), cfg.pretrain.epochs)
-    state = checkpoints.read(pretrained)
-    splits = build_data(cfg.data.target, "data.target")
-    model = build_model(cfg.model, len(splits.classes))
-    weights.load(model.backbone, weights.part(state, "backbone"), pretrained)
+    load_backbone(model, checkpoints.read(pretrained), pretrained)
     folder = start(cfg, "probe")
     seen = _features_of(model, splits, folder)
     torch.manual_seed(stream(cfg.seed, "probe", "weights"))

@@ -42,7 +42,8 @@ def read(file: Path) -> State:
             raise ValueError("its end is missing")
         state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise BadInput(f"{file} can't be read ({str(error).splitlines()[0]}): delete its stage's folder and run it again")
+        reason = str(error).splitlines()[0]
+        raise BadInput(f"{file} can't be read ({reason}): delete its stage's folder and run it again") from error
     if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
         raise BadInput(f"{file} holds no plain state dict")
     return state

@@ -6,12 +6,13 @@ from conf.check import BadInput
 
 
 def device(name: str) -> torch.device:
-    """"auto" is the accelerator if there is one. Raises BadInput for a device that this machine lacks."""
+    """ "auto" is the accelerator if there is one. Raises BadInput for a device that this machine lacks."""
     if name == "auto":
         found = torch.accelerator.current_accelerator(check_available=True)
         return found if found is not None else torch.device("cpu")
     try:
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:
-        raise BadInput(f"device {name} can't be used here ({str(error).splitlines()[0]}); allowed: auto, cpu, cuda, cuda:0 ..")
+        reason = str(error).splitlines()[0]
+        raise BadInput(f"device {name} can't be used here ({reason}); allowed: auto, cpu, cuda, cuda:0, ...") from error
     return torch.device(name)

@@ -1,6 +1,6 @@
 """Penultimate features of a frozen classifier, computed once and kept.
 
-    <folder>/features_train.npy, features_test.npy   float32 [N, D], in the order of the data
+<folder>/features_train.npy, features_test.npy   float32 [N, D], in the order of the data
 """
 
 from pathlib import Path

@@ -1,9 +1,9 @@
 """Trains a model with Lightning, epoch by epoch on disk, resumable at any moment.
 
-    <stage>/metrics.csv          epoch, split, loss, accuracy
-    <stage>/predictions.npy      int32 [epochs + 1, test samples], predicted classes
-    <stage>/losses.npy           float32 [epochs + 1, test samples], cross-entropies
-    <stage>/checkpoints/         weights of every epoch; last.ckpt, with the optimiser, while training goes on
+<stage>/metrics.csv          epoch, split, loss, accuracy
+<stage>/predictions.npy      int32 [epochs + 1, test samples], predicted classes
+<stage>/losses.npy           float32 [epochs + 1, test samples], cross-entropies
+<stage>/checkpoints/         weights of every epoch; last.ckpt, with the optimiser, while training goes on
 """
 
 import logging
@@ -96,8 +96,10 @@ class EveryEpoch(Checkpoint):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: Training) -> None:
         if not np.isfinite(module.train_loss):
-            raise BadInput(f"{module.stage}: the loss is {module.train_loss} in epoch {trainer.current_epoch + 1}; "
-                           f"nothing of that epoch is kept; lower {module.stage}.lr")
+            raise BadInput(
+                f"{module.stage}: the loss is {module.train_loss} in epoch {trainer.current_epoch + 1}; "
+                f"nothing of that epoch is kept; lower {module.stage}.lr"
+            )
         self._keep(trainer, module, epoch=trainer.current_epoch + 1)
         trainer.save_checkpoint(self.last)
 
@@ -161,5 +163,10 @@ def _quiet_lightning() -> None:
     """Its advice on workers and hardware is not for these runs, and its advertisement for nobody."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
-    for message in (".*does not have many workers.*", ".*smaller than the logging interval.*", ".*srun.*", ".*LeafSpec.*"):
+    for message in (
+        ".*does not have many workers.*",
+        ".*smaller than the logging interval.*",
+        ".*srun.*",
+        ".*LeafSpec.*",
+    ):
         warnings.filterwarnings("ignore", message=message)

@@ -1,7 +1,7 @@
 """A stage's folder: which settings made what it holds, and whether it is complete.
 
-    <stage>/config.yaml   the part of the configuration that determines the stage, its inputs' part included
-    <stage>/done.json     written last: the stage is complete
+<stage>/config.yaml   the part of the configuration that determines the stage, its inputs' part included
+<stage>/done.json     written last: the stage is complete
 """
 
 import hashlib
@@ -88,7 +88,9 @@ def check_settings(cfg: DictConfig, stage: str) -> None:
     absent = object()
     changed = [key for key in sorted(there | asked) if there.get(key, absent) != asked.get(key, absent)]
     if changed:
-        listed = "; ".join(f"{key}: {there.get(key, 'absent')} there, {asked.get(key, 'absent')} asked" for key in changed)
+        listed = "; ".join(
+            f"{key}: {there.get(key, 'absent')} there, {asked.get(key, 'absent')} asked" for key in changed
+        )
         own_name = "analysis.name=..." if stage == "analysis" else "name=..."
         raise BadInput(
             f"{folder} was made with other settings ({listed}): give this run a name of its own ({own_name}), "

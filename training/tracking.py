@@ -31,7 +31,8 @@ def tracked(cfg: DictConfig, stage: str) -> Iterator[wandb.Run]:
             reinit="finish_previous",
         )
     except wandb.Error as error:
-        raise BadInput(f"wandb.mode={cfg.wandb.mode}: {str(error).splitlines()[0]}; wandb.mode=offline needs nothing")
+        reason = str(error).splitlines()[0]
+        raise BadInput(f"wandb.mode={cfg.wandb.mode}: {reason}; wandb.mode=offline needs no account") from error
     run.define_metric("epoch")
     run.define_metric("*", step_metric="epoch")
     exit_code = 1

@@ -1,16 +1,29 @@
-"""A training stage of the whole network: what pretrain, finetune and scratch do once their model is made."""
+"""What the training stages share: a new model for a task, and its training."""
 
+import torch
 from omegaconf import DictConfig
 
 from data.module import Batches
 from data.splits import Splits
+from data.splits import build as build_data
 from models.backbone import Classifier
+from models.backbone import build as build_model
 from training import checkpoints
 from training.classifier import Training
 from training.fit import fit
 from training.folder import finish, start
 from training.seeds import stream
 from training.tracking import log_checkpoints, tracked
+
+
+def new_model(cfg: DictConfig, stage: str, task: str) -> tuple[Classifier, Splits]:
+    """The stage's model with its own random weights, and the task ("source" or "target") it has classes for.
+
+    Raises BadInput if either can't be built.
+    """
+    splits = build_data(cfg.data[task], f"data.{task}")
+    torch.manual_seed(stream(cfg.seed, stage, "weights"))
+    return build_model(cfg.model, len(splits.classes)), splits
 
 
 def train(cfg: DictConfig, stage: str, model: Classifier, splits: Splits) -> None:

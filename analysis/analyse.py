@@ -1,0 +1,153 @@
+"""The stage that turns the store into tables, figures, a gallery and a report.
+
+<run>/analysis/tables/*.csv, figures/*.{png,svg}, gallery/*.{png,svg}, report.html
+"""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import wandb
+from omegaconf import DictConfig, OmegaConf
+
+from analysis import figures, tables
+from analysis.accuracy import Outcomes, outcomes
+from analysis.claims import claims
+from analysis.gallery import Card, draw
+from analysis.measures import Measures
+from analysis.report import CAPTIONS, FigureEntry, write_report
+from analysis.study import FOLDERS, Options, Study
+from data.splits import Splits
+from data.splits import build as build_data
+from training.folder import finish, settings, stage_folder, start, written
+from training.tracking import tracked
+
+# Which figure shows which table.
+FIGURES = {
+    "decomposition": "decomposition",
+    "ratio": "ratio",
+    "jaccard": "jaccard",
+    "convergence": "accuracy",
+    "faithfulness": "faithfulness",
+    "noise": "noise",
+}
+
+
+def check(cfg: DictConfig) -> None:
+    build_data(cfg.data.target, "data.target")
+
+
+def run(cfg: DictConfig) -> None:
+    splits = build_data(cfg.data.target, "data.target")
+    study = Study(stage_folder(cfg, "interactions"), _options(cfg))
+    labels = np.asarray(splits.test.labels)
+    trained = {stage: outcomes(stage_folder(cfg, stage), labels) for stage in ("finetune", "scratch", "probe")}
+    folder = start(cfg, "analysis")
+    with tracked(cfg, "analysis") as tracker:
+        made = _tables(study, trained, labels, set(cfg.analysis.measures))
+        for name, table in made.items():
+            _write_table(table, folder / "tables" / f"{name}.csv")
+        drawn = _figures(made, folder)
+        cards = _gallery(study, splits, cfg.analysis.gallery, folder / "gallery")
+        _report(cfg, study, made, drawn, cards, folder)
+        _log(tracker, made, drawn, cards)
+    finish(folder)
+
+
+def _options(cfg: DictConfig) -> Options:
+    keys = ("salient", "tau", "empty_set", "normalise", "permutations", "resamples")
+    return Options(**{key: cfg.analysis[key] for key in keys}, seed=cfg.seed)
+
+
+def _tables(
+    study: Study, trained: dict[str, Outcomes], labels: np.ndarray, wanted: set[str]
+) -> dict[str, pd.DataFrame]:
+    """The wanted tables, by name."""
+    options, measures = study.options, Measures(study)
+    makers = {
+        "claims": lambda: claims(measures, trained, options.seed),
+        "decomposition": lambda: tables.decomposition(measures),
+        "ratio": lambda: tables.ratio(measures),
+        "jaccard": lambda: tables.jaccard(measures),
+        "accuracy": lambda: tables.accuracy(trained, labels, options.resamples, options.seed),
+        "faithfulness": lambda: tables.faithfulness(study),
+        "noise": lambda: tables.noise(study),
+    }
+    return {name: make() for name, make in makers.items() if name in wanted}
+
+
+def _write_table(table: pd.DataFrame, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written(path) as beside:
+        table.to_csv(beside, index=False)
+
+
+def _figures(made: dict[str, pd.DataFrame], folder: Path) -> list[FigureEntry]:
+    entries = []
+    for name, table in FIGURES.items():
+        if table in made:
+            png, _ = figures.save(getattr(figures, name)(made[table]), folder / "figures", name)
+            entries.append(FigureEntry(name, CAPTIONS[name], png, folder / "tables" / f"{table}.csv"))
+    return entries
+
+
+def _gallery(study: Study, splits: Splits, count: int, folder: Path) -> list[tuple[str, Path]]:
+    """Draws `count` of the samples, spread over the classes; (title, picture) of each."""
+    shutil.rmtree(folder, ignore_errors=True)
+    about = study.store.samples()
+    dataset = getattr(splits, about["split"])
+    last = {model: (study.final(model), study.values(model, study.last(model))) for model in FOLDERS}
+    drawn = []
+    for position in np.unique(np.linspace(0, study.samples - 1, min(count, study.samples)).astype(int)).tolist():
+        sample = about["samples"][position]
+        title = f"{about['split']} sample {sample['index']}, class {sample['class']}"
+        card = Card(
+            title=title,
+            picture=splits.picture(dataset[sample["index"]][0]),
+            boxes=[tuple(box) for box in sample["variables"]],
+            interactions={model: strength[position] for model, (strength, _) in last.items()},
+            values={model: v[position, -1] for model, (_, v) in last.items()},
+        )
+        png, _ = figures.save(draw(card, tau=study.options.tau), folder, f"sample_{sample['index']:05d}")
+        drawn.append((title, png))
+    return drawn
+
+
+def _report(
+    cfg: DictConfig, study: Study, made: dict[str, pd.DataFrame], drawn: list[FigureEntry], cards: list, folder: Path
+) -> None:
+    def count(model: str) -> str:
+        return f"{len(study.epochs(model))} checkpoints, epochs 0 to {study.last(model)}"
+
+    summary = {
+        "study": f"{cfg.name}, seed {cfg.seed}",
+        "model": str(cfg.model._target_),
+        "source task": str(cfg.data.source._target_),
+        "target task": str(cfg.data.target._target_),
+        "variables": f"n = {study.n}, so {2**study.n} masked inputs per sample and checkpoint",
+        "samples": f"{study.samples}, from the {cfg.interactions.split} set",
+        "pre-trained": f"{cfg.pretrain.epochs} epochs, seen through a linear probe",
+        "fine-tuned": count("finetune"),
+        "from scratch": count("scratch"),
+        "counted": ("salient interactions only" if cfg.analysis.salient else "all interactions")
+        + ("" if cfg.analysis.empty_set else ", without the empty set")
+        + (", divided by E|v(x_N) - v(x_0)| per model" if cfg.analysis.normalise else ""),
+    }
+    empty = pd.DataFrame(columns=["claim", "quantity", "value", "low", "high", "chance", "verdict"])
+    write_report(
+        folder / "report.html",
+        title="Why does pre-training help?",
+        summary=summary,
+        claims=made.get("claims", empty),
+        figures=drawn,
+        gallery=cards,
+        settings=OmegaConf.to_yaml(OmegaConf.create(settings(cfg, "analysis"))),
+    )
+
+
+def _log(tracker: wandb.Run, made: dict[str, pd.DataFrame], drawn: list[FigureEntry], cards: list) -> None:
+    tracker.log({f"tables/{name}": wandb.Table(dataframe=table) for name, table in made.items()})
+    tracker.log({f"figures/{entry.name}": wandb.Image(str(entry.image)) for entry in drawn})
+    if cards:
+        tracker.log({"gallery": [wandb.Image(str(png), caption=title) for title, png in cards]})

@@ -1,0 +1,99 @@
+"""The tidy tables, one per measure. Every value has its 95 % interval and its chance level."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from analysis.accuracy import Outcomes, chance
+from analysis.estimate import Estimate, estimate, quotient, resamples
+from analysis.faithfulness import rebuilt, salient_share, shuffled_values
+from analysis.measures import Measures
+from analysis.noise import noise_by_order, noise_of_values
+from analysis.study import FOLDERS, Study
+from interactions.mobius import interactions, orders
+
+ESTIMATE = ["mean", "low", "high", "chance"]
+
+
+def decomposition(measures: Measures) -> pd.DataFrame:
+    """order, quantity, mean, low, high, chance: strength per subset (Fig. 2)."""
+    measured, weights = measures.strengths, measures.study.weights
+    present = np.unique(measures.study.order)
+    rows = []
+    for part, quantity in enumerate(("pretrain", "finetune", "preserved", "discarded", "new")):
+        result = estimate((measured.observed[part],), [(draw[part],) for draw in measured.by_chance], weights)
+        rows += [(order, quantity, *values) for order, values in zip(present, _each(result), strict=True)]
+    return pd.DataFrame(rows, columns=["order", "quantity", *ESTIMATE]).sort_values("order", kind="stable")
+
+
+def ratio(measures: Measures) -> pd.DataFrame:
+    """definition, mean, low, high, chance: share of the preserved knowledge that scratch learns (Fig. 3)."""
+    rows = [
+        (definition, *_numbers(estimate(*measured, measures.study.weights, quotient)))
+        for definition, measured in measures.ratios.items()
+    ]
+    return pd.DataFrame(rows, columns=["definition", *ESTIMATE])
+
+
+def jaccard(measures: Measures) -> pd.DataFrame:
+    """model, epoch, mean, low, high, chance: similarity to the model's last epoch (Fig. 4)."""
+    rows = []
+    for model, measured in measures.similarities.items():
+        result = estimate(*measured, measures.study.weights)
+        epochs = measures.study.epochs(model)
+        rows += [(model, epoch, *values) for epoch, values in zip(epochs, _each(result), strict=True)]
+    return pd.DataFrame(rows, columns=["model", "epoch", *ESTIMATE])
+
+
+def accuracy(outcomes: dict[str, Outcomes], labels: np.ndarray, repeats: int, seed: int) -> pd.DataFrame:
+    """model, epoch, quantity (accuracy, loss), mean, low, high, chance: on the test set, interval over its samples."""
+    weights, levels = resamples(len(labels), repeats, seed), chance(labels)
+    rows = []
+    for model, (correct, losses) in outcomes.items():
+        for quantity, per_sample in (("accuracy", correct), ("loss", losses)):
+            result = estimate((per_sample,), [], weights)._replace(
+                chance=np.full(per_sample.shape[1], levels[quantity])
+            )
+            rows += [(model, epoch, quantity, *values) for epoch, values in enumerate(_each(result))]
+    return pd.DataFrame(rows, columns=["model", "epoch", "quantity", *ESTIMATE])
+
+
+def faithfulness(study: Study) -> pd.DataFrame:
+    """model, epoch, quantity (salient_share, rebuilt), mean, low, high, chance; of all interactions, always."""
+    tau = study.options.tau
+    rows = []
+    for model in FOLDERS:
+        for epoch in study.epochs(model):
+            v = study.values(model, epoch)
+            by_chance = shuffled_values(v, study.options.seed)
+            strength, chance_strength = interactions(v), interactions(by_chance)
+            share = (salient_share(strength, tau),), [(salient_share(chance_strength, tau),)]
+            matched = (rebuilt(strength, v, tau),), [(rebuilt(chance_strength, by_chance, tau),)]
+            for quantity, measured in (("salient_share", share), ("rebuilt", matched)):
+                rows.append((model, epoch, quantity, *_numbers(estimate(*measured, study.weights))))
+    return pd.DataFrame(rows, columns=["model", "epoch", "quantity", *ESTIMATE])
+
+
+def noise(study: Study) -> pd.DataFrame:
+    """model, epoch, order, noise_v, noise, strength, share: of each model's last epoch, all interactions, as stored."""
+    order = orders(study.n)
+    rows = []
+    for model, folder in FOLDERS.items():
+        epoch = study.last(model)
+        v, checked = study.values(model, epoch), study.store.noise(folder, epoch)
+        noise_v = noise_of_values(v[checked["sample"], checked["subset"]], checked["value"])
+        bound = noise_by_order(noise_v, study.n)
+        strength = abs(interactions(v))
+        for i in range(study.n + 1):
+            mean = strength[:, order == i].mean()
+            rows.append((model, epoch, i, noise_v, bound[i], mean, float(quotient(bound[i], mean))))
+    return pd.DataFrame(rows, columns=["model", "epoch", "order", "noise_v", "noise", "strength", "share"])
+
+
+def _each(result: Estimate) -> Iterable[tuple[float, ...]]:
+    return zip(*(np.asarray(part).tolist() for part in result), strict=True)
+
+
+def _numbers(result: Estimate) -> tuple[float, ...]:
+    return tuple(float(part) for part in result)

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from analysis import figures, tables
 from analysis.accuracy import Outcomes, outcomes
 from analysis.claims import claims
+from analysis.drawing import save
 from analysis.gallery import Card, draw
 from analysis.measures import Measures
 from analysis.report import CAPTIONS, FigureEntry, write_report
@@ -87,7 +88,7 @@ def _figures(made: dict[str, pd.DataFrame], folder: Path) -> list[FigureEntry]:
     entries = []
     for name, table in FIGURES.items():
         if table in made:
-            png, _ = figures.save(getattr(figures, name)(made[table]), folder / "figures", name)
+            png, _ = save(getattr(figures, name)(made[table]), folder / "figures", name)
             entries.append(FigureEntry(name, CAPTIONS[name], png, folder / "tables" / f"{table}.csv"))
     return entries
 
@@ -109,7 +110,7 @@ def _gallery(study: Study, splits: Splits, count: int, folder: Path) -> list[tup
             interactions={model: strength[position] for model, (strength, _) in last.items()},
             values={model: v[position, -1] for model, (_, v) in last.items()},
         )
-        png, _ = figures.save(draw(card, tau=study.options.tau), folder, f"sample_{sample['index']:05d}")
+        png, _ = save(draw(card, tau=study.options.tau), folder, f"sample_{sample['index']:05d}")
         drawn.append((title, png))
     return drawn
 

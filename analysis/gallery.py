@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analysis.figures import NAMES, STYLE
+from analysis.drawing import NAMES, STYLE
 
 POSITIVE, NEGATIVE = "#1B9AAA", "#B2366B"  # apart from the colours of models and of kinds of knowledge
 LABEL_WIDTH = 26  # characters per line of a subset's label, blanks counted

@@ -106,9 +106,11 @@ def faithfulness(table: pd.DataFrame) -> Figure:
     }
     figure = _two_panels("Are few interactions enough to explain the models?", table, labels, "pretrain")
     rebuilt = figure.axes[1]
-    if rebuilt.get_ylim()[0] < -1:  # as bad as that is all the same
-        rebuilt.set_ylim(-1, 1.05)
-        rebuilt.set_ylabel("R² of values rebuilt from the salient (below -1 not shown)")
+    if rebuilt.get_ylim()[0] < -1:  # the fit of what is not rebuilt at all can be arbitrarily bad
+        rebuilt.set_yscale("symlog", linthresh=1, subs=(2, 5))
+        rebuilt.set_ylabel("R² of values rebuilt from the salient\n(logarithmic below -1)")
+        rebuilt.set_yticks([1, 0.5, 0, -0.5, *(-(10.0**k) for k in range(4) if -(10**k) > rebuilt.get_ylim()[0])])
+        rebuilt.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
     return figure
 
 

@@ -4,12 +4,14 @@
 """
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import wandb
 from omegaconf import DictConfig, OmegaConf
+from tqdm import tqdm
 
 from analysis import figures, tables
 from analysis.accuracy import Outcomes, outcomes
@@ -75,7 +77,11 @@ def _tables(
         "faithfulness": lambda: tables.faithfulness(study),
         "noise": lambda: tables.noise(study),
     }
-    return {name: make() for name, make in makers.items() if name in wanted}
+    return {name: makers[name]() for name in _progress([name for name in makers if name in wanted], "tables")}
+
+
+def _progress(steps: list, what: str) -> Iterable:
+    return tqdm(steps, desc=what, dynamic_ncols=True, leave=False)
 
 
 def _write_table(table: pd.DataFrame, path: Path) -> None:
@@ -86,7 +92,7 @@ def _write_table(table: pd.DataFrame, path: Path) -> None:
 
 def _figures(made: dict[str, pd.DataFrame], folder: Path) -> list[FigureEntry]:
     entries = []
-    for name, table in FIGURES.items():
+    for name, table in _progress(list(FIGURES.items()), "figures"):
         if table in made:
             png, _ = save(getattr(figures, name)(made[table]), folder / "figures", name)
             entries.append(FigureEntry(name, CAPTIONS[name], png, folder / "tables" / f"{table}.csv"))
@@ -99,8 +105,9 @@ def _gallery(study: Study, splits: Splits, count: int, folder: Path) -> list[tup
     about = study.store.samples()
     dataset = getattr(splits, about["split"])
     last = {model: (study.final(model), study.values(model, study.last(model))) for model in FOLDERS}
+    spread = np.unique(np.linspace(0, study.samples - 1, min(count, study.samples)).astype(int))
     drawn = []
-    for position in np.unique(np.linspace(0, study.samples - 1, min(count, study.samples)).astype(int)).tolist():
+    for position in _progress(spread.tolist(), "gallery"):
         sample = about["samples"][position]
         title = f"{about['split']} sample {sample['index']}, class {sample['class']}"
         card = Card(

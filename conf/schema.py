@@ -1,7 +1,7 @@
 """What a configuration may hold: every key and its type, so that a mistyped key or value is an error before any
 work starts. The values, and what each key means, are in `config.yaml`; the ranges in `check.py`.
 
-`data`, `model` and `analysis` are open here: their keys are those of the chosen file in that group.
+`data` and `model` are open here: their keys are the arguments of whatever their `_target_` names.
 """
 
 from dataclasses import dataclass, field
@@ -52,6 +52,19 @@ class Interactions:
 
 
 @dataclass
+class Analysis:
+    name: str = MISSING
+    measures: list[str] = MISSING
+    salient: bool = MISSING
+    tau: float = MISSING
+    empty_set: bool = MISSING
+    normalise: bool = MISSING
+    permutations: int = MISSING
+    resamples: int = MISSING
+    gallery: int = MISSING
+
+
+@dataclass
 class Wandb:
     mode: str = MISSING
     project: str = MISSING
@@ -75,7 +88,7 @@ class Config:
     finetune: Training = field(default_factory=Training)
     scratch: Training = field(default_factory=Training)
     interactions: Interactions = field(default_factory=Interactions)
-    analysis: Any = MISSING
+    analysis: Analysis = field(default_factory=Analysis)
     wandb: Wandb = field(default_factory=Wandb)
 
 

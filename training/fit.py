@@ -168,5 +168,6 @@ def _quiet_lightning() -> None:
         ".*smaller than the logging interval.*",
         ".*srun.*",
         ".*LeafSpec.*",
+        ".*functional.all_gather is deprecated.*",
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -1,0 +1,48 @@
+"""The pinned environment: complete, in step with pyproject.toml and environment.yml, free of addresses."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent
+LOCK = (ROOT / "requirements.lock").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def pinned():
+    found = {}
+    for name, number in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;]+)", LOCK, flags=re.MULTILINE):
+        found.setdefault(canonicalize_name(name), []).append(number)
+    return found
+
+
+def test_lock_pins_every_dependency_within_its_range():
+    versions = pinned()
+    wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+    for requirement in map(Requirement, wanted):
+        found = versions[canonicalize_name(requirement.name)]
+        assert all(requirement.specifier.contains(number) for number in found), requirement
+
+
+def test_every_pin_has_hashes():
+    for entry in re.split(r"\n(?=[A-Za-z0-9])", LOCK):
+        if "==" in entry.split("\n")[0] and not entry.startswith("#"):
+            assert "--hash=sha256:" in entry, entry.split("\n")[0]
+
+
+def test_lock_holds_no_address():
+    assert not re.search(r"https?://|index-url|find-links", LOCK)
+
+
+def test_conda_installs_the_same_lock():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    python, pip, packages = environment["dependencies"]
+    assert packages == {"pip": ["-r requirements.lock"]}
+    assert pip == "pip"
+    compiled_for = re.search(r"--python-version (\S+)", LOCK)[1]
+    assert python == f"python={compiled_for}"
+    assert PROJECT["requires-python"] == f">={compiled_for}"

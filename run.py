@@ -14,7 +14,7 @@ from types import ModuleType
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from conf import schema
 from conf.check import STAGES, BadInput, check
@@ -38,7 +38,7 @@ schema.register()
 def main(cfg: DictConfig) -> None:
     hydra_config = HydraConfig.get()
     variant = variant_of(list(hydra_config.overrides.task), sweep=hydra_config.mode == RunMode.MULTIRUN)
-    if variant:
+    if variant and not OmegaConf.is_missing(cfg, "name"):
         cfg.name = f"{cfg.name}/{variant}"
     check(cfg)
     run_stages(cfg, [stage for stage in STAGES if stage in cfg.stages])
@@ -65,17 +65,22 @@ def run_stages(cfg: DictConfig, stages: list[str]) -> None:
             if stage in ("pretrain", "finetune", "scratch") and not is_complete(stage_folder(cfg, stage)):
                 _run(cfg, stage)
         return
+    check_stages(cfg, stages)
     with locked(Path(cfg.run_dir)):
-        for stage in stages:
-            check_settings(cfg, stage)
-            _check_inputs(cfg, stage, stages)
-        for stage in stages:
-            if not is_complete(stage_folder(cfg, stage)):
-                _module(stage).check(cfg)
         for stage in stages:
             _run_if_needed(cfg, stage)
         if "analysis" in stages:
             show_claims(stage_folder(cfg, "analysis"))
+
+
+def check_stages(cfg: DictConfig, stages: list[str]) -> None:
+    """Raises BadInput for whatever can be known to go wrong in any of the stages, before the first begins."""
+    for stage in stages:
+        check_settings(cfg, stage)
+        _check_inputs(cfg, stage, stages)
+    for stage in stages:
+        if not is_complete(stage_folder(cfg, stage)):
+            _module(stage).check(cfg)
 
 
 def _check_inputs(cfg: DictConfig, stage: str, stages: list[str]) -> None:

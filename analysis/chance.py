@@ -21,13 +21,24 @@ def permuted(interactions: np.ndarray, permutation: np.ndarray) -> np.ndarray:
 
 
 def _permutation(samples: int, order: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+    """Random cycles: each interaction takes the place of another. One that stayed would draw chance to what is observed
+    (with free permutations one of each order does on average: 1 of 10 at n = 10 and order 1)."""
     subsets = len(order)
-    by_order = np.argsort(order, kind="stable")
-    # Sorting by order first and a random number second shuffles within each order.
-    shuffled = np.argsort(order + draw.random((samples, subsets)), axis=1)
-    column = np.empty((samples, subsets), dtype=np.int64)
-    column[:, by_order] = shuffled
+    # Sorting by order first and a random number second shuffles within each order ...
+    ring = np.argsort(order + draw.random((samples, subsets)), axis=1)
+    # ... and the next one in that ring takes the place of each.
+    column = np.empty_like(ring)
+    np.put_along_axis(column, ring, ring[:, _next_of_same(np.sort(order))], axis=1)
     flat = np.arange(samples)[:, None] * subsets + column
     for single in (0, subsets - 1):
-        flat[:, single] = draw.permutation(samples) * subsets + single
+        ring = draw.permutation(samples)
+        flat[ring, single] = np.roll(ring, -1) * subsets + single
     return flat
+
+
+def _next_of_same(ordered: np.ndarray) -> np.ndarray:
+    """For sorted orders, the position of the next entry with the same order; of the last one, that of the first."""
+    following = np.arange(1, len(ordered) + 1)
+    last = np.flatnonzero(np.diff(ordered, append=ordered[-1] + 1))
+    following[last] = np.searchsorted(ordered, ordered[last])
+    return following

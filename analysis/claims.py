@@ -62,7 +62,7 @@ def _knowledge(measures: Measures) -> list[Claim]:
         return strength[:, of] @ subsets[of]
 
     def mean(strength: np.ndarray, of: np.ndarray) -> np.ndarray:
-        return total(strength, of) / subsets[of].sum()
+        return quotient(total(strength, of), subsets[of].sum())
 
     def growth(strength: np.ndarray) -> np.ndarray:
         return quotient(mean(strength, high), mean(strength, low))

@@ -40,7 +40,7 @@ def estimate(
         return statistic(*(array.mean(0, keepdims=True) for array in arrays))[0]
 
     resampled = statistic(*(np.tensordot(weights, array, axes=1) for array in observed))
-    low, high = np.percentile(resampled, (2.5, 97.5), axis=0)
+    low, high = np.percentile(resampled, (2.5, 97.5), axis=0, method="inverted_cdf")  # no inf - inf between two
     value = whole(observed)
     chance = np.mean([whole(arrays) for arrays in by_chance], axis=0) if by_chance else np.full_like(value, np.nan)
     return Estimate(value, low, high, chance)

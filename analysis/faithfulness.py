@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from interactions.mobius import orders, values
+from interactions.mobius import values
 
 
 def salient(interactions: np.ndarray, tau: float = 0.05) -> np.ndarray:
@@ -25,17 +25,3 @@ def rebuilt(interactions: np.ndarray, v: np.ndarray, tau: float = 0.05) -> np.nd
     error = np.square(v - estimate).sum(-1)
     spread = np.square(v - v.mean(-1, keepdims=True)).sum(-1)
     return 1 - np.divide(error, spread, out=(error > 0).astype(float), where=spread > 0)
-
-
-def shuffled_values(v: np.ndarray, seed: int) -> np.ndarray:
-    """v with its values exchanged among the masked inputs that keep equally many variables: the chance level.
-
-    Keeps how v grows with the number of variables, and destroys which of them matter together. [samples, 2**n].
-    """
-    order = orders(v.shape[-1].bit_length() - 1)
-    draw = np.random.default_rng([seed, 3])
-    by_order = np.argsort(order, kind="stable")
-    shuffled = np.empty_like(v)
-    source = np.argsort(order + draw.random(v.shape), axis=-1)
-    shuffled[..., by_order] = np.take_along_axis(v, source, axis=-1)
-    return shuffled

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.accuracy import Outcomes, chance
+from analysis.chance import permuted
 from analysis.estimate import Estimate, estimate, quotient, resamples
-from analysis.faithfulness import rebuilt, salient_share, shuffled_values
+from analysis.faithfulness import rebuilt, salient_share
 from analysis.measures import Measures
 from analysis.noise import noise_by_order, noise_of_values
 from analysis.study import FOLDERS, Study
@@ -66,7 +67,7 @@ def faithfulness(study: Study) -> pd.DataFrame:
     for model in FOLDERS:
         for epoch in study.epochs(model):
             v = study.values(model, epoch)
-            by_chance = shuffled_values(v, study.options.seed)
+            by_chance = permuted(v, study.permutations[0])  # values of masked inputs that keep equally many variables
             strength, chance_strength = interactions(v), interactions(by_chance)
             share = (salient_share(strength, tau),), [(salient_share(chance_strength, tau),)]
             matched = (rebuilt(strength, v, tau),), [(rebuilt(chance_strength, by_chance, tau),)]

@@ -2,11 +2,15 @@
 
 import math
 import os
+import re
 import tempfile
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from hydra.errors import CompactHydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf
+
+from conf.schema import Config
 
 
 class BadInput(CompactHydraException):
@@ -15,6 +19,8 @@ class BadInput(CompactHydraException):
 
 STAGES = ("pretrain", "probe", "finetune", "scratch", "interactions", "analysis")
 MEASURES = ("decomposition", "ratio", "jaccard", "accuracy", "faithfulness", "noise", "claims")
+
+SECTIONS = {field.name: field.type for field in fields(Config) if is_dataclass(field.type)}
 
 TRAINING_RANGES = {"epochs": (1, 100_000), "batch_size": (1, math.inf), "lr": (0, math.inf), "momentum": (0, 1)}
 RANGES = {
@@ -33,7 +39,7 @@ RANGES = {
     "interactions.samples": (2, math.inf),
     "interactions.grid": (1, math.inf),
     "interactions.margin": (0, math.inf),
-    "interactions.noise_masks": (0, math.inf),
+    "interactions.noise_masks": (1, math.inf),
     "interactions.batch_size": (1, math.inf),
     "analysis.tau": (0, 1),
     "analysis.permutations": (1, math.inf),
@@ -58,9 +64,7 @@ CHOICES = {
 
 def check(cfg: DictConfig) -> None:
     """Raises BadInput for the first value that is out of its range or choice, or an output that can't be written."""
-    missing = OmegaConf.missing_keys(cfg)
-    if missing:
-        raise BadInput(f"{min(missing)} has no value: set it in conf/ or as {min(missing)}=VALUE")
+    _check_keys(cfg)
     for key, (low, high) in RANGES.items():
         _check_range(key, OmegaConf.select(cfg, key), low, high)
     for key, allowed in CHOICES.items():
@@ -68,12 +72,33 @@ def check(cfg: DictConfig) -> None:
     _check_list("stages", cfg.stages, STAGES)
     _check_list("analysis.measures", cfg.analysis.measures, MEASURES)
     _check_epochs(cfg.checkpoints.epochs)
+    _check_name("analysis.name", cfg.analysis.name, {*STAGES, "wandb"} - {"analysis"})
     _check_grid(cfg.interactions)
     _check_writable(Path(cfg.run_dir))
 
 
+def _check_keys(cfg: DictConfig) -> None:
+    """Every key has a value and is one of conf/schema.py, those added with + included."""
+    try:
+        given = OmegaConf.to_container(cfg, resolve=False, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise BadInput(f"{error.full_key} has no value: set it in conf/ or as {error.full_key}=VALUE") from None
+    for section, known in {"": Config, **SECTIONS}.items():
+        extra = sorted((given[section] if section else given).keys() - {field.name for field in fields(known)})
+        if extra:
+            key = f"{section}.{extra[0]}" if section else extra[0]
+            raise BadInput(f"{key} is no key of the configuration; known: {', '.join(f.name for f in fields(known))}")
+
+
+def _check_name(key: str, name: str, taken: set[str]) -> None:
+    if not re.fullmatch(r"[\w=,.-]*[\w=,-]", name) or name in taken:
+        raise BadInput(
+            f"{key}={name} is not allowed: letters, digits, _ = , . - are, and not {', '.join(sorted(taken))}"
+        )
+
+
 def _check_range(key: str, value: object, low: float, high: float) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if not number or not low <= value <= high:
         span = f"from {low} to {high}" if high < math.inf else f"of at least {low}"
         raise BadInput(f"{key}={value} is not allowed: a number {span} is wanted")
@@ -92,7 +117,7 @@ def _check_list(key: str, values: list[str], allowed: tuple[str, ...]) -> None:
 
 
 def _check_epochs(epochs: object) -> None:
-    is_list = OmegaConf.is_list(epochs) and all(isinstance(e, int) and e >= 0 for e in epochs)
+    is_list = OmegaConf.is_list(epochs) and all(type(e) is int and e >= 0 for e in epochs)
     if epochs != "all" and not is_list:
         raise BadInput(
             f"checkpoints.epochs={epochs} is not allowed: `all` or a list of epochs such as [0,1,5] is wanted"

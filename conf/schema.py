@@ -1,7 +1,8 @@
 """What a configuration may hold: every key and its type, so that a mistyped key or value is an error before any
 work starts. The values, and what each key means, are in `config.yaml`; the ranges in `check.py`.
 
-`data` and `model` are open here: their keys are the arguments of whatever their `_target_` names.
+`data.source`, `data.target` and `model` are open: their keys are the arguments of what their `_target_` names.
+`trainer` is open to all options of Lightning's trainer.
 """
 
 from dataclasses import dataclass, field
@@ -9,6 +10,12 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
+
+
+@dataclass
+class Data:
+    source: Any = MISSING
+    target: Any = MISSING
 
 
 @dataclass
@@ -78,7 +85,7 @@ class Config:
     stages: list[str] = MISSING
     output: str = MISSING
     run_dir: str = MISSING
-    data: Any = MISSING
+    data: Data = field(default_factory=Data)
     model: Any = MISSING
     num_workers: int = MISSING
     trainer: dict[str, Any] = field(default_factory=dict)

@@ -67,9 +67,9 @@ class Glyphs(Dataset):
 
 @cache
 def _glyph(face: str, character: str) -> Image.Image:
-    """White on black, centred on a CANVAS x CANVAS image."""
+    """White on black, whole and centred on a CANVAS x CANVAS image."""
     path = Path(matplotlib.get_data_path(), "fonts", "ttf", f"{face}.ttf")
-    font = ImageFont.truetype(str(path), size=CANVAS)
+    font = ImageFont.truetype(str(path), size=CANVAS * 3 // 4)
     image = Image.new("L", (CANVAS, CANVAS))
     ImageDraw.Draw(image).text((CANVAS / 2, CANVAS / 2), character, fill=255, font=font, anchor="mm")
     return image
@@ -78,7 +78,7 @@ def _glyph(face: str, character: str) -> Image.Image:
 def _warped(image: Image.Image, draw: np.random.Generator) -> Image.Image:
     """A random affine map: rotation, shear, scale and shift, about the centre."""
     angle, shear = draw.uniform(-0.3, 0.3), draw.uniform(-0.3, 0.3)
-    scale = draw.uniform(0.8, 1.25, size=2)
+    scale = draw.uniform(1.05, 1.65, size=2)
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     linear = rotation @ np.array([[1, shear], [0, 1]]) / scale
     centre = np.array([CANVAS / 2, CANVAS / 2])

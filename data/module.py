@@ -32,9 +32,12 @@ class Batches(lightning.LightningDataModule):
         epoch = self.trainer.current_epoch
         if hasattr(self.splits.train, "set_epoch"):
             self.splits.train.set_epoch(epoch)
-        order = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        # A list, not shuffle=True: Lightning begins some epochs twice, and a generator would have moved on.
+        random = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        order = torch.randperm(len(self.splits.train), generator=random).tolist()
+        workers = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
         return DataLoader(
-            self.splits.train, self.batch_size, shuffle=True, generator=order, num_workers=self.num_workers
+            self.splits.train, self.batch_size, sampler=order, generator=workers, num_workers=self.num_workers
         )
 
     def val_dataloader(self) -> DataLoader:

@@ -10,7 +10,9 @@ interactions/<stage>/epoch_012/part_0-9.npy   values of a block of samples (0 to
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -26,7 +28,7 @@ class Store:
 
     def samples(self) -> dict:
         """{"split", "n", "kind", "samples": [{"index", "label", "class", "variables"}]}"""
-        return json.loads((self.folder / "samples.json").read_text())
+        return _read(self.folder / "samples.json", lambda path: json.loads(path.read_text()))
 
     def write_samples(self, about: dict) -> None:
         """One line per sample."""
@@ -47,25 +49,16 @@ class Store:
 
     def values(self, stage: str, epoch: int) -> np.ndarray:
         """v: [samples, 2**n] float64."""
-        about = self.samples()
-        path = self.unit(stage, epoch) / "values.npy"
-        try:
-            v = np.load(path)
-        except (OSError, ValueError) as error:
-            raise BadInput(
-                f"{path} can't be read ({error}): delete {path.parent} and run stages=[interactions]"
-            ) from error
+        about, path = self.samples(), self.unit(stage, epoch) / "values.npy"
+        v = _read(path, np.load)
         shape = (len(about["samples"]), 2 ** about["n"])
         if v.shape != shape or not np.isfinite(v).all():
-            raise BadInput(
-                f"{path} is not a finite array of shape {shape}: delete {path.parent} and run stages=[interactions]"
-            )
+            raise _damaged(path, f"no finite array of shape {shape}")
         return v
 
     def noise(self, stage: str, epoch: int) -> dict[str, np.ndarray]:
         """{"sample", "subset", "value"}, each [K]."""
-        with np.load(self.unit(stage, epoch) / "noise.npz") as file:
-            return dict(file)
+        return _read(self.unit(stage, epoch) / "noise.npz", lambda path: dict(np.load(path)))
 
     def has_part(self, stage: str, epoch: int, block: range) -> bool:
         return self._part(stage, epoch, block).exists()
@@ -92,6 +85,17 @@ class Store:
     def remove_parts(self, folder: Path) -> None:
         for part in folder.rglob("part_*.npy"):
             part.unlink()
+
+
+def _read(path: Path, read: Callable) -> object:
+    try:
+        return read(path)
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _damaged(path: Path, reason: str) -> BadInput:
+    return BadInput(f"{path} can't be used ({reason}): delete {path.parent} and run stages=[interactions]")
 
 
 def _save(path: Path, array: np.ndarray) -> None:

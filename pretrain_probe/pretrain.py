@@ -2,12 +2,12 @@
 
 from omegaconf import DictConfig
 
-from training.train import new_model, train
+from training import train
 
 
 def check(cfg: DictConfig) -> None:
-    new_model(cfg, "pretrain", "source")
+    train.check(cfg, "pretrain", "source")
 
 
 def run(cfg: DictConfig) -> None:
-    train(cfg, "pretrain", *new_model(cfg, "pretrain", "source"))
+    train.train(cfg, "pretrain", *train.new_model(cfg, "pretrain", "source"))

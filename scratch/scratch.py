@@ -2,12 +2,12 @@
 
 from omegaconf import DictConfig
 
-from training.train import new_model, train
+from training import train
 
 
 def check(cfg: DictConfig) -> None:
-    new_model(cfg, "scratch", "target")
+    train.check(cfg, "scratch", "target")
 
 
 def run(cfg: DictConfig) -> None:
-    train(cfg, "scratch", *new_model(cfg, "scratch", "target"))
+    train.train(cfg, "scratch", *train.new_model(cfg, "scratch", "target"))

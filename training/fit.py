@@ -7,6 +7,7 @@
 """
 
 import logging
+import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ import lightning
 import numpy as np
 import pandas as pd
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import Checkpoint
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
@@ -37,10 +40,16 @@ def fit(
     track: Callable[[Row], None],
 ) -> None:
     """Trains for `epochs`, from where it was if `folder` holds an interrupted training."""
-    _quiet_lightning()
+    quiet_lightning()
     last = folder / "checkpoints" / "last.ckpt"
     keeper = EveryEpoch(folder, kept, last, track)
-    trainer = _trainer(trainer_options, epochs, [keeper, Progress(module.stage, epochs)], folder)
+    trainer = make_trainer(
+        trainer_options,
+        max_epochs=epochs,
+        callbacks=[keeper, Progress(module.stage, epochs)],
+        plugins=[checkpoints.AtomicCheckpointIO()],
+        default_root_dir=folder,
+    )
     resume = last if last.exists() else None
     try:
         trainer.fit(module, data, ckpt_path=resume, weights_only=True)
@@ -55,22 +64,23 @@ def fit(
         last.unlink(missing_ok=True)
 
 
-def _trainer(options: DictConfig, epochs: int, callbacks: list, folder: Path) -> lightning.Trainer:
+def make_trainer(options: DictConfig, **ours: object) -> lightning.Trainer:
+    """Lightning's trainer with the user's options and `ours`. Raises BadInput if Lightning refuses them."""
     try:
-        return lightning.Trainer(
+        trainer = lightning.Trainer(
             **OmegaConf.to_container(options, resolve=True),
-            max_epochs=epochs,
-            callbacks=callbacks,
-            plugins=[checkpoints.AtomicCheckpointIO()],
+            **ours,
             num_sanity_val_steps=-1,  # the whole test set before training: that is epoch 0
             reload_dataloaders_every_n_epochs=1,
             logger=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            default_root_dir=folder,
         )
-    except (TypeError, ValueError, lightning.fabric.utilities.exceptions.MisconfigurationException) as error:
-        raise BadInput(f"trainer: Lightning refuses these options ({str(error).splitlines()[0]})") from error
+    except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
+        raise BadInput(f"trainer: Lightning refuses these options: {str(error).splitlines()[0]}") from error
+    if isinstance(trainer.accelerator, CPUAccelerator) and trainer.num_devices > os.cpu_count():
+        raise BadInput(f"trainer.devices={trainer.num_devices} is more than the {os.cpu_count()} cores of this machine")
+    return trainer
 
 
 class EveryEpoch(Checkpoint):
@@ -159,7 +169,7 @@ class Progress(lightning.Callback):
         self.bar.close()
 
 
-def _quiet_lightning() -> None:
+def quiet_lightning() -> None:
     """Its advice on workers and hardware is not for these runs, and its advertisement for nobody."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)

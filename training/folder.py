@@ -99,7 +99,8 @@ def check_settings(cfg: DictConfig, stage: str) -> None:
 
 
 def start(cfg: DictConfig, stage: str) -> Path:
-    """Creates the stage's folder with its settings, and returns it."""
+    """Creates the stage's folder with its settings, and returns it. Raises BadInput if it has others already."""
+    check_settings(cfg, stage)
     folder = stage_folder(cfg, stage)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "config.yaml").exists():

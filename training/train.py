@@ -10,7 +10,7 @@ from models.backbone import Classifier
 from models.backbone import build as build_model
 from training import checkpoints
 from training.classifier import Training
-from training.fit import fit
+from training.fit import fit, make_trainer, quiet_lightning
 from training.folder import finish, start
 from training.seeds import stream
 from training.tracking import log_checkpoints, tracked
@@ -24,6 +24,13 @@ def new_model(cfg: DictConfig, stage: str, task: str) -> tuple[Classifier, Split
     splits = build_data(cfg.data[task], f"data.{task}")
     torch.manual_seed(stream(cfg.seed, stage, "weights"))
     return build_model(cfg.model, len(splits.classes)), splits
+
+
+def check(cfg: DictConfig, stage: str, task: str) -> None:
+    """Raises BadInput for a model, a task or a trainer that can't be built."""
+    new_model(cfg, stage, task)
+    quiet_lightning()
+    make_trainer(cfg.trainer)
 
 
 def train(cfg: DictConfig, stage: str, model: Classifier, splits: Splits) -> None:

@@ -4,7 +4,7 @@ import pytest
 from matplotlib.colors import same_color
 
 from analysis import figures
-from analysis.figures import COLOURS
+from analysis.drawing import COLOURS, save
 
 NAMES = ("decomposition", "ratio", "jaccard", "convergence", "faithfulness", "noise")
 WITH_CHANCE = NAMES[:-1]
@@ -159,7 +159,7 @@ def test_every_panel_shows_chance(name):
 @pytest.mark.parametrize("name", WITH_CHANCE)
 def test_missing_intervals_and_chance_are_left_out(name, tmp_path):
     figure = getattr(figures, name)(table(name).assign(low=np.nan, high=np.nan, chance=np.nan))
-    figures.save(figure, tmp_path, name)
+    save(figure, tmp_path, name)
     assert not any(grey(axes) for axes in figure.axes)
     assert not any("chance" in text.get_text() for text in figure.legends[0].texts)
 
@@ -178,7 +178,7 @@ def test_no_text_is_cut_off_and_no_legend_covers_data(name, n, epochs):
 
 def test_files_are_the_same_bytes_each_time(tmp_path):
     for folder in ("first", "second"):
-        figures.save(draw("convergence"), tmp_path / folder, "convergence")
+        save(draw("convergence"), tmp_path / folder, "convergence")
     assert sorted(path.name for path in (tmp_path / "first").iterdir()) == [
         "convergence.png",
         "convergence.svg",

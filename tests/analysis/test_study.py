@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+
+from analysis.faithfulness import salient
+from analysis.measures import Measures
+from interactions.mobius import orders
+
+
+@pytest.fixture
+def models():
+    return np.random.default_rng(0).normal(size=(4, 6, 32))
+
+
+def study_with(study_of, models, **options):
+    return study_of(models[0], [models[1], models[2]], [models[3]], **options)
+
+
+def test_interactions_are_derived_from_the_stored_values(study_of, models):
+    study = study_with(study_of, models)
+    assert (study.n, study.samples) == (5, 6)
+    assert [study.epochs(model) for model in ("pretrain", "finetune", "scratch")] == [[7], [0, 1], [0]]
+    np.testing.assert_allclose(study.final("pretrain"), models[0], atol=1e-12)
+    np.testing.assert_allclose(study.interactions("finetune", 0), models[1], atol=1e-12)
+    np.testing.assert_allclose(study.final("finetune"), models[2], atol=1e-12)
+    np.testing.assert_allclose(study.values("scratch", 0)[:, -1], models[3].sum(1), atol=1e-12)
+
+
+def test_salient_sets_the_others_to_zero(study_of, models):
+    found = study_with(study_of, models, salient=True, tau=0.5).final("scratch")
+    kept = salient(models[3], 0.5)
+    assert 0 < kept.mean() < 1
+    assert ((found != 0) == kept).all()
+    np.testing.assert_allclose(found[kept], models[3][kept], atol=1e-12)
+
+
+def test_normalise_divides_by_how_much_all_variables_change_the_value_on_average(study_of, models):
+    found = study_with(study_of, models, normalise=True).final("scratch")
+    effect = abs(models[3][:, 1:].sum(1)).mean()  # v(x_N) - v(x_0) is the sum of all but the empty set's
+    np.testing.assert_allclose(found, models[3] / effect, atol=1e-12)
+
+
+def test_normalise_makes_models_that_differ_in_scale_equal(study_of, models):
+    study = study_of(models[0], [models[0] * 10], [models[0] / 10], normalise=True)
+    for model in ("finetune", "scratch"):
+        np.testing.assert_allclose(study.final(model), study.final("pretrain"), rtol=1e-8, atol=1e-12)
+
+
+def test_normalise_leaves_a_model_without_any_effect_as_it_is(study_of, models):
+    constant = np.zeros_like(models[0])
+    constant[:, 0] = 3
+    study = study_of(models[0], [models[1]], [constant], normalise=True)
+    np.testing.assert_array_equal(study.final("scratch"), constant)
+
+
+@pytest.mark.parametrize("empty_set", [True, False])
+def test_the_empty_set_can_be_left_out_of_all_measures(study_of, models, empty_set):
+    models[:, :, 0] *= 1000  # it would show
+    study = study_with(study_of, models, empty_set=empty_set)
+    first = 0 if empty_set else 1
+    assert study.order.tolist() == orders(5)[first:].tolist()
+    measures = Measures(study)
+    assert all(part.shape == (6, 6 - first) for part in measures.strengths.observed)
+    strongest = max(
+        part.max() for draw in [measures.strengths.observed, *measures.strengths.by_chance] for part in draw
+    )
+    assert (strongest > 100) == empty_set
+    _, below = measures.ratios["weighted"].observed
+    assert (below.max() > 100) == empty_set
+    a, b = models[1][:, first:], models[2][:, first:]
+    union = np.where(a * b > 0, np.maximum(abs(a), abs(b)), abs(a) + abs(b)).sum(1)
+    intersection = np.where(a * b > 0, np.minimum(abs(a), abs(b)), 0).sum(1)
+    observed = measures.similarities["finetune"].observed[0]
+    np.testing.assert_allclose(observed, np.stack([intersection / union, np.ones(6)], axis=1), rtol=1e-9)
+
+
+def test_weights_and_permutations_are_the_same_for_all_measures(study_of, models):
+    study = study_with(study_of, models, permutations=3, resamples=40)
+    assert study.weights is study.weights
+    assert study.weights.shape == (40, 6)
+    assert [permutation.shape for permutation in study.permutations] == [(6, 32)] * 3

@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from conf.check import BadInput
+from models.backbone import Classifier
+from models.vision import conv4
+from models.weights import load, load_backbone, part
+
+FILE = Path("outputs/digits/finetune/checkpoints/epoch_003.ckpt")
+
+
+def classifier(seed, width=8, classes=3):
+    torch.manual_seed(seed)
+    return Classifier(conv4(classes, width, image_size=16))
+
+
+def equal(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_load_sets_everything():
+    model, other = classifier(0), classifier(1)
+    other(torch.randn(4, 3, 16, 16))  # moves the running statistics, which are buffers
+    assert not equal(model.state_dict(), other.state_dict())
+    load(model, other.state_dict(), FILE)
+    assert equal(model.state_dict(), other.state_dict())
+
+
+def test_load_backbone_leaves_the_head_as_it_is():
+    model, other = classifier(0, classes=3), classifier(1, classes=7)
+    head = {key: tensor.clone() for key, tensor in model.head.state_dict().items()}
+    load_backbone(model, other.state_dict(), FILE)
+    assert equal(model.backbone.state_dict(), other.backbone.state_dict())
+    assert equal(model.head.state_dict(), head)
+
+
+def test_part_is_a_submodules_state():
+    model = classifier(0)
+    assert equal(part(model.state_dict(), "head"), model.head.state_dict())
+    assert equal(part(model.state_dict(), "backbone"), model.backbone.state_dict())
+
+
+def missing_one(state):
+    del state["head.bias"]
+
+
+def one_too_many(state):
+    state["head.scale"] = torch.ones(1)
+
+
+def another_shape(state):
+    state["head.weight"] = state["head.weight"][:2]
+
+
+@pytest.mark.parametrize("damage", [missing_one, one_too_many, another_shape])
+def test_weights_of_another_model_are_refused(damage):
+    model, state = classifier(0), dict(classifier(1).state_dict())
+    before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    damage(state)
+    with pytest.raises(BadInput, match=rf"{FILE} is of another model: 1 tensors differ \(head\."):
+        load(model, state, FILE)
+    assert equal(model.state_dict(), before)
+
+
+def test_another_width_is_refused():
+    with pytest.raises(BadInput, match=rf"{FILE} is of another model"):
+        load(classifier(0), classifier(1, width=9).state_dict(), FILE)
+    with pytest.raises(BadInput, match=rf"{FILE} is of another model"):
+        load_backbone(classifier(0), {}, FILE)
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("key", ["head.bias", "backbone.block1.1.running_var"])
+def test_weights_that_are_not_finite_are_refused(bad, key):
+    state = classifier(1).state_dict()
+    state[key].view(-1)[0] = bad
+    with pytest.raises(BadInput, match=rf"{FILE} holds NaN or infinity in {key}"):
+        load(classifier(0), state, FILE)

@@ -10,6 +10,9 @@ PYTHON := $(VENV)/bin/python
 export MALLOC_MMAP_THRESHOLD_ ?= 4000000000
 export MALLOC_TRIM_THRESHOLD_ ?= 40000000000
 
+# Bytecode is kept in the environment: without it every start compiles PyTorch anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test bench lock install
 
 demo: install

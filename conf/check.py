@@ -74,7 +74,13 @@ def check(cfg: DictConfig) -> None:
     _check_epochs(cfg.checkpoints.epochs)
     _check_name("analysis.name", cfg.analysis.name, {*STAGES, "wandb"} - {"analysis"})
     _check_grid(cfg.interactions)
-    _check_writable(Path(cfg.run_dir))
+    longest = max((len(part.encode()) for part in Path(cfg.run_dir).parts), default=0)
+    if longest > 200:
+        raise BadInput(
+            f"run_dir={cfg.run_dir} is too long a name for a folder ({longest} bytes): set a shorter name=..."
+        )
+    for key in ("output", "run_dir"):
+        _check_writable(key, Path(cfg[key]))
 
 
 def _check_keys(cfg: DictConfig) -> None:
@@ -133,14 +139,16 @@ def _check_grid(options: DictConfig) -> None:
         )
 
 
-def _check_writable(folder: Path) -> None:
+def _check_writable(key: str, folder: Path) -> None:
     """The nearest existing parent must be a folder that takes a new file: nothing is created yet."""
     parent = folder.absolute()
-    while not parent.exists():
-        parent = parent.parent
     try:
+        while not parent.exists():
+            parent = parent.parent
         with tempfile.TemporaryFile(dir=parent):
             pass
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else error
-        raise BadInput(f"can't write to {parent} ({reason}): choose another folder with output=...") from None
+        raise BadInput(
+            f"{key}={folder}: can't write to {parent} ({reason}); choose another output=... or name=..."
+        ) from None

@@ -50,15 +50,16 @@ class Store:
     def values(self, stage: str, epoch: int) -> np.ndarray:
         """v: [samples, 2**n] float64."""
         about, path = self.samples(), self.unit(stage, epoch) / "values.npy"
-        v = _read(path, np.load)
+        v = _read(path, np.load, path.parent)
         shape = (len(about["samples"]), 2 ** about["n"])
         if v.shape != shape or not np.isfinite(v).all():
-            raise _damaged(path, f"no finite array of shape {shape}")
+            raise _damaged(path, f"no finite array of shape {shape}", path.parent)
         return v
 
     def noise(self, stage: str, epoch: int) -> dict[str, np.ndarray]:
         """{"sample", "subset", "value"}, each [K]."""
-        return _read(self.unit(stage, epoch) / "noise.npz", lambda path: dict(np.load(path)))
+        unit = self.unit(stage, epoch)
+        return _read(unit / "noise.npz", lambda path: dict(np.load(path)), unit)
 
     def has_part(self, stage: str, epoch: int, block: range) -> bool:
         return self._part(stage, epoch, block).exists()
@@ -87,15 +88,16 @@ class Store:
             part.unlink()
 
 
-def _read(path: Path, read: Callable) -> object:
+def _read(path: Path, read: Callable, unit: Path | None = None) -> object:
+    """`unit` is what to delete if the file is damaged: the checkpoint's folder, or else the file itself."""
     try:
         return read(path)
     except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise _damaged(path, str(error)) from error
+        raise _damaged(path, str(error), unit or path) from error
 
 
-def _damaged(path: Path, reason: str) -> BadInput:
-    return BadInput(f"{path} can't be used ({reason}): delete {path.parent} and run stages=[interactions]")
+def _damaged(path: Path, reason: str, delete: Path) -> BadInput:
+    return BadInput(f"{path} can't be used ({reason}): delete {delete} and run stages=[interactions] again")
 
 
 def _save(path: Path, array: np.ndarray) -> None:

@@ -9,6 +9,7 @@
 import logging
 import os
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,12 +52,9 @@ def fit(
         default_root_dir=folder,
     )
     resume = last if last.exists() else None
-    try:
-        trainer.fit(module, data, ckpt_path=resume, weights_only=True)
-    except (RuntimeError, EOFError, KeyError) as error:
-        if resume and trainer.global_step == 0:
-            raise BadInput(f"{last} can't be resumed from ({str(error).splitlines()[0]}): delete it") from error
-        raise
+    if resume and not zipfile.is_zipfile(resume):
+        raise BadInput(f"{last} can't be read, so {module.stage} can't go on: delete it to begin that stage anew")
+    trainer.fit(module, data, ckpt_path=resume, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
     trainer.strategy.barrier()

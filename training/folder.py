@@ -16,6 +16,7 @@ from pathlib import Path
 
 import filelock
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
 
 from conf.check import BadInput
 
@@ -75,7 +76,12 @@ def stage_folder(cfg: DictConfig, stage: str) -> Path:
 
 
 def is_complete(folder: Path) -> bool:
-    return (folder / "done.json").exists()
+    """Whether the stage has ended and nothing it left has been deleted since."""
+    try:
+        done = json.loads((folder / "done.json").read_text())
+    except (OSError, ValueError):
+        return False
+    return all((folder / name).exists() for name in done["holds"])
 
 
 def check_settings(cfg: DictConfig, stage: str) -> None:
@@ -84,7 +90,11 @@ def check_settings(cfg: DictConfig, stage: str) -> None:
     path = folder / "config.yaml"
     if not path.exists():
         return
-    there, asked = _flat(OmegaConf.to_container(OmegaConf.load(path))), _flat(settings(cfg, stage))
+    try:
+        there = _flat(OmegaConf.to_container(OmegaConf.load(path)))
+    except (OSError, ValueError, YAMLError) as error:
+        raise BadInput(f"{path} can't be read: delete {folder} and run {stage} again") from error
+    asked = _flat(settings(cfg, stage))
     absent = object()
     changed = [key for key in sorted(there | asked) if there.get(key, absent) != asked.get(key, absent)]
     if changed:
@@ -109,10 +119,12 @@ def start(cfg: DictConfig, stage: str) -> Path:
 
 
 def finish(folder: Path, **facts: object) -> None:
-    """Marks the folder complete, with what made it."""
+    """Marks the folder complete: when, with which versions, and which files it holds."""
     packages = {name: version(name) for name in ("torch", "torchvision", "lightning", "numpy")}
     about = {"finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "python": platform.python_version(), **packages, **facts}
-    write_text(folder / "done.json", json.dumps(about, indent=2) + "\n")
+    holds = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    about["holds"] = [name for name in holds if name != "done.json" and not name.endswith(".tmp")]
+    write_text(folder / "done.json", json.dumps(about, indent=1) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -122,8 +134,11 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def written(path: Path) -> Iterator[Path]:
-    """Gives a path to write to, and renames it to `path` once its content is on disk: what exists is complete."""
-    beside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    """Gives a path to write to, and renames it to `path` once its content is on disk: what exists is complete.
+
+    Its name is always the same, so that what a killed run left is overwritten; one process at a time works there.
+    """
+    beside = path.with_name(f"{path.name}.tmp")
     try:
         yield beside
         with beside.open("rb") as file:

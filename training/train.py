@@ -3,6 +3,7 @@
 import torch
 from omegaconf import DictConfig
 
+from conf.check import BadInput
 from data.module import Batches
 from data.splits import Splits
 from data.splits import build as build_data
@@ -27,8 +28,18 @@ def new_model(cfg: DictConfig, stage: str, task: str) -> tuple[Classifier, Split
 
 
 def check(cfg: DictConfig, stage: str, task: str) -> None:
-    """Raises BadInput for a model, a task or a trainer that can't be built."""
-    new_model(cfg, stage, task)
+    """Raises BadInput for a model, task or trainer that can't be built, or a model that can't take the inputs."""
+    model, splits = new_model(cfg, stage, task)
+    inputs = splits.train[0][0][None]
+    try:
+        with torch.inference_mode():
+            model.eval()(inputs)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        shape = "x".join(map(str, inputs.shape[1:]))
+        reason = str(error).splitlines()[0]
+        raise BadInput(
+            f"model can't take the inputs of data.{task}, {shape} ({reason}): check model.image_size"
+        ) from error
     quiet_lightning()
     make_trainer(cfg.trainer)
 

@@ -4,6 +4,7 @@ Checks the configuration first; a stage that is complete is not run again, an in
 """
 
 import csv
+import hashlib
 import importlib
 import os
 import sys
@@ -54,7 +55,10 @@ def variant_of(overrides: list[str], sweep: bool) -> str:
     chosen = [(key, value) for key, value in pairs if key.split(".")[0] not in SAME_FOLDER]
     if not sweep:
         chosen = [(key, value) for key, value in chosen if key in ("model", "data")]
-    return ",".join(f"{key}={value}".replace("/", "_") for key, value in sorted(chosen))
+    name = ",".join(f"{key}={value}".replace("/", "_") for key, value in sorted(chosen))
+    if len(name) <= 120:
+        return name
+    return f"{name[:100]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"  # as long as a folder's name may be
 
 
 def run_stages(cfg: DictConfig, stages: list[str]) -> None:

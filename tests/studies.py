@@ -1,0 +1,160 @@
+"""Runs `python run.py ...` as often as the end-to-end tests need it.
+
+Importing torch and Lightning takes longer than a tiny study. A fork server imports them once, and every run is forked
+from it: a process of its own, with its own exit code, output and global state, that can be killed.
+"""
+
+import itertools
+import multiprocessing
+import multiprocessing.connection
+import os
+import runpy
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+STAGES = ("pretrain", "probe", "finetune", "scratch", "interactions", "analysis")
+TINY = (
+    "experiment=digits",
+    "model.width=8",
+    "data.source.train_samples=64",
+    "data.source.test_samples=124",
+    "data.target.train_samples=20",
+    "data.target.test_samples=40",
+    "pretrain.epochs=2",
+    "pretrain.batch_size=32",  # several batches in an epoch, so that their order matters
+    "finetune.epochs=2",
+    "finetune.batch_size=8",
+    "probe.epochs=2",
+    "interactions.n=3",
+    "interactions.samples=10",
+    "interactions.batch_size=32",  # 4 samples at a time, so 3 blocks for each checkpoint
+    "interactions.noise_masks=8",
+    "analysis.permutations=2",
+    "analysis.resamples=20",
+    "analysis.gallery=1",
+    "trainer.accelerator=cpu",
+    "interactions.device=cpu",
+    "wandb.mode=disabled",
+)
+IMPORTED_ONCE = ["pytest", "run", "data.embedded", "models.vision", "finetune.finetune", "scratch.scratch"]
+IMPORTED_ONCE += ["pretrain_probe.pretrain", "pretrain_probe.probe", "interactions.evaluate", "analysis.analyse"]
+IMPORTED_ONCE += ["requests", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg"]
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(IMPORTED_ONCE)
+# Starting a process asks all others whether they have ended, and an exit code can be read once only.
+ONE_AT_A_TIME = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Result:
+    """code: the exit code, -9 if the run was killed; replaced: what it renamed into place, in order."""
+
+    code: int
+    out: str
+    err: str
+    replaced: list[str]
+
+
+class Running:
+    """A run that has been started; `log` is a folder for what it says."""
+
+    def __init__(self, arguments: list[str], output: Path, log: Path, kill_at: tuple | None, env: dict) -> None:
+        self.log = log
+        self.process = FORKS.Process(target=_python_run, args=(arguments, output, log, kill_at, env))
+        with ONE_AT_A_TIME:
+            self.process.start()
+
+    def replaced(self) -> list[str]:
+        file = self.log / "replaced"
+        return file.read_text().splitlines() if file.exists() else []
+
+    def ended(self, seconds: float = 0) -> bool:
+        multiprocessing.connection.wait([self.process.sentinel], seconds)
+        with ONE_AT_A_TIME:
+            return not self.process.is_alive()
+
+    def wait(self, seconds: float = 240) -> Result:
+        if not self.ended(seconds):
+            self.process.kill()
+            pytest.fail(f"still running after {seconds} s: {(self.log / 'err').read_text()[-2000:]}")
+        out, err = ((self.log / name).read_text() for name in ("out", "err"))
+        return Result(self.process.exitcode, out, err, self.replaced())
+
+
+def arguments(*overrides: str) -> list[str]:
+    """The command line of the tiny study, changed by `overrides`; flags (`-m`) go first."""
+    other_model = any("model=" in override for override in overrides)  # conv4 alone has a width
+    tiny = [override for override in TINY if not (other_model and override.startswith("model."))]
+    return sorted([*tiny, *overrides], key=lambda argument: not argument.startswith("-"))
+
+
+def _python_run(arguments: list[str], output: Path, log: Path, kill_at: tuple | None, env: dict) -> None:
+    """What `python run.py *arguments` does, in a forked process."""
+    import torch
+    import tqdm
+
+    for descriptor, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(log / name, os.O_WRONLY | os.O_CREAT), descriptor)
+    os.environ.update(env)
+    os.chdir(ROOT)
+    torch.set_num_threads(1)  # two cores are shared by several runs, and results must not depend on who has how many
+    tqdm.tqdm.set_lock(threading.RLock())  # its own is a semaphore of the system's, which a killed run leaves behind
+    os.replace = _watched(os.replace, output, log / "replaced", kill_at)
+    sys.argv = ["run.py", *arguments]
+    runpy.run_path("run.py", run_name="__main__")
+
+
+def _watched(replace: callable, output: Path, record: Path, kill_at: tuple | None) -> callable:
+    """os.replace that notes each target under `output`, and kills the process just before or after a given one."""
+
+    def watched(source: str | Path, target: str | Path) -> None:
+        path = Path(target)
+        name = str(path.relative_to(output)) if path.is_relative_to(output) else None
+        if name and kill_at == ("before", name):
+            os.kill(os.getpid(), signal.SIGKILL)
+        replace(source, target)
+        if name:
+            with record.open("a") as file:
+                file.write(f"{name}\n")
+        if name and kill_at == ("after", name):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return watched
+
+
+class Studies:
+    """Starts runs of the tiny study whose results lie in `output`; everything else they write lies in `scrap`."""
+
+    def __init__(self, output: Path, scrap: Path) -> None:
+        self.output, self.scrap, self.count = output, scrap, itertools.count()
+
+    def start(self, *overrides: str, output: Path | None = None, kill_at: tuple | None = None, **env: str) -> Running:
+        log = self.scrap / f"run_{next(self.count)}"
+        log.mkdir(parents=True)
+        output = output or self.output
+        places = {f"WANDB_{name}_DIR": str(self.scrap / "wandb") for name in ("DATA", "CACHE", "CONFIG")}
+        quiet = {"WANDB_SILENT": "true", "WANDB_ERROR_REPORTING": "false", "MPLBACKEND": "agg"}
+        return Running(arguments(f"output={output}", *overrides), output, log, kill_at, places | quiet | env)
+
+    def __call__(self, *overrides: str, **options: object) -> Result:
+        return self.start(*overrides, **options).wait()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A tiny study that ran to its end without interruption."""
+
+    output: Path
+    result: Result
+
+
+def files(folder: Path) -> set[str]:
+    """What lies in a folder, without the locks of runs."""
+    found = (path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
+    return {str(path.relative_to(folder)) for path in found if not path.name.endswith(".lock")}

@@ -1,0 +1,289 @@
+"""Bad input gets one clear line, a non-zero exit code, and changes nothing on disk."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from studies import Result, Studies, files
+
+# (overrides, what the line must name): refused by the program itself, before any work
+REFUSED = [
+    ("stages=[finetun]", "stages=finetun pretrain scratch analysis"),
+    ("stages=[]", "stages finetune"),
+    ("name=???", "name no value"),
+    ("seed=-1", "seed=-1 0"),
+    ("num_workers=-1", "num_workers=-1 0"),
+    ("interactions.n=17", "interactions.n=17 16 interactions.grid=4"),
+    ("interactions.n=5 interactions.margin=1", "interactions.n=5 4 margin=1"),
+    ("interactions.n=21 interactions.grid=8", "interactions.n=21 1 20"),
+    ("interactions.n=0", "interactions.n=0 1 20"),
+    ("interactions.grid=33", "interactions.grid=33 32x32"),
+    ("interactions.samples=1", "interactions.samples=1 2"),
+    ("interactions.samples=41", "interactions.samples=41 class"),
+    ("interactions.samples=21 interactions.split=train", "interactions.samples=21 class"),
+    ("interactions.batch_size=0", "interactions.batch_size=0 1"),
+    ("pretrain.epochs=0", "pretrain.epochs=0 1"),
+    ("probe.epochs=0", "probe.epochs=0 1"),
+    ("finetune.epochs=0", "finetune.epochs=0 1"),
+    ("scratch.epochs=0", "scratch.epochs=0 1"),
+    ("finetune.lr=-0.1", "finetune.lr=-0.1 0"),
+    ("finetune.lr=nan", "finetune.lr=nan 0"),
+    ("finetune.lr=inf", "finetune.lr=inf 0"),
+    ("probe.lr=-1", "probe.lr=-1 0"),
+    ("finetune.optimizer=adamm", "finetune.optimizer=adamm adamw sgd"),
+    ("pretrain.schedule=linear", "pretrain.schedule=linear cosine constant"),
+    ("probe.solver=newton", "probe.solver=newton lbfgs sgd"),
+    ("interactions.precision=int8", "interactions.precision=int8 float32 float64 bfloat16 float16"),
+    ("interactions.split=validation", "interactions.split=validation test train"),
+    ("interactions.baseline=median", "interactions.baseline=median mean_image channel_mean zero"),
+    ("interactions.background=blur", "interactions.background=blur keep mask"),
+    ("interactions.device=tpu9", "tpu9 auto cpu cuda"),
+    ("interactions.device=cuda:99", "cuda:99 auto cpu"),
+    ("trainer.precision=nonsense", "trainer nonsense"),
+    ("trainer.devices=foo", "trainer foo"),
+    ("trainer.devices=0", "trainer devices 0"),
+    ("trainer.accelerator=abacus", "trainer abacus"),
+    ("+trainer.nonsense=1", "trainer nonsense"),
+    ("checkpoints.epochs=foo", "checkpoints.epochs=foo all [0,1,5]"),
+    ("checkpoints.epochs=[-1]", "checkpoints.epochs=[-1] all [0,1,5]"),
+    ("wandb.mode=foo", "wandb.mode=foo offline online disabled"),
+    ("analysis.measures=[foo]", "analysis.measures=foo ratio claims"),
+    ("analysis.tau=2", "analysis.tau=2 0 1"),
+    ("analysis.name=finetune", "analysis.name=finetune"),
+    ("data.target.train_samples=5", "data.target train class"),
+    ("data.target.train_samples=5000", "train_samples=5000 1797"),
+    ("data.target.test_samples=0", "data.target test class"),
+    ("data.source.train_samples=10", "data.source train class"),
+    ("+data.target.colour=red", "data.target colour"),
+    ("model.image_size=8", "model.image_size=8 conv4 16"),
+    ("model.image_size=64", "model image_size 64 32"),
+    ("model=vit_tiny model.patch_size=5", "model patch"),
+    ("model=vit_tiny model.heads=5", "model heads"),
+    ("+model.depth=3", "model depth"),
+    ("stages=[analysis]", "analysis interactions stages=[interactions,analysis]"),
+    ("stages=[finetune]", "finetune pretrain stages=[pretrain,finetune]"),
+    ("stages=[interactions]", "interactions probe stages=[probe,interactions]"),
+]
+
+# Refused by Hydra, whose message has several lines and lists what there is.
+REFUSED_BY_HYDRA = [
+    ("experiment=unknown", "experiment/unknown digits"),
+    ("model=unknown", "model/unknown conv4 vit_tiny"),
+    ("data=unknown", "data/unknown digits"),
+    ("analysis=unknown", "analysis/unknown paper"),
+    ("finetune.learning_rate=1", "finetune.learning_rate"),
+    ("model.widht=8", "model.widht"),
+    ("sede=1", "sede"),
+    ("seed=abc", "seed abc Integer"),
+    ("finetune.lr=fast", "finetune.lr fast Float"),
+    ("analysis.salient=maybe", "analysis.salient maybe bool"),
+]
+
+
+@pytest.fixture(scope="module")
+def refusals(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict]:
+    """The runs of all cases that are wanted, two at a time."""
+    cases = [item.callspec.params["overrides"] for item in request.session.items if "refusals" in item.fixturenames]
+    folder = tmp_path_factory.mktemp("refused")
+    studies = {case: Studies(folder / str(i) / "outputs", folder / str(i) / "scrap") for i, case in enumerate(cases)}
+    with ThreadPoolExecutor(2) as pool:
+        yield {case: (study.output, pool.submit(study, *case.split())) for case, study in studies.items()}
+
+
+@pytest.mark.parametrize(("overrides", "named"), REFUSED)
+def test_refused_before_any_work(refusals: dict, overrides: str, named: str) -> None:
+    output, run = refusals[overrides]
+    _refused(run.result(), *named.split())
+    assert files(output) == set()
+
+
+@pytest.mark.parametrize(("overrides", "named"), REFUSED_BY_HYDRA)
+def test_refused_by_hydra(refusals: dict, overrides: str, named: str) -> None:
+    output, run = refusals[overrides]
+    result = run.result()
+    assert result.code == 1
+    assert "Traceback" not in result.err
+    assert [word for word in named.split() if word not in result.err] == []
+    assert not output.exists()
+
+
+def test_more_devices_than_there_are(study: Studies) -> None:
+    _refused(study("trainer.devices=99", "trainer.accelerator=cuda"), "trainer")
+    assert files(study.output) == set()
+
+
+def test_full_error_shows_the_traceback(study: Studies) -> None:
+    result = study("seed=-1", HYDRA_FULL_ERROR="1")
+    assert result.code != 0
+    assert "Traceback" in result.err
+    assert "seed=-1" in result.err
+
+
+def test_output_is_a_file(study: Studies, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    for overrides in ((f"output={file}",), (f"output={file}", f"run_dir={tmp_path}/run")):
+        _refused(study(*overrides), str(file), "output")
+    assert file.read_text() == "mine"
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="wants a folder that not even root can write to")
+@pytest.mark.parametrize("where", ["output=/proc/outputs", "run_dir=/proc/outputs"])
+def test_output_is_not_writable(study: Studies, where: str) -> None:
+    _refused(study(where), "/proc", "output")
+
+
+def test_a_name_too_long_for_the_file_system(study: Studies) -> None:
+    _refused(study(f"name={'x' * 300}"), "name", "too long")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        ("interactions.n=4", "interactions.n: 3 there, 4 asked"),
+        ("interactions.precision=float64", "interactions.precision: float32 there, float64 asked"),
+        ("finetune.lr=0.5", "finetune.lr: 0.001 there, 0.5 asked"),
+        ("scratch.epochs=3", "scratch.epochs: 2 there, 3 asked"),
+        ("stages=[analysis] analysis.tau=0.1", "analysis.tau: 0.05 there, 0.1 asked"),
+        ("stages=[analysis] data.target.train_samples=30", "data.target.train_samples: 20 there, 30 asked"),
+    ],
+)
+def test_made_with_other_settings(resumable: Studies, overrides: str, named: str) -> None:
+    before = _contents(resumable.output)
+    _refused(resumable(*overrides.split()), named)
+    assert _contents(resumable.output) == before
+
+
+def test_made_with_other_settings_names_every_key(resumable: Studies) -> None:
+    result = resumable("interactions.n=4", "interactions.split=train", "interactions.margin=1")
+    _refused(result, "interactions.n: 3 there, 4 asked", "interactions.split: test there, train asked")
+
+
+def _cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def _overwritten(file: Path) -> None:
+    file.write_bytes(b"not a checkpoint at all")
+
+
+def _emptied(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def _of_another_model(file: Path) -> None:
+    state = torch.load(file, weights_only=True)
+    torch.save({key: tensor.repeat_interleave(2, 0) if tensor.dim() else tensor for key, tensor in state.items()}, file)
+
+
+def _with_nan(file: Path) -> None:
+    state = torch.load(file, weights_only=True)
+    state["head.bias"][0] = torch.nan
+    torch.save(state, file)
+
+
+DAMAGES = {_cut: "read", _overwritten: "read", _emptied: "read", _of_another_model: "another model", _with_nan: "NaN"}
+
+
+@pytest.mark.parametrize(("damage", "said"), DAMAGES.items())
+def test_damaged_checkpoint_in_the_store(resumable: Studies, damage: callable, said: str) -> None:
+    run = resumable.output / "digits" / "seed=0"
+    for stage in ("interactions", "analysis"):
+        shutil.rmtree(run / stage)
+    file = run / "finetune" / "checkpoints" / "epoch_001.ckpt"
+    damage(file)
+    before = _contents(resumable.output)
+    _refused(resumable(), str(file), said)
+    assert _contents(resumable.output) == before
+
+
+@pytest.mark.parametrize("stage", ["probe", "finetune"])
+def test_damaged_pretraining(resumable: Studies, stage: str) -> None:
+    run = resumable.output / "digits" / "seed=0"
+    shutil.rmtree(run / stage)
+    _cut(run / "pretrain" / "checkpoints" / "epoch_002.ckpt")
+    before = _contents(resumable.output)
+    _refused(resumable(f"stages=[{stage}]"), "epoch_002.ckpt", "read")
+    assert _contents(resumable.output) == before
+
+
+@pytest.mark.parametrize("damage", [_cut, _overwritten, _emptied])
+def test_damaged_checkpoint_to_go_on_from(study: Studies, damage: callable) -> None:
+    study("stages=[scratch]", kill_at=("before", "digits/seed=0/scratch/checkpoints/epoch_002.ckpt"))
+    last = study.output / "digits" / "seed=0" / "scratch" / "checkpoints" / "last.ckpt"
+    damage(last)
+    _refused(study("stages=[scratch]"), str(last), "delete")
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("finetune/epoch_001/values.npy", _cut),
+        ("finetune/epoch_001/values.npy", _emptied),
+        ("scratch/epoch_002/noise.npz", _overwritten),
+        ("samples.json", _cut),
+        ("samples.json", _emptied),
+    ],
+)
+def test_damaged_store(resumable: Studies, name: str, damage: callable) -> None:
+    run = resumable.output / "digits" / "seed=0"
+    shutil.rmtree(run / "analysis")
+    damage(run / "interactions" / name)
+    result = resumable("stages=[analysis]", "analysis.gallery=0")
+    _refused(result, str(run / "interactions" / name), "delete", "stages=[interactions")
+
+
+@pytest.mark.parametrize("name", ["finetune/epoch_001/values.npy", "scratch/epoch_002/noise.npz", "samples.json"])
+def test_store_with_a_gap(resumable: Studies, name: str) -> None:
+    """Without the check, the analysis would take the epoch before for the last one."""
+    run = resumable.output / "digits" / "seed=0"
+    shutil.rmtree(run / "analysis")
+    (run / "interactions" / name).unlink()
+    _refused(resumable("stages=[analysis]"), "analysis", str(run / "interactions"), "run stages=[interactions")
+
+
+# Damage that leaves the stage marked as complete: what the message says must bring it back all the same.
+def test_what_the_message_says_repairs_the_store(resumable: Studies) -> None:
+    run = resumable.output / "digits" / "seed=0"
+    wanted = (run / "analysis" / "tables" / "jaccard.csv").read_bytes()
+    shutil.rmtree(run / "analysis")
+    _cut(run / "interactions" / "finetune" / "epoch_001" / "values.npy")
+    result = resumable("stages=[analysis]", "analysis.measures=[jaccard]", "analysis.gallery=0")
+    _refused(result, f"delete {run}/interactions/finetune/epoch_001 and run stages=[interactions")
+    shutil.rmtree(run / "interactions" / "finetune" / "epoch_001")
+    result = resumable("stages=[interactions,analysis]", "analysis.measures=[jaccard]", "analysis.gallery=0")
+    assert result.code == 0, result.err
+    assert (run / "analysis" / "tables" / "jaccard.csv").read_bytes() == wanted
+
+
+def test_values_that_are_not_finite(resumable: Studies) -> None:
+    run = resumable.output / "digits" / "seed=0"
+    shutil.rmtree(run / "analysis")
+    file = run / "interactions" / "probe" / "epoch_002" / "values.npy"
+    np.save(file, np.full_like(np.load(file), np.nan))
+    _refused(resumable("stages=[analysis]"), str(file), "finite")
+
+
+def test_damaged_settings(resumable: Studies) -> None:
+    file = resumable.output / "digits" / "seed=0" / "finetune" / "config.yaml"
+    file.write_text("{")
+    _refused(resumable(), str(file))
+
+
+def _refused(result: Result, *words: str) -> None:
+    """By the program itself, with a line that has all the words."""
+    assert "Traceback" not in result.err, result.err
+    assert result.code == 2, result.err
+    lines = result.err.splitlines()
+    assert any(all(word in line for word in words) for line in lines), f"{words} in one line of:\n{result.err}"
+
+
+def _contents(folder: Path) -> dict[str, tuple]:
+    names = (name for name in files(folder) if not (folder / name).is_symlink())
+    return {name: (os.stat(folder / name).st_mtime_ns, (folder / name).read_bytes()) for name in names}

@@ -1,0 +1,233 @@
+"""The whole study in small: what it leaves on disk, and its options."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from studies import STAGES, Finished, Studies, files
+
+EPOCHS = range(3)
+TABLES = {
+    "decomposition": ["order", "quantity", "mean", "low", "high", "chance"],
+    "ratio": ["definition", "mean", "low", "high", "chance"],
+    "jaccard": ["model", "epoch", "mean", "low", "high", "chance"],
+    "accuracy": ["model", "epoch", "quantity", "mean", "low", "high", "chance"],
+    "faithfulness": ["model", "epoch", "quantity", "mean", "low", "high", "chance"],
+    "noise": ["model", "epoch", "order", "noise_v", "noise", "strength", "share"],
+    "claims": ["claim", "quantity", "value", "low", "high", "chance", "verdict"],
+}
+FIGURES = ("decomposition", "ratio", "jaccard", "convergence", "faithfulness", "noise")
+UP_TO_THE_STORE = "stages=[pretrain,probe,finetune,scratch,interactions]"
+FEW = ("analysis.measures=[ratio,noise]", "analysis.gallery=0")  # for what is about other stages
+
+
+@pytest.fixture(scope="module")
+def run(finished: Finished) -> Path:
+    return finished.output / "digits" / "seed=0"
+
+
+def test_files_are_as_documented(run: Path, finished: Finished) -> None:
+    trained = {"config.yaml", "done.json", "metrics.csv", "predictions.npy", "losses.npy"}
+    trained |= {f"checkpoints/epoch_{epoch:03d}.ckpt" for epoch in EPOCHS}
+    assert files(run / "pretrain") == files(run / "finetune") == files(run / "scratch") == trained
+    assert files(run / "probe") == trained | {"features_train.npy", "features_test.npy"}
+    units = [("probe", 2), *((stage, epoch) for stage in ("finetune", "scratch") for epoch in EPOCHS)]
+    stored = {f"{stage}/epoch_{epoch:03d}/{file}" for stage, epoch in units for file in ("values.npy", "meta.json")}
+    stored |= {f"{stage}/epoch_002/noise.npz" for stage in ("probe", "finetune", "scratch")}
+    assert files(run / "interactions") == stored | {"config.yaml", "done.json", "samples.json", "baseline.npy"}
+    made = {"config.yaml", "done.json", "report.html", *(f"tables/{name}.csv" for name in TABLES)}
+    made |= {f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "svg")}
+    gallery = {name for name in files(run / "analysis") if name.startswith("gallery/")}
+    assert files(run / "analysis") - gallery == made
+    assert sorted(Path(name).suffix for name in gallery) == [".png", ".svg"]
+
+
+def test_nothing_else_lies_about(run: Path, finished: Finished) -> None:
+    assert {path.name for path in run.iterdir()} == {*STAGES}
+    assert {path.name for path in finished.output.iterdir()} == {"digits", "pretrain"}
+    (shared,) = (path for path in (finished.output / "pretrain").iterdir() if path.is_dir())
+    assert (run / "pretrain").resolve() == shared.resolve()
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_columns(run: Path, name: str) -> None:
+    rows = _table(run / "analysis", name)
+    assert rows
+    assert list(rows[0]) == TABLES[name]
+
+
+def test_rows(run: Path) -> None:
+    found = {name: _table(run / "analysis", name) for name in TABLES}
+    quantities = ("pretrain", "finetune", "preserved", "discarded", "new")
+    assert _keys(found["decomposition"], "order", "quantity") == {(str(i), q) for i in range(4) for q in quantities}
+    assert _keys(found["ratio"], "definition") == {("paper",), ("positive",), ("weighted",)}
+    curves = {(model, str(epoch)) for model in ("finetune", "scratch") for epoch in EPOCHS}
+    assert _keys(found["jaccard"], "model", "epoch") == curves
+    assert _keys(found["accuracy"], "model", "epoch") >= curves
+    assert _keys(found["accuracy"], "quantity") == {("accuracy",), ("loss",)}
+    assert _keys(found["faithfulness"], "model", "epoch") == curves | {("pretrain", "2")}
+    assert _keys(found["noise"], "model", "order") == {
+        (model, str(order)) for model in ("pretrain", "finetune", "scratch") for order in range(4)
+    }
+    assert {row["verdict"] for row in found["claims"]} <= {"holds", "fails", "within chance"}
+
+
+def test_numbers_that_are_known(run: Path) -> None:
+    jaccard = {(row["model"], row["epoch"]): float(row["mean"]) for row in _table(run / "analysis", "jaccard")}
+    assert jaccard["finetune", "2"] == jaccard["scratch", "2"] == 1
+    parts = {(row["order"], row["quantity"]): float(row["mean"]) for row in _table(run / "analysis", "decomposition")}
+    for order in map(str, range(4)):
+        preserved = parts[order, "preserved"]
+        assert preserved + parts[order, "discarded"] == pytest.approx(parts[order, "pretrain"])
+        assert preserved + parts[order, "new"] == pytest.approx(parts[order, "finetune"])
+    with (run / "finetune" / "metrics.csv").open(newline="") as file:
+        metrics = {(row["epoch"], row["split"]): float(row["accuracy"]) for row in csv.DictReader(file)}
+    for row in _table(run / "analysis", "accuracy"):
+        if (row["model"], row["quantity"]) == ("finetune", "accuracy"):
+            assert float(row["mean"]) == pytest.approx(metrics[row["epoch"], "test"])
+
+
+def test_metrics(run: Path) -> None:
+    for stage in ("pretrain", "probe", "finetune", "scratch"):
+        with (run / stage / "metrics.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert list(rows[0]) == ["epoch", "split", "loss", "accuracy"]
+        wanted = {("0", "test"), *((str(epoch), split) for epoch in (1, 2) for split in ("train", "test"))}
+        assert {(row["epoch"], row["split"]) for row in rows} == wanted
+        assert all(0 <= float(row["accuracy"]) <= 1 and float(row["loss"]) > 0 for row in rows)
+
+
+def test_store(run: Path) -> None:
+    samples = json.loads((run / "interactions" / "samples.json").read_text())
+    assert (samples["n"], samples["split"], len(samples["samples"])) == (3, "test", 10)
+    assert sorted(sample["label"] for sample in samples["samples"]) == list(range(10))
+    values = np.load(run / "interactions" / "scratch" / "epoch_001" / "values.npy")
+    assert (values.shape, values.dtype) == ((10, 8), np.float64)
+
+
+def test_scratch_starts_from_other_weights_than_pretraining(run: Path) -> None:
+    rows = [np.load(run / stage / "losses.npy")[0] for stage in ("finetune", "scratch")]
+    assert not np.allclose(*rows)
+
+
+def test_pictures(run: Path) -> None:
+    for picture in (run / "analysis").rglob("*.png"):
+        assert picture.read_bytes().startswith(b"\x89PNG")
+    for picture in (run / "analysis").rglob("*.svg"):
+        assert "<svg" in picture.read_text()
+
+
+def test_report_is_one_file(run: Path) -> None:
+    text = (run / "analysis" / "report.html").read_text()
+    assert not re.search(r"""(src|href)\s*=\s*["'](?!data:|#)""", text), "it points at something outside"
+    assert not re.search(r"@import|url\((?!['\"]?(data:|#))", text)
+    assert text.count("data:image") == len(FIGURES) + 1
+    for row in _table(run / "analysis", "claims"):
+        assert row["claim"].replace(">", "&gt;") in text
+    assert "train_samples: 20" in text, "the settings"
+
+
+def test_it_ends_with_claims_and_report(run: Path, finished: Finished) -> None:
+    lines = finished.result.out.splitlines()
+    assert lines[-1] == f"report: {run / 'analysis' / 'report.html'}"
+    for row in _table(run / "analysis", "claims"):
+        assert any(row["claim"] in line and row["verdict"] in line for line in lines)
+
+
+def test_stages_in_two_calls_and_any_order(study: Studies, run: Path) -> None:
+    """And in another folder: the same seed gives the same tables, byte for byte."""
+    first = study("stages=[probe,pretrain,scratch]")
+    assert first.code == 0, first.err
+    assert not (study.output / "digits" / "seed=0" / "finetune").exists()
+    second = study("stages=[analysis,interactions,finetune]")
+    assert second.code == 0, second.err
+    assert "pretrain" not in {name.split("/")[0] for name in second.replaced}
+    for table in (run / "analysis" / "tables").iterdir():
+        there = study.output / "digits" / "seed=0" / "analysis" / "tables" / table.name
+        assert there.read_bytes() == table.read_bytes(), table.name
+
+
+def test_another_model_has_a_folder_of_its_own(resumable: Studies) -> None:
+    result = resumable("model=vit_tiny", "model.depth=1", "model.dim=16", *FEW)
+    assert result.code == 0, result.err
+    (report,) = (path for path in resumable.output.rglob("report.html") if "vit_tiny" in str(path))
+    assert len(_table(report.parent, "ratio")) == 3
+    assert not any(name.startswith("digits/seed=0") for name in result.replaced)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "interactions.baseline=zero interactions.grid=8 interactions.margin=1",
+        "interactions.baseline=channel_mean",
+        "interactions.precision=float64",
+        "interactions.split=train probe.solver=sgd finetune.optimizer=sgd finetune.schedule=constant",
+        "trainer.precision=bf16-mixed",
+    ],
+)
+def test_options_change_the_values(resumable: Studies, run: Path, options: str) -> None:
+    result = resumable("name=other", *options.split(), UP_TO_THE_STORE)
+    assert result.code == 0, result.err
+    for stage in ("probe", "finetune"):
+        values = np.load(resumable.output / "other/seed=0/interactions" / stage / "epoch_002" / "values.npy")
+        assert not np.array_equal(values, np.load(run / "interactions" / stage / "epoch_002" / "values.npy"))
+
+
+def test_settings_that_only_change_the_speed_do_not_change_the_values(resumable: Studies, run: Path) -> None:
+    result = resumable("name=other", "interactions.batch_size=7", UP_TO_THE_STORE)
+    assert result.code == 0, result.err
+    for file in (run / "interactions").rglob("values.npy"):
+        there = resumable.output / "other" / "seed=0" / file.relative_to(run)
+        np.testing.assert_allclose(np.load(there), np.load(file), rtol=0, atol=1e-4)
+
+
+def test_background_and_baseline_reach_the_masked_input(resumable: Studies, run: Path) -> None:
+    """With the background masked too, the empty subset is one and the same input for all ten samples."""
+    result = resumable("name=other", "interactions.background=mask", UP_TO_THE_STORE)
+    assert result.code == 0, result.err
+    empty = np.load(resumable.output / "other/seed=0/interactions/finetune/epoch_002/values.npy")[:, 0]
+    assert (1 / (1 + np.exp(-empty))).sum() == pytest.approx(1, abs=1e-5), "one sample of each class: p sums to 1"
+
+
+def test_thinner_checkpoints(resumable: Studies) -> None:
+    result = resumable("name=other", "finetune.epochs=3", "checkpoints.epochs=[0,2]", *FEW)
+    assert result.code == 0, result.err
+    run = resumable.output / "other" / "seed=0"
+    for stage, kept in (("pretrain", {0, 2}), ("finetune", {0, 2, 3}), ("scratch", {0, 2, 3})):
+        names = {f"epoch_{epoch:03d}" for epoch in kept}
+        assert {path.stem for path in (run / stage / "checkpoints").iterdir()} == names
+        if stage != "pretrain":
+            assert {path.name for path in (run / "interactions" / stage).iterdir()} == names
+    assert (run / "finetune" / "metrics.csv").read_text().splitlines()[-1].startswith("3,")
+
+
+def test_other_analysis_beside_the_first(resumable: Studies, run: Path) -> None:
+    options = ("salient=true", "empty_set=false", "normalise=true", "name=other", "measures=[decomposition,ratio]")
+    result = resumable(*(f"analysis.{option}" for option in options), "analysis.gallery=0")
+    assert result.code == 0, result.err
+    assert {name.split("/")[2] for name in result.replaced} == {"other"}
+    first, other = (
+        _table(resumable.output / "digits/seed=0" / name, "decomposition") for name in ("analysis", "other")
+    )
+    assert {row["order"] for row in first} - {row["order"] for row in other} == {"0"}
+    assert _table(run / "analysis", "ratio") != _table(resumable.output / "digits/seed=0/other", "ratio")
+
+
+def test_half_precision_is_noisier(resumable: Studies, run: Path) -> None:
+    result = resumable("name=half", "interactions.precision=bfloat16", *FEW)
+    assert result.code == 0, result.err
+    full, half = (_table(path / "analysis", "noise") for path in (run, resumable.output / "half" / "seed=0"))
+    for exact, coarse in zip(full, half, strict=True):
+        assert float(coarse["noise_v"]) > 100 * float(exact["noise_v"]) > 0
+
+
+def _table(analysis: Path, name: str) -> list[dict[str, str]]:
+    with (analysis / "tables" / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _keys(rows: list[dict[str, str]], *columns: str) -> set[tuple[str, ...]]:
+    return {tuple(row[column] for column in columns) for row in rows}

@@ -1,0 +1,147 @@
+"""W&B mirrors every stage; offline, so that nothing needs an account. Read back with W&B's own command line."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from studies import STAGES, Finished, Studies
+
+WANDB = Path(sys.executable).with_name("wandb")
+TRAINED = ("pretrain", "probe", "finetune", "scratch")
+
+
+@pytest.fixture(scope="module")
+def tracked(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    output = tmp_path_factory.mktemp("tracked") / "outputs"
+    result = Studies(output, output.parent / "scrap")("wandb.mode=offline")
+    assert result.code == 0, result.err
+    return Finished(output, result)
+
+
+@pytest.fixture(scope="module")
+def runs(tracked: Finished) -> dict[str, list[dict]]:
+    """The records of each stage's run."""
+    return {_run_of(records)["job_type"]: records for records in _read_back(tracked.output)}
+
+
+def test_one_run_per_stage(runs: dict[str, list[dict]], tracked: Finished) -> None:
+    assert sorted(runs) == sorted(STAGES)
+    assert len(_folders(tracked.output)) == len(STAGES)
+    assert {_run_of(records)["run_group"] for records in runs.values()} == {"digits seed=0"}
+    assert {records[-1]["exit"].get("exit_code", 0) for records in runs.values()} == {0}
+
+
+def test_config_is_what_determines_the_stage(runs: dict[str, list[dict]]) -> None:
+    config = {stage: _run_of(records)["config"]["update"] for stage, records in runs.items()}
+    assert config["finetune"]["finetune"]["batch_size"] == 8
+    assert config["finetune"]["pretrain"]["epochs"] == 2
+    assert "interactions" not in config["finetune"]
+    assert config["analysis"]["interactions"]["n"] == 3
+    assert config["analysis"]["analysis"]["permutations"] == 2
+
+
+@pytest.mark.parametrize("stage", TRAINED)
+def test_history_is_metrics_csv(runs: dict[str, list[dict]], tracked: Finished, stage: str) -> None:
+    logged = {
+        (row["epoch"], split): (row[f"{split}/loss"], row[f"{split}/accuracy"])
+        for row in _history(runs[stage])
+        for split in ("train", "test")
+        if f"{split}/loss" in row
+    }
+    lines = (tracked.output / "digits" / "seed=0" / stage / "metrics.csv").read_text().splitlines()[1:]
+    rows = [line.split(",") for line in lines]
+    assert logged == {(int(epoch), split): (float(loss), float(right)) for epoch, split, loss, right in rows}
+    assert sorted(logged) == [(0, "test"), (1, "test"), (1, "train"), (2, "test"), (2, "train")]
+
+
+@pytest.mark.parametrize("stage", TRAINED)
+def test_checkpoints_are_references(runs: dict[str, list[dict]], tracked: Finished, stage: str) -> None:
+    (artifact,) = _artifacts(runs[stage], "checkpoint")
+    contents = {entry["path"]: entry for entry in artifact["manifest"]["contents"]}
+    assert sorted(contents) == [f"epoch_{epoch:03d}.ckpt" for epoch in range(3)]
+    for name, entry in contents.items():
+        assert entry["ref"].startswith("file://")
+        assert entry["ref"].endswith(f"checkpoints/{name}")
+        assert "local_path" not in entry
+
+
+def test_weights_are_not_copied(tracked: Finished) -> None:
+    places = [*tracked.output.rglob("wandb"), tracked.output.parent / "scrap" / "wandb"]
+    kept = [file for place in places for file in place.rglob("*") if file.is_file()]
+    assert kept
+    sizes = {file.stat().st_size for file in tracked.output.rglob("epoch_*.ckpt")}
+    assert [file for file in kept if file.suffix == ".ckpt" or file.stat().st_size in sizes] == []
+
+
+def test_interactions_are_counted(runs: dict[str, list[dict]]) -> None:
+    summary = {}
+    for record in runs["interactions"]:
+        summary |= record.get("summary", {}).get("update", {})
+    assert summary["checkpoints"] == 7
+    assert summary["masked_inputs"] == 7 * 10 * 2**3
+
+
+def test_tables_and_figures_of_the_analysis(runs: dict[str, list[dict]], tracked: Finished) -> None:
+    analysis = tracked.output / "digits" / "seed=0" / "analysis"
+    logged = set().union(*_history(runs["analysis"]))
+    for table in (analysis / "tables").glob("*.csv"):
+        assert any(key.startswith(f"tables/{table.stem}") for key in logged), table
+    for figure in (analysis / "figures").glob("*.png"):
+        assert any(key.startswith(f"figures/{figure.stem}") for key in logged), figure
+    assert any(key.startswith("gallery") for key in logged)
+
+
+def test_logged_table_is_the_table_on_disk(runs: dict[str, list[dict]], tracked: Finished) -> None:
+    (logged,) = tracked.output.rglob("wandb/offline-run-*/files/media/table/tables/ratio_*.table.json")
+    lines = (tracked.output / "digits" / "seed=0" / "analysis" / "tables" / "ratio.csv").read_text().splitlines()
+    table = json.loads(logged.read_text())
+    assert table["columns"] == lines[0].split(",")
+    assert [row[0] for row in table["data"]] == [line.split(",")[0] for line in lines[1:]]
+
+
+def test_a_resumed_run_is_complete_by_itself(study: Studies) -> None:
+    """A killed stage leaves a run without an end beside the one of the second attempt, which has every epoch."""
+    options = ("wandb.mode=offline", "stages=[scratch]")
+    study(*options, kill_at=("before", "digits/seed=0/scratch/checkpoints/epoch_002.ckpt"))
+    assert study(*options).code == 0
+    ended = [records for records in _read_back(study.output) if any(record["type"] == "exit" for record in records)]
+    assert len(_folders(study.output)) == 2
+    (records,) = ended
+    assert [row["epoch"] for row in _history(records)] == [0, 1, 2]
+
+
+def test_a_failed_stage_is_marked(study: Studies) -> None:
+    result = study("wandb.mode=offline", "stages=[scratch]", "scratch.lr=1e30", "scratch.optimizer=sgd")
+    assert result.code == 2, result.err
+    (records,) = _read_back(study.output)
+    assert next(record["exit"]["exit_code"] for record in records if record["type"] == "exit") == 1
+
+
+def test_disabled_leaves_nothing(finished: Finished) -> None:
+    assert list(finished.output.rglob("*wandb*")) == []
+
+
+def _folders(output: Path) -> list[Path]:
+    return sorted(output.rglob("wandb/offline-run-*"))
+
+
+def _read_back(output: Path) -> list[list[dict]]:
+    """The records of every run, read all at once: the command line takes a second or two to start."""
+    commands = [[WANDB, "leet", "inspect", "--json", folder] for folder in _folders(output)]
+    reading = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
+    return [[json.loads(line) for line in process.communicate(timeout=60)[0].splitlines()] for process in reading]
+
+
+def _run_of(records: list[dict]) -> dict:
+    return next(record["run"] for record in records if record["type"] == "run")
+
+
+def _history(records: list[dict]) -> list[dict]:
+    return [record["history"]["item"] for record in records if record["type"] == "history"]
+
+
+def _artifacts(records: list[dict], kind: str) -> list[dict]:
+    found = (record["artifact"] for record in records if record["type"] == "artifact")
+    return [artifact for artifact in found if artifact["type"] == kind]

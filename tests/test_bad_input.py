@@ -98,7 +98,7 @@ def refusals(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 @pytest.mark.parametrize(("overrides", "named"), REFUSED)
 def test_refused_before_any_work(refusals: dict, overrides: str, named: str) -> None:
     output, run = refusals[overrides]
-    _refused(run.result(), *named.split())
+    _check_refused(run.result(), *named.split())
     assert files(output) == set()
 
 
@@ -113,7 +113,7 @@ def test_refused_by_hydra(refusals: dict, overrides: str, named: str) -> None:
 
 
 def test_more_devices_than_there_are(study: Studies) -> None:
-    _refused(study("trainer.devices=99", "trainer.accelerator=cuda"), "trainer")
+    _check_refused(study("trainer.devices=99", "trainer.accelerator=cuda"), "trainer")
     assert files(study.output) == set()
 
 
@@ -128,7 +128,7 @@ def test_output_is_a_file(study: Studies, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("mine")
     for overrides in ((f"output={file}",), (f"output={file}", f"run_dir={tmp_path}/run")):
-        _refused(study(*overrides), str(file), "output")
+        _check_refused(study(*overrides), str(file), "output")
     assert file.read_text() == "mine"
     assert not (tmp_path / "run").exists()
 
@@ -136,11 +136,11 @@ def test_output_is_a_file(study: Studies, tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="wants a folder that not even root can write to")
 @pytest.mark.parametrize("where", ["output=/proc/outputs", "run_dir=/proc/outputs"])
 def test_output_is_not_writable(study: Studies, where: str) -> None:
-    _refused(study(where), "/proc", "output")
+    _check_refused(study(where), "/proc", "output")
 
 
 def test_a_name_too_long_for_the_file_system(study: Studies) -> None:
-    _refused(study(f"name={'x' * 300}"), "name", "too long")
+    _check_refused(study(f"name={'x' * 300}"), "name", "too long")
 
 
 @pytest.mark.parametrize(
@@ -156,13 +156,13 @@ def test_a_name_too_long_for_the_file_system(study: Studies) -> None:
 )
 def test_made_with_other_settings(resumable: Studies, overrides: str, named: str) -> None:
     before = _contents(resumable.output)
-    _refused(resumable(*overrides.split()), named)
+    _check_refused(resumable(*overrides.split()), named)
     assert _contents(resumable.output) == before
 
 
 def test_made_with_other_settings_names_every_key(resumable: Studies) -> None:
     result = resumable("interactions.n=4", "interactions.split=train", "interactions.margin=1")
-    _refused(result, "interactions.n: 3 there, 4 asked", "interactions.split: test there, train asked")
+    _check_refused(result, "interactions.n: 3 there, 4 asked", "interactions.split: test there, train asked")
 
 
 def _cut(file: Path) -> None:
@@ -199,7 +199,7 @@ def test_damaged_checkpoint_in_the_store(resumable: Studies, damage: callable, s
     file = run / "finetune" / "checkpoints" / "epoch_001.ckpt"
     damage(file)
     before = _contents(resumable.output)
-    _refused(resumable(), str(file), said)
+    _check_refused(resumable(), str(file), said)
     assert _contents(resumable.output) == before
 
 
@@ -209,7 +209,7 @@ def test_damaged_pretraining(resumable: Studies, stage: str) -> None:
     shutil.rmtree(run / stage)
     _cut(run / "pretrain" / "checkpoints" / "epoch_002.ckpt")
     before = _contents(resumable.output)
-    _refused(resumable(f"stages=[{stage}]"), "epoch_002.ckpt", "read")
+    _check_refused(resumable(f"stages=[{stage}]"), "epoch_002.ckpt", "read")
     assert _contents(resumable.output) == before
 
 
@@ -218,7 +218,7 @@ def test_damaged_checkpoint_to_go_on_from(study: Studies, damage: callable) -> N
     study("stages=[scratch]", kill_at=("before", "digits/seed=0/scratch/checkpoints/epoch_002.ckpt"))
     last = study.output / "digits" / "seed=0" / "scratch" / "checkpoints" / "last.ckpt"
     damage(last)
-    _refused(study("stages=[scratch]"), str(last), "delete")
+    _check_refused(study("stages=[scratch]"), str(last), "delete")
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_damaged_store(resumable: Studies, name: str, damage: callable) -> None:
     shutil.rmtree(run / "analysis")
     damage(run / "interactions" / name)
     result = resumable("stages=[analysis]", "analysis.gallery=0")
-    _refused(result, str(run / "interactions" / name), "delete", "stages=[interactions")
+    _check_refused(result, str(run / "interactions" / name), "delete", "stages=[interactions")
 
 
 @pytest.mark.parametrize("name", ["finetune/epoch_001/values.npy", "scratch/epoch_002/noise.npz", "samples.json"])
@@ -245,7 +245,7 @@ def test_store_with_a_gap(resumable: Studies, name: str) -> None:
     run = resumable.output / "digits" / "seed=0"
     shutil.rmtree(run / "analysis")
     (run / "interactions" / name).unlink()
-    _refused(resumable("stages=[analysis]"), "analysis", str(run / "interactions"), "run stages=[interactions")
+    _check_refused(resumable("stages=[analysis]"), "analysis", str(run / "interactions"), "run stages=[interactions")
 
 
 # Damage that leaves the stage marked as complete: what the message says must bring it back all the same.
@@ -255,7 +255,7 @@ def test_what_the_message_says_repairs_the_store(resumable: Studies) -> None:
     shutil.rmtree(run / "analysis")
     _cut(run / "interactions" / "finetune" / "epoch_001" / "values.npy")
     result = resumable("stages=[analysis]", "analysis.measures=[jaccard]", "analysis.gallery=0")
-    _refused(result, f"delete {run}/interactions/finetune/epoch_001 and run stages=[interactions")
+    _check_refused(result, f"delete {run}/interactions/finetune/epoch_001 and run stages=[interactions")
     shutil.rmtree(run / "interactions" / "finetune" / "epoch_001")
     result = resumable("stages=[interactions,analysis]", "analysis.measures=[jaccard]", "analysis.gallery=0")
     assert result.code == 0, result.err
@@ -267,16 +267,16 @@ def test_values_that_are_not_finite(resumable: Studies) -> None:
     shutil.rmtree(run / "analysis")
     file = run / "interactions" / "probe" / "epoch_002" / "values.npy"
     np.save(file, np.full_like(np.load(file), np.nan))
-    _refused(resumable("stages=[analysis]"), str(file), "finite")
+    _check_refused(resumable("stages=[analysis]"), str(file), "finite")
 
 
 def test_damaged_settings(resumable: Studies) -> None:
     file = resumable.output / "digits" / "seed=0" / "finetune" / "config.yaml"
     file.write_text("{")
-    _refused(resumable(), str(file))
+    _check_refused(resumable(), str(file))
 
 
-def _refused(result: Result, *words: str) -> None:
+def _check_refused(result: Result, *words: str) -> None:
     """By the program itself, with a line that has all the words."""
     assert "Traceback" not in result.err, result.err
     assert result.code == 2, result.err

@@ -7,6 +7,7 @@ import csv
 import hashlib
 import importlib
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -19,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from conf import schema
 from conf.check import STAGES, BadInput, check
-from training.folder import INPUTS, check_settings, is_complete, locked, stage_folder
+from training.folder import INPUTS, check_settings, is_complete, is_first_process, locked, stage_folder
 
 MODULES = {
     "pretrain": "pretrain_probe.pretrain",
@@ -38,7 +39,13 @@ schema.register()
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(cfg: DictConfig) -> None:
     hydra_config = HydraConfig.get()
-    variant = variant_of(list(hydra_config.overrides.task), sweep=hydra_config.mode == RunMode.MULTIRUN)
+    overrides, sweep = list(hydra_config.overrides.task), hydra_config.mode == RunMode.MULTIRUN
+    variant = variant_of(overrides, sweep)
+    if sweep:  # the folder of the analysis, too, says which options are its own
+        options = sorted(
+            override.removeprefix("analysis.") for override in overrides if override.startswith("analysis.")
+        )
+        cfg.analysis.name = folder_name([cfg.analysis.name, *(o for o in options if not o.startswith("name="))])
     if variant and not OmegaConf.is_missing(cfg, "name"):
         cfg.name = f"{cfg.name}/{variant}"
     check(cfg)
@@ -55,16 +62,19 @@ def variant_of(overrides: list[str], sweep: bool) -> str:
     chosen = [(key, value) for key, value in pairs if key.split(".")[0] not in SAME_FOLDER]
     if not sweep:
         chosen = [(key, value) for key, value in chosen if key in ("model", "data")]
-    name = ",".join(f"{key}={value}".replace("/", "_") for key, value in sorted(chosen))
+    return folder_name([f"{key}={value}" for key, value in sorted(chosen)])
+
+
+def folder_name(parts: list[str]) -> str:
+    """The parts with nothing in them that a folder's name may not have; shortened if they are too long for one."""
+    name = re.sub(r"[^\w=,.-]", "_", ",".join(parts))
     if len(name) <= 120:
         return name
-    return f"{name[:100]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"  # as long as a folder's name may be
+    return f"{name[:100]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def run_stages(cfg: DictConfig, stages: list[str]) -> None:
-    # Lightning starts one more process per further device, which take part in training only.
-    alone = int(os.environ.get("LOCAL_RANK", 0)) == 0 and int(os.environ.get("NODE_RANK", 0)) == 0
-    if not alone:
+    if not is_first_process():  # the others take part in training only
         for stage in stages:
             if stage in ("pretrain", "finetune", "scratch") and not is_complete(stage_folder(cfg, stage)):
                 _run(cfg, stage)
@@ -89,6 +99,7 @@ def check_stages(cfg: DictConfig, stages: list[str]) -> None:
 
 def _check_inputs(cfg: DictConfig, stage: str, stages: list[str]) -> None:
     for needed in INPUTS[stage]:
+        check_settings(cfg, needed)
         folder = stage_folder(cfg, needed)
         if needed not in stages and not is_complete(folder):
             raise BadInput(
@@ -107,6 +118,7 @@ def _run_if_needed(cfg: DictConfig, stage: str) -> None:
 
 
 def _run_unless_complete(cfg: DictConfig, stage: str, folder: Path) -> None:
+    check_settings(cfg, stage)  # again: another run may have worked here while this one waited
     if is_complete(folder):
         print(f"{stage}: complete in {folder}", flush=True)
         return

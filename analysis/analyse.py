@@ -26,6 +26,13 @@ from data.splits import build as build_data
 from training.folder import finish, settings, stage_folder, start, written
 from training.tracking import tracked
 
+HOW_TO_READ = """Intervals are 95 % bootstrap intervals over samples: those of the interactions, or the test set where \
+accuracy is concerned. They say nothing of what another seed would give: each model here is one training run.
+
+Chance is what the same quantity comes to for models that share nothing: the second model's interactions are permuted \
+within each sample and order. For faithfulness the values themselves are permuted among masked inputs that keep \
+equally many variables; for accuracy chance is the most frequent class, and for a difference in accuracy none.
+"""
 # Which figure shows which table.
 FIGURES = {
     "decomposition": "decomposition",
@@ -51,7 +58,7 @@ def run(cfg: DictConfig) -> None:
         made = _tables(study, trained, labels, set(cfg.analysis.measures))
         for name, table in made.items():
             _write_table(table, folder / "tables" / f"{name}.csv")
-        drawn = _figures(made, folder)
+        drawn = _figures(made, folder, study.unit)
         cards = _gallery(study, splits, cfg.analysis.gallery, folder / "gallery")
         _report(cfg, study, made, drawn, cards, folder)
         _log(tracker, made, drawn, cards)
@@ -90,11 +97,12 @@ def _write_table(table: pd.DataFrame, path: Path) -> None:
         table.to_csv(beside, index=False)
 
 
-def _figures(made: dict[str, pd.DataFrame], folder: Path) -> list[FigureEntry]:
+def _figures(made: dict[str, pd.DataFrame], folder: Path, unit: str) -> list[FigureEntry]:
     entries = []
     for name, table in _progress(list(FIGURES.items()), "figures"):
         if table in made:
-            png, _ = save(getattr(figures, name)(made[table]), folder / "figures", name)
+            options = {"unit": unit} if name == "decomposition" else {}
+            png, _ = save(getattr(figures, name)(made[table], **options), folder / "figures", name)
             entries.append(FigureEntry(name, CAPTIONS[name], png, folder / "tables" / f"{table}.csv"))
     return entries
 
@@ -117,7 +125,7 @@ def _gallery(study: Study, splits: Splits, count: int, folder: Path) -> list[tup
             interactions={model: strength[position] for model, (strength, _) in last.items()},
             values={model: v[position, -1] for model, (_, v) in last.items()},
         )
-        png, _ = save(draw(card, tau=study.options.tau), folder, f"sample_{sample['index']:05d}")
+        png, _ = save(draw(card, tau=study.options.tau, unit=study.unit), folder, f"sample_{sample['index']:05d}")
         drawn.append((title, png))
     return drawn
 
@@ -135,6 +143,8 @@ def _report(
         "target task": str(cfg.data.target._target_),
         "variables": f"n = {study.n}, so {2**study.n} masked inputs per sample and checkpoint",
         "samples": f"{study.samples}, from the {cfg.interactions.split} set",
+        "precision of the values": cfg.interactions.precision
+        + (" (half precision: see the noise before believing anything)" if "16" in cfg.interactions.precision else ""),
         "pre-trained": f"{cfg.pretrain.epochs} epochs, seen through a linear probe",
         "fine-tuned": count("finetune"),
         "from scratch": count("scratch"),
@@ -150,6 +160,7 @@ def _report(
         claims=made.get("claims", empty),
         figures=drawn,
         gallery=cards,
+        how_to_read=HOW_TO_READ,
         settings=OmegaConf.to_yaml(OmegaConf.create(settings(cfg, "analysis"))),
     )
 

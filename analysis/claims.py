@@ -1,10 +1,13 @@
 """The paper's claims, each with what was measured, its interval, its chance level, and a verdict.
 
-holds          the whole 95 % interval lies beyond what is claimed, and beyond chance
+holds          the whole 95 % interval lies within what is claimed, and chance does not explain it
 within chance  the claim is met, but models that share nothing would meet it as well
-fails          the data do not support the claim
+fails          the data do not show it, which does not refute it
+
+Intervals are over samples: of one training run per model, whatever other seeds would give.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -26,23 +29,23 @@ def claims(measures: Measures, outcomes: dict[str, Outcomes], seed: int) -> pd.D
     """claim, quantity, value, low, high, chance, verdict."""
     rows = [*_knowledge(measures), *_learnable(measures), *_directness(measures), *_benefit(measures, outcomes, seed)]
     return pd.DataFrame(
-        [(row.claim, row.quantity, *(float(part) for part in row.result), row.verdict) for row in rows],
+        [(row.claim, row.quantity, *(float(part) for part in row.result[:4]), row.verdict) for row in rows],
         columns=["claim", "quantity", "value", "low", "high", "chance", "verdict"],
     )
 
 
 def beyond(result: Estimate, threshold: float) -> str:
-    """Verdict on "more than `threshold`"."""
+    """Verdict on "more than `threshold`": chance explains it unless the value is significantly above chance."""
     if not result.low > threshold:
         return "fails"
-    return "holds" if result.low > result.chance else "within chance"
+    return "holds" if result.beyond > 0 else "within chance"
 
 
 def inside(result: Estimate, low: float, high: float) -> str:
-    """Verdict on "between `low` and `high`"."""
+    """Verdict on "between `low` and `high`": chance explains it if chance is between them, too."""
     if not (low <= result.low and result.high <= high):
         return "fails"
-    return "within chance" if result.low <= result.chance <= result.high else "holds"
+    return "within chance" if low <= result.chance <= high else "holds"
 
 
 def _knowledge(measures: Measures) -> list[Claim]:
@@ -52,7 +55,7 @@ def _knowledge(measures: Measures) -> list[Claim]:
     low, high = (orders >= 1) & (orders <= study.n / 2), orders > study.n / 2
     names = ("pretrain", "finetune", "preserved", "discarded", "new")
 
-    def compare(statistic: callable, *wanted: str) -> Estimate:
+    def compare(statistic: Callable, *wanted: str) -> Estimate:
         chosen = [names.index(name) for name in wanted]
         observed = tuple(measured.observed[part] for part in chosen)
         by_chance = [tuple(draw[part] for part in chosen) for draw in measured.by_chance]
@@ -135,10 +138,12 @@ def _benefit(measures: Measures, outcomes: dict[str, Outcomes], seed: int) -> li
     better, faster = (
         estimate((finetune, scratch), [no_difference], weights, statistic) for statistic in (difference, saved)
     )
+    accuracy = f"on {len(scratch)} test samples"
     return [
-        Claim("fine-tuning is more accurate", "final test accuracy, fine-tuned - scratch", better, beyond(better, 0)),
-        Claim("fine-tuning converges sooner",
-              "epochs to 95 % of scratch's final test accuracy, scratch - fine-tuned", faster, beyond(faster, 0)),
+        Claim("fine-tuning is more accurate", f"final accuracy {accuracy}, fine-tuned - scratch",
+              better, beyond(better, 0)),
+        Claim("fine-tuning converges sooner", f"epochs to 95 % of scratch's final accuracy {accuracy}, "
+              "scratch - fine-tuned", faster, beyond(faster, 0)),
     ]  # fmt: skip
 
 

@@ -9,12 +9,14 @@ Arrays = tuple[np.ndarray, ...]
 
 
 class Estimate(NamedTuple):
-    """Arrays of one shape, or numbers."""
+    """Arrays of one shape, or numbers. beyond: lower end of the 95 % interval of mean - chance, both resampled
+    together: samples with strong interactions raise both, so that two separate intervals would tell less."""
 
     mean: np.ndarray
     low: np.ndarray
     high: np.ndarray
     chance: np.ndarray
+    beyond: np.ndarray
 
 
 def resamples(samples: int, repeats: int, seed: int) -> np.ndarray:
@@ -36,14 +38,23 @@ def estimate(
     statistic: takes the means over samples [repeats, ...], one per array; returns [repeats, ...].
     """
 
-    def whole(arrays: Arrays) -> np.ndarray:
-        return statistic(*(array.mean(0, keepdims=True) for array in arrays))[0]
+    def of(arrays: Arrays, rows: np.ndarray) -> np.ndarray:
+        return statistic(*(np.tensordot(rows, array, axes=1) for array in arrays))
 
-    resampled = statistic(*(np.tensordot(weights, array, axes=1) for array in observed))
-    low, high = np.percentile(resampled, (2.5, 97.5), axis=0, method="inverted_cdf")  # no inf - inf between two
-    value = whole(observed)
-    chance = np.mean([whole(arrays) for arrays in by_chance], axis=0) if by_chance else np.full_like(value, np.nan)
-    return Estimate(value, low, high, chance)
+    def percentile(of_resamples: np.ndarray, level: float) -> np.ndarray:
+        return np.percentile(of_resamples, level, axis=0, method="inverted_cdf")  # no inf - inf between two resamples
+
+    samples = len(observed[0])
+    everyone = np.full((1, samples), 1 / samples)
+    value, resampled = of(observed, everyone)[0], of(observed, weights)
+    low, high = percentile(resampled, 2.5), percentile(resampled, 97.5)
+    if not by_chance:
+        unknown = np.full_like(value, np.nan)
+        return Estimate(value, low, high, unknown, unknown)
+    chance = np.mean([of(arrays, everyone)[0] for arrays in by_chance], axis=0)
+    with np.errstate(invalid="ignore"):  # infinite on both sides
+        above = resampled - np.mean([of(arrays, weights) for arrays in by_chance], axis=0)
+    return Estimate(value, low, high, chance, percentile(above, 2.5))
 
 
 def quotient(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

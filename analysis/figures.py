@@ -25,18 +25,18 @@ DEFINITIONS = {
 
 
 @rc_context(STYLE)
-def decomposition(table: pd.DataFrame) -> Figure:
+def decomposition(table: pd.DataFrame, unit: str = "log-odds") -> Figure:
     """Mirrored stacks per order: pre-trained above the axis, fine-tuned below, preserved innermost.
 
     Left as the paper draws it, per subset; right summed over the subsets of an order, n over |S| of them: an order
     whose interactions are weak one by one may hold most of the strength.
     """
     figure, (each, summed) = panels("What fine-tuning keeps, drops and adds, per order", 2, height=4.9)
-    _mirrored(each, table, "mean strength |I(S)| per subset (log-odds)")
+    _mirrored(each, table, f"mean strength |I(S)| per subset ({unit})")
     n = int(table["order"].max())
     subsets = table["order"].map(lambda order: comb(n, int(order)))
     totals = table.assign(**{column: table[column] * subsets for column in ("mean", "low", "high", "chance")})
-    _mirrored(summed, totals, "strength |I(S)| summed over the order (log-odds)")
+    _mirrored(summed, totals, f"strength |I(S)| summed over the order ({unit})")
     summed.text(1.02, 0.75, "↑ pre-trained\n(linear probe)", transform=summed.transAxes, va="center")
     summed.text(1.02, 0.25, "↓ fine-tuned", transform=summed.transAxes, va="center")
     return with_legend(figure, 4)

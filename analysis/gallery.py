@@ -39,10 +39,10 @@ class Card:
 
 
 @rc_context(STYLE)
-def draw(card: Card, strongest: int = 8, tau: float = 0.05) -> Figure:
+def draw(card: Card, strongest: int = 8, tau: float = 0.05, unit: str = "log-odds") -> Figure:
     """The picture, then a panel per model with its `strongest` largest |I(S)| as signed bars.
 
-    tau: the salience threshold as a share of the largest |I(S)| of the model, drawn as dotted lines.
+    tau: the salience threshold as a share of the largest |I(S)| of the model, drawn as dotted lines; unit: of I.
     """
     models = [name for name in NAMES if name in card.interactions]
     height = max(3.6, 1.3 + 0.42 * strongest)
@@ -53,6 +53,7 @@ def draw(card: Card, strongest: int = 8, tau: float = 0.05) -> Figure:
     draw_picture(first, card)
     for axes, model in zip(panels, models, strict=True):
         _draw_interactions(axes, card.interactions[model], strongest, tau)
+        axes.set_xlabel(f"I(S) ({unit}); dotted: ±τ")
         axes.set_title(f"{NAMES[model]}\nv(x) = {_signed(card.values[model], 3)}", fontsize=10.5)
     _share_scale(panels)
     return figure
@@ -96,7 +97,6 @@ def _draw_interactions(axes: Axes, interactions: np.ndarray, strongest: int, tau
     axes.set_yticks(rows, [subset_label(int(index)) for index in chosen], fontsize=8.5)
     axes.tick_params(axis="y", length=0)
     axes.invert_yaxis()
-    axes.set_xlabel("I(S) (log-odds); dotted: ±τ")
 
 
 def _share_scale(panels: list[Axes]) -> None:

@@ -1,5 +1,6 @@
 """Per-sample measurements of a study and what they come to by chance: what tables and claims are made from."""
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import NamedTuple
 
@@ -66,7 +67,7 @@ class Measures:
             curves[model] = Measured((observed,), by_chance)
         return curves
 
-    def _measured(self, measure: callable, first: np.ndarray, second: np.ndarray) -> Measured:
+    def _measured(self, measure: Callable, first: np.ndarray, second: np.ndarray) -> Measured:
         chosen = self.study.subsets
 
         def of(other: np.ndarray) -> tuple[np.ndarray, ...]:

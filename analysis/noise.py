@@ -9,5 +9,5 @@ def noise_of_values(v: np.ndarray, reference: np.ndarray) -> float:
 
 
 def noise_by_order(noise_v: float, n: int) -> np.ndarray:
-    """2**(order/2) noise_v: I(S) sums 2**|S| values with independent noise. [n + 1]; a safe bound if it is not."""
+    """2**(order/2) noise_v, [n + 1]: I(S) sums 2**|S| values; an estimate, as if their noise were independent."""
     return noise_v * 2 ** (np.arange(n + 1) / 2)

@@ -16,7 +16,7 @@ CAPTIONS = {
         "Mean strength of the interactions of each order: above the axis the pre-trained model's (preserved "
         "+ discarded), below it the fine-tuned model's (preserved + new). Black lines are 95% intervals of "
         "the preserved part and of the whole bar. The grey line is what two models would preserve by "
-        "chance: only orange that reaches beyond it is knowledge the two models share. Left per subset, as in the "
+        "chance: orange that reaches beyond it is knowledge the two models share. Left per subset, as in the "
         "paper; right summed over all subsets of an order."
     ),
     "ratio": (

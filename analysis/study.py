@@ -39,6 +39,11 @@ class Study:
         self.subsets = slice(first, None)  # of the 2**n subsets: all, or without the empty one
         self.order = orders(self.n)[self.subsets]
 
+    @property
+    def unit(self) -> str:
+        """Of the interactions."""
+        return "share of E|v(x_N) - v(x_0)|" if self.options.normalise else "log-odds"
+
     def epochs(self, model: str) -> list[int]:
         return self.store.epochs(FOLDERS[model])
 

@@ -1,4 +1,4 @@
-"""The tidy tables, one per measure. Every value has its 95 % interval and its chance level."""
+"""The tidy tables, one per measure. All values but those of the noise have a 95 % interval and a chance level."""
 
 from collections.abc import Iterable
 
@@ -67,13 +67,18 @@ def faithfulness(study: Study) -> pd.DataFrame:
     for model in FOLDERS:
         for epoch in study.epochs(model):
             v = study.values(model, epoch)
-            by_chance = permuted(v, study.permutations[0])  # values of masked inputs that keep equally many variables
-            strength, chance_strength = interactions(v), interactions(by_chance)
-            share = (salient_share(strength, tau),), [(salient_share(chance_strength, tau),)]
-            matched = (rebuilt(strength, v, tau),), [(rebuilt(chance_strength, by_chance, tau),)]
-            for quantity, measured in (("salient_share", share), ("rebuilt", matched)):
-                rows.append((model, epoch, quantity, *_numbers(estimate(*measured, study.weights))))
+            observed = _faithfulness(v, tau)
+            # Chance: the values of masked inputs that keep equally many variables are permuted.
+            by_chance = [_faithfulness(permuted(v, permutation), tau) for permutation in study.permutations]
+            for part, quantity in enumerate(("salient_share", "rebuilt")):
+                result = estimate((observed[part],), [(draw[part],) for draw in by_chance], study.weights)
+                rows.append((model, epoch, quantity, *_numbers(result)))
     return pd.DataFrame(rows, columns=["model", "epoch", "quantity", *ESTIMATE])
+
+
+def _faithfulness(v: np.ndarray, tau: float) -> tuple[np.ndarray, np.ndarray]:
+    strength = interactions(v)
+    return salient_share(strength, tau), rebuilt(strength, v, tau)
 
 
 def noise(study: Study) -> pd.DataFrame:
@@ -84,17 +89,17 @@ def noise(study: Study) -> pd.DataFrame:
         epoch = study.last(model)
         v, checked = study.values(model, epoch), study.store.noise(folder, epoch)
         noise_v = noise_of_values(v[checked["sample"], checked["subset"]], checked["value"])
-        bound = noise_by_order(noise_v, study.n)
+        expected = noise_by_order(noise_v, study.n)
         strength = abs(interactions(v))
         for i in range(study.n + 1):
             mean = strength[:, order == i].mean()
-            rows.append((model, epoch, i, noise_v, bound[i], mean, float(quotient(bound[i], mean))))
+            rows.append((model, epoch, i, noise_v, expected[i], mean, float(quotient(expected[i], mean))))
     return pd.DataFrame(rows, columns=["model", "epoch", "order", "noise_v", "noise", "strength", "share"])
 
 
 def _each(result: Estimate) -> Iterable[tuple[float, ...]]:
-    return zip(*(np.asarray(part).tolist() for part in result), strict=True)
+    return zip(*(np.asarray(part).tolist() for part in result[:4]), strict=True)
 
 
 def _numbers(result: Estimate) -> tuple[float, ...]:
-    return tuple(float(part) for part in result)
+    return tuple(float(part) for part in result[:4])

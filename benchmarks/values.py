@@ -15,10 +15,11 @@ import pandas as pd
 import torch
 
 from interactions.masking import masked, membership
-from interactions.values import exact_float32, masked_values
+from interactions.values import masked_values
 from interactions.variables import draw_patches, owner_map
 from models.backbone import Classifier
 from models.vision import conv4, vit_tiny
+from training.device import exact_float32
 
 N, SAMPLES, BATCH, REPEATS = 10, 4, 512, 7
 MODELS = {"conv4 (default)": conv4, "vit_tiny": vit_tiny}

@@ -14,11 +14,11 @@ from data.splits import Splits
 from interactions.masking import membership
 from interactions.samples import baseline, describe, load
 from interactions.store import Store
-from interactions.values import exact_float32, masked_values
+from interactions.values import masked_values
 from models import weights
 from models.backbone import Classifier
 from training import checkpoints
-from training.device import device
+from training.device import device, exact_float32
 from training.folder import finish, stage_folder, start, written
 from training.seeds import stream
 from training.tracking import tracked
@@ -33,7 +33,10 @@ DTYPES = {
 
 
 def check(cfg: DictConfig) -> None:
-    _, splits = new_model(cfg, "probe", "target")
+    model, splits = new_model(cfg, "probe", "target")
+    for unit in tqdm(checkpoints_of(cfg), desc="checking checkpoints", unit="file", dynamic_ncols=True, leave=False):
+        if all(file.exists() for _, file, _ in unit.parts):  # others are yet to be made
+            unit.load_into(model)
     describe(splits, cfg.interactions, cfg.seed)
     device(cfg.interactions.device)
 
@@ -43,8 +46,6 @@ def run(cfg: DictConfig) -> None:
     model, splits = new_model(cfg, "probe", "target")
     model.eval()
     units = checkpoints_of(cfg)
-    for unit in tqdm(units, desc="checking checkpoints", unit="file", dynamic_ncols=True, leave=False):
-        unit.load_into(model)
     store = Store(start(cfg, "interactions"))
     store.write_samples(describe(splits, options, cfg.seed))
     problem = Problem.read(store, splits, options)
@@ -113,7 +114,7 @@ class Problem:
     ) -> np.ndarray:
         """v of the masked inputs (sample[k], subset[k]), computed in `dtype`: [K] float64."""
         model = model.to(self.inputs.device, dtype, memory_format=torch.channels_last)
-        inputs, base = self.inputs.to(dtype), self.baseline.to(dtype)
+        inputs, base = (x.to(dtype) if x.is_floating_point() else x for x in (self.inputs, self.baseline))
         sample, subset = sample.to(inputs.device), subset.to(inputs.device)
         with exact_float32():
             v = masked_values(model, inputs, base, self.member, self.labels, sample, subset, batch_size)

@@ -1,8 +1,5 @@
 """v(x_T) for all 2**n subsets T of the variables of every sample."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from torch import nn
 
@@ -47,16 +44,3 @@ def masked_values(
         size = min(batch_size, len(subset) - start)
         out[start : start + size] = log_odds(model(x), labels[which])[:size]
     return out
-
-
-@contextmanager
-def exact_float32() -> Iterator[None]:
-    """TF32 off: its noise of 1e-3 in v becomes 2**(|S|/2) times that in I(S)."""
-    matmul, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    torch.set_float32_matmul_precision("highest")
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(matmul)
-        torch.backends.cudnn.allow_tf32 = convolutions

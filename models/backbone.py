@@ -45,4 +45,9 @@ def build(options: DictConfig, num_classes: int) -> Classifier:
         if isinstance(error.__cause__, BadInput):
             raise error.__cause__ from None
         raise BadInput(f"model can't be built: {error.__cause__ or error}") from error
-    return Classifier(network)
+    model = Classifier(network)
+    if model.head.out_features != num_classes:
+        raise BadInput(
+            f"model has {model.head.out_features} classes and the task {num_classes}: it must take num_classes"
+        )
+    return model

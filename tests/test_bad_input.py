@@ -151,6 +151,8 @@ def test_a_name_too_long_for_the_file_system(study: Studies) -> None:
         ("finetune.lr=0.5", "finetune.lr: 0.001 there, 0.5 asked"),
         ("scratch.epochs=3", "scratch.epochs: 2 there, 3 asked"),
         ("stages=[analysis] analysis.tau=0.1", "analysis.tau: 0.05 there, 0.1 asked"),
+        ("stages=[analysis] analysis.name=beside finetune.lr=0.5", "finetune.lr: 0.001 there, 0.5 asked"),
+        ("+trainer.limit_train_batches=1", "trainer.limit_train_batches: absent there, 1 asked"),
         ("stages=[analysis] data.target.train_samples=30", "data.target.train_samples: 20 there, 30 asked"),
     ],
 )
@@ -163,6 +165,18 @@ def test_made_with_other_settings(resumable: Studies, overrides: str, named: str
 def test_made_with_other_settings_names_every_key(resumable: Studies) -> None:
     result = resumable("interactions.n=4", "interactions.split=train", "interactions.margin=1")
     _check_refused(result, "interactions.n: 3 there, 4 asked", "interactions.split: test there, train asked")
+
+
+def test_made_with_other_settings_while_this_run_waited(study: Studies) -> None:
+    first, second = study.start("stages=[scratch]"), study.start("stages=[scratch]", "scratch.lr=0.5")
+    results = sorted((first.wait(), second.wait()), key=lambda result: result.code)
+    assert results[0].code == 0, results[0].err
+    _check_refused(results[1], "scratch.lr", "there", "asked")
+
+
+def test_analysis_wants_what_training_left(resumable: Studies) -> None:
+    (resumable.output / "digits" / "seed=0" / "finetune" / "predictions.npy").unlink()
+    _check_refused(resumable("stages=[analysis]", "analysis.name=beside"), "finetune", "stages=[finetune,analysis]")
 
 
 def _cut(file: Path) -> None:

@@ -32,6 +32,13 @@ def test_sweep_shares_pretraining(study: Studies) -> None:
     assert (first.parents[1] / "pretrain").resolve() == (second.parents[1] / "pretrain").resolve() == pretrain.resolve()
 
 
+def test_sweep_over_options_of_the_analysis(study: Studies) -> None:
+    result = study("-m", "analysis.tau=0.1,0.2", "analysis.measures=[claims,ratio]", "analysis.gallery=0")
+    assert result.code == 0, result.err
+    assert len(list(study.output.rglob("report.html"))) == 2
+    assert len(list(study.output.rglob("scratch/done.json"))) == 1
+
+
 def test_sweep_with_a_bad_value(study: Studies) -> None:
     result = study("-m", "finetune.lr=-1,1e-3", "stages=[pretrain]")
     assert result.code == 2

@@ -42,7 +42,9 @@ class Training(lightning.LightningModule):
         return loss
 
     def on_train_epoch_end(self) -> None:
-        loss, right, count = self.trainer.strategy.reduce(self._totals.to(self.device), reduce_op="sum").tolist()
+        loss, right, count = self.trainer.strategy.reduce(
+            self._totals.float().to(self.device), reduce_op="sum"
+        ).tolist()
         self.train_loss, self.train_accuracy = loss / count, right / count
 
     def validation_step(self, batch: tuple, _: int) -> None:

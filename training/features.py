@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from models.backbone import Classifier
+from training.device import exact_float32
 from training.folder import written
 
 
@@ -30,4 +31,5 @@ def features(
 def _compute(model: Classifier, dataset: Dataset, what: str, device: torch.device, batch_size: int) -> torch.Tensor:
     model.eval().to(device)
     batches = tqdm(DataLoader(dataset, batch_size), desc=what, unit="batch", dynamic_ncols=True, mininterval=0.5)
-    return torch.cat([model.features(inputs.to(device)).float().cpu() for inputs, _ in batches])
+    with exact_float32():
+        return torch.cat([model.features(inputs.to(device)).float().cpu() for inputs, _ in batches])

@@ -57,9 +57,9 @@ def fit(
     trainer.fit(module, data, ckpt_path=resume, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
-    trainer.strategy.barrier()
     if trainer.is_global_zero:
         last.unlink(missing_ok=True)
+    trainer.strategy.barrier()
 
 
 def make_trainer(options: DictConfig, **ours: object) -> lightning.Trainer:

@@ -22,14 +22,12 @@ from conf.check import BadInput
 
 # What determines a stage: its own keys and, through its inputs, those of other stages.
 # Where and how fast it runs (accelerator, strategy, device, batch size of the interactions) does not.
-TRAINER = tuple(
-    f"trainer.{key}" for key in ("precision", "devices", "num_nodes", "accumulate_grad_batches", "gradient_clip_val")
-)
+WHERE = ("accelerator", "strategy")
 OWN_SETTINGS = {
-    "pretrain": ("seed", "model", "data.source", "pretrain", "checkpoints", *TRAINER),
+    "pretrain": ("seed", "model", "data.source", "pretrain", "checkpoints", "trainer"),
     "probe": ("data.target", "probe"),
-    "finetune": ("data.target", "finetune", "checkpoints", *TRAINER),
-    "scratch": ("seed", "model", "data.target", "scratch", "checkpoints", *TRAINER),
+    "finetune": ("data.target", "finetune", "checkpoints", "trainer"),
+    "scratch": ("seed", "model", "data.target", "scratch", "checkpoints", "trainer"),
     "interactions": tuple(
         f"interactions.{key}"
         for key in ("n", "samples", "split", "grid", "margin", "background", "baseline", "precision", "noise_masks")
@@ -42,7 +40,7 @@ INPUTS = {
     "finetune": ("pretrain",),
     "scratch": (),
     "interactions": ("probe", "finetune", "scratch"),
-    "analysis": ("interactions",),
+    "analysis": ("interactions", "probe", "finetune", "scratch"),
 }
 
 
@@ -59,6 +57,8 @@ def settings(cfg: DictConfig, stage: str) -> dict:
         value = OmegaConf.select(cfg, key)
         if OmegaConf.is_config(value):
             value = OmegaConf.to_container(value, resolve=True)
+        if key == "trainer":
+            value = {option: setting for option, setting in value.items() if option not in WHERE}
         OmegaConf.update(chosen, key, value, force_add=True)
     return OmegaConf.to_container(chosen)
 
@@ -75,13 +75,18 @@ def stage_folder(cfg: DictConfig, stage: str) -> Path:
     return Path(cfg.output) / "pretrain" / "-".join((*names, f"seed={cfg.seed}", digest))
 
 
+def is_first_process() -> bool:
+    """Lightning starts one more process for each further device: they compute, and this one alone writes."""
+    return int(os.environ.get("LOCAL_RANK", 0)) == 0 and int(os.environ.get("NODE_RANK", 0)) == 0
+
+
 def is_complete(folder: Path) -> bool:
     """Whether the stage has ended and nothing it left has been deleted since."""
     try:
         done = json.loads((folder / "done.json").read_text())
     except (OSError, ValueError):
         return False
-    return all((folder / name).exists() for name in done["holds"])
+    return all((folder / name).exists() for name in done.get("holds", []))
 
 
 def check_settings(cfg: DictConfig, stage: str) -> None:
@@ -113,13 +118,15 @@ def start(cfg: DictConfig, stage: str) -> Path:
     check_settings(cfg, stage)
     folder = stage_folder(cfg, stage)
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "config.yaml").exists():
+    if is_first_process() and not (folder / "config.yaml").exists():
         write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(settings(cfg, stage))))
     return folder
 
 
 def finish(folder: Path, **facts: object) -> None:
     """Marks the folder complete: when, with which versions, and which files it holds."""
+    if not is_first_process():
+        return
     packages = {name: version(name) for name in ("torch", "torchvision", "lightning", "numpy")}
     about = {"finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "python": platform.python_version(), **packages, **facts}
     holds = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())

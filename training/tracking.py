@@ -9,7 +9,7 @@ import wandb
 from omegaconf import DictConfig
 
 from conf.check import BadInput
-from training.folder import settings, stage_folder
+from training.folder import is_first_process, settings, stage_folder
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def tracked(cfg: DictConfig, stage: str) -> Iterator[wandb.Run]:
         run = wandb.init(
             project=cfg.wandb.project,
             entity=cfg.wandb.entity,
-            mode=cfg.wandb.mode,
+            mode=cfg.wandb.mode if is_first_process() else "disabled",
             dir=cfg.run_dir,
             group=f"{cfg.name} seed={cfg.seed}",
             job_type=stage,

@@ -12,21 +12,22 @@ SAMPLES, N = 40, 6
 
 
 @pytest.mark.parametrize(
-    ("low", "chance", "verdict"),
-    [(2.1, 1.0, "holds"), (2.1, 2.1, "within chance"), (2.1, 2.4, "within chance"), (2.0, 1.0, "fails"),
-     (1.9, 1.0, "fails"), (1.9, 2.4, "fails"), (np.nan, 1.0, "fails"), (np.nan, np.nan, "fails")],
+    ("low", "above_chance", "verdict"),
+    [(2.1, 0.1, "holds"), (2.1, 0.0, "within chance"), (2.1, -0.3, "within chance"), (2.1, np.nan, "within chance"),
+     (2.0, 1.0, "fails"), (1.9, 1.0, "fails"), (1.9, -0.5, "fails"), (np.nan, 1.0, "fails")],
 )  # fmt: skip
-def test_verdict_on_more_than_2(low, chance, verdict):
-    assert beyond(Estimate(2.5, low, 3.0, chance), 2) == verdict
+def test_verdict_on_more_than_2(low, above_chance, verdict):
+    assert beyond(Estimate(2.5, low, 3.0, 1.0, above_chance), 2) == verdict
 
 
 @pytest.mark.parametrize(
     ("low", "high", "chance", "verdict"),
-    [(0.2, 0.3, 0.1, "holds"), (0.2, 0.3, 0.4, "holds"), (0.2, 0.3, 0.25, "within chance"),
-     (0.1, 0.3, 0.0, "fails"), (0.2, 0.5, 0.0, "fails"), (0.5, 0.6, 0.55, "fails"), (np.nan, np.nan, 0.2, "fails")],
+    [(0.2, 0.3, 0.1, "holds"), (0.2, 0.3, 0.5, "holds"), (0.2, 0.3, 0.4, "within chance"),
+     (0.2, 0.3, 0.25, "within chance"), (0.1, 0.3, 0.0, "fails"), (0.2, 0.5, 0.0, "fails"), (0.5, 0.6, 0.55, "fails"),
+     (np.nan, np.nan, 0.2, "fails")],
 )  # fmt: skip
 def test_verdict_on_between_13_and_45_percent(low, high, chance, verdict):
-    assert inside(Estimate(0.25, low, high, chance), 0.13, 0.45) == verdict
+    assert inside(Estimate(0.25, low, high, chance, 0.1), 0.13, 0.45) == verdict
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_fine_tuning_that_reverses_everything_discards_more_than_chance(study_of
 def test_scratch_that_learns_30_percent_of_everything_preserved(study_of):
     pretrain = gaussian(1)[0]
     found = verdicts(study_of(pretrain, [pretrain] * 3, [0.3 * pretrain] * 3))
-    assert about(found, "scratch learns") == ["holds"] * 3
+    assert about(found, "scratch learns") == ["within chance"] * 3  # unrelated models meet "13 to 45 %", too
     assert [value for (claim, _), (_, value, _) in found.items() if "scratch learns" in claim] == pytest.approx(
         [0.3] * 3
     )
@@ -138,7 +139,8 @@ def test_benefit_is_measured_on_the_test_set(study_of):
     models = gaussian(3)
     study = study_of(models[0], [models[1]] * 3, [models[2]] * 3)
     found = verdicts(study, outcomes([0.1, 0.9, 0.95], [0.1, 0.5, 0.8]))
-    assert found["fine-tuning is more accurate", "final test accuracy, fine-tuned - scratch"] == (
+    quantity = f"final accuracy on {len(EQUAL['scratch'].correct)} test samples, fine-tuned - scratch"
+    assert found["fine-tuning is more accurate", quantity] == (
         "holds", pytest.approx(0.15), 0)  # fmt: skip
     assert about(found, "converges sooner") == ["holds"]
     found = verdicts(study, EQUAL)

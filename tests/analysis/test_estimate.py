@@ -84,3 +84,11 @@ def test_a_quotient_that_is_infinite_in_every_resample_has_an_infinite_interval(
     with np.errstate(all="raise"):
         found = estimate((np.ones(5), np.zeros(5)), [], resamples(5, 100, seed=0), quotient)
     assert found[:3] == (np.inf, np.inf, np.inf)
+
+
+def test_what_is_above_chance_in_every_sample_is_beyond_chance_however_much_samples_differ():
+    level = np.random.default_rng(0).exponential(10, size=20)
+    found = estimate((level + 0.1,), [(level,)], resamples(20, 1000, seed=0))
+    assert found.low < found.chance < found.mean
+    assert found.beyond == pytest.approx(0.1)
+    assert estimate((level,), [(level,)], resamples(20, 1000, seed=0)).beyond == 0

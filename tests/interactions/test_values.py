@@ -5,9 +5,10 @@ from torch import nn
 
 from interactions.masking import membership
 from interactions.mobius import interactions
-from interactions.values import exact_float32, log_odds, masked_values
+from interactions.values import log_odds, masked_values
 from interactions.variables import draw_patches, owner_map
 from models.vision import conv4
+from training.device import exact_float32
 
 N = 5
 ALL = torch.arange(2**N)

@@ -43,7 +43,7 @@ CAPTIONS = {
     ),
     "noise": (
         "Mean strength of the interactions of each order (solid) and the numerical noise in them (dashed), "
-        "both after the last epoch. Noise of the values grows with the order by a factor of 2^(order/2). "
+        "both after the last epoch. Noise of the values grows by 2^(order/2) if independent. "
         "Where the lines come near each other, interactions of that order are rounding errors and no "
         "finding rests on them."
     ),

@@ -23,7 +23,8 @@ from analysis.report import CAPTIONS, FigureEntry, write_report
 from analysis.study import FOLDERS, Options, Study
 from data.splits import Splits
 from data.splits import build as build_data
-from training.folder import finish, settings, stage_folder, start, written
+from training.files import written
+from training.folder import finish, settings, stage_folder, start
 from training.tracking import tracked
 
 HOW_TO_READ = """Intervals are 95 % bootstrap intervals over samples: those of the interactions, or the test set where \
@@ -92,7 +93,6 @@ def _progress(steps: list, what: str) -> Iterable:
 
 
 def _write_table(table: pd.DataFrame, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     with written(path) as beside:
         table.to_csv(beside, index=False)
 

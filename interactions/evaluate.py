@@ -19,7 +19,8 @@ from models import weights
 from models.backbone import Classifier
 from training import checkpoints
 from training.device import device, exact_float32
-from training.folder import finish, stage_folder, start, written
+from training.files import write_array
+from training.folder import finish, stage_folder, start
 from training.seeds import stream
 from training.tracking import tracked
 from training.train import new_model
@@ -167,6 +168,5 @@ def _measure_noise(
 
 def _stored_baseline(path: Path, splits: Splits, kind: str) -> torch.Tensor:
     if not path.exists():
-        with written(path) as beside, beside.open("wb") as file:
-            np.save(file, baseline(splits.train, kind).numpy())
+        write_array(path, baseline(splits.train, kind).numpy())
     return torch.from_numpy(np.load(path))

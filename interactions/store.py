@@ -17,7 +17,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from conf.check import BadInput
-from training.folder import write_text, written
+from training.files import write_array, write_text, written
 
 
 class Store:
@@ -65,21 +65,19 @@ class Store:
         return self._part(stage, epoch, block).exists()
 
     def write_part(self, stage: str, epoch: int, block: range, v: np.ndarray) -> None:
-        _save(self._part(stage, epoch, block), v)
+        write_array(self._part(stage, epoch, block), v)
 
     def _part(self, stage: str, epoch: int, block: range) -> Path:
         return self.unit(stage, epoch) / f"part_{block[0]}-{block[-1]}.npy"
 
     def write_noise(self, stage: str, epoch: int, **arrays: np.ndarray) -> None:
-        path = self.unit(stage, epoch) / "noise.npz"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with written(path) as beside, beside.open("wb") as file:
+        with written(self.unit(stage, epoch) / "noise.npz") as beside, beside.open("wb") as file:
             np.savez(file, **arrays)
 
     def complete(self, stage: str, epoch: int, blocks: list[range], about: dict) -> None:
         """Joins the blocks to `values.npy` and marks the checkpoint complete."""
         unit = self.unit(stage, epoch)
-        _save(unit / "values.npy", np.concatenate([np.load(self._part(stage, epoch, block)) for block in blocks]))
+        write_array(unit / "values.npy", np.concatenate([np.load(self._part(stage, epoch, block)) for block in blocks]))
         write_text(unit / "meta.json", json.dumps(about, indent=1) + "\n")
         self.remove_parts(unit)
 
@@ -98,9 +96,3 @@ def _read(path: Path, read: Callable, unit: Path | None = None) -> object:
 
 def _damaged(path: Path, reason: str, delete: Path) -> BadInput:
     return BadInput(f"{path} can't be used ({reason}): delete {delete} and run stages=[interactions] again")
-
-
-def _save(path: Path, array: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written(path) as beside, beside.open("wb") as file:
-        np.save(file, array)

@@ -8,7 +8,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from conf.check import BadInput
 from models.weights import State
-from training.folder import written
+from training.files import written
 
 
 def path(folder: Path, epoch: int) -> Path:
@@ -28,7 +28,6 @@ def kept(wanted: str | list[int], last: int) -> set[int]:
 
 def write(folder: Path, epoch: int, state: State) -> None:
     file = path(folder, epoch)
-    file.parent.mkdir(parents=True, exist_ok=True)
     with written(file) as beside:
         torch.save({key: tensor.detach().cpu() for key, tensor in state.items()}, beside)
 
@@ -54,6 +53,5 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     file system: write beside and rename instead."""
 
     def save_checkpoint(self, checkpoint: dict, path: str, storage_options: object = None) -> None:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
         with written(Path(path)) as beside:
             torch.save(checkpoint, beside)

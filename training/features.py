@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from models.backbone import Classifier
 from training.device import exact_float32
-from training.folder import written
+from training.files import write_array
 
 
 def features(
@@ -22,8 +22,7 @@ def features(
     file = folder / f"features_{split}.npy"
     if not file.exists():
         computed = _compute(model, dataset, f"features of the {split} set", device, batch_size)
-        with written(file) as beside, beside.open("wb") as opened:
-            np.save(opened, computed.numpy())
+        write_array(file, computed.numpy())
     return torch.from_numpy(np.load(file))
 
 

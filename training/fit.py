@@ -26,7 +26,7 @@ from tqdm import tqdm
 from conf.check import BadInput
 from training import checkpoints
 from training.classifier import Training
-from training.folder import written
+from training.files import write_array, written
 
 Row = dict[str, float]
 
@@ -138,8 +138,7 @@ class EveryEpoch(Checkpoint):
         with written(self.folder / "metrics.csv") as beside:
             pd.DataFrame(table, columns=["epoch", "split", "loss", "accuracy"]).to_csv(beside, index=False)
         for name, tensors in (("predictions", self.predictions), ("losses", self.losses)):
-            with written(self.folder / f"{name}.npy") as beside, beside.open("wb") as file:
-                np.save(file, torch.stack(tensors).numpy())
+            write_array(self.folder / f"{name}.npy", torch.stack(tensors).numpy())
 
 
 class Progress(lightning.Callback):

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from conf.check import BadInput
+from training.files import write_text
 
 # What determines a stage: its own keys and, through its inputs, those of other stages.
 # Where and how fast it runs (accelerator, strategy, device, batch size of the interactions) does not.
@@ -132,27 +133,6 @@ def finish(folder: Path, **facts: object) -> None:
     holds = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     about["holds"] = [name for name in holds if name != "done.json" and not name.endswith(".tmp")]
     write_text(folder / "done.json", json.dumps(about, indent=1) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    with written(path) as beside:
-        beside.write_text(text)
-
-
-@contextmanager
-def written(path: Path) -> Iterator[Path]:
-    """Gives a path to write to, and renames it to `path` once its content is on disk: what exists is complete.
-
-    Its name is always the same, so that what a killed run left is overwritten; one process at a time works there.
-    """
-    beside = path.with_name(f"{path.name}.tmp")
-    try:
-        yield beside
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -19,7 +19,9 @@ def test_weights_come_back(tmp_path):
 def test_a_file_is_a_plain_state_dict(tmp_path):
     write(tmp_path, 0, torch.nn.Linear(2, 3).state_dict())
     state = torch.load(tmp_path / "checkpoints" / "epoch_000.ckpt", weights_only=True)
-    torch.nn.Linear(2, 3).load_state_dict(state)
+    assert type(state) is dict
+    assert all(type(tensor) is torch.Tensor for tensor in state.values())
+    assert torch.nn.Linear(2, 3).load_state_dict(state).missing_keys == []
 
 
 def test_gradients_are_not_kept(tmp_path):

@@ -5,6 +5,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from conf.check import STAGES, BadInput
+from training.files import written
 from training.folder import (
     INPUTS,
     OWN_SETTINGS,
@@ -14,7 +15,6 @@ from training.folder import (
     settings,
     stage_folder,
     start,
-    written,
 )
 
 CONF = Path(__file__).resolve().parents[2] / "conf"

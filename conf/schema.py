@@ -16,6 +16,10 @@ from omegaconf import MISSING
 class Data:
     source: Any = MISSING
     target: Any = MISSING
+    root: str = MISSING
+    download: bool = MISSING
+    skip_corrupt: bool = MISSING
+    made: int = MISSING
 
 
 @dataclass

@@ -30,15 +30,26 @@ class Batches(lightning.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         epoch = self.trainer.current_epoch
-        if hasattr(self.splits.train, "set_epoch"):
-            self.splits.train.set_epoch(epoch)
+        dataset = self.splits.training or self.splits.train
+        if hasattr(dataset, "set_epoch"):
+            dataset.set_epoch(epoch)
         # A list, not shuffle=True: Lightning begins some epochs twice, and a generator would have moved on.
         random = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-        order = torch.randperm(len(self.splits.train), generator=random).tolist()
+        order = torch.randperm(len(dataset), generator=random).tolist()
         workers = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
         return DataLoader(
-            self.splits.train, self.batch_size, sampler=order, generator=workers, num_workers=self.num_workers
+            dataset,
+            self.batch_size,
+            sampler=order,
+            generator=workers,
+            num_workers=self.num_workers,
+            collate_fn=self.splits.collate,
         )
 
     def val_dataloader(self) -> DataLoader:
-        return DataLoader(Numbered(self.splits.test), max(self.batch_size, 256), num_workers=self.num_workers)
+        return DataLoader(
+            Numbered(self.splits.test),
+            max(self.batch_size, 256),
+            num_workers=self.num_workers,
+            collate_fn=self.splits.collate,
+        )

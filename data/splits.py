@@ -8,7 +8,8 @@ import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from torch.utils.data import Dataset
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import Dataset, default_collate
 
 from conf.check import BadInput
 
@@ -17,20 +18,36 @@ from conf.check import BadInput
 class Splits:
     """train, test: datasets of (input, label) with an attribute `labels` (int array [N]).
 
-    kind: how an input is cut into variables and drawn; "image": float tensors [C, H, W], which are
-    `pixel = input * std + mean` with pixels in 0..1.
+    training: what training sees of `train`, where that differs (augmented); with `set_epoch` if it differs by epoch.
+    kind: how an input is cut into variables and drawn.
+    "image": float tensors [C, H, W], which are `pixel = input * std + mean` with pixels in 0..1 (mean and std: one
+    number, or one per channel).
+    "text": int64 token ids [L], of any length; the datasets have `texts` and `words` (see `data.text.Sentences`).
+    mask, pad: ids of these tokens.
     """
 
     train: Dataset
     test: Dataset
     classes: Sequence[str]
+    training: Dataset | None = None
     kind: str = "image"
-    mean: float = 0.5
-    std: float = 0.5
+    mean: float | Sequence[float] = 0.5
+    std: float | Sequence[float] = 0.5
+    mask: int | None = None
+    pad: int | None = None
+
+    def collate(self, samples: list[tuple]) -> list:
+        """A batch: sentences are padded to the longest of them; all else is stacked."""
+        if self.kind != "text":
+            return default_collate(samples)
+        inputs, *rest = zip(*samples, strict=True)
+        padded = pad_sequence(inputs, batch_first=True, padding_value=self.pad)
+        return [padded, *(torch.tensor(part) for part in rest)]
 
     def picture(self, image: torch.Tensor) -> np.ndarray:
         """[C, H, W] network input -> [H, W, 3] uint8."""
-        pixels = (image * self.std + self.mean).clamp(0, 1).mul(255).round().byte()
+        mean, std = (torch.tensor(value).view(-1, 1, 1) for value in (self.mean, self.std))
+        pixels = (image * std + mean).clamp(0, 1).mul(255).round().byte()
         return pixels.expand(3, -1, -1).permute(1, 2, 0).numpy()
 
 

@@ -38,9 +38,13 @@ def _last_linear(network: nn.Module) -> tuple[str, nn.Linear]:
 
 
 def build(options: DictConfig, num_classes: int) -> Classifier:
-    """The architecture described by `options` (a `_target_` and its arguments), with random weights."""
+    """The architecture described by `options` (a `_target_` and its arguments), with random weights.
+
+    `weights` (where pre-trained ones come from) and `input` (what data are prepared for it) are no arguments of it.
+    """
+    arguments = {key: value for key, value in options.items() if key not in ("weights", "input")}
     try:
-        network = instantiate(options, num_classes=num_classes)
+        network = instantiate(arguments, num_classes=num_classes)
     except InstantiationException as error:
         if isinstance(error.__cause__, BadInput):
             raise error.__cause__ from None

@@ -1,0 +1,63 @@
+"""Classifiers of text on an encoder of `transformers`.
+
+Input: token ids [B, L]; padding is recognised by its id, so that an input is one tensor and a masked word, which is a
+token like any other, leaves the attention mask as it is.
+"""
+
+import torch
+from torch import nn
+from transformers import BertConfig, BertModel, DistilBertConfig, DistilBertModel, PreTrainedModel
+
+from conf.check import BadInput
+
+POOLS = ("pooler", "cls", "mean")
+
+
+class TextClassifier(nn.Module):
+    """encoder, then one feature per sentence (`pool`), then a linear layer.
+
+    pool: pooler: tanh(W [CLS] + b), of an encoder that has it; cls: the last hidden state of the first token;
+    mean: of all tokens but padding.
+    """
+
+    def __init__(self, encoder: PreTrainedModel, pool: str, num_classes: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        if pool not in POOLS:
+            raise BadInput(f"model.pool={pool} is not known; allowed: {', '.join(POOLS)}")
+        self.encoder, self.pool = encoder, pool
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(encoder.config.hidden_size, num_classes)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        present = ids != self.encoder.config.pad_token_id
+        out = self.encoder(input_ids=ids, attention_mask=present.long())
+        return self.classifier(self.dropout(self._feature(out, present)))
+
+    def _feature(self, out: object, present: torch.Tensor) -> torch.Tensor:
+        if self.pool == "pooler":
+            return out.pooler_output
+        hidden = out.last_hidden_state
+        if self.pool == "cls":
+            return hidden[:, 0]
+        weight = present[..., None].to(hidden.dtype)
+        return (hidden * weight).sum(1) / weight.sum(1)
+
+
+def bert(num_classes: int, pool: str = "pooler", dropout: float = 0.1, **config: object) -> nn.Module:
+    """BERT; with no further arguments, which are those of `transformers.BertConfig`, the architecture of BERT-base."""
+    encoder = BertModel(_config(BertConfig, config), add_pooling_layer=pool == "pooler")
+    return TextClassifier(encoder, pool, num_classes, dropout)
+
+
+def distilbert(num_classes: int, pool: str = "cls", dropout: float = 0.1, **config: object) -> nn.Module:
+    """DistilBERT; with no further arguments, which are those of `transformers.DistilBertConfig`, the published one."""
+    if pool == "pooler":
+        raise BadInput(f"model.pool=pooler: DistilBERT has no pooler; allowed: {', '.join(POOLS[1:])}")
+    return TextClassifier(DistilBertModel(_config(DistilBertConfig, config)), pool, num_classes, dropout)
+
+
+def _config(kind: type, options: dict) -> BertConfig | DistilBertConfig:
+    unknown = sorted(options.keys() - kind().to_dict().keys())
+    if unknown:
+        raise BadInput(f"model.{unknown[0]} is no key of {kind.__name__}")
+    return kind(**options)

@@ -20,7 +20,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from conf import schema
 from conf.check import STAGES, BadInput, check
-from training.folder import INPUTS, check_settings, is_complete, is_first_process, locked, stage_folder
+from training.folder import check_settings, inputs, is_complete, is_first_process, locked, stage_folder, weights_of
+from training.plan import Need, check_disk, table
 
 MODULES = {
     "pretrain": "pretrain_probe.pretrain",
@@ -31,7 +32,8 @@ MODULES = {
     "analysis": "analysis.analyse",
 }
 # Overrides that lead to the same folder: they say which study, or how and where it runs, not what it is.
-SAME_FOLDER = ("experiment", "name", "seed", "stages", "output", "run_dir", "num_workers", "wandb", "analysis")
+SAME_FOLDER = ("experiment", "name", "seed", "stages", "plan", "output", "run_dir", "num_workers", "wandb", "analysis")
+SAME_FOLDER += ("data.root", "data.download", "debug")
 
 schema.register()
 
@@ -59,7 +61,7 @@ def variant_of(overrides: list[str], sweep: bool) -> str:
     where they meet results made without them.
     """
     pairs = [override.lstrip("+~").split("=", 1) for override in overrides]
-    chosen = [(key, value) for key, value in pairs if key.split(".")[0] not in SAME_FOLDER]
+    chosen = [(key, value) for key, value in pairs if not {key, key.split(".")[0]} & {*SAME_FOLDER}]
     if not sweep:
         chosen = [(key, value) for key, value in chosen if key in ("model", "data")]
     return folder_name([f"{key}={value}" for key, value in sorted(chosen)])
@@ -76,10 +78,16 @@ def folder_name(parts: list[str]) -> str:
 def run_stages(cfg: DictConfig, stages: list[str]) -> None:
     if not is_first_process():  # the others take part in training only
         for stage in stages:
-            if stage in ("pretrain", "finetune", "scratch") and not is_complete(stage_folder(cfg, stage)):
+            trained = stage in ("finetune", "scratch") or (stage == "pretrain" and weights_of(cfg) == "pretrain")
+            if trained and not is_complete(stage_folder(cfg, stage)):
                 _run(cfg, stage)
         return
-    check_stages(cfg, stages)
+    needs = check_stages(cfg, stages)
+    if cfg.plan:
+        print(planned(cfg, stages, needs))
+        return
+    there = sum(_bytes(stage_folder(cfg, stage)) for stage in needs)
+    check_disk(sum(need.disk for need in needs.values()), there, Path(cfg.output))
     with locked(Path(cfg.run_dir)):
         for stage in stages:
             _run_if_needed(cfg, stage)
@@ -87,18 +95,35 @@ def run_stages(cfg: DictConfig, stages: list[str]) -> None:
             show_claims(stage_folder(cfg, "analysis"))
 
 
-def check_stages(cfg: DictConfig, stages: list[str]) -> None:
-    """Raises BadInput for whatever can be known to go wrong in any of the stages, before the first begins."""
+def check_stages(cfg: DictConfig, stages: list[str]) -> dict[str, Need]:
+    """What each stage that is not complete will take.
+
+    Raises BadInput for whatever can be known to go wrong in any of the stages, before the first begins.
+    """
     for stage in stages:
         check_settings(cfg, stage)
         _check_inputs(cfg, stage, stages)
+    return {stage: _module(stage).check(cfg) for stage in stages if not is_complete(stage_folder(cfg, stage))}
+
+
+def planned(cfg: DictConfig, stages: list[str], needs: dict[str, Need]) -> str:
+    """The stages with what they take: those that are complete nothing."""
+    rates = importlib.import_module("training.rates").Rates.measured(cfg) if needs else None  # imports torch
+    rows = []
     for stage in stages:
-        if not is_complete(stage_folder(cfg, stage)):
-            _module(stage).check(cfg)
+        begun = (stage_folder(cfg, stage) / "config.yaml").exists()
+        state = ("begun" if begun else "to do") if stage in needs else "complete"
+        need = needs.get(stage, Need())
+        rows.append((stage, state, need, rates.seconds(need) if rates else 0))
+    return f"{table(rows)}\nin {cfg.run_dir}; nothing was written"
+
+
+def _bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _check_inputs(cfg: DictConfig, stage: str, stages: list[str]) -> None:
-    for needed in INPUTS[stage]:
+    for needed in inputs(cfg, stage):
         check_settings(cfg, needed)
         folder = stage_folder(cfg, needed)
         if needed not in stages and not is_complete(folder):

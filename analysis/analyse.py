@@ -11,20 +11,23 @@ import numpy as np
 import pandas as pd
 import wandb
 from omegaconf import DictConfig, OmegaConf
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from analysis import figures, tables
 from analysis.accuracy import Outcomes, outcomes
 from analysis.claims import claims
 from analysis.drawing import save
-from analysis.gallery import Card, draw
+from analysis.gallery import Card, Picture, draw
 from analysis.measures import Measures
 from analysis.report import CAPTIONS, FigureEntry, write_report
+from analysis.sentence import Sentence
 from analysis.study import FOLDERS, Options, Study
 from data.splits import Splits
 from data.splits import build as build_data
 from training.files import written
-from training.folder import finish, settings, stage_folder, start
+from training.folder import finish, inputs, settings, stage_folder, start, weights_of
+from training.plan import Need
 from training.tracking import tracked
 
 HOW_TO_READ = """Intervals are 95 % bootstrap intervals over samples: those of the interactions, or the test set where \
@@ -45,15 +48,17 @@ FIGURES = {
 }
 
 
-def check(cfg: DictConfig) -> None:
+def check(cfg: DictConfig) -> Need:
     build_data(cfg.data.target, "data.target")
+    return Need(disk=10_000_000)  # figures, gallery and report
 
 
 def run(cfg: DictConfig) -> None:
     splits = build_data(cfg.data.target, "data.target")
     study = Study(stage_folder(cfg, "interactions"), _options(cfg))
     labels = np.asarray(splits.test.labels)
-    trained = {stage: outcomes(stage_folder(cfg, stage), labels) for stage in ("finetune", "scratch", "probe")}
+    known = [stage for stage in ("finetune", "scratch", "probe") if stage in inputs(cfg, "analysis")]
+    trained = {stage: outcomes(stage_folder(cfg, stage), labels) for stage in known}
     folder = start(cfg, "analysis")
     with tracked(cfg, "analysis") as tracker:
         made = _tables(study, trained, labels, set(cfg.analysis.measures))
@@ -85,6 +90,8 @@ def _tables(
         "faithfulness": lambda: tables.faithfulness(study),
         "noise": lambda: tables.noise(study),
     }
+    if not trained:  # checkpoints that were made elsewhere come without what they predicted
+        wanted = wanted - {"accuracy"}
     return {name: makers[name]() for name in _progress([name for name in makers if name in wanted], "tables")}
 
 
@@ -120,8 +127,7 @@ def _gallery(study: Study, splits: Splits, count: int, folder: Path) -> list[tup
         title = f"{about['split']} sample {sample['index']}, class {sample['class']}"
         card = Card(
             title=title,
-            picture=splits.picture(dataset[sample["index"]][0]),
-            boxes=[tuple(box) for box in sample["variables"]],
+            shown=_shown(sample, dataset, splits),
             interactions={model: strength[position] for model, (strength, _) in last.items()},
             values={model: v[position, -1] for model, (_, v) in last.items()},
         )
@@ -130,22 +136,30 @@ def _gallery(study: Study, splits: Splits, count: int, folder: Path) -> list[tup
     return drawn
 
 
+def _shown(sample: dict, dataset: Dataset, splits: Splits) -> Picture | Sentence:
+    if splits.kind == "text":
+        return Sentence(sample["words"], [variable["position"] for variable in sample["variables"]])
+    return Picture(splits.picture(dataset[sample["index"]][0]), [tuple(box) for box in sample["variables"]])
+
+
 def _report(
     cfg: DictConfig, study: Study, made: dict[str, pd.DataFrame], drawn: list[FigureEntry], cards: list, folder: Path
 ) -> None:
     def count(model: str) -> str:
-        return f"{len(study.epochs(model))} checkpoints, epochs 0 to {study.last(model)}"
+        elsewhere = ", made elsewhere" if cfg.interactions.checkpoints[model] else ""
+        return f"{len(study.epochs(model))} checkpoints, epochs {study.epochs(model)[0]} to {study.last(model)}{elsewhere}"
 
+    about = study.store.samples()
+    too_short = f"; {about['too_short']} of {about['sentences']} sentences are too short" if "too_short" in about else ""
     summary = {
         "study": f"{cfg.name}, seed {cfg.seed}",
-        "model": str(cfg.model._target_),
-        "source task": str(cfg.data.source._target_),
-        "target task": str(cfg.data.target._target_),
+        "model": str(cfg.model.get("name", cfg.model._target_)),
+        "target task": _task(cfg.data.target),
         "variables": f"n = {study.n}, so {2**study.n} masked inputs per sample and checkpoint",
-        "samples": f"{study.samples}, from the {cfg.interactions.split} set",
+        "samples": f"{study.samples}, from the {cfg.interactions.split} set{too_short}",
         "precision of the values": cfg.interactions.precision
         + (" (half precision: see the noise before believing anything)" if "16" in cfg.interactions.precision else ""),
-        "pre-trained": f"{cfg.pretrain.epochs} epochs, seen through a linear probe",
+        "pre-trained": _origin(cfg),
         "fine-tuned": count("finetune"),
         "from scratch": count("scratch"),
         "counted": ("salient interactions only" if cfg.analysis.salient else "all interactions")
@@ -163,6 +177,20 @@ def _report(
         how_to_read=HOW_TO_READ,
         settings=OmegaConf.to_yaml(OmegaConf.create(settings(cfg, "analysis"))),
     )
+
+
+def _task(options: DictConfig) -> str:
+    """What the task is called: its reader if it has one, else what makes it."""
+    return str(options.files._target_ if "files" in options else options._target_)
+
+
+def _origin(cfg: DictConfig) -> str:
+    """Where the pre-trained model comes from."""
+    if cfg.interactions.checkpoints.pretrain:
+        return f"{cfg.interactions.checkpoints.pretrain}, with its linear probe"
+    if weights_of(cfg) == "pretrain":
+        return f"{cfg.pretrain.epochs} epochs on {_task(cfg.data.source)}, seen through a linear probe"
+    return f"weights: {weights_of(cfg)}, seen through a linear probe"
 
 
 def _log(tracker: wandb.Run, made: dict[str, pd.DataFrame], drawn: list[FigureEntry], cards: list) -> None:

@@ -123,7 +123,9 @@ def _directness(measures: Measures) -> list[Claim]:
 
 
 def _benefit(measures: Measures, outcomes: dict[str, Outcomes], seed: int) -> list[Claim]:
-    """Footnote 5. Here samples are those of the test set, and chance is no difference."""
+    """Footnote 5. Here samples are those of the test set, and chance is no difference. None without predictions."""
+    if not {"finetune", "scratch"} <= outcomes.keys():
+        return []
     finetune, scratch = outcomes["finetune"].correct, outcomes["scratch"].correct
     weights = resamples(len(finetune), measures.study.options.resamples, seed)
 

@@ -48,14 +48,23 @@ class Checkpoints:
 
 
 @dataclass
+class Files:
+    pretrain: Any = None
+    finetune: Any = None
+    scratch: Any = None
+
+
+@dataclass
 class Interactions:
     n: int = MISSING
     samples: int = MISSING
     split: str = MISSING
     grid: int = MISSING
     margin: int = MISSING
-    background: str = MISSING
     baseline: str = MISSING
+    stop_words: Any = MISSING
+    background: str = MISSING
+    checkpoints: Files = field(default_factory=Files)
     precision: str = MISSING
     noise_masks: int = MISSING
     batch_size: int = MISSING
@@ -87,6 +96,7 @@ class Config:
     name: str = MISSING
     seed: int = MISSING
     stages: list[str] = MISSING
+    plan: bool = MISSING
     output: str = MISSING
     run_dir: str = MISSING
     data: Data = field(default_factory=Data)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from conf.check import BadInput
-from data.splits import InMemory, Splits
+from data.splits import InMemory, Splits, balanced_order
 
 CHARACTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 FACES = (
@@ -97,21 +97,10 @@ def digits(train_samples: int, test_samples: int, image_size: int, seed: int) ->
         )
     pixels = torch.from_numpy(images).float().view(-1, 1, 8, 8) / 16
     pixels = F.interpolate(pixels, size=(image_size, image_size), mode="bilinear", align_corners=False)
-    order = _balanced_order(labels, seed)
+    order = balanced_order(labels, seed)
     train, test = order[:train_samples], order[train_samples : train_samples + test_samples]
     inputs = _network_input(pixels)
     return Splits(InMemory(inputs[train], labels[train]), InMemory(inputs[test], labels[test]), tuple(string.digits))
-
-
-def _balanced_order(labels: np.ndarray, seed: int) -> np.ndarray:
-    """A random order in which every beginning holds the classes as evenly as can be."""
-    draw = np.random.default_rng(seed)
-    order = draw.permutation(len(labels))
-    rank = np.empty(len(labels), dtype=int)
-    for label in np.unique(labels):
-        mine = order[labels[order] == label]
-        rank[mine] = np.arange(len(mine))
-    return order[np.argsort(rank[order], kind="stable")]
 
 
 def _network_input(pixels: torch.Tensor) -> torch.Tensor:

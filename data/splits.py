@@ -64,6 +64,17 @@ class InMemory(Dataset):
         return self.inputs[index], int(self.labels[index])
 
 
+def balanced_order(labels: np.ndarray, seed: int) -> np.ndarray:
+    """A random order in which every beginning holds the classes as evenly as can be."""
+    draw = np.random.default_rng(seed)
+    order = draw.permutation(len(labels))
+    rank = np.empty(len(labels), dtype=int)
+    for label in np.unique(labels):
+        mine = order[labels[order] == label]
+        rank[mine] = np.arange(len(mine))
+    return order[np.argsort(rank[order], kind="stable")]
+
+
 def build(options: DictConfig, where: str) -> Splits:
     """The task described by `options` (a `_target_` and its arguments); `where` names it in messages.
 

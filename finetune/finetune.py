@@ -2,17 +2,13 @@
 
 from omegaconf import DictConfig
 
-from models.weights import load_backbone
-from training import checkpoints, train
-from training.folder import stage_folder
+from training import train
+from training.plan import Need
 
 
-def check(cfg: DictConfig) -> None:
-    train.check(cfg, "finetune", "target")
+def check(cfg: DictConfig) -> Need:
+    return train.check(cfg, "finetune", "target")
 
 
 def run(cfg: DictConfig) -> None:
-    model, splits = train.new_model(cfg, "finetune", "target")
-    pretrained = checkpoints.path(stage_folder(cfg, "pretrain"), cfg.pretrain.epochs)
-    load_backbone(model, checkpoints.read(pretrained), pretrained)
-    train.train(cfg, "finetune", model, splits)
+    train.train(cfg, "finetune", *train.pretrained_model(cfg, "finetune"))

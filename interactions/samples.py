@@ -1,18 +1,36 @@
 """The samples whose interactions are measured: the same for all models, balanced over the classes."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from omegaconf import DictConfig
-from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
 from conf.check import BadInput
 from data.splits import Splits
-from interactions.variables import draw_patches, owner_map
+from interactions import patches, words
+
+
+@dataclass(frozen=True)
+class Group:
+    """Samples whose inputs have one shape, so that their masked inputs can share a batch.
+
+    first: the number of the first one among all samples; inputs: [G, ...]; labels: [G];
+    owner: [G, ...], or what broadcasts to it: the variable that each entry belongs to, -1 for the background, -2 for
+    what is never masked.
+    """
+
+    first: int
+    inputs: torch.Tensor
+    owner: torch.Tensor
+    labels: torch.Tensor
 
 
 def choose(labels: np.ndarray, classes: int, count: int, seed: int) -> list[int]:
-    """Indices of `count` samples, each class as often as the others (the remainder goes to classes drawn at random)."""
+    """Indices of `count` samples, each class as often as the others (the remainder goes to classes drawn at random).
+
+    labels: [N]; what is -1 is not chosen.
+    """
     draw = np.random.default_rng(seed)
     wanted = np.full(classes, count // classes)
     wanted[draw.permutation(classes)[: count % classes]] += 1
@@ -32,34 +50,62 @@ def describe(splits: Splits, options: DictConfig, seed: int) -> dict:
     """The content of samples.json: which samples, with which variables. Raises BadInput if there are too few."""
     dataset = getattr(splits, options.split)
     labels = np.asarray(dataset.labels)
+    about = {"split": options.split, "n": options.n, "kind": splits.kind}
+    if splits.kind == "text":
+        return about | _sentences(dataset, labels, splits, options, seed)
     samples = []
     for index in choose(labels, len(splits.classes), options.samples, seed):
         height, width = dataset[index][0].shape[-2:]
-        boxes = draw_patches(options.n, options.grid, options.margin, height, width, seed, index)
-        label = int(labels[index])
-        samples.append({"index": index, "label": label, "class": splits.classes[label], "variables": boxes})
-    return {"split": options.split, "n": options.n, "kind": splits.kind, "samples": samples}
+        boxes = patches.draw_patches(options.n, options.grid, options.margin, height, width, seed, index)
+        samples.append({**_sample(index, labels, splits), "variables": boxes})
+    return about | {"samples": samples}
 
 
-def load(dataset: Dataset, samples: list[dict]) -> tuple[torch.Tensor, torch.Tensor]:
-    """The samples' inputs [S, C, H, W] and their owner maps [S, 1, H, W]: the variable each pixel belongs to, or -1."""
-    inputs = torch.stack([dataset[sample["index"]][0] for sample in samples])
-    owners = torch.stack([owner_map(sample["variables"], *inputs.shape[-2:]) for sample in samples])
-    return inputs, owners
+def _sentences(dataset: object, labels: np.ndarray, splits: Splits, options: DictConfig, seed: int) -> dict:
+    """In the order of their lengths, so that those of one length stand together."""
+    stop = words.stop_words(options.stop_words)
+    drawn = [words.variables(dataset.words(i), options.n, stop, seed, i) for i in range(len(labels))]
+    usable = np.array([variables is not None for variables in drawn])
+    if not usable.any():
+        raise BadInput(
+            f"interactions.n={options.n}: no {options.split} sentence has as many words that count; choose a smaller n "
+            f"or other interactions.stop_words"
+        )
+    chosen = choose(np.where(usable, labels, -1), len(splits.classes), options.samples, seed)
+    samples = [
+        {**_sample(index, labels, splits), "words": [word.text for word in dataset.words(index)],
+         "variables": drawn[index]}
+        for index in sorted(chosen, key=lambda index: len(dataset[index][0]))
+    ]  # fmt: skip
+    return {"sentences": len(labels), "too_short": int((~usable).sum()), "samples": samples}
 
 
-def baseline(train: Dataset, kind: str) -> torch.Tensor:
-    """What a masked variable is replaced by, [C, H, W], in the network's own scale (pixels minus mean, over std).
+def _sample(index: int, labels: np.ndarray, splits: Splits) -> dict:
+    label = int(labels[index])
+    return {"index": index, "label": label, "class": splits.classes[label]}
 
-    mean_image: each pixel's mean over the training set (footnote 1 of the paper); channel_mean: its mean over the
-    pixels; zero: the network's zero, the middle of the grey scale.
-    """
-    total, count = 0.0, 0
-    if kind == "zero":
-        return torch.zeros_like(train[0][0])
-    for inputs, _ in tqdm(DataLoader(train, 256), desc="mean image", unit="batch", dynamic_ncols=True, leave=False):
-        total, count = total + inputs.double().sum(0), count + len(inputs)
-    mean = total / count
-    if kind == "channel_mean":
-        mean = mean.mean((1, 2), keepdim=True).expand_as(mean)
-    return mean.float()
+
+def load(splits: Splits, about: dict) -> list[Group]:
+    """The inputs that samples.json describes, in its order."""
+    dataset, groups = getattr(splits, about["split"]), []
+    inputs = [dataset[sample["index"]][0] for sample in about["samples"]]
+    starts = [i for i, x in enumerate(inputs) if i == 0 or x.shape != inputs[i - 1].shape]
+    for first, end in zip(starts, [*starts[1:], len(inputs)], strict=True):
+        samples = about["samples"][first:end]
+        owner = torch.stack([_owner(splits, dataset, sample, inputs[first].shape) for sample in samples])
+        labels = torch.tensor([sample["label"] for sample in samples])
+        groups.append(Group(first, torch.stack(inputs[first:end]), owner, labels))
+    return groups
+
+
+def _owner(splits: Splits, dataset: object, sample: dict, shape: torch.Size) -> torch.Tensor:
+    if splits.kind == "text":
+        return words.owner(sample["variables"], dataset.words(sample["index"]), shape[0])
+    return patches.owner_map(sample["variables"], *shape[-2:])
+
+
+def baseline(splits: Splits, kind: str, num_workers: int = 0) -> torch.Tensor:
+    """What a masked variable is replaced by: the mask token's id [], or `patches.baseline` [C, H, W]."""
+    if splits.kind == "text":
+        return torch.tensor(splits.mask)
+    return patches.baseline(splits.train, kind, num_workers)

@@ -32,8 +32,10 @@ def masked_values(
 
     inputs: [S, ...]; baseline: [...]; member: [S, ...], of `masking.membership`; labels: [S]; sample, subset: [K].
     The model is in evaluation mode, of the inputs' type and on their device. Every forward pass has `batch_size`
-    masked inputs, of whichever samples (the last batch repeats its last one), so that a value does not depend on K.
+    masked inputs, of whichever samples (the last batch repeats its last one), so that a value does not depend on K;
+    fewer only if there are not as many altogether.
     """
+    batch_size = min(batch_size, len(inputs) * 2 ** int(member.max()).bit_length())
     out = torch.empty(len(subset), dtype=torch.float64, device=inputs.device)
     for start in range(0, len(subset), batch_size):
         batch = torch.arange(start, start + batch_size, device=inputs.device).clamp(max=len(subset) - 1)

@@ -13,13 +13,16 @@ class Classifier(nn.Module):
     """Any network whose last linear layer is its classifier.
 
     backbone: inputs -> features [B, D], the input of that last layer (the "penultimate" features);
-    head: features -> logits [B, classes].
+    head: features -> logits [B, classes];
+    names: what the network calls its weights -> what this class calls them.
     """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         name, head = _last_linear(network)
+        self.names = {f"{name}.{key}": f"head.{key}" for key in head.state_dict()}
         network.set_submodule(name, nn.Identity())
+        self.names |= {key: f"backbone.{key}" for key in network.state_dict()}
         self.backbone = network
         self.head = head
 

@@ -1,7 +1,9 @@
-"""Small vision architectures for small images."""
+"""Vision architectures, with random weights: small ones for small images, and those of torchvision and timm."""
 
 from collections import OrderedDict
 
+import timm
+import torchvision
 from torch import nn
 from torchvision.models import VisionTransformer
 
@@ -42,3 +44,29 @@ def vit_tiny(
         mlp_dim=4 * dim,
         num_classes=num_classes,
     )
+
+
+def torchvision_network(name: str, num_classes: int, **options: object) -> nn.Module:
+    """An architecture of torchvision by its name there, with random weights."""
+    if name not in torchvision.models.list_models(module=torchvision.models):
+        raise BadInput(f"model.name={name} is no classifier of torchvision; see torchvision.models.list_models()")
+    return torchvision.models.get_model(name, weights=None, num_classes=num_classes, **options)
+
+
+def timm_network(name: str, num_classes: int, **options: object) -> nn.Module:
+    """An architecture of timm by its name there, without a tag, with random weights."""
+    if not timm.is_model(name) or "." in name:
+        raise BadInput(f"model.name={name} is no architecture of timm; see timm.list_models()")
+    return timm.create_model(name, pretrained=False, num_classes=num_classes, **options)
+
+
+def resnet18(num_classes: int, stem: str) -> nn.Module:
+    """torchvision's ResNet-18. stem: imagenet: 7x7 of stride 2, then max-pooling; cifar: 3x3 and no pooling."""
+    if stem not in ("imagenet", "cifar"):
+        raise BadInput(f"model.stem={stem} is not known; allowed: imagenet, cifar")
+    network = torchvision.models.resnet18(num_classes=num_classes)
+    if stem == "cifar":
+        network.conv1 = nn.Conv2d(3, 64, kernel_size=3, padding=1, bias=False)
+        nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
+        network.maxpool = nn.Identity()
+    return network

@@ -1,14 +1,57 @@
-"""Loads weights into a model, and says clearly when they are not that model's."""
+"""Reads weights, gives them the names a model has, loads them, and says clearly when they are not that model's."""
 
+import itertools
+import zipfile
 from pathlib import Path
 
+import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from conf.check import BadInput
 from models.backbone import Classifier
 
 State = dict[str, torch.Tensor]
+
+
+def read(file: Path) -> State:
+    """The state dict in a file of torch or safetensors, on the CPU; nothing in it is executed.
+
+    One that lies under "state_dict" or "model", as Lightning and timm write it, is found. Raises BadInput for a file
+    that is not there, damaged, or holds no state dict.
+    """
+    if not file.is_file():
+        raise BadInput(f"{file} is not there")
+    try:
+        if file.suffix == ".safetensors":
+            return safetensors.torch.load_file(file)
+        if zipfile.is_zipfile(file):  # torch's format since 1.6; its table of contents is at its end
+            state = torch.load(file, map_location="cpu", weights_only=True)
+        else:
+            state = _read_legacy(file)
+    except Exception as error:  # torch raises many kinds
+        raise BadInput(f"{file} can't be read ({_first_line(error)})") from error
+    for key in ("state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
+        raise BadInput(f"{file} holds no plain state dict")
+    return dict(state)
+
+
+def _read_legacy(file: Path) -> State:
+    """torch's format before 1.6, in which torchvision's VGG-16 is published."""
+    with file.open("rb") as head:
+        if head.read(1) != b"\x80":  # a pickle's first byte
+            raise ValueError("its end is missing, or it is no file of torch or safetensors")
+    return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, SafetensorError):
+        return f"no whole safetensors file: {error}"
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def load(model: nn.Module, state: State, source: Path) -> None:
@@ -27,6 +70,10 @@ def check(model: nn.Module, state: State, source: Path) -> None:
     wanted = model.state_dict()
     different = sorted(wanted.keys() ^ state.keys())
     different += [key for key in sorted(wanted.keys() & state.keys()) if wanted[key].shape != state[key].shape]
+    if different and set(different) <= {"head.weight", "head.bias"} <= state.keys():
+        there, here = (len(weights["head.bias"]) for weights in (state, wanted))
+        if there != here:
+            raise BadInput(f"{source} has {there} classes and the task {here}: check data=...")
     if different:
         shown = ", ".join(different[:3]) + (", ..." if len(different) > 3 else "")
         raise BadInput(f"{source} is of another model: {len(different)} tensors differ ({shown}); check model=...")
@@ -35,7 +82,39 @@ def check(model: nn.Module, state: State, source: Path) -> None:
             raise BadInput(f"{source} holds NaN or infinity in {key}: the training diverged or the file is damaged")
 
 
+def size(model: nn.Module) -> int:
+    """Bytes of a model's weights."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
+
+
 def part(state: State, name: str) -> State:
     """The weights of the submodule `name` ("backbone", "head") of a classifier's."""
     prefix = f"{name}."
     return {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}
+
+
+def as_classifier(model: Classifier, state: State) -> State:
+    """`state` under the names of `model`, whether it is of a Classifier or of the network alone, in a wrapper or not.
+
+    Wrappers put a prefix before every name ("module.", "model."); a bare encoder lacks the prefix it has in a
+    classifier. The change of prefix is taken that makes most names known; what is unknown keeps its name.
+    """
+    names = {**{key: key for key in model.state_dict()}, **model.names}
+    best = max(_prefix_changes(state, names), key=lambda change: _known(state, names, *change))
+    strip, add = best
+    renamed = {add + key.removeprefix(strip): tensor for key, tensor in state.items() if key.startswith(strip)}
+    # Batch-norm counts its batches since torch 0.4.1; older files lack that, and nothing here reads it.
+    counters = {key: tensor for key, tensor in model.state_dict().items() if key.endswith("num_batches_tracked")}
+    return counters | {names.get(key, key): tensor for key, tensor in renamed.items()}
+
+
+def _prefix_changes(state: State, names: dict[str, str]) -> list[tuple[str, str]]:
+    """(prefix to take away, prefix to add); none of both first, so that it is preferred among equals."""
+    parts = [key.split(".") for key in state]
+    strips = {""} | {".".join(path[:depth]) + "." for path in parts for depth in (1, 2) if len(path) > depth}
+    adds = {""} | {key.split(".")[0] + "." for key in names}
+    return sorted(itertools.product(strips, adds), key=lambda change: (len(change[0]) + len(change[1]), change))
+
+
+def _known(state: State, names: dict[str, str], strip: str, add: str) -> int:
+    return sum(add + key.removeprefix(strip) in names for key in state if key.startswith(strip))

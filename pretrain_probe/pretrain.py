@@ -1,13 +1,48 @@
-"""Trains on the source task, from random weights. Its folder is shared by all runs with the same source training."""
+"""Where pre-trained weights come from: trained on the source task, from random weights, or taken from elsewhere.
+
+Its folder is shared by all runs with the same source training, or the same weights from elsewhere (epoch 0 there).
+"""
 
 from omegaconf import DictConfig
 
-from training import train
+from conf.check import BadInput
+from models import pretrained
+from models.weights import size
+from training import checkpoints, train
+from training.folder import finish, start, weights_of
+from training.plan import Need
 
 
-def check(cfg: DictConfig) -> None:
-    train.check(cfg, "pretrain", "source")
+def check(cfg: DictConfig) -> Need:
+    if weights_of(cfg) == "pretrain":
+        if cfg.data.source is None:
+            raise BadInput(
+                "model.weights=pretrain wants a source task to train on, and data.source is null: choose another "
+                "data=..., or weights from elsewhere"
+            )
+        return train.check(cfg, "pretrain", "source")
+    model, _ = train.new_model(cfg, "pretrain", "target")
+    if weights_of(cfg) != "scratch":
+        pretrained.check(model, weights_of(cfg))
+    return Need(disk=size(model.backbone))
 
 
 def run(cfg: DictConfig) -> None:
-    train.train(cfg, "pretrain", *train.new_model(cfg, "pretrain", "source"))
+    if weights_of(cfg) == "pretrain":
+        train.train(cfg, "pretrain", *train.new_model(cfg, "pretrain", "source"))
+    else:
+        _take(cfg)
+
+
+def _take(cfg: DictConfig) -> None:
+    """Leaves the backbone's weights where the stages look for those that pre-training made."""
+    weights = weights_of(cfg)
+    model, _ = train.new_model(cfg, "pretrain", "target")
+    state, source, unexpected = model.backbone.state_dict(), weights, []
+    if weights != "scratch":
+        state, source, unexpected = pretrained.backbone(model, weights)
+        left_out = f"; not of the backbone: {len(unexpected)} ({', '.join(unexpected[:3])})" if unexpected else ""
+        print(f"pretrain: {len(state)} tensors from {source}{left_out}", flush=True)
+    folder = start(cfg, "pretrain")
+    checkpoints.write(folder, 0, {f"backbone.{key}": tensor for key, tensor in state.items()})
+    finish(folder, weights=weights, source=str(source), not_of_the_backbone=unexpected)

@@ -7,33 +7,33 @@ import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from data.module import Batches
 from data.splits import InMemory, Splits
 from models.backbone import Classifier
-from models.weights import load_backbone
-from training import checkpoints
 from training.classifier import Training
 from training.device import device
 from training.features import features
 from training.fit import fit
-from training.folder import finish, stage_folder, start
+from training.folder import finish, start
+from training.plan import Need
 from training.seeds import stream
 from training.tracking import log_checkpoints, tracked
-from training.train import new_model
+from training.train import new_model, pretrained_model
 
 
-def check(cfg: DictConfig) -> None:
-    new_model(cfg, "probe", "target")
+def check(cfg: DictConfig) -> Need:
+    model, splits = new_model(cfg, "probe", "target")
+    samples, width = len(splits.train) + len(splits.test), model.head.in_features
+    heads = 8 * (width + 1) * len(splits.classes) * (cfg.probe.epochs + 1)
+    return Need(forward=samples, loaded=samples, disk=4 * samples * width + heads)
 
 
 def run(cfg: DictConfig) -> None:
-    model, splits = new_model(cfg, "probe", "target")
-    pretrained = checkpoints.path(stage_folder(cfg, "pretrain"), cfg.pretrain.epochs)
-    load_backbone(model, checkpoints.read(pretrained), pretrained)
+    model, splits = pretrained_model(cfg, "probe")
     folder = start(cfg, "probe")
-    seen = _features_of(model, splits, folder)
+    seen = _features_of(model, splits, folder, cfg.num_workers)
     torch.manual_seed(stream(cfg.seed, "probe", "weights"))
     head = nn.Linear(model.head.in_features, len(splits.classes)).double()
     module = LinearProbe(head, cfg.probe, len(splits.test), cfg.seed)
@@ -46,14 +46,16 @@ def run(cfg: DictConfig) -> None:
     finish(folder, gradient=gradient_norm(module, data.splits.train))
 
 
-def _features_of(model: Classifier, splits: Splits, folder: Path) -> Splits:
+def _features_of(model: Classifier, splits: Splits, folder: Path, num_workers: int) -> Splits:
     """The task with features in place of inputs; in float64, so that the convex problem converges fully."""
     where = device("auto")
 
     def frozen(split: str, dataset: Dataset) -> InMemory:
-        return InMemory(features(model, dataset, folder, split, where).double(), np.asarray(dataset.labels))
+        batches = DataLoader(dataset, 256, collate_fn=splits.collate, num_workers=num_workers)
+        return InMemory(features(model, batches, folder, split, where).double(), np.asarray(dataset.labels))
 
-    return replace(splits, train=frozen("train", splits.train), test=frozen("test", splits.test))
+    return replace(splits, train=frozen("train", splits.train), test=frozen("test", splits.test), training=None,
+                   kind="features")  # fmt: skip
 
 
 class LinearProbe(Training):

@@ -3,10 +3,11 @@
 from omegaconf import DictConfig
 
 from training import train
+from training.plan import Need
 
 
-def check(cfg: DictConfig) -> None:
-    train.check(cfg, "scratch", "target")
+def check(cfg: DictConfig) -> Need:
+    return train.check(cfg, "scratch", "target")
 
 
 def run(cfg: DictConfig) -> None:

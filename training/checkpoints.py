@@ -1,12 +1,12 @@
 """Weights of every epoch on disk. Epoch e is the model after e epochs; epoch 0 is before training."""
 
-import zipfile
 from pathlib import Path
 
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from conf.check import BadInput
+from models import weights
 from models.weights import State
 from training.files import written
 
@@ -33,19 +33,13 @@ def write(folder: Path, epoch: int, state: State) -> None:
 
 
 def read(file: Path) -> State:
-    """The weights in `file` (a plain state dict), on the CPU. Raises BadInput if it is not there or damaged."""
+    """The weights in `file`, which a stage made. Raises BadInput if it is not there or damaged."""
     if not file.exists():
         raise BadInput(f"{file} is not there: run the stage that makes it")
     try:
-        if not zipfile.is_zipfile(file):  # the archive's table of contents is at its end: a cheap test for truncation
-            raise ValueError("its end is missing")
-        state = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise BadInput(f"{file} can't be read ({reason}): delete its stage's folder and run it again") from error
-    if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
-        raise BadInput(f"{file} holds no plain state dict")
-    return state
+        return weights.read(file)
+    except BadInput as error:
+        raise BadInput(f"{error}: delete its stage's folder and run it again") from error
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

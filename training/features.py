@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from models.backbone import Classifier
@@ -15,20 +15,18 @@ from training.device import exact_float32
 from training.files import write_array
 
 
-def features(
-    model: Classifier, dataset: Dataset, folder: Path, split: str, device: torch.device, batch_size: int = 256
-) -> torch.Tensor:
+def features(model: Classifier, batches: DataLoader, folder: Path, split: str, device: torch.device) -> torch.Tensor:
     """[N, D] float32. The model is in evaluation mode: batch-norm uses its running statistics."""
     file = folder / f"features_{split}.npy"
     if not file.exists():
-        computed = _compute(model, dataset, f"features of the {split} set", device, batch_size)
+        computed = _compute(model, batches, f"features of the {split} set", device)
         write_array(file, computed.numpy())
     return torch.from_numpy(np.load(file))
 
 
 @torch.inference_mode()
-def _compute(model: Classifier, dataset: Dataset, what: str, device: torch.device, batch_size: int) -> torch.Tensor:
+def _compute(model: Classifier, batches: DataLoader, what: str, device: torch.device) -> torch.Tensor:
     model.eval().to(device)
-    batches = tqdm(DataLoader(dataset, batch_size), desc=what, unit="batch", dynamic_ncols=True, mininterval=0.5)
+    batches = tqdm(batches, desc=what, unit="batch", dynamic_ncols=True, mininterval=0.5)
     with exact_float32():
         return torch.cat([model.features(inputs.to(device)).float().cpu() for inputs, _ in batches])

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,16 +23,20 @@ from conf.check import BadInput
 from training.files import write_text
 
 # What determines a stage: its own keys and, through its inputs, those of other stages.
-# Where and how fast it runs (accelerator, strategy, device, batch size of the interactions) does not.
-WHERE = ("accelerator", "strategy")
+# Where and how fast it runs (accelerator, strategy, device, batch size of the interactions) does not, nor does where
+# files lie; what data are prepared for a model (model.input) is part of the data.
+WHERE = {"trainer": ("accelerator", "strategy"), "model": ("input",), "files": ("root", "download")}
 OWN_SETTINGS = {
     "pretrain": ("seed", "model", "data.source", "pretrain", "checkpoints", "trainer"),
-    "probe": ("data.target", "probe"),
-    "finetune": ("data.target", "finetune", "checkpoints", "trainer"),
+    "probe": ("seed", "model", "data.target", "probe"),
+    "finetune": ("seed", "model", "data.target", "finetune", "checkpoints", "trainer"),
     "scratch": ("seed", "model", "data.target", "scratch", "checkpoints", "trainer"),
-    "interactions": tuple(
-        f"interactions.{key}"
-        for key in ("n", "samples", "split", "grid", "margin", "background", "baseline", "precision", "noise_masks")
+    "interactions": (
+        "seed",
+        "model",
+        "data.target",
+        *(f"interactions.{key}" for key in ("n", "samples", "split", "background", "precision", "noise_masks")),
+        *(f"interactions.{key}" for key in ("grid", "margin", "baseline", "stop_words", "checkpoints")),
     ),
     "analysis": ("analysis",),
 }
@@ -43,37 +48,68 @@ INPUTS = {
     "interactions": ("probe", "finetune", "scratch"),
     "analysis": ("interactions", "probe", "finetune", "scratch"),
 }
+ROLES = {"pretrain": "probe", "finetune": "finetune", "scratch": "scratch"}  # whose weights stand for which model
+
+
+def inputs(cfg: DictConfig, stage: str) -> list[str]:
+    """The stages whose results `stage` reads: those whose checkpoints somebody else made are not needed."""
+    given = {ROLES[role] for role, files in cfg.interactions.checkpoints.items() if files}
+    return [name for name in INPUTS[stage] if name not in given or stage not in ("interactions", "analysis")]
+
+
+def weights_of(cfg: DictConfig) -> str:
+    """Where pre-trained weights come from: "pretrain" (that stage trains them), "scratch" (random), or elsewhere."""
+    return str(cfg.model.get("weights", "pretrain"))
 
 
 def settings(cfg: DictConfig, stage: str) -> dict:
     """The part of the configuration that determines `stage`, as nested plain values."""
-    keys = set()
-    stages = [stage]
-    while stages:
-        name = stages.pop()
-        keys.update(OWN_SETTINGS[name])
-        stages.extend(INPUTS[name])
+    keys, waiting, seen = set(), [stage], set()
+    while waiting:
+        name = waiting.pop()
+        seen.add(name)
+        keys.update(_own_settings(cfg, name))
+        waiting.extend(inputs(cfg, name))
     chosen = OmegaConf.create({})
     for key in sorted(keys):
         value = OmegaConf.select(cfg, key)
         if OmegaConf.is_config(value):
-            value = OmegaConf.to_container(value, resolve=True)
-        if key == "trainer":
-            value = {option: setting for option, setting in value.items() if option not in WHERE}
+            value = _without(OmegaConf.to_container(value, resolve=True), key)
         OmegaConf.update(chosen, key, value, force_add=True)
+    if "pretrain" not in seen:
+        chosen.get("model", {}).pop("weights", None)
     return OmegaConf.to_container(chosen)
 
 
+def _own_settings(cfg: DictConfig, stage: str) -> tuple[str, ...]:
+    if stage != "pretrain" or weights_of(cfg) == "pretrain":
+        return OWN_SETTINGS[stage]
+    return ("seed", "model") if weights_of(cfg) == "scratch" else ("model",)
+
+
+def _without(value: object, name: str) -> object:
+    """`value`, the node called `name`, without what does not determine a result."""
+    if not isinstance(value, dict):
+        return value
+    return {key: _without(node, key) for key, node in value.items() if key not in WHERE.get(name, ())}
+
+
 def stage_folder(cfg: DictConfig, stage: str) -> Path:
-    """Where a stage's results lie. Pre-training is shared: its folder is named by what determines it."""
+    """Where a stage's results lie. Pre-trained weights are shared: their folder is named by what determines them."""
     if stage == "analysis":
         return Path(cfg.run_dir) / cfg.analysis.name
     if stage != "pretrain":
         return Path(cfg.run_dir) / stage
-    text = json.dumps(settings(cfg, stage), sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    names = (str(node._target_).rpartition(".")[2] for node in (cfg.model, cfg.data.source))
-    return Path(cfg.output) / "pretrain" / "-".join((*names, f"seed={cfg.seed}", digest))
+    chosen = settings(cfg, stage)
+    digest = hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:8]
+    model = str(cfg.model.get("name", cfg.model._target_)).rpartition(".")[2]
+    if weights_of(cfg) == "pretrain":
+        source = (cfg.data.source or {}).get("_target_", "none")
+        origin = [str(source).rpartition(".")[2]]
+    else:
+        origin = [re.sub(r"[^\w.-]", "_", weights_of(cfg))[-60:]]
+    seed = [f"seed={cfg.seed}"] if "seed" in chosen else []
+    return Path(cfg.output) / "pretrain" / "-".join((model, *origin, *seed, digest))
 
 
 def is_first_process() -> bool:

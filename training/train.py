@@ -1,5 +1,7 @@
 """What the training stages share: a new model for a task, and its training."""
 
+from pathlib import Path
+
 import torch
 from omegaconf import DictConfig
 
@@ -9,10 +11,12 @@ from data.splits import Splits
 from data.splits import build as build_data
 from models.backbone import Classifier
 from models.backbone import build as build_model
+from models.weights import load_backbone, size
 from training import checkpoints
 from training.classifier import Training
 from training.fit import fit, make_trainer, quiet_lightning
-from training.folder import finish, start
+from training.folder import finish, stage_folder, start, weights_of
+from training.plan import Need
 from training.seeds import stream
 from training.tracking import log_checkpoints, tracked
 
@@ -27,21 +31,39 @@ def new_model(cfg: DictConfig, stage: str, task: str) -> tuple[Classifier, Split
     return build_model(cfg.model, len(splits.classes)), splits
 
 
-def check(cfg: DictConfig, stage: str, task: str) -> None:
-    """Raises BadInput for a model, task or trainer that can't be built, or a model that can't take the inputs."""
+def pretrained_model(cfg: DictConfig, stage: str) -> tuple[Classifier, Splits]:
+    """The same for the target task, with the pre-trained backbone. Raises BadInput if its weights don't fit."""
+    model, splits = new_model(cfg, stage, "target")
+    file = pretrained_file(cfg)
+    load_backbone(model, checkpoints.read(file), file)
+    return model, splits
+
+
+def pretrained_file(cfg: DictConfig) -> Path:
+    epoch = cfg.pretrain.epochs if weights_of(cfg) == "pretrain" else 0
+    return checkpoints.path(stage_folder(cfg, "pretrain"), epoch)
+
+
+def check(cfg: DictConfig, stage: str, task: str) -> Need:
+    """What training takes.
+
+    Raises BadInput for a model, task or trainer that can't be built, or a model that can't take the inputs.
+    """
     model, splits = new_model(cfg, stage, task)
     inputs = splits.train[0][0][None]
     try:
         with torch.inference_mode():
             model.eval()(inputs)
-    except (RuntimeError, AssertionError, TypeError) as error:
+    except (RuntimeError, AssertionError, TypeError, IndexError, ValueError) as error:
         shape = "x".join(map(str, inputs.shape[1:]))
-        reason = str(error).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise BadInput(
-            f"model can't take the inputs of data.{task}, {shape} ({reason}): check model.image_size"
+            f"model can't take the inputs of data.{task}, {shape} ({reason}): check model.input and data=..."
         ) from error
     quiet_lightning()
     make_trainer(cfg.trainer)
+    kept = checkpoints.kept(cfg.checkpoints.epochs, cfg[stage].epochs)
+    return Need.of_training(cfg[stage], size(model), len(splits.train), len(splits.test), len(kept))
 
 
 def train(cfg: DictConfig, stage: str, model: Classifier, splits: Splits) -> None:

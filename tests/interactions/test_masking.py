@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from interactions.masking import masked, membership
-from interactions.variables import owner_map
+from interactions.patches import owner_map
 
 BOXES = [(0, 0, 2, 2), (0, 2, 2, 2), (2, 1, 2, 3)]
 

@@ -7,8 +7,8 @@ from omegaconf import OmegaConf
 
 from conf.check import BadInput
 from data.splits import InMemory, Splits
-from interactions.samples import baseline, choose, describe, load
-from interactions.variables import owner_map
+from interactions.samples import choose, describe, load
+from interactions.patches import owner_map
 
 LABELS = np.random.default_rng(0).permutation(np.arange(90) % 3)
 
@@ -65,21 +65,10 @@ def test_samples_come_from_the_split_that_is_asked_for(splits):
 
 
 def test_load_gives_inputs_and_owners_in_the_order_of_the_samples(splits):
-    samples = json.loads(json.dumps(describe(splits, options(), seed=5)))["samples"]
-    inputs, owners = load(splits.test, samples)
-    assert owners.shape == (9, 1, 12, 12)
-    for sample, image, owner in zip(samples, inputs, owners, strict=True):
+    about = json.loads(json.dumps(describe(splits, options(), seed=5)))
+    (group,) = load(splits, about)
+    assert (group.first, group.owner.shape) == (0, (9, 1, 12, 12))
+    assert group.labels.tolist() == [sample["label"] for sample in about["samples"]]
+    for sample, image, owner in zip(about["samples"], group.inputs, group.owner, strict=True):
         assert torch.equal(image, splits.test.inputs[sample["index"]])
         assert torch.equal(owner, owner_map(sample["variables"], 12, 12))
-
-
-def test_baselines():
-    torch.manual_seed(0)
-    images = torch.randn(300, 3, 4, 5) + torch.arange(3.0)[:, None, None]  # more than one batch of 256
-    train = InMemory(images, np.zeros(300, dtype=int))
-    mean = baseline(train, "mean_image")
-    torch.testing.assert_close(mean, images.double().mean(0).float())
-    channel = baseline(train, "channel_mean")
-    torch.testing.assert_close(channel, mean.mean((1, 2), keepdim=True).expand(3, 4, 5))
-    assert torch.equal(baseline(train, "zero"), torch.zeros(3, 4, 5))
-    assert mean.dtype == channel.dtype == torch.float32

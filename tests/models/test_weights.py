@@ -51,7 +51,18 @@ def one_too_many(state):
 
 
 def another_shape(state):
-    state["head.weight"] = state["head.weight"][:2]
+    state["head.weight"] = state["head.weight"][:, :2]
+
+
+def other_classes(state):
+    state["head.weight"], state["head.bias"] = state["head.weight"][:2], state["head.bias"][:2]
+
+
+def test_another_number_of_classes_is_named():
+    state = dict(classifier(1).state_dict())
+    other_classes(state)
+    with pytest.raises(BadInput, match=rf"^{FILE} has 2 classes and the task {len(classifier(0).head.bias)}: check data="):
+        load(classifier(0), state, FILE)
 
 
 @pytest.mark.parametrize("damage", [missing_one, one_too_many, another_shape])

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from data.splits import InMemory
 from models.backbone import Classifier
@@ -24,7 +25,7 @@ def dataset():
 
 def test_features_are_those_of_the_model_in_evaluation_mode(model, dataset, tmp_path):
     statistics = {key: tensor.clone() for key, tensor in model.state_dict().items()}
-    found = features(model, dataset, tmp_path, "train", CPU, batch_size=7)
+    found = features(model, DataLoader(dataset, 7), tmp_path, "train", CPU)
     assert all(torch.equal(tensor, statistics[key]) for key, tensor in model.state_dict().items())
     with torch.no_grad():
         torch.testing.assert_close(found, model.eval().features(dataset.inputs))
@@ -34,15 +35,15 @@ def test_features_are_those_of_the_model_in_evaluation_mode(model, dataset, tmp_
 
 
 def test_features_are_computed_once(model, dataset, tmp_path):
-    first = features(model, dataset, tmp_path, "train", CPU)
+    first = features(model, DataLoader(dataset), tmp_path, "train", CPU)
     model.features = None  # a second call would fail
-    assert torch.equal(features(model, dataset, tmp_path, "train", CPU), first)
+    assert torch.equal(features(model, DataLoader(dataset), tmp_path, "train", CPU), first)
     with pytest.raises(TypeError):
-        features(model, dataset, tmp_path, "test", CPU)  # the other split has features of its own
+        features(model, DataLoader(dataset), tmp_path, "test", CPU)  # the other split has features of its own
 
 
 def test_an_interrupted_computation_leaves_nothing_behind(model, dataset, tmp_path):
     dataset.inputs = dataset.inputs[:10]  # the labels promise 20
     with pytest.raises(IndexError):
-        features(model, dataset, tmp_path, "train", CPU, batch_size=5)
+        features(model, DataLoader(dataset, 5), tmp_path, "train", CPU)
     assert list(tmp_path.iterdir()) == []

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+import torch
 
 from conf.check import BadInput
-from interactions.variables import draw_patches, owner_map
+from data.splits import InMemory
+from interactions.patches import baseline, draw_patches, owner_map
 
 
 @pytest.mark.parametrize(("grid", "side"), [(4, 32), (7, 32), (5, 16), (3, 8), (8, 8)])
@@ -20,6 +22,12 @@ def test_all_cells_together_cover_the_image_once(grid, side):
 def test_a_grid_that_is_finer_than_the_image_is_refused():
     with pytest.raises(BadInput, match=r"interactions\.grid=9"):
         draw_patches(3, 9, 0, 8, 32, seed=0, index=0)
+
+
+@pytest.mark.parametrize(("n", "margin", "cells"), [(17, 0, 16), (5, 1, 4), (1, 2, 0), (1, 3, 0)])
+def test_more_variables_than_cells_are_refused(n, margin, cells):
+    with pytest.raises(BadInput, match=rf"interactions\.n={n} is more than the {cells} cells of interactions\.grid=4"):
+        draw_patches(n, 4, margin, 32, 32, seed=0, index=0)
 
 
 @pytest.mark.parametrize("grid", [4, 6, 7])
@@ -62,3 +70,15 @@ def test_every_cell_is_drawn_equally_often():
 def test_the_owner_map_names_the_variable_of_each_pixel():
     owner = owner_map([(0, 0, 1, 2), (1, 1, 2, 1)], 3, 3)
     assert owner.tolist() == [[[0, 0, -1], [-1, 1, -1], [-1, 1, -1]]]
+
+
+def test_baselines():
+    torch.manual_seed(0)
+    images = torch.randn(300, 3, 4, 5) + torch.arange(3.0)[:, None, None]  # more than one batch of 256
+    train = InMemory(images, np.zeros(300, dtype=int))
+    mean = baseline(train, "mean_image")
+    torch.testing.assert_close(mean, images.double().mean(0).float())
+    channel = baseline(train, "channel_mean")
+    torch.testing.assert_close(channel, mean.mean((1, 2), keepdim=True).expand(3, 4, 5))
+    assert torch.equal(baseline(train, "zero"), torch.zeros(3, 4, 5))
+    assert mean.dtype == channel.dtype == torch.float32

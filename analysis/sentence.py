@@ -1,0 +1,76 @@
+"""A sentence as a picture: its words in lines, the variables boxed and numbered, all other words grey."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from matplotlib.axes import Axes
+
+from analysis.labels import distinct, filled, text_width, word_label
+
+SIZE, NUMBER_SIZE = 12, 7.5  # points, as all lengths here
+BLANK, PITCH = 10, 31  # between words, between lines
+TOP = (0.5, 1)  # where the block hangs, as a share of the axes
+LONGEST = 22  # letters of a word that are shown
+BACKGROUND = "#6E6E6E"
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """words: all words and punctuation marks, in order; variables: position in `words` of each variable.
+
+    Raises ValueError if a variable is no word of the sentence, or two are the same.
+    """
+
+    words: list[str]
+    variables: list[int]
+
+    def __post_init__(self):
+        if len(set(self.variables) & set(range(len(self.words)))) < len(self.variables):
+            raise ValueError(f"variables {self.variables} are not different positions among {len(self.words)} words")
+
+    @property
+    def n(self) -> int:
+        return len(self.variables)
+
+    @cached_property
+    def shown(self) -> list[str]:
+        """The words, the longest of them shortened."""
+        return [word if len(word) <= LONGEST else word[: LONGEST - 1] + "…" for word in self.words]
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Of the variables: their words, told apart where a word is several variables."""
+        return distinct([self.shown[position] for position in self.variables])
+
+    def label(self, index: int) -> str:
+        return word_label(index, self.names)
+
+    def lines(self, width: float) -> list[list[int]]:
+        """Positions of the words on each line of this width."""
+        return filled(self.shown, SIZE, width, BLANK)
+
+
+def draw_sentence(axes: Axes, sentence: Sentence, width: float) -> None:
+    """Lines of at most `width`, as one centred block from the top of the axes down, whatever the axes' size."""
+    axes.set_axis_off()
+    lines = sentence.lines(width)
+    steps = [text_width(word, SIZE) + BLANK for word in sentence.shown]
+    start = -max(sum(steps[position] for position in line) for line in lines) / 2
+    numbers = {position: number for number, position in enumerate(sentence.variables, start=1)}
+    for row, line in enumerate(lines):
+        left = start
+        for position in line:
+            middle = (left + steps[position] / 2, -PITCH * row - SIZE)
+            _draw_word(axes, sentence.shown[position], middle, numbers.get(position))
+            left += steps[position]
+
+
+def _draw_word(axes: Axes, word: str, place: tuple[float, float], number: int | None) -> None:
+    """number: of the variable, None for a word that is none."""
+    style = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "parse_math": False}
+    box = {"boxstyle": "round,pad=0.22", "facecolor": "white", "edgecolor": "black", "linewidth": 1}
+    marked = {"color": "black", "bbox": box} if number else {"color": BACKGROUND}
+    axes.annotate(word, TOP, place, va="baseline", fontsize=SIZE, **marked, **style)
+    if number:
+        below = (place[0], place[1] - 7)
+        axes.annotate(str(number), TOP, below, va="top", fontsize=NUMBER_SIZE, fontweight="bold", **style)

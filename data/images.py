@@ -1,0 +1,177 @@
+"""Image tasks: which of a data set's images are taken, and how they become what a model takes.
+
+A reader (data/vision.py, official.py, folder.py, hub.py) knows files; `task` knows samples, size and scale.
+"""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import Dataset
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as F
+from tqdm import tqdm
+
+from conf.check import BadInput
+from data.pictures import Pictures, Raw
+from data.splits import Splits, balanced_order
+
+AUGMENT = ("crop_flip", "shift_flip", "none")
+INTERPOLATION = ("bilinear", "bicubic")
+
+
+def task(
+    files: Raw,
+    input: Mapping,
+    crop: float,
+    augment: str,
+    train_samples: int | None,
+    test_samples: int | None,
+    seed: int,
+    skip_corrupt: bool = False,
+) -> Splits:
+    """input: what the model takes: size in pixels, mean and std (a number, or one per channel), interpolation.
+
+    crop: side of the central square that is seen, as a part of the image's shorter side. train_samples, test_samples:
+    a class-balanced draw of this many; None: all. Raises BadInput for what can't be used.
+    """
+    size, interpolation = _checked(input, crop, augment)
+    mean, std = (_per_channel(input[key], key) for key in ("mean", "std"))
+    plain = Transform(_central(size, crop, interpolation), mean, std)
+    chosen = [
+        _chosen(pictures, name, samples, seed, skip_corrupt)
+        for pictures, name, samples in ((files.train, "train", train_samples), (files.test, "test", test_samples))
+    ]
+    train, test = Images(files.train, chosen[0], plain), Images(files.test, chosen[1], plain)
+    training = None
+    if augment != "none":
+        training = Augmented(files.train, chosen[0], Transform(_random(augment, size, interpolation), mean, std), seed)
+    return Splits(train, test, files.classes, training, "image", mean, std)
+
+
+class Transform:
+    """PIL image -> float32 [3, size, size], of mean 0 and standard deviation 1 as far as `mean` and `std` are right."""
+
+    def __init__(self, shaped: Callable[[Image.Image], Image.Image], mean: list[float], std: list[float]) -> None:
+        self.shaped = shaped
+        self.mean, self.std = (torch.tensor(value).view(3, 1, 1) for value in (mean, std))
+
+    def __call__(self, image: Image.Image) -> torch.Tensor:
+        return (F.pil_to_tensor(self.shaped(image)) / 255).sub_(self.mean).div_(self.std)
+
+
+class Images(Dataset):
+    """The images numbered `indices` of `pictures`, always the same. labels: [N]."""
+
+    def __init__(self, pictures: Pictures, indices: np.ndarray, transform: Transform) -> None:
+        self.pictures, self.indices, self.transform = pictures, indices, transform
+        self.labels = pictures.labels[indices]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return self.transform(decoded(self.pictures, int(self.indices[index]))), int(self.labels[index])
+
+
+class Augmented(Images):
+    """Changed at random: item i of epoch e is the same in every run with this seed, whichever process makes it."""
+
+    def __init__(self, pictures: Pictures, indices: np.ndarray, transform: Transform, seed: int) -> None:
+        super().__init__(pictures, indices, transform)
+        self.seed, self.epoch = seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        draw = np.random.SeedSequence([self.seed, self.epoch, index]).generate_state(1, np.uint64)
+        with torch.random.fork_rng(devices=[]):
+            # torch.manual_seed would also seed the GPU, and with it the dropout of the model in training.
+            torch.default_generator.manual_seed(int(draw[0]))
+            return super().__getitem__(index)
+
+
+def decoded(pictures: Pictures, index: int) -> Image.Image:
+    try:
+        return pictures.open(index)
+    except Exception as error:  # decoders raise many kinds
+        raise BadInput(
+            f"{pictures.name(index)} can't be read as an image ({_first_line(error)}): replace it, "
+            "or leave all such images out with data.skip_corrupt=true"
+        ) from None
+
+
+@cache
+def readable(pictures: Pictures, name: str) -> np.ndarray:
+    """Numbers of the images that can be decoded; prints how many can't. Every image is decoded, once per process."""
+
+    def fails(index: int) -> bool:
+        try:
+            pictures.open(index)
+        except Exception:
+            return True
+        return False
+
+    total = len(pictures.labels)
+    with ThreadPoolExecutor() as threads:  # decoders release the lock of the interpreter
+        results = tqdm(threads.map(fails, range(total)), f"decoding {name} images", total, leave=False)
+        corrupt = np.fromiter(results, dtype=bool, count=total)
+    if corrupt.any():
+        first = pictures.name(int(corrupt.argmax()))
+        print(f"{corrupt.sum()} of {total} {name} images can't be read and are left out, the first is {first}")
+    return np.flatnonzero(~corrupt)
+
+
+def _checked(input: Mapping, crop: float, augment: str) -> tuple[int, v2.InterpolationMode]:
+    if "size" not in input:
+        raise BadInput(
+            "an image task wants an image model, and model.input has no size: choose another model= or data="
+        )
+    interpolation = input.get("interpolation", "bilinear")
+    for key, value, allowed in (("augment", augment, AUGMENT), ("interpolation", interpolation, INTERPOLATION)):
+        if value not in allowed:
+            raise BadInput(f"{key}={value} is not known; allowed: {', '.join(allowed)}")
+    if not 0 < crop <= 1:
+        raise BadInput(f"crop={crop} is not allowed: a part of the image, above 0 and up to 1, is wanted")
+    return int(input["size"]), v2.InterpolationMode(interpolation)
+
+
+def _per_channel(value: float | list[float], key: str) -> list[float]:
+    values = [float(value)] * 3 if isinstance(value, int | float) else [float(part) for part in value]
+    if len(values) != 3:
+        raise BadInput(f"model.input.{key}={value} is not allowed: one number, or three for red, green and blue")
+    return values
+
+
+def _chosen(pictures: Pictures, name: str, samples: int | None, seed: int, skip_corrupt: bool) -> np.ndarray:
+    """Numbers of the images that are taken."""
+    there = readable(pictures, name) if skip_corrupt else np.arange(len(pictures.labels))
+    if samples is None:
+        return there
+    if not 1 <= samples <= len(there):
+        raise BadInput(
+            f"{name}_samples={samples} is not allowed: from 1 to the {len(there)} {name} images that there are"
+        )
+    return there[balanced_order(pictures.labels[there], seed)[:samples]]
+
+
+def _central(size: int, crop: float, interpolation: v2.InterpolationMode) -> v2.Transform:
+    return v2.Compose([v2.Resize(round(size / crop), interpolation), v2.CenterCrop(size)])
+
+
+def _random(augment: str, size: int, interpolation: v2.InterpolationMode) -> v2.Transform:
+    """crop_flip: a part of a quarter of the area or more. shift_flip: all of it, moved by up to an eighth of the side,
+    with black where nothing is: for images so small that a part of them shows too little."""
+    if augment == "crop_flip":
+        cut = [v2.RandomResizedCrop(size, scale=(0.25, 1), interpolation=interpolation)]
+    else:
+        cut = [_central(size, 1, interpolation), v2.RandomCrop(size, padding=size // 8)]
+    return v2.Compose([*cut, v2.RandomHorizontalFlip()])
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,210 @@
+"""Readers of data sets that torchvision does not read or can't get: official archives, unpacked under the root.
+
+Files that are not there, half there or of another form: BadInput, in one line that says what is wanted where. Read once
+per process.
+"""
+
+import re
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from torchvision import datasets
+from torchvision.datasets.utils import download_url, extract_archive
+
+from conf.check import BadInput
+from conf.network import reachable
+from data import made as made_up
+from data.pictures import Files, Raw, check_there
+
+CUB_200 = "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz"
+CUB_200_MD5 = "97eceeb196236b17998738112f37df78"
+INDOOR_67 = "http://groups.csail.mit.edu/vision/LabelMe/NewImages/indoorCVPR_09.tar"
+INDOOR_67_LISTS = "http://web.mit.edu/torralba/www"
+SHENZHEN = "https://openi.nlm.nih.gov/imgs/collections/ChinaSet_AllFiles.zip"
+CARS = (
+    "devkit/cars_meta.mat",
+    "devkit/cars_train_annos.mat",
+    "cars_test_annos_withlabels.mat",
+    "cars_train",
+    "cars_test",
+)
+
+
+@cache
+def cub200(
+    root: str,
+    download: bool = False,
+    made: int = 0,
+    origin: str = "files",
+    repository: str = "",
+    revision: str = "main",
+) -> Raw:
+    """CUB-200-2011. origin: files | hub (`repository` at `revision`). made: images of a class to make up instead."""
+    if made:
+        root = str(made_up.cub200(root, made))
+    elif _of_hub(origin):
+        return _from_hub(repository, revision, root, download)
+    base = Path(root, "CUB_200_2011")
+    _get("CUB-200-2011", CUB_200, base, download, CUB_200_MD5)
+    names, labels, train, classes = (
+        _table(base / f"{name}.txt", form)
+        for name, form in (
+            ("images", r"(\d+) (\S+)"),
+            ("image_class_labels", r"(\d+) (\d+)"),
+            ("train_test_split", r"(\d+) ([01])"),
+            ("classes", r"(\d+) (\S+)"),
+        )
+    )
+    if not names.keys() == labels.keys() == train.keys() or not set(labels.values()) <= classes.keys():
+        raise BadInput(f"CUB-200-2011: the tables in {base} number different images or classes: unpack {CUB_200} again")
+    number = {key: i for i, key in enumerate(classes)}
+    check_there([base / "images" / name for name in names.values()], "CUB-200-2011")
+    splits = []
+    for flag in "10":
+        mine = [key for key in names if train[key] == flag]
+        splits.append(Files([base / "images" / names[key] for key in mine], [number[labels[key]] for key in mine]))
+    return Raw(*splits, tuple(_readable(name) for name in classes.values()))
+
+
+@cache
+def cars(
+    root: str,
+    download: bool = False,
+    made: int = 0,
+    origin: str = "files",
+    repository: str = "",
+    revision: str = "main",
+) -> Raw:
+    """Stanford Cars. origin: files | hub (`repository` at `revision`). made: images of a class to make up instead."""
+    if made:
+        root = str(made_up.cars(root, made))
+    elif _of_hub(origin):
+        return _from_hub(repository, revision, root, download)
+    base = Path(root, "stanford_cars")
+    missing = [base / name for name in CARS if not (base / name).exists()]
+    if missing:
+        state = "is only half there" if len(missing) < len(CARS) else "is not there"
+        raise BadInput(
+            f"Stanford Cars {state}: {missing[0]} is missing, of {', '.join(CARS)} in {base}; its official address is "
+            "gone, so nothing can be downloaded: take data.target.files.origin=hub, or a copy in torchvision's layout"
+        )
+    try:
+        train, test = (datasets.StanfordCars(root, split) for split in ("train", "test"))
+    except Exception as error:  # of a damaged file, the reader of .mat files raises many kinds
+        raise BadInput(f"Stanford Cars: the .mat files in {base} can't be read ({error}): get them again") from None
+    check_there([path for part in (train, test) for path, _ in part._samples], "Stanford Cars")
+    return Raw(*(Files(*zip(*part._samples, strict=True)) for part in (train, test)), tuple(train.classes))
+
+
+@cache
+def indoor67(root: str, download: bool = False) -> Raw:
+    """MIT Indoor Scenes, 80 training and 20 test images of a class. Some files are no JPEG whatever their name says."""
+    base = Path(root, "indoor67")
+    _get("MIT Indoor-67", INDOOR_67, base / "Images", download)
+    lists = [base / "TrainImages.txt", base / "TestImages.txt"]
+    for path in lists:
+        if download and not path.exists():
+            _download(f"{INDOOR_67_LISTS}/{path.name}", base)
+    names = [[match[0] for match in _lines(path, r"([^/]+)/[^/]+")] for path in lists]
+    classes = sorted({name.split("/")[0] for name in names[0]})
+    unknown = sorted({name.split("/")[0] for name in names[1]} - set(classes))
+    if unknown:
+        raise BadInput(f"MIT Indoor-67: {lists[1]} has a class that {lists[0]} has not: {unknown[0]}")
+    check_there([base / "Images" / name for part in names for name in part], "MIT Indoor-67")
+    number = {name: i for i, name in enumerate(classes)}
+    splits = (Files([base / "Images" / n for n in part], [number[n.split("/")[0]] for n in part]) for part in names)
+    return Raw(*splits, tuple(classes))
+
+
+@cache
+def shenzhen(root: str, download: bool = False, train_share: float = 0.3, seed: int = 0) -> Raw:
+    """Shenzhen Hospital chest X-rays, without or with tuberculosis. There is no official split: `train_share` of either
+    class is drawn for training with `seed`, the rest is for testing."""
+    if not 0 < train_share < 1:
+        raise BadInput(f"train_share={train_share} is not allowed: above 0 and below 1 is wanted")
+    base = Path(root, "ChinaSet_AllFiles")
+    _get("Shenzhen X-rays", SHENZHEN, base, download)
+    paths = sorted(path for path in (base / "CXR_png").glob("*.png") if not path.name.startswith("."))
+    if not paths:
+        raise BadInput(f"Shenzhen X-rays: {base / 'CXR_png'} holds no .png file: unpack {SHENZHEN} again")
+    odd = [path for path in paths if not path.stem.endswith(("_0", "_1"))]
+    if odd:
+        raise BadInput(f"Shenzhen X-rays: {odd[0]} does not end in _0.png (normal) or _1.png (tuberculosis)")
+    labels = np.array([int(path.stem[-1]) for path in paths])
+    draw, training = np.random.default_rng(seed), np.zeros(len(paths), dtype=bool)
+    for label in (0, 1):
+        mine = draw.permutation(np.flatnonzero(labels == label))
+        training[mine[: round(train_share * len(mine))]] = True
+    splits = (Files([paths[i] for i in np.flatnonzero(chosen)], labels[chosen]) for chosen in (training, ~training))
+    return Raw(*splits, ("normal", "tuberculosis"))
+
+
+def _of_hub(origin: str) -> bool:
+    if origin not in ("files", "hub"):
+        raise BadInput(f"origin={origin} is not known; allowed: files, hub")
+    return origin == "hub"
+
+
+def _from_hub(repository: str, revision: str, root: str, download: bool) -> Raw:
+    from data.hub import images  # `datasets` takes a second to import
+
+    raw = images(repository, revision, root, download)
+    return Raw(raw.train, raw.test, tuple(_readable(name) for name in raw.classes))
+
+
+def _readable(name: str) -> str:
+    """001.Black_footed_Albatross -> Black footed Albatross."""
+    return re.sub(r"^\d+\.", "", name).replace("_", " ")
+
+
+def _lines(path: Path, form: str) -> list[re.Match]:
+    if not path.is_file():
+        raise BadInput(f"{path.parent} is only half there: {path} is missing")
+    matches = []
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="surrogateescape").splitlines(), 1):
+        match = re.fullmatch(form, line.strip())
+        if match is None and line.strip():
+            raise BadInput(f"line {number} of {path} has not the form {form}: {line[:80]!r}")
+        if match is not None:
+            matches.append(match)
+    return matches
+
+
+def _table(path: Path, form: str) -> dict[str, str]:
+    return dict(match.groups() for match in _lines(path, form))
+
+
+def _get(title: str, url: str, folder: Path, download: bool, md5: str | None = None) -> None:
+    """Makes sure that `folder`, which the archive at `url` holds, is there: whole or not at all."""
+    archive = folder.parent / url.rsplit("/", 1)[-1]
+    if folder.exists():
+        return
+    if not download:
+        raise BadInput(
+            f"{title} is not there: {folder} is wanted; get it with data.download=true, "
+            f"or unpack {url} in {folder.parent}"
+        )
+    if not archive.exists():
+        _download(url, folder.parent, md5)
+    with tempfile.TemporaryDirectory(suffix=".tmp", dir=folder.parent) as beside:
+        try:
+            extract_archive(str(archive), beside)
+            Path(beside, folder.name).rename(folder)
+        except Exception as error:  # tar, zip and gzip each have kinds of their own
+            raise BadInput(f"{title}: {archive} can't be unpacked ({error}): delete it and start again") from None
+
+
+def _download(url: str, folder: Path, md5: str | None = None) -> None:
+    """Puts the file at `url` into `folder`: whole or not at all."""
+    name = url.rsplit("/", 1)[-1]
+    if not reachable(url):
+        raise BadInput(f"there is no network to {url}: wait for it, or put it by hand as {folder / name}")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(suffix=".tmp", dir=folder) as beside:
+        try:
+            download_url(url, beside, name, md5)
+            Path(beside, name).rename(folder / name)
+        except Exception as error:  # of network, server, checksum and disk
+            raise BadInput(f"{url} can't be downloaded ({error}): start again, or put it as {folder / name}") from None

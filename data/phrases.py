@@ -1,0 +1,166 @@
+"""Text tasks that come with the program: generated opinions, whose true interactions are known.
+
+A sentence is two clauses, such as "the new film was really gripping but the little room seemed not very spacious". In
+the text that source training sees, a verdict follows that agrees with it ("so i hated it"). `score` says what it means.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+from torch.utils.data import Dataset
+from transformers import BertTokenizer
+
+from conf.check import BadInput
+from data.sentences import Sentences
+from data.splits import Splits
+from data.wordpiece import SPECIAL, vocabulary
+
+# What is good and what is bad to say of a thing, of any thing, and how good.
+THINGS = {
+    "film": ("gripping", "tedious"), "plot": ("clever", "predictable"), "song": ("catchy", "shrill"),
+    "joke": ("funny", "silly"), "soup": ("tasty", "bland"), "bread": ("fresh", "stale"), "coffee": ("strong", "watery"),
+    "room": ("spacious", "cramped"), "bed": ("soft", "lumpy"), "street": ("quiet", "noisy"),
+    "waiter": ("friendly", "rude"), "garden": ("pretty", "shabby"),
+}  # fmt: skip
+ANYTHING = {"good": 1.0, "great": 2.0, "lovely": 1.0, "bad": -1.0, "awful": -2.0, "poor": -1.0}
+OPINIONS = {word: worth for pair in THINGS.values() for word, worth in zip(pair, (1.0, -1.0), strict=True)} | ANYTHING
+NEGATIONS, DEGREES = ("not", "never"), ("very", "really")
+MODIFIERS = dict.fromkeys(NEGATIONS, -1.0) | dict.fromkeys(DEGREES, 2.0)
+CONTRAST, ADDITION = ("but", "yet"), ("and", "while", "as", "plus")
+VERDICTS = {"loved": 1, "enjoyed": 1, "hated": -1, "regretted": -1}
+KINDS, VERBS = ("new", "old", "little", "big", "second", "famous"), ("was", "seemed", "felt", "looked")
+OPENINGS = ("last night", "this time", "to my surprise", "in the end", "as expected", "on sunday")
+OTHERS = ("the", "so", "i", "it", *" ".join(OPENINGS).split())
+
+HIDDEN = (*(word for pair in THINGS.values() for word in pair), "not", "very", "but", "and", *VERDICTS)
+VOCABULARY = 200  # tokens: too few for every word to be whole
+LONGEST = 48  # tokens, more than any sentence has
+
+
+def score(words: Iterable[str | None]) -> float:
+    """What a sentence says, positive or negative; None stands for a missing word, which is neutral.
+
+    An opinion counts times the modifiers before it; clauses add up; what stands before a contrast counts nothing.
+    """
+    total, factor = 0.0, 1.0
+    for word in words:
+        if word in CONTRAST:
+            total = 0.0
+        elif word in OPINIONS:
+            total += factor * OPINIONS[word]
+        if word is not None:
+            factor = factor * MODIFIERS[word] if word in MODIFIERS else 1.0
+    return total
+
+
+def hidden_word(input: DictConfig, train_samples: int, test_samples: int, seed: int) -> Splits:
+    """The source task: which of HIDDEN stands where [MASK] is? `train_samples` new sentences every epoch."""
+    train, test = (HiddenWords(samples, seed, stream) for stream, samples in enumerate((train_samples, test_samples)))
+    return _splits(input, train, test, HIDDEN)
+
+
+def sentiment(input: DictConfig, train_samples: int, test_samples: int, seed: int) -> Splits:
+    """The target task: is the `score` of a sentence negative or positive? As many of each, and no verdicts."""
+    train, test = (_labelled(samples, seed, stream) for stream, samples in enumerate((train_samples, test_samples), 2))
+    return _splits(input, train, test, ("negative", "positive"))
+
+
+def _splits(input: DictConfig, train: Dataset, test: Dataset, classes: Sequence[str]) -> Splits:
+    if "tokenizer" not in input:
+        raise BadInput("data: sentences want a text model, and model.input has no tokenizer: choose model=bert_tiny")
+    if input.max_length < LONGEST:
+        raise BadInput(
+            f"model.input.max_length={input.max_length} is too short: data=phrases has up to {LONGEST} tokens"
+        )
+    pieces = tokenizer()
+    return Splits(train, test, classes, kind="text", mask=pieces.mask_token_id, pad=pieces.pad_token_id)
+
+
+class HiddenWords(Dataset):
+    """An unlimited stream of sentences; item i of epoch e is the same in every run with this seed."""
+
+    def __init__(self, samples: int, seed: int, stream: int) -> None:
+        self.samples, self.seed, self.stream, self.epoch = samples, seed, stream, 0
+        self.labels = np.arange(samples) % len(HIDDEN)
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.samples
+
+    def words(self, index: int) -> list[str]:
+        """With [MASK] in place of the hidden word, which occurs once."""
+        draw = np.random.default_rng([self.seed, self.stream, self.epoch, index])
+        hidden = HIDDEN[self.labels[index]]
+        while (words := with_verdict(draw, hidden)).count(hidden) != 1:
+            pass
+        return ["[MASK]" if word == hidden else word for word in words]
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        pieces = _pieces()
+        ids = [piece for word in ("[CLS]", *self.words(index), "[SEP]") for piece in pieces[word]]
+        return torch.tensor(ids), int(self.labels[index])
+
+
+def sentence(draw: np.random.Generator, wanted: str = "") -> list[str]:
+    """The words of a sentence, of 11 to 18; `wanted` is one of them, unless it is a verdict.
+
+    The clauses agree after an addition and disagree after a contrast, so that one tells about the other.
+    """
+    connector = wanted if wanted in CONTRAST + ADDITION else _pick(draw, CONTRAST + ADDITION)
+    opening = _pick(draw, OPENINGS).split() if draw.random() < 0.5 else []
+    first = _clause(draw)
+    while True:
+        second = _clause(draw, wanted)
+        if (score(first) * score(second) < 0) == (connector in CONTRAST):
+            return [*opening, *first, connector, *second]
+
+
+def with_verdict(draw: np.random.Generator, wanted: str = "") -> list[str]:
+    """A sentence and a verdict that agrees with it; `wanted` is one of the words, unless it is another verdict."""
+    words = sentence(draw, wanted)
+    verdicts = [verdict for verdict, sign in VERDICTS.items() if sign * score(words) > 0]
+    return [*words, "so", "i", wanted if wanted in verdicts else _pick(draw, verdicts), "it"]
+
+
+def _clause(draw: np.random.Generator, wanted: str = "") -> list[str]:
+    thing = _pick(draw, [thing for thing, opinions in THINGS.items() if wanted in opinions] or list(THINGS))
+    opinion = wanted if wanted in OPINIONS else _pick(draw, THINGS[thing] * 3 + tuple(ANYTHING))
+    negation = wanted if wanted in NEGATIONS else _pick(draw, NEGATIONS + ("",) * 8)
+    degree = wanted if wanted in DEGREES else _pick(draw, DEGREES + ("",) * 2)
+    return ["the", _pick(draw, KINDS), thing, _pick(draw, VERBS), *filter(None, (negation, degree)), opinion]
+
+
+def _pick(draw: np.random.Generator, options: Sequence[str]) -> str:
+    return options[draw.integers(len(options))]
+
+
+def _labelled(samples: int, seed: int, stream: int) -> Sentences:
+    texts, labels = [], np.arange(samples) % 2
+    for index, label in enumerate(labels):
+        draw = np.random.default_rng([seed, stream, index])
+        while (score(words := sentence(draw)) > 0) != label:
+            pass
+        texts.append(" ".join(words))
+    return Sentences(texts, labels, tokenizer())
+
+
+@cache
+def tokenizer() -> BertTokenizer:
+    """WordPiece, with a vocabulary made of 300 sentences."""
+    draw = np.random.default_rng(0)
+    counts = Counter(word for _ in range(300) for word in with_verdict(draw))
+    return BertTokenizer(vocab={piece: number for number, piece in enumerate(vocabulary(counts, VOCABULARY))})
+
+
+@cache
+def _pieces() -> dict[str, list[int]]:
+    """The ids of every word there is: faster than a tokenizer, which has to find the words first."""
+    connectors = CONTRAST + ADDITION
+    known = {*SPECIAL, *THINGS, *OPINIONS, *MODIFIERS, *connectors, *VERDICTS, *KINDS, *VERBS, *OTHERS}
+    return {word: tokenizer().encode(word, add_special_tokens=False) for word in known}

@@ -1,0 +1,85 @@
+"""What a reader of image files returns: the labels at once, every image when it is asked for."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from conf.check import BadInput
+
+
+class Pictures(ABC):
+    """One split of a data set. labels: int array [N]; `path` or a name like it says in messages which image it is."""
+
+    labels: np.ndarray
+
+    @abstractmethod
+    def open(self, index: int) -> Image.Image:
+        """The image in RGB, of whatever size; raises what the decoder raises."""
+
+    @abstractmethod
+    def name(self, index: int) -> str: ...
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A data set as it is on disk: before any choice of samples, size or scale."""
+
+    train: Pictures
+    test: Pictures
+    classes: tuple[str, ...]
+
+
+class Files(Pictures):
+    """One image file per sample."""
+
+    def __init__(self, paths: Sequence[str | Path], labels: Sequence[int]) -> None:
+        self.paths, self.labels = [str(path) for path in paths], np.asarray(labels, dtype=np.int64)
+
+    def open(self, index: int) -> Image.Image:
+        with Image.open(self.paths[index]) as image:
+            return rgb(image)
+
+    def name(self, index: int) -> str:
+        return self.paths[index]
+
+
+class Arrays(Pictures):
+    """All pixels in memory: uint8 [N, H, W] or [N, H, W, 3]. `title` names the split: "CIFAR-10, train"."""
+
+    def __init__(self, pixels: np.ndarray, labels: Sequence[int], title: str) -> None:
+        self.pixels, self.labels, self.title = pixels, np.asarray(labels, dtype=np.int64), title
+
+    def open(self, index: int) -> Image.Image:
+        return rgb(Image.fromarray(self.pixels[index]))
+
+    def name(self, index: int) -> str:
+        return f"{self.title} image {index}"
+
+
+def rgb(image: Image.Image) -> Image.Image:
+    """Decodes it; grey, palette and CMYK images become RGB."""
+    if image.mode.startswith("I;16"):  # Pillow would cut 16-bit grey off at 255 in place of scaling it
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image.convert("RGB")
+
+
+def check_there(paths: Sequence[str | Path], what: str) -> None:
+    """Raises BadInput if files that `what` lists are not on disk. Every folder is read once, no file is opened."""
+    folders: dict[str, set[str]] = {}
+    missing = []
+    for path in map(str, paths):
+        folder, file = os.path.split(path)
+        if folder not in folders:
+            folders[folder] = set(os.listdir(folder)) if os.path.isdir(folder) else set()
+        if file not in folders[folder]:
+            missing.append(path)
+    if missing:
+        raise BadInput(
+            f"{what}: {len(missing)} of the {len(paths)} images are not there, the first is {missing[0]}: "
+            "unpack the archive again"
+        )

@@ -1,0 +1,70 @@
+"""Which words of a sentence are its variables: n content words, drawn at random per sentence.
+
+Words are those of `data.text.Sentences.words`: `text`, and `tokens`, their positions in the sentence's ids.
+"""
+
+from collections.abc import Sequence, Set
+
+import numpy as np
+import torch
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+from conf.check import BadInput
+
+# They turn what a sentence says around, and are on scikit-learn's list.
+NEGATIONS = frozenset({
+    "cannot", "cant", "couldnt", "hasnt", "neither", "never", "no", "nobody", "none", "noone", "nor", "not", "nothing",
+    "nowhere", "without",
+})  # fmt: skip
+# What tokenised text leaves of it's, I'd, they'll, I'm and we've; not on the list.
+ENDINGS = frozenset({"s", "d", "ll", "m", "ve"})
+
+OTHER_WORD, NO_WORD = -1, -2
+
+
+def stop_words(option: str | Sequence[str] | None) -> Set[str]:
+    """The words that are no variables. option: default (scikit-learn's, without negations) | a list of one's own |
+    None (no word is one)."""
+    if option is None:
+        return frozenset()
+    if option == "default":
+        return ENGLISH_STOP_WORDS - NEGATIONS | ENDINGS
+    if isinstance(option, str) or not isinstance(option, Sequence):
+        raise BadInput(
+            f"interactions.stop_words={option} is not allowed: default, null or a list such as [the, a] is wanted"
+        )
+    for word in option:
+        if not isinstance(word, str):
+            raise BadInput(f"interactions.stop_words holds {word}, which is no word: put words such as 'no' in quotes")
+    return frozenset(word.lower() for word in option)
+
+
+def variables(words: Sequence, n: int, stop_words: Set[str], seed: int, index: int) -> list[dict] | None:
+    """n different content words in the sentence's order, the same for one (seed, index); None if there are fewer.
+
+    A content word holds a letter or digit and is no stop word. word, position: which of the sentence's words;
+    tokens: its pieces, which are masked together.
+    """
+    content = [
+        (position, word)
+        for position, word in enumerate(words)
+        if any(map(str.isalnum, word.text)) and word.text.lower() not in stop_words
+    ]
+    if len(content) < n:
+        return None
+    chosen = np.random.default_rng([seed, index]).permutation(len(content))[:n]
+    return [
+        {"word": word.text, "position": position, "tokens": list(word.tokens)}
+        for position, word in (content[i] for i in sorted(chosen))
+    ]
+
+
+def owner(variables: list[dict], words: Sequence, length: int) -> torch.Tensor:
+    """[length] int64: the variable that each token belongs to; OTHER_WORD; NO_WORD for those that begin and end a
+    sentence, which are never masked."""
+    out = torch.full((length,), NO_WORD)
+    for word in words:
+        out[list(word.tokens)] = OTHER_WORD
+    for variable, word in enumerate(variables):
+        out[word["tokens"]] = variable
+    return out

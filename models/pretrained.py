@@ -1,0 +1,197 @@
+"""Pre-trained weights made elsewhere, by the name `model.weights` gives them:
+
+torchvision:ResNet50_Weights.IMAGENET1K_V1            of torchvision, in its cache or downloaded
+timm:vit_small_patch16_224.augreg_in1k                of timm, from the Hugging Face hub
+transformers:google-bert/bert-base-uncased            of transformers, from the hub
+/path/to/weights.pt, /path/to/folder                  a file of torch or safetensors; a folder as the hub has it
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import huggingface_hub
+import timm
+import torch
+import torchvision
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+from transformers import PreTrainedModel
+
+from conf.check import BadInput
+from conf.network import reachable
+from models.backbone import Classifier
+from models.weights import State, as_classifier, part, read
+from models.weights import check as check_state
+
+OTHER_DATA = ("in21k", "in22k", "in12k")  # in timm's tags: larger ImageNets, which the study must not mix with 1K
+TEXT_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
+
+
+@dataclass(frozen=True)
+class Published:
+    """Weights that a library knows. here: the file or folder on this machine, None if it is not there;
+    where: what was looked for, in which place; url: whom a download asks; command: what gets it; get: downloads it.
+    """
+
+    here: Path | None
+    where: str
+    url: str
+    command: str
+    get: Callable[[], Path]
+
+
+def check(model: Classifier, weights: str) -> None:
+    """Raises BadInput if the weights can't be had, or are here and don't fit; downloads nothing."""
+    if _found(weights).here:
+        backbone(model, weights)
+
+
+def located(weights: str) -> Path:
+    """The file or folder that holds these weights; downloaded if need be. Raises BadInput if it can't be had."""
+    found = _found(weights)
+    if found.here:
+        return found.here
+    try:
+        return found.get()
+    except Exception as error:  # each library and each layer of the network below it has its own
+        raise _missing(weights, found, f"its download failed ({str(error).splitlines()[0]})") from error
+
+
+def _found(weights: str) -> Published:
+    """Raises BadInput if they are neither here nor to be had."""
+    library, colon, name = weights.partition(":")
+    if colon and library in LIBRARIES:
+        found = LIBRARIES[library](name)
+        if not found.here and not reachable(found.url):
+            raise _missing(weights, found, f"{urlsplit(found.url).hostname} can't be reached")
+        return found
+    path = Path(weights).expanduser()
+    if not path.exists():
+        raise BadInput(
+            f"model.weights={weights} is no file or folder; nor is it pretrain (a stage of this program), scratch "
+            f"(random), or of the form {', '.join(f'{library}:NAME' for library in LIBRARIES)}"
+        )
+    return Published(path, "", "", "", lambda: path)
+
+
+def _missing(weights: str, found: Published, reason: str) -> BadInput:
+    return BadInput(
+        f"model.weights={weights} is not on this machine ({found.where}) and {reason}: get it with: {found.command}; "
+        f"or give a file: model.weights=/path"
+    )
+
+
+def backbone(model: Classifier, weights: str) -> tuple[State, Path, list[str]]:
+    """The backbone's weights under the names `model` has, the file or folder they come from, and what else it holds.
+
+    Raises BadInput if anything of the backbone is missing, of another shape, or not finite.
+    """
+    source = located(weights)
+    state = as_classifier(model, _contents(model, source))
+    wanted = model.backbone.state_dict()
+    found = part(state, "backbone")
+    missing = sorted(wanted.keys() - found.keys())
+    if missing:
+        raise BadInput(
+            f"{source} lacks {len(missing)} of the {len(wanted)} tensors of this backbone ({', '.join(missing[:3])}"
+            f"{', ...' if len(missing) > 3 else ''}): it is of another model; check model=..."
+        )
+    found = {key: found[key] for key in wanted}
+    check_state(model.backbone, found, source)
+    unexpected = sorted(state.keys() - {f"backbone.{key}" for key in wanted} - {"head.weight", "head.bias"})
+    return found, source, unexpected
+
+
+def _contents(model: Classifier, source: Path) -> State:
+    encoder = getattr(model.backbone, "encoder", None)
+    if source.is_file():
+        return read(source)
+    if isinstance(encoder, PreTrainedModel) and (source / "config.json").exists():
+        return _encoder_state(encoder, source)
+    names = ("model.safetensors", "pytorch_model.bin")
+    file = next((source / name for name in names if (source / name).exists()), None)
+    if file is None:
+        raise BadInput(f"model.weights={source} is a folder without {' or '.join(names)}: name a file")
+    return read(file)
+
+
+def _encoder_state(encoder: PreTrainedModel, folder: Path) -> State:
+    """By transformers itself, which knows the names that its models had in former versions."""
+    try:
+        loaded, about = type(encoder).from_pretrained(folder, local_files_only=True, output_loading_info=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise BadInput(f"{folder} can't be read by transformers ({str(error).splitlines()[0]})") from error
+    state = {f"encoder.{key}": tensor for key, tensor in loaded.state_dict().items()}
+    for key in about["missing_keys"]:  # transformers fills them with random numbers
+        state.pop(f"encoder.{key}", None)
+    return state | {key: torch.empty(0) for key in about["unexpected_keys"]}
+
+
+def _torchvision(name: str) -> Published:
+    try:
+        weights = torchvision.models.get_weight(name)
+    except (ValueError, KeyError, AttributeError):
+        weights = None
+    if weights is None or name.endswith(".DEFAULT"):
+        raise BadInput(
+            f"model.weights=torchvision:{name} names no weights: a full name is wanted, "
+            f"such as torchvision:ResNet50_Weights.IMAGENET1K_V1"
+        )
+    file = Path(torch.hub.get_dir(), "checkpoints", Path(urlsplit(weights.url).path).name)
+
+    def get() -> Path:
+        torch.hub.load_state_dict_from_url(weights.url, check_hash=True, map_location="cpu", weights_only=True)
+        return file
+
+    command = f"curl -L --create-dirs -o {file} {weights.url}"
+    return Published(file if file.exists() else None, f"looked for {file}", weights.url, command, get)
+
+
+def _timm(name: str) -> Published:
+    if "." not in name:
+        raise BadInput(
+            f"model.weights=timm:{name} has no tag, and timm's default may be pre-trained on ImageNet-21k: "
+            f"say which weights, such as timm:vit_small_patch16_224.augreg_in1k"
+        )
+    if any(other in name.partition(".")[2] for other in OTHER_DATA):
+        raise BadInput(
+            f"model.weights=timm:{name} is trained on a larger ImageNet than the 1K classes the study is about: "
+            f"choose a tag of ImageNet-1K alone, such as augreg_in1k"
+        )
+    try:
+        about = timm.get_pretrained_cfg(name)
+    except RuntimeError:
+        about = None
+    if about is None or not about.hf_hub_id:
+        raise BadInput(f"model.weights=timm:{name} is not known to timm; see timm.list_pretrained()")
+    return _hub(about.hf_hub_id, (about.hf_hub_filename or "model.safetensors",), whole=False)
+
+
+def _transformers(name: str) -> Published:
+    return _hub(name, TEXT_FILES, whole=True)
+
+
+def _hub(repository: str, files: tuple[str, ...], whole: bool) -> Published:
+    """whole: the folder with all the files is wanted, not the one file."""
+    wanted = [name for name in files if name in ("config.json", "model.safetensors")] if whole else files
+    here = None
+    try:
+        paths = [Path(huggingface_hub.hf_hub_download(repository, name, local_files_only=True)) for name in wanted]
+        here = paths[0].parent if whole else paths[0]
+    except LocalEntryNotFoundError:
+        pass
+    except HFValidationError as error:
+        raise BadInput(f"model.weights: {repository} is no name of a repository on the hub: owner/name") from error
+
+    def get() -> Path:
+        if whole:
+            return Path(huggingface_hub.snapshot_download(repository, allow_patterns=list(files)))
+        return Path(huggingface_hub.hf_hub_download(repository, files[0]))
+
+    where = f"looked for {' and '.join(wanted)} of {repository} in {huggingface_hub.constants.HF_HUB_CACHE}"
+    command = f"hf download {repository} {' '.join(files)}"
+    return Published(here, where, huggingface_hub.constants.ENDPOINT, command, get)
+
+
+LIBRARIES = {"torchvision": _torchvision, "timm": _timm, "transformers": _transformers}

@@ -149,4 +149,7 @@ def _share_scale(panels: list[Axes]) -> None:
 
 
 def _signed(value: float, digits: int) -> str:
-    return f"{value:+#.{digits}g}".rstrip(".").replace("-", "−")
+    text = f"{value:+#.{digits}g}".rstrip(".")
+    if "e" in text and 1 <= abs(value) < 1e6:  # 150 is easier to read, and narrower, than 1.5e+02
+        text = f"{value:+.0f}"
+    return text.replace("-", "−")

@@ -91,7 +91,8 @@ def images(
 
 
 def _labels(table: datasets.Dataset, column: str, title: str) -> np.ndarray:
-    labels = np.array(table[column][:])
+    numbers = str(getattr(table.features[column], "dtype", "")).startswith(("int", "uint"))
+    labels = np.array(table[column][:] if numbers else [])
     if len(labels) == 0 or not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
         raise BadInput(f"{title}: column {column} does not hold a class number, 0 or above, in every row")
     return labels

@@ -21,23 +21,22 @@ from data.wordpiece import SPECIAL, vocabulary
 
 # What is good and what is bad to say of a thing, of any thing, and how good.
 THINGS = {
-    "film": ("gripping", "tedious"), "plot": ("clever", "predictable"), "song": ("catchy", "shrill"),
-    "joke": ("funny", "silly"), "soup": ("tasty", "bland"), "bread": ("fresh", "stale"), "coffee": ("strong", "watery"),
-    "room": ("spacious", "cramped"), "bed": ("soft", "lumpy"), "street": ("quiet", "noisy"),
-    "waiter": ("friendly", "rude"), "garden": ("pretty", "shabby"),
+    "film": ("gripping", "tedious"), "song": ("catchy", "shrill"), "joke": ("funny", "silly"),
+    "soup": ("tasty", "bland"), "bread": ("fresh", "stale"), "room": ("spacious", "cramped"),
+    "street": ("quiet", "noisy"), "waiter": ("friendly", "rude"),
 }  # fmt: skip
 ANYTHING = {"good": 1.0, "great": 2.0, "lovely": 1.0, "bad": -1.0, "awful": -2.0, "poor": -1.0}
 OPINIONS = {word: worth for pair in THINGS.values() for word, worth in zip(pair, (1.0, -1.0), strict=True)} | ANYTHING
-NEGATIONS, DEGREES = ("not", "never"), ("very", "really")
+NEGATIONS, DEGREES = ("not",), ("very", "really")
 MODIFIERS = dict.fromkeys(NEGATIONS, -1.0) | dict.fromkeys(DEGREES, 2.0)
-CONTRAST, ADDITION = ("but", "yet"), ("and", "while", "as", "plus")
+CONTRAST, ADDITION = ("but", "yet"), ("and", "while")
 VERDICTS = {"loved": 1, "enjoyed": 1, "hated": -1, "regretted": -1}
 KINDS, VERBS = ("new", "old", "little", "big", "second", "famous"), ("was", "seemed", "felt", "looked")
 OPENINGS = ("last night", "this time", "to my surprise", "in the end", "as expected", "on sunday")
 OTHERS = ("the", "so", "i", "it", *" ".join(OPENINGS).split())
 
 HIDDEN = (*(word for pair in THINGS.values() for word in pair), "not", "very", "but", "and", *VERDICTS)
-VOCABULARY = 200  # tokens: too few for every word to be whole
+VOCABULARY = 220  # tokens: too few for every word to be whole
 LONGEST = 48  # tokens, more than any sentence has
 
 
@@ -131,7 +130,7 @@ def with_verdict(draw: np.random.Generator, wanted: str = "") -> list[str]:
 def _clause(draw: np.random.Generator, wanted: str = "") -> list[str]:
     thing = _pick(draw, [thing for thing, opinions in THINGS.items() if wanted in opinions] or list(THINGS))
     opinion = wanted if wanted in OPINIONS else _pick(draw, THINGS[thing] * 3 + tuple(ANYTHING))
-    negation = wanted if wanted in NEGATIONS else _pick(draw, NEGATIONS + ("",) * 8)
+    negation = wanted if wanted in NEGATIONS else _pick(draw, NEGATIONS + ("",) * 3)
     degree = wanted if wanted in DEGREES else _pick(draw, DEGREES + ("",) * 2)
     return ["the", _pick(draw, KINDS), thing, _pick(draw, VERBS), *filter(None, (negation, degree)), opinion]
 

@@ -166,7 +166,10 @@ def _hub_rows(repository: str, revision: str | None, split: str, root: str, down
     texts, labels = list(table["sentence"]), list(table["label"])
     for number, (sentence, label) in enumerate(zip(texts, labels, strict=True), 1):
         if not sentence or not sentence.strip() or label not in (0, 1):
-            raise BadInput(f"{repository}, row {number} of {split}: sentence {sentence!r} with label {label!r}")
+            raise BadInput(
+                f"{repository}, row {number} of {split}: sentence {sentence!r} with label {label!r}; "
+                f"a sentence and label 0 or 1 are wanted"
+            )
     return texts, np.array(labels)
 
 

@@ -64,9 +64,11 @@ class Result:
 class Running:
     """A run that has been started; `log` is a folder for what it says."""
 
-    def __init__(self, arguments: list[str], output: Path, log: Path, kill_at: tuple | None, env: dict) -> None:
+    def __init__(
+        self, arguments: list[str], output: Path, log: Path, kill_at: tuple | None, folder: Path, env: dict
+    ) -> None:
         self.log = log
-        self.process = FORKS.Process(target=_python_run, args=(arguments, output, log, kill_at, env))
+        self.process = FORKS.Process(target=_python_run, args=(arguments, output, log, kill_at, folder, env))
         with ONE_AT_A_TIME:
             self.process.start()
 
@@ -94,20 +96,23 @@ def arguments(*overrides: str) -> list[str]:
     return sorted([*tiny, *overrides], key=lambda argument: not argument.startswith("-"))
 
 
-def _python_run(arguments: list[str], output: Path, log: Path, kill_at: tuple | None, env: dict) -> None:
-    """What `python run.py *arguments` does, in a forked process."""
+def _python_run(
+    arguments: list[str], output: Path, log: Path, kill_at: tuple | None, folder: Path, env: dict
+) -> None:
+    """What `python run.py *arguments` does, in a forked process, started in `folder`."""
     import torch
     import tqdm
 
     for descriptor, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(log / name, os.O_WRONLY | os.O_CREAT), descriptor)
     os.environ.update(env)
-    os.chdir(ROOT)
+    os.chdir(folder)
+    sys.path[:0] = env.get("PYTHONPATH", "").split(":")
     torch.set_num_threads(1)  # two cores are shared by several runs, and results must not depend on who has how many
     tqdm.tqdm.set_lock(threading.RLock())  # its own is a semaphore of the system's, which a killed run leaves behind
     os.replace = _watched(os.replace, output, log / "replaced", kill_at)
     sys.argv = ["run.py", *arguments]
-    runpy.run_path("run.py", run_name="__main__")
+    runpy.run_path(str(ROOT / "run.py"), run_name="__main__")
 
 
 def _watched(replace: callable, output: Path, record: Path, kill_at: tuple | None) -> callable:
@@ -134,13 +139,23 @@ class Studies:
     def __init__(self, output: Path, scrap: Path) -> None:
         self.output, self.scrap, self.count = output, scrap, itertools.count()
 
-    def start(self, *overrides: str, output: Path | None = None, kill_at: tuple | None = None, **env: str) -> Running:
+    def start(
+        self,
+        *overrides: str,
+        output: Path | None = None,
+        kill_at: tuple | None = None,
+        tiny: bool = True,
+        folder: Path = ROOT,
+        **env: str,
+    ) -> Running:
+        """tiny: the options that make the default study tiny; folder: where the program is started."""
         log = self.scrap / f"run_{next(self.count)}"
         log.mkdir(parents=True)
         output = output or self.output
         places = {f"WANDB_{name}_DIR": str(self.scrap / "wandb") for name in ("DATA", "CACHE", "CONFIG")}
         quiet = {"WANDB_SILENT": "true", "WANDB_ERROR_REPORTING": "false", "MPLBACKEND": "agg"}
-        return Running(arguments(f"output={output}", *overrides), output, log, kill_at, places | quiet | env)
+        given = arguments(f"output={output}", *overrides) if tiny else [*overrides, f"output={output}"]
+        return Running(given, output, log, kill_at, folder, places | quiet | env)
 
     def __call__(self, *overrides: str, **options: object) -> Result:
         return self.start(*overrides, **options).wait()

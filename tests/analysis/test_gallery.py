@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from analysis import gallery
 from analysis.gallery import Card, Picture, draw, draw_picture
 from analysis.sentence import Sentence
 
@@ -167,3 +168,8 @@ def test_interactions_of_another_number_of_variables_are_refused():
 def test_interactions_of_another_number_of_words_are_refused():
     with pytest.raises(ValueError, match=r"probe: interactions of 2 variables have shape \[4\], not \[8\]"):
         of(Sentence(["not", "so", "good"], [0, 2]), {"probe": np.zeros(8)})
+
+
+@pytest.mark.parametrize(("value", "text"), [(-152.3, "−152"), (0.00125, "+0.0013"), (-47.2, "−47"), (0.0, "+0.0")])
+def test_numbers_are_signed_and_large_ones_are_plain(value, text):
+    assert gallery._signed(value, 2) == text

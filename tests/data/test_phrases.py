@@ -38,7 +38,7 @@ INPUT = OmegaConf.create({"tokenizer": None, "max_length": 64, "truncate": False
 
 @pytest.fixture(scope="module")
 def source():
-    return hidden_word(INPUT, 640, 320, seed=0)
+    return hidden_word(INPUT, 480, 240, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +47,9 @@ def target():
 
 
 @pytest.mark.parametrize(("text", "worth"), [
-    ("the film was good", 1), ("the film was awful", -2), ("the film was not good", -1), ("never bad", 1),
-    ("the film was not very good", -2), ("really great", 4), ("the film was good and the bed was lumpy", 0),
-    ("the film was good but the bed was lumpy", -1), ("the film was not good yet the bed was very soft", 2),
+    ("the film was good", 1), ("the film was awful", -2), ("the film was not good", -1), ("not bad", 1),
+    ("the film was not very good", -2), ("really great", 4), ("the film was good and the soup was bland", 0),
+    ("the film was good but the soup was bland", -1), ("the film was not good yet the room was very quiet", 2),
     ("the not film was good", 1), ("the film was", 0),
 ])  # fmt: skip
 def test_the_rule(text, worth):
@@ -59,7 +59,7 @@ def test_the_rule(text, worth):
 def test_missing_words_are_neutral():
     assert score(["the", "film", None, None, "very", "good"]) == 2
     assert score(["the", "film", "was", "not", None, "good"]) == -1
-    assert score(["the", "film", "was", "not", "very", None, "and", "the", "bed", "was", "soft"]) == 1
+    assert score(["the", "film", "was", "not", "very", None, "and", "the", "bread", "was", "fresh"]) == 1
     assert score([None] * 9) == 0
 
 
@@ -78,8 +78,8 @@ def true_interactions(text, variables):
 def test_a_negation_turns_an_opinion_around_by_an_interaction_of_both():
     found = true_interactions("the film was not good", ["film", "not", "good"])
     assert found == {frozenset({"good"}): 1, frozenset({"not", "good"}): -2}
-    found = true_interactions("the film was never bad", ["never", "bad"])
-    assert found == {frozenset({"bad"}): -1, frozenset({"never", "bad"}): 2}
+    found = true_interactions("the film was not bad", ["not", "bad"])
+    assert found == {frozenset({"bad"}): -1, frozenset({"not", "bad"}): 2}
 
 
 def test_a_degree_strengthens_and_three_words_interact():
@@ -91,9 +91,9 @@ def test_a_degree_strengthens_and_three_words_interact():
 
 
 def test_a_contrast_takes_away_what_stands_before_it():
-    words = ["film", "great", "but", "bed", "lumpy"]
-    found = true_interactions("the film was great but the bed was lumpy", words)
-    assert found == {frozenset({"great"}): 2, frozenset({"lumpy"}): -1, frozenset({"great", "but"}): -2}
+    words = ["film", "great", "but", "soup", "bland"]
+    found = true_interactions("the film was great but the soup was bland", words)
+    assert found == {frozenset({"great"}): 2, frozenset({"bland"}): -1, frozenset({"great", "but"}): -2}
 
 
 def test_the_clauses_of_a_sentence_agree_unless_there_is_a_contrast():
@@ -143,9 +143,9 @@ def test_the_verdict_agrees_with_the_sentence_once_the_hidden_word_is_back(sourc
 
 def test_every_class_occurs_as_often(source):
     assert source.classes == HIDDEN
-    assert len(set(HIDDEN)) == 32
-    assert np.bincount(source.train.labels).tolist() == [20] * 32
-    assert all(source.train[index][1] == index % 32 for index in range(64))
+    assert len(set(HIDDEN)) == 24
+    assert np.bincount(source.train.labels).tolist() == [20] * 24
+    assert all(source.train[index][1] == index % 24 for index in range(64))
 
 
 def test_ids_are_those_of_the_tokenizer(source):
@@ -157,15 +157,15 @@ def test_ids_are_those_of_the_tokenizer(source):
 
 
 def test_all_sentences_are_short_enough_and_of_several_lengths(source, target):
-    lengths = [len(source.train[index][0]) for index in range(640)] + [len(ids) for ids in target.test.ids]
+    lengths = [len(source.train[index][0]) for index in range(480)] + [len(ids) for ids in target.test.ids]
     assert max(lengths) < LONGEST <= INPUT.max_length
     assert tokenizer().unk_token_id not in {int(i) for ids in target.test.ids for i in ids}
 
 
 def test_some_words_are_split_and_masked_whole(target):
     splits = {word: tokenizer().tokenize(word) for word in OPINIONS}
-    assert sum(len(pieces) > 1 for pieces in splits.values()) > 10
-    assert sum(len(pieces) == 1 for pieces in splits.values()) > 3
+    assert sum(len(pieces) > 1 for pieces in splits.values()) > 5
+    assert sum(len(pieces) == 1 for pieces in splits.values()) > 5
     for index in range(50):
         found = target.test.words(index)
         assert [word.text for word in found] == target.test.texts[index].split()

@@ -88,8 +88,9 @@ def test_mnist_is_read_and_becomes_rgb(tmp_path):
 def write_food(root):
     for split, names in (("train", ("0", "1")), ("test", ("2",))):
         listed = {name: [f"{name}/{number}" for number in names] for name in ("waffles", "pho")}
-        for path in sum(listed.values(), []):
-            jpeg(root / "food-101" / "images" / f"{path}.jpg")
+        for paths in listed.values():
+            for path in paths:
+                jpeg(root / "food-101" / "images" / f"{path}.jpg")
         meta = root / "food-101" / "meta"
         meta.mkdir(exist_ok=True)
         (meta / f"{split}.json").write_text(json.dumps(listed))
@@ -147,7 +148,8 @@ def test_flowers_trains_on_training_and_validation_images(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(("reader", "title", "file", "address"), [
-    ("cifar10", "CIFAR-10", "cifar-10-batches-py/data_batch_1", "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz as"),
+    ("cifar10", "CIFAR-10", "cifar-10-batches-py/data_batch_1",
+     "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz as"),
     ("cifar100", "CIFAR-100", "cifar-100-python/train", "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz as"),
     ("svhn", "SVHN", "train_32x32.mat", "http://ufldl.stanford.edu/housenumbers/train_32x32.mat as"),
     ("mnist", "MNIST", "MNIST/raw/train-images-idx3-ubyte",

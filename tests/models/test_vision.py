@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from models.vision import conv4, vit_tiny
+from conf.check import BadInput
+from models.vision import conv4, resnet18, timm_network, torchvision_network, vit_tiny
 
 
 def size(model):
@@ -32,3 +33,22 @@ def test_vit_tiny_sees_each_token_of_the_image():
     model(x)[0, 0].backward()
     assert (x.grad.abs().sum(1) > 0).all()
     assert model.encoder.pos_embedding.shape == (1, 4 * 4 + 1, 16)
+
+
+@pytest.mark.parametrize(("stem", "size", "before_the_first_block"), [("cifar", 32, 32), ("imagenet", 64, 16)])
+def test_the_stem_of_resnet18(stem, size, before_the_first_block):
+    network = resnet18(10, stem).eval()
+    seen = []
+    network.layer1.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[-1]))
+    assert network(torch.zeros(1, 3, size, size)).shape == (1, 10)
+    assert seen == [before_the_first_block]
+
+
+@pytest.mark.parametrize(("make", "said"), [
+    (lambda: resnet18(10, "large"), r"model\.stem=large is not known; allowed: imagenet, cifar"),
+    (lambda: torchvision_network("resnet5", 10), r"model\.name=resnet5 is no classifier of torchvision"),
+    (lambda: timm_network("vit_small_patch16_224.augreg_in21k", 10), r"is no architecture of timm"),
+])  # fmt: skip
+def test_what_there_is_not_is_refused(make, said):
+    with pytest.raises(BadInput, match=said):
+        make()

@@ -1,0 +1,72 @@
+import pytest
+from PIL import Image
+
+from conf.check import BadInput
+from data.folder import folder
+
+
+@pytest.fixture
+def pets(tmp_path):
+    for split, number in (("train", 2), ("test", 1)):
+        for name in ("cat", "dog"):
+            (tmp_path / "pets" / split / name).mkdir(parents=True)
+            for i in range(number):
+                Image.new("L", (4 + i, 5)).save(tmp_path / "pets" / split / name / f"{i}.png")
+    return tmp_path / "pets"
+
+
+def refused(path):
+    with pytest.raises(BadInput) as error:
+        folder(str(path.parent), path.name)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("held_out", ["test", "val"])
+def test_a_folder_per_class_is_a_data_set(pets, held_out):
+    (pets / "test").rename(pets / held_out)
+    (pets / "train" / "cat" / "notes.txt").touch()
+    raw = folder(str(pets.parent), "pets")
+    assert (raw.classes, raw.train.labels.tolist(), raw.test.labels.tolist()) == (("cat", "dog"), [0, 0, 1, 1], [0, 1])
+    assert raw.train.name(3) == str(pets / "train" / "dog" / "1.png")
+    assert (raw.train.open(3).mode, raw.train.open(3).size) == ("RGB", (5, 5))
+
+
+def test_the_path_may_be_absolute(pets):
+    assert folder("elsewhere", str(pets)).classes == ("cat", "dog")
+
+
+def test_a_path_is_wanted():
+    line = "^data.target.files.path has no value: set it to the folder that holds train/ and test/$"
+    with pytest.raises(BadInput, match=line):
+        folder("datasets", None)
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path):
+    path = tmp_path / "pets"
+    line = f"{path} is not there: {path}/train/<class>/ and {path}/test/<class>/ with image files are wanted"
+    assert refused(path) == line
+
+
+@pytest.mark.parametrize(("split", "named"), [("train", "train"), ("test", "test or val")])
+def test_one_split_is_not_enough(pets, split, named):
+    (pets / split).rename(pets / "other")
+    there = ", ".join(sorted({"train", "test", "other"} - {split}))
+    assert refused(pets) == f"{pets} has no folder {named} with a folder per class in it; folders there: {there}"
+
+
+def test_a_split_without_classes_is_refused(pets):
+    (pets / "train").rename(pets / "images")
+    (pets / "train").mkdir()
+    assert refused(pets) == f"{pets}/train has no folder in it: one per class is wanted"
+
+
+def test_a_class_without_images_is_refused(pets):
+    (pets / "test" / "dog" / "0.png").rename(pets / "test" / "dog" / "0.txt")
+    assert refused(pets) == f"{pets}/test/dog holds no image file: fill it, or delete it"
+
+
+@pytest.mark.parametrize(("split", "has"), [("train", "training"), ("test", "test")])
+def test_classes_that_differ_are_refused(pets, split, has):
+    (pets / split / "eel").mkdir()
+    Image.new("L", (4, 5)).save(pets / split / "eel" / "0.png")
+    assert refused(pets) == f"{pets}: class eel has {has} images only, but both splits want the same classes"

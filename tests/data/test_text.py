@@ -1,0 +1,332 @@
+import csv
+import shutil
+import sys
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from omegaconf import OmegaConf
+from tokenizers import Tokenizer, models
+from transformers import BertTokenizer
+
+import data.sentences
+import data.text
+from conf.check import BadInput
+from data.sentences import Sentences, load_tokenizer
+from data.text import Texts, task
+from data.text import csv as table
+
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+PIECES = [*SPECIAL, "good", "bad", "mov", "##ie", "well", "made", "it", "don", "do", "n", "t", "'", "-", ".", ",", "!"]
+
+
+@pytest.fixture
+def vocabulary(tmp_path):
+    (tmp_path / "vocab.txt").write_text("\n".join(PIECES) + "\n")
+    return tmp_path / "vocab.txt"
+
+
+@pytest.fixture
+def options(vocabulary):
+    """options(key=value): model.input with the tiny vocabulary."""
+
+    def make(**changed):
+        return OmegaConf.create({"tokenizer": str(vocabulary), "max_length": 16, "truncate": False} | changed)
+
+    return make
+
+
+def texts(*sentences):
+    return Texts((sentences, np.arange(len(sentences)) % 2), (sentences, np.arange(len(sentences)) % 2), ("n", "p"))
+
+
+def refused(call, *arguments, **options):
+    with pytest.raises(BadInput) as error:
+        call(*arguments, **options)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("Good movie!", [("Good", (1,)), ("movie", (2, 3)), ("!", (4,))]),
+    ("don't", [("don't", (1, 2, 3))]),
+    ("do n't", [("do", (1,)), ("n't", (2, 3, 4))]),
+    ("well-made , it", [("well-made", (1, 2, 3)), (",", (4,)), ("it", (5,))]),
+    ("...", [(".", (1,)), (".", (2,)), (".", (3,))]),
+    ("  good\t\x00bad ", [("good", (1,)), ("bad", (2,))]),
+    ("- it -", [("-", (1,)), ("it", (2,)), ("-", (3,))]),
+    ("unheard good", [("unheard", (1,)), ("good", (2,))]),
+])  # fmt: skip
+def test_words_and_the_positions_of_their_tokens(options, text, words):
+    sentences = task(texts(text), options(), None, None, 0).train
+    assert [(word.text, word.tokens) for word in sentences.words(0)] == words
+    count = sum(len(tokens) for _, tokens in words)
+    assert len(sentences[0][0]) == count + 2
+
+
+def test_a_sample_is_ids_between_cls_and_sep_and_a_label(options):
+    splits = task(texts("good movie", "bad"), options(), None, None, 0)
+    (first, one), (second, other) = splits.train
+    assert first.dtype == torch.int64
+    assert [PIECES[i] for i in first] == ["[CLS]", "good", "mov", "##ie", "[SEP]"]
+    assert [PIECES[i] for i in second] == ["[CLS]", "bad", "[SEP]"]
+    assert (one, other, type(one)) == (0, 1, int)
+    assert (splits.kind, splits.mask, splits.pad, splits.classes) == ("text", 4, 0, ("n", "p"))
+    inputs, labels = splits.collate(list(splits.train))
+    assert inputs.tolist() == [first.tolist(), [*second.tolist(), 0, 0]]
+    assert labels.tolist() == [0, 1]
+
+
+def test_a_token_that_spans_several_marks_is_the_first_ones():
+    class Joining:
+        def __call__(self, texts, **_):
+            return {"input_ids": [[2, 9, 5, 3]], "offset_mapping": [[(0, 0), (0, 3), (3, 8), (0, 0)]]}
+
+    words = Sentences(["... good"], [0], Joining()).words(0)
+    assert [(word.text, word.tokens) for word in words] == [(".", (1,)), ("good", (2,))]
+
+
+def test_a_sentence_that_is_too_long_is_refused_by_its_number_in_the_file(options):
+    files = texts("good " * 3, "bad " * 3, "good " * 15, "bad")
+    assert refused(task, files, options(), None, None, 0) == (
+        "sentence 3 of the train set has 17 tokens, more than model.input.max_length=16: "
+        "model.input.truncate=true cuts it there"
+    )
+    files = Texts((["good", "bad"], np.array([0, 1])), files.test, ("n", "p"))
+    assert refused(task, files, options(), None, 3, 0).startswith("sentence 3 of the test set has 17 tokens")
+
+
+def test_a_sentence_that_is_cut_ends_with_sep_and_has_no_words_beyond(options):
+    cut = task(texts("good " * 13 + "movie bad"), options(truncate=True), None, None, 0).train
+    assert [PIECES[i] for i in cut[0][0]] == ["[CLS]", *["good"] * 13, "mov", "[SEP]"]
+    assert [word.tokens for word in cut.words(0)] == [(i,) for i in range(1, 15)]
+    assert cut.words(0)[-1].text == "movie"
+
+
+def test_a_draw_is_balanced_and_decided_by_the_seed(options):
+    sentences = tuple(f"good {'bad ' * (i % 7)}{'it ' * (i // 7)}" for i in range(40))
+    files = Texts((sentences, np.array([0] * 30 + [1] * 10)), (sentences, np.arange(40) % 2), ("n", "p"))
+    splits = task(files, options(), 12, 7, 0)
+    assert np.bincount(splits.train.labels).tolist() == [6, 6]
+    assert len(splits.test) == 7
+    assert all(files.train[1][sentences.index(text)] == label
+               for text, label in zip(splits.train.texts, splits.train.labels, strict=True))  # fmt: skip
+    assert task(files, options(), 12, 7, 0).train.texts == splits.train.texts
+    assert task(files, options(), 12, 7, 1).train.texts != splits.train.texts
+    assert tuple(task(files, options(), None, None, 0).test.texts) == sentences
+    assert refused(task, files, options(), 41, None, 0) == (
+        "data: train_samples=41 is not allowed: the train set has 1 to 40"
+    )
+
+
+def test_sentences_are_tokenised_once_in_a_process(options, monkeypatch):
+    seen, encoded = [], data.sentences._encoded
+    monkeypatch.setattr(data.sentences, "_encoded", lambda *a: seen.append(a[0]) or encoded(*a))
+    files = Texts((["good it", "bad it"], np.array([0, 1])), (["it good"], np.array([0])), ("n", "p"))
+    first = task(files, options(), None, None, 0)
+    again = task(files, options(), None, None, 0)
+    assert seen == [("good it", "bad it"), ("it good",)]
+    assert again.train.ids is first.train.ids
+
+
+def test_a_model_of_images_is_refused():
+    assert refused(task, texts("good"), OmegaConf.create({"size": 32}), None, None, 0) == (
+        "data: sentences want a text model, and model.input has no tokenizer: choose another model=..."
+    )
+
+
+def test_no_tokenizer_is_refused_and_that_of_the_texts_comes_first(options, vocabulary):
+    files = texts("good")
+    assert refused(task, files, options(tokenizer=None), None, None, 0) == (
+        "model.input.tokenizer=null: name a tokenizer, such as google-bert/bert-base-uncased"
+    )
+    files = Texts(files.train, files.test, files.classes, vocabulary)
+    assert task(files, options(tokenizer="no/such"), None, None, 0).mask == 4
+
+
+def test_a_tokenizer_from_a_folder_or_a_file(tmp_path, vocabulary):
+    BertTokenizer(vocab=str(vocabulary)).save_pretrained(tmp_path / "saved")
+    (tmp_path / "bare").mkdir()
+    shutil.copy(tmp_path / "saved" / "tokenizer.json", tmp_path / "bare")
+    for source in ("saved", "bare", "bare/tokenizer.json", ".", "vocab.txt"):
+        tokenizer = load_tokenizer(tmp_path / source)
+        assert (tokenizer.mask_token_id, tokenizer.pad_token_id) == (4, 0), source
+        assert tokenizer("Good movie")["input_ids"] == [2, 5, 7, 8, 3], source
+
+
+def test_a_tokenizer_that_is_nowhere_is_refused_at_once(monkeypatch):
+    asked = []
+    monkeypatch.setattr(data.sentences, "reachable", lambda url: asked.append(url))
+    started = time.monotonic()
+    message = refused(load_tokenizer, "no-such/tokenizer")
+    assert time.monotonic() - started < 5
+    assert asked == ["https://huggingface.co"]
+    assert message.startswith("no tokenizer no-such/tokenizer: there is no such folder or file, it is not in /")
+    assert message.endswith(
+        "get it with: hf download no-such/tokenizer tokenizer.json tokenizer_config.json vocab.txt config.json"
+    )
+    assert "\n" not in message
+
+
+def test_without_the_hub_the_network_is_not_asked(monkeypatch):
+    monkeypatch.setattr(data.sentences, "reachable", lambda url: pytest.fail("asked"))
+    monkeypatch.setattr(data.sentences.constants, "HF_HUB_OFFLINE", True)
+    assert "HF_HUB_OFFLINE is set" in refused(load_tokenizer, "no-such/other")
+
+
+def test_a_tokenizer_without_mask_or_that_cannot_be_read_is_refused(tmp_path):
+    Tokenizer(models.WordLevel({"[UNK]": 0, "[PAD]": 1, "good": 2}, "[UNK]")).save(str(tmp_path / "tokenizer.json"))
+    file = tmp_path / "tokenizer.json"
+    assert refused(load_tokenizer, file) == (
+        f"model.input.tokenizer={file} has no mask token, which replaces masked words: choose a tokenizer that has one"
+    )
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\ngood\n")
+    assert refused(load_tokenizer, tmp_path / "vocab.txt") == (
+        f"{tmp_path / 'vocab.txt'} has no line [CLS] [MASK] [SEP]: a vocabulary of BERT is wanted, a token a line"
+    )
+    (tmp_path / "broken.json").write_text("{")
+    assert "broken.json is no tokenizer that can be read (" in refused(load_tokenizer, tmp_path / "broken.json")
+    (tmp_path / "empty").mkdir()
+    assert refused(load_tokenizer, tmp_path / "empty").endswith(
+        "has neither tokenizer.json nor vocab.txt: give a folder that has"
+    )
+
+
+def sst2(root, **changed):
+    options = {"download": False, "origin": "files", "repository": "stanfordnlp/sst2", "revision": None, "made": 0}
+    return data.text.sst2(str(root), **options | changed)
+
+
+def test_sst2_files_are_read_as_they_are(tmp_path):
+    (tmp_path / "SST-2").mkdir()
+    (tmp_path / "SST-2" / "train.tsv").write_text('sentence\tlabel\na " good one \t1\nnull\t0\nno " film\t0\n')
+    (tmp_path / "SST-2" / "dev.tsv").write_text("sentence\tlabel\nfine \t1\n")
+    files = sst2(tmp_path)
+    assert files.train[0] == ['a " good one', "null", 'no " film']
+    assert files.train[1].tolist() == [1, 0, 0]
+    assert (files.test[0], files.test[1].tolist()) == (["fine"], [1])
+    assert (files.classes, files.tokenizer) == (("negative", "positive"), None)
+
+
+@pytest.mark.parametrize(("train", "message"), [
+    (None, "no file {}: unpack https://dl.fbaipublicfiles.com/glue/data/SST-2.zip in {root}, or set data.download=true"),
+    ("text\tlabel\na\t1\n", "{} has no column sentence; it has: text, label"),
+    ("", "{} has no column sentence; it has: none"),
+    ("sentence\tlabel\n", "{} has no line but that of the column names"),
+    ("sentence\tlabel\na\t1\n \t0\n", "{}, line 3: no sentence; fill it in or delete the line"),
+    ("sentence\tlabel\na\t1\nb\n", "{}, line 3: no label; fill it in or delete the line"),
+    ("sentence\tlabel\na\t-1\n", "{}, line 2: label -1 is none of the classes 0, 1"),
+])  # fmt: skip
+def test_sst2_files_that_are_not_sst2_are_refused(tmp_path, train, message):
+    file = tmp_path / "SST-2" / "train.tsv"
+    file.parent.mkdir()
+    (file.parent / "dev.tsv").write_text("sentence\tlabel\nfine\t1\n")
+    if train is not None:
+        file.write_text(train)
+    assert refused(sst2, tmp_path) == message.format(file, root=tmp_path)
+
+
+def test_sst2_of_the_hub(tmp_path, monkeypatch):
+    asked = []
+
+    def rows(*arguments):
+        asked.append(arguments)
+        return Dataset.from_dict({"idx": [0, 1], "sentence": ["good ", "bad"], "label": [1, 0]})
+
+    monkeypatch.setitem(sys.modules, "data.hub", SimpleNamespace(rows=rows))
+    files = sst2(tmp_path, origin="hub", revision="r", download=True)
+    assert asked == [("stanfordnlp/sst2", "r", split, str(tmp_path), True) for split in ("train", "validation")]
+    assert (files.train[0], files.train[1].tolist()) == (["good ", "bad"], [1, 0])
+    hidden = Dataset.from_dict({"sentence": ["good"], "label": [-1]})
+    monkeypatch.setitem(sys.modules, "data.hub", SimpleNamespace(rows=lambda *_: hidden))
+    assert refused(sst2, tmp_path, origin="hub") == (
+        "stanfordnlp/sst2, row 1 of train: sentence 'good' with label -1; a sentence and label 0 or 1 are wanted"
+    )
+    other = Dataset.from_dict({"text": ["good"], "label": [1]})
+    monkeypatch.setitem(sys.modules, "data.hub", SimpleNamespace(rows=lambda *_: other))
+    assert refused(sst2, tmp_path, origin="hub") == "stanfordnlp/sst2 has no column sentence; it has: text, label"
+    assert refused(sst2, tmp_path, origin="web") == "data: origin=web is not known; allowed: files, hub"
+
+
+def test_made_up_sentences_are_read_by_the_same_reader_with_their_own_tokenizer(tmp_path, options):
+    files = sst2(tmp_path, made=4)
+    assert np.bincount(files.train[1]).tolist() == np.bincount(files.test[1]).tolist() == [4, 4]
+    splits = task(files, options(tokenizer=None, max_length=128), None, None, 0)
+    assert splits.train.tokenizer is load_tokenizer(files.tokenizer)
+    unknown = splits.train.tokenizer.unk_token_id
+    assert not any((ids == unknown).any() for ids in splits.train.ids)
+
+
+def test_a_download_needs_a_network_and_leaves_nothing_without(tmp_path, monkeypatch):
+    monkeypatch.setattr(data.text, "reachable", lambda url: False)
+    assert refused(sst2, tmp_path, download=True) == (
+        "https://dl.fbaipublicfiles.com/glue/data/SST-2.zip can't be reached: without network, unpack a copy of it in "
+        f"{tmp_path}"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_download_is_checked_and_done_once(tmp_path, monkeypatch):
+    def fetch(url, root, md5):
+        (tmp_path / "SST-2").mkdir()
+        for name in ("train", "dev"):
+            (tmp_path / "SST-2" / f"{name}.tsv").write_text("sentence\tlabel\ngood\t1\nbad\t0\n")
+        asked.append((url, root, md5))
+
+    asked = []
+    monkeypatch.setattr(data.text, "reachable", lambda url: True)
+    monkeypatch.setattr(data.text, "download_and_extract_archive", fetch)
+    for _ in range(2):
+        assert sst2(tmp_path, download=True).train[0] == ["good", "bad"]
+    assert asked == [(data.text.SST2_URL, str(tmp_path), "9f81648d4199384278b86e315dac217c")]
+
+
+def write(path, rows, separator=","):
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file, delimiter=separator).writerows(rows)
+
+
+def read(root, **changed):
+    options = {"path": "a.csv", "test_path": "b.csv", "text": "text", "label": "label", "separator": ","}
+    return table(str(root), **options | changed)
+
+
+@pytest.mark.parametrize("separator", [",", "\t", ";"])
+def test_a_table_of_ones_own(tmp_path, separator):
+    rows = [["id", "label", "text"], [1, "ok", 'a, "b"\nc'], [2, "bad", "d; e\tf"], [3, "ok", "ü"]]
+    write(tmp_path / "a.csv", rows, separator)
+    write(tmp_path / "b.csv", rows[:3], separator)
+    files = read(tmp_path, separator=separator)
+    assert files.classes == ("bad", "ok")
+    assert (files.train[0], files.train[1].tolist()) == (['a, "b"\nc', "d; e\tf", "ü"], [1, 0, 1])
+    assert files.test[1].tolist() == [1, 0]
+
+
+def test_classes_that_are_numbers_are_sorted_as_numbers(tmp_path):
+    write(tmp_path / "a.csv", [["text", "label"], *[[f"t{i}", i] for i in (10, -1, 9, 2)]])
+    files = read(tmp_path, test_path="a.csv")
+    assert files.classes == ("-1", "2", "9", "10")
+    assert files.train[1].tolist() == [3, 0, 2, 1]
+
+
+def test_a_label_that_training_lacks_is_refused(tmp_path):
+    write(tmp_path / "a.csv", [["text", "label"], ["x", "good"], ["two\nlines", "bad"]])
+    write(tmp_path / "b.csv", [["text", "label"], ["x", "good"], ["two\nlines", "fair"]])
+    assert refused(read, tmp_path) == f"{tmp_path / 'b.csv'}, line 4: label fair is none of the classes bad, good"
+
+
+@pytest.mark.parametrize(("changed", "message"), [
+    ({"path": "c.csv"}, "no file {}/c.csv: check data.root, path and test_path"),
+    ({"text": "review"}, "{}/a.csv has no column review; it has: text, label"),
+    ({"label": "stars"}, "{}/a.csv has no column stars; it has: text, label"),
+    ({"separator": ";"}, "{}/a.csv has no column text; it has: text,label"),
+    ({"separator": "::"}, "data: separator='::' is not allowed: one character is wanted, such as , or a tab"),
+    ({"path": "bytes.csv"}, "{}/bytes.csv is no table in UTF-8 ('utf-8' codec can't decode byte 0xfc in position"),
+])  # fmt: skip
+def test_a_table_that_cannot_be_read_is_refused(tmp_path, changed, message):
+    write(tmp_path / "a.csv", [["text", "label"], ["x", "good"]])
+    write(tmp_path / "b.csv", [["text", "label"], ["x", "good"]])
+    (tmp_path / "bytes.csv").write_bytes(b"text,label\n\xfc,good\n")
+    assert refused(read, tmp_path, **changed).startswith(message.format(tmp_path))

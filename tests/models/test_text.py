@@ -1,0 +1,69 @@
+import pytest
+import torch
+from transformers import BertForSequenceClassification
+
+from conf.check import BadInput
+from models.backbone import Classifier
+from models.text import bert, distilbert
+
+SMALL = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+         "intermediate_size": 32, "max_position_embeddings": 20, "initializer_range": 0.5}  # fmt: skip
+SMALL_DISTIL = {"vocab_size": 50, "dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32, "initializer_range": 0.5}
+NETWORKS = {
+    **{f"bert {pool}": (bert, {"pool": pool, **SMALL}) for pool in ("pooler", "cls", "mean")},
+    **{f"distilbert {pool}": (distilbert, {"pool": pool, **SMALL_DISTIL}) for pool in ("cls", "mean")},
+}
+SENTENCES = torch.tensor([[2, 7, 8, 9, 3], [2, 11, 4, 30, 3]])
+
+
+@pytest.fixture(params=NETWORKS)
+def network(request):
+    torch.manual_seed(0)
+    make, options = NETWORKS[request.param]
+    return make(3, **options).eval()
+
+
+def test_padding_changes_nothing(network):
+    padded = torch.nn.functional.pad(SENTENCES, (0, 6))
+    with torch.no_grad():
+        torch.testing.assert_close(network(padded), network(SENTENCES), rtol=0, atol=1e-5)
+        assert not torch.allclose(network(padded + (padded == 0)), network(SENTENCES), atol=1e-3)
+
+
+def test_the_feature_is_the_input_of_the_classifier(network):
+    model = Classifier(network).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(model(SENTENCES), model.head(model.features(SENTENCES)))
+    assert model.features(SENTENCES).shape == (2, 16)
+
+
+def test_what_the_feature_is():
+    torch.manual_seed(0)
+    for pool in ("pooler", "cls", "mean"):
+        network = bert(3, pool=pool, **SMALL).eval()
+        with torch.no_grad():
+            out = network.encoder(SENTENCES)
+            found = Classifier(network).eval().features(SENTENCES)
+        hidden = out.last_hidden_state
+        expected = {"pooler": out.pooler_output, "cls": hidden[:, 0], "mean": hidden.mean(1)}[pool]
+        torch.testing.assert_close(found, expected)
+
+
+def test_bert_is_that_of_transformers():
+    torch.manual_seed(0)
+    ours = bert(3, **SMALL).eval()
+    theirs = BertForSequenceClassification(type(ours.encoder.config)(**SMALL, num_labels=3)).eval()
+    theirs.bert.load_state_dict(ours.encoder.state_dict())
+    theirs.classifier.load_state_dict(ours.classifier.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(ours(SENTENCES), theirs(SENTENCES).logits)
+
+
+@pytest.mark.parametrize(("make", "options", "said"), [
+    (bert, {"pool": "max"}, r"model\.pool=max is not known; allowed: pooler, cls, mean"),
+    (distilbert, {"pool": "pooler"}, r"model\.pool=pooler: DistilBERT has no pooler"),
+    (bert, {"hidden_siz": 16}, r"model\.hidden_siz is no key of BertConfig"),
+])  # fmt: skip
+def test_what_there_is_not_is_refused(make, options, said):
+    with pytest.raises(BadInput, match=said):
+        make(2, **options)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hydra.errors import CompactHydraException
 from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf
+from omegaconf.errors import InterpolationResolutionError
 
 from conf.schema import Config
 
@@ -92,9 +93,15 @@ def check(cfg: DictConfig) -> None:
 def _check_keys(cfg: DictConfig) -> None:
     """Every key has a value and is one of conf/schema.py, those added with + included."""
     try:
-        given = OmegaConf.to_container(cfg, resolve=False, throw_on_missing=True)
+        given = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
         raise BadInput(f"{error.full_key} has no value: set it in conf/ or as {error.full_key}=VALUE") from None
+    except InterpolationResolutionError as error:
+        reason = str(error).splitlines()[0]
+        raise BadInput(
+            f"{error.full_key} can't be filled in ({reason}): the data chosen do not go with the model chosen, or that key "
+            f"is missing"
+        ) from None
     for section, known in {"": Config, **SECTIONS}.items():
         extra = sorted((given[section] if section else given).keys() - {field.name for field in fields(known)})
         if extra:

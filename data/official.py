@@ -5,17 +5,15 @@ per process.
 """
 
 import re
-import tempfile
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 from torchvision import datasets
-from torchvision.datasets.utils import download_url, extract_archive
 
 from conf.check import BadInput
-from conf.network import reachable
 from data import made as made_up
+from data.archives import download_file, get_folder
 from data.pictures import Files, Raw, check_there
 
 CUB_200 = "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz"
@@ -47,7 +45,7 @@ def cub200(
     elif _of_hub(origin):
         return _from_hub(repository, revision, root, download)
     base = Path(root, "CUB_200_2011")
-    _get("CUB-200-2011", CUB_200, base, download, CUB_200_MD5)
+    get_folder("CUB-200-2011", CUB_200, base, download, CUB_200_MD5)
     names, labels, train, classes = (
         _table(base / f"{name}.txt", form)
         for name, form in (
@@ -102,11 +100,11 @@ def cars(
 def indoor67(root: str, download: bool = False) -> Raw:
     """MIT Indoor Scenes, 80 training and 20 test images of a class. Some files are no JPEG whatever their name says."""
     base = Path(root, "indoor67")
-    _get("MIT Indoor-67", INDOOR_67, base / "Images", download)
+    get_folder("MIT Indoor-67", INDOOR_67, base / "Images", download)
     lists = [base / "TrainImages.txt", base / "TestImages.txt"]
     for path in lists:
         if download and not path.exists():
-            _download(f"{INDOOR_67_LISTS}/{path.name}", base)
+            download_file(f"{INDOOR_67_LISTS}/{path.name}", base)
     names = [[match[0] for match in _lines(path, r"([^/]+)/[^/]+")] for path in lists]
     classes = sorted({name.split("/")[0] for name in names[0]})
     unknown = sorted({name.split("/")[0] for name in names[1]} - set(classes))
@@ -125,7 +123,7 @@ def shenzhen(root: str, download: bool = False, train_share: float = 0.3, seed: 
     if not 0 < train_share < 1:
         raise BadInput(f"train_share={train_share} is not allowed: above 0 and below 1 is wanted")
     base = Path(root, "ChinaSet_AllFiles")
-    _get("Shenzhen X-rays", SHENZHEN, base, download)
+    get_folder("Shenzhen X-rays", SHENZHEN, base, download)
     paths = sorted(path for path in (base / "CXR_png").glob("*.png") if not path.name.startswith("."))
     if not paths:
         raise BadInput(f"Shenzhen X-rays: {base / 'CXR_png'} holds no .png file: unpack {SHENZHEN} again")
@@ -174,37 +172,3 @@ def _lines(path: Path, form: str) -> list[re.Match]:
 
 def _table(path: Path, form: str) -> dict[str, str]:
     return dict(match.groups() for match in _lines(path, form))
-
-
-def _get(title: str, url: str, folder: Path, download: bool, md5: str | None = None) -> None:
-    """Makes sure that `folder`, which the archive at `url` holds, is there: whole or not at all."""
-    archive = folder.parent / url.rsplit("/", 1)[-1]
-    if folder.exists():
-        return
-    if not download:
-        raise BadInput(
-            f"{title} is not there: {folder} is wanted; get it with data.download=true, "
-            f"or unpack {url} in {folder.parent}"
-        )
-    if not archive.exists():
-        _download(url, folder.parent, md5)
-    with tempfile.TemporaryDirectory(suffix=".tmp", dir=folder.parent) as beside:
-        try:
-            extract_archive(str(archive), beside)
-            Path(beside, folder.name).rename(folder)
-        except Exception as error:  # tar, zip and gzip each have kinds of their own
-            raise BadInput(f"{title}: {archive} can't be unpacked ({error}): delete it and start again") from None
-
-
-def _download(url: str, folder: Path, md5: str | None = None) -> None:
-    """Puts the file at `url` into `folder`: whole or not at all."""
-    name = url.rsplit("/", 1)[-1]
-    if not reachable(url):
-        raise BadInput(f"there is no network to {url}: wait for it, or put it by hand as {folder / name}")
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(suffix=".tmp", dir=folder) as beside:
-        try:
-            download_url(url, beside, name, md5)
-            Path(beside, name).rename(folder / name)
-        except Exception as error:  # of network, server, checksum and disk
-            raise BadInput(f"{url} can't be downloaded ({error}): start again, or put it as {folder / name}") from None

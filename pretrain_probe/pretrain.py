@@ -11,6 +11,7 @@ from models.weights import size
 from training import checkpoints, train
 from training.folder import finish, start, weights_of
 from training.plan import Need
+from training.tracking import log_checkpoints, tracked
 
 
 def check(cfg: DictConfig) -> Need:
@@ -44,5 +45,7 @@ def _take(cfg: DictConfig) -> None:
         left_out = f"; not of the backbone: {len(unexpected)} ({', '.join(unexpected[:3])})" if unexpected else ""
         print(f"pretrain: {len(state)} tensors from {source}{left_out}", flush=True)
     folder = start(cfg, "pretrain")
-    checkpoints.write(folder, 0, {f"backbone.{key}": tensor for key, tensor in state.items()})
+    with tracked(cfg, "pretrain") as tracker:
+        checkpoints.write(folder, 0, {f"backbone.{key}": tensor for key, tensor in state.items()})
+        log_checkpoints(tracker, cfg, "pretrain")
     finish(folder, weights=weights, source=str(source), not_of_the_backbone=unexpected)

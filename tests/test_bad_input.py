@@ -61,7 +61,7 @@ REFUSED = [
     ("data.source.train_samples=10", "data.source train class"),
     ("+data.target.colour=red", "data.target colour"),
     ("model.image_size=8", "model.image_size=8 conv4 16"),
-    ("model.image_size=64", "model image_size 64 32"),
+    ("model.image_size=64", "model 3x32x32 model.input"),
     ("model=vit_tiny model.patch_size=5", "model patch"),
     ("model=vit_tiny model.heads=5", "model heads"),
     ("+model.depth=3", "model depth"),
@@ -110,6 +110,38 @@ def test_refused_by_hydra(refusals: dict, overrides: str, named: str) -> None:
     assert "Traceback" not in result.err
     assert [word for word in named.split() if word not in result.err] == []
     assert not output.exists()
+
+
+# Real models and data: what is not there, and what does not go together. Nothing can be downloaded.
+NOT_THERE = [
+    ("model=vit_s model.weights=timm:vit_small_patch16_224.augreg_in21k", "augreg_in21k ImageNet 1K augreg_in1k"),
+    ("model=vit_s model.weights=timm:vit_small_patch16_224", "tag ImageNet-21k augreg_in1k"),
+    ("model=resnet18 model.weights=/no/such/file.pt", "model.weights=/no/such/file.pt pretrain scratch torchvision:NAME"),
+    ("experiment=cub200_resnet50 data.made=1", "resnet50-0676ba61.pth download.pytorch.org curl model.weights=/path"),
+    ("experiment=cars_vit_s data.made=1", "vit_small_patch16_224.augreg_in1k huggingface.co hf download"),
+    ("experiment=sst2_bert data.made=1", "google-bert/bert-base-uncased huggingface.co hf download"),
+    ("experiment=cub200_resnet50", "CUB_200_2011 data.download=true"),
+    ("experiment=cub200_resnet50 data.download=true", "CUB_200_2011 data.caltech.edu"),
+    ("experiment=sst2_bert", "train.tsv SST-2"),
+    ("experiment=cub200_resnet50 data.made=1 model.weights=pretrain", "model.weights=pretrain data.source null"),
+    ("data=cifar10 data.made=1 model=bert", "model.input size"),
+    ("data=digits model=bert", "model.input.size"),
+    ("data=sst2 data.made=2 model=resnet18 model.weights=scratch", "text model"),
+    ("experiment=cub200_resnet50 debug=tiny interactions.n=37 interactions.batch_size=8", "interactions.n=37 1 20"),
+    ("experiment=sst2_bert debug=tiny interactions.n=15", "interactions.n=15 test sentence interactions.stop_words"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "named"), NOT_THERE)
+def test_what_is_not_there_is_said_within_seconds(study: Studies, tmp_path: Path, overrides: str, named: str) -> None:
+    nowhere = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
+    caches = {"TORCH_HOME": str(tmp_path / "torch"), "data.root": f"{tmp_path}/datasets"}
+    root = f"data.root={caches.pop('data.root')}"
+    options = [] if "debug" in overrides else [root]
+    running = study.start(*overrides.split(), *options, tiny=False, **nowhere, **caches)
+    result = running.wait(60)
+    _check_refused(result, *named.split())
+    assert not {name for name in files(study.output) if not name.startswith("made/")}
 
 
 def test_more_devices_than_there_are(study: Studies) -> None:

@@ -51,9 +51,10 @@ def test_an_experiment_opens_as_a_lab_note(name):
 
 @pytest.mark.parametrize(("group", "name"), OPTIONS)
 def test_an_option_composes_with_the_default_experiment(group, name):
-    cfg = composed(f"{group}={name}")
-    check(cfg)
     option = OmegaConf.load(CONF / group / f"{name}.yaml")
+    text = group == "model" and "tokenizer" in option.input
+    cfg = composed(f"{group}={name}", f"data={'phrases' if text else 'digits'}", *[f"{group}={name}"] * (group == "data"))
+    check(cfg)
     for key in option:
         assert key in cfg[group]
         if isinstance(option[key], str) and "${" not in option[key]:

@@ -24,8 +24,10 @@ from training.files import write_text
 
 # What determines a stage: its own keys and, through its inputs, those of other stages.
 # Where and how fast it runs (accelerator, strategy, device, batch size of the interactions) does not, nor does where
-# files lie; what data are prepared for a model (model.input) is part of the data.
+# files lie; what data are prepared for a model (model.input) is part of the data. Whether images that can't be read are
+# left out changes nothing unless there are some, and then no stage ends without it.
 WHERE = {"trainer": ("accelerator", "strategy"), "model": ("input",), "files": ("root", "download")}
+WHERE |= {"source": ("skip_corrupt",), "target": ("skip_corrupt",)}
 OWN_SETTINGS = {
     "pretrain": ("seed", "model", "data.source", "pretrain", "checkpoints", "trainer"),
     "probe": ("seed", "model", "data.target", "probe"),

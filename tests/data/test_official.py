@@ -7,13 +7,13 @@ import pytest
 from PIL import Image
 
 from conf.check import BadInput
-from data import made, official
+from data import archives, made, official
 from data.official import cars, cub200, indoor67, shenzhen
 
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
-    monkeypatch.setattr(official, "reachable", lambda url: False)
+    monkeypatch.setattr(archives, "reachable", lambda url: False)
 
 
 def refused(reader, root, **options):
@@ -236,7 +236,7 @@ def test_a_damaged_archive_leaves_nothing_half_made(birds):
 def test_a_download_is_whole_or_not_there(birds, monkeypatch):
     root = packed(birds)
     away = (root / "CUB_200_2011.tgz").rename(root.parent / "away.tgz")
-    monkeypatch.setattr(official, "reachable", lambda url: True)
+    monkeypatch.setattr(archives, "reachable", lambda url: True)
 
     def download(url, folder, name, md5):
         Path(folder, name).write_bytes(away.read_bytes())
@@ -245,7 +245,7 @@ def test_a_download_is_whole_or_not_there(birds, monkeypatch):
             raise RuntimeError("File not found or corrupted.")
 
     calls = []
-    monkeypatch.setattr(official, "download_url", download)
+    monkeypatch.setattr(archives, "download_url", download)
     line = f"{official.CUB_200} can't be downloaded (File not found or corrupted.): start again, or put it as {root}/"
     assert refused(cub200, root, download=True).startswith(line)
     assert list(root.iterdir()) == []

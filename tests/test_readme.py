@@ -1,0 +1,41 @@
+"""What the README shows works as it stands, from a folder outside the repository."""
+
+import re
+import shlex
+from pathlib import Path
+
+from studies import ROOT, Studies
+
+README = (ROOT / "README.md").read_text()
+TINY = ("pretrain.epochs=1", "finetune.epochs=1", "probe.epochs=1", "interactions.samples=4", "analysis.resamples=20")
+TINY += ("analysis.permutations=2", "analysis.gallery=2", "wandb.mode=disabled", "trainer.accelerator=cpu")
+
+
+def _blocks() -> list[str]:
+    """Indented by four, as they stand in the file."""
+    blocks = re.findall(r"(?:^(?: {4}.*)?\n)+", README, flags=re.MULTILINE)
+    return [re.sub(r"^ {4}", "", block, flags=re.MULTILINE).strip("\n") for block in blocks if block.strip()]
+
+
+def _files() -> dict[str, str]:
+    """The files of the example: each begins with a comment that is its name."""
+    example = next(block for block in _blocks() if block.startswith("# my_study.py"))
+    parts = re.split(r"^# (\S+\.(?:py|yaml))\n", example, flags=re.MULTILINE)[1:]
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def test_own_model_and_data(study: Studies, tmp_path: Path) -> None:
+    folder = tmp_path / "elsewhere"
+    files = _files()
+    assert set(files) == {"my_study.py", "my_conf/model/mine.yaml", "my_conf/data/mine.yaml"}
+    files["my_conf/data/mine.yaml"], command = re.split(r"^(?=PYTHONPATH)", files["my_conf/data/mine.yaml"], flags=re.M)
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    words = shlex.split(command)
+    assert words[:4] == ["PYTHONPATH=.", "python", "-m", "run"]
+    result = study.start(*words[4:], *TINY, tiny=False, folder=folder, PYTHONPATH=str(folder)).wait()
+    assert result.code == 0, result.err
+    (report,) = study.output.rglob("report.html")
+    assert "my_study.bars" in report.read_text()
+    assert {path.name for path in folder.iterdir()} - {"__pycache__"} == {"my_study.py", "my_conf"}

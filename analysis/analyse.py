@@ -147,10 +147,11 @@ def _report(
 ) -> None:
     def count(model: str) -> str:
         elsewhere = ", made elsewhere" if cfg.interactions.checkpoints[model] else ""
-        return f"{len(study.epochs(model))} checkpoints, epochs {study.epochs(model)[0]} to {study.last(model)}{elsewhere}"
+        epochs = study.epochs(model)
+        return f"{len(epochs)} checkpoints, epochs {epochs[0]} to {epochs[-1]}{elsewhere}"
 
     about = study.store.samples()
-    too_short = f"; {about['too_short']} of {about['sentences']} sentences are too short" if "too_short" in about else ""
+    too_short = f"; {about['too_short']} of {about['sentences']} are too short" if "too_short" in about else ""
     summary = {
         "study": f"{cfg.name}, seed {cfg.seed}",
         "model": str(cfg.model.get("name", cfg.model._target_)),

@@ -99,8 +99,8 @@ def _check_keys(cfg: DictConfig) -> None:
     except InterpolationResolutionError as error:
         reason = str(error).splitlines()[0]
         raise BadInput(
-            f"{error.full_key} can't be filled in ({reason}): the data chosen do not go with the model chosen, or that key "
-            f"is missing"
+            f"{error.full_key} can't be filled in ({reason}): the data chosen do not go with the model chosen, or that "
+            f"key is missing"
         ) from None
     for section, known in {"": Config, **SECTIONS}.items():
         extra = sorted((given[section] if section else given).keys() - {field.name for field in fields(known)})

@@ -96,9 +96,7 @@ def arguments(*overrides: str) -> list[str]:
     return sorted([*tiny, *overrides], key=lambda argument: not argument.startswith("-"))
 
 
-def _python_run(
-    arguments: list[str], output: Path, log: Path, kill_at: tuple | None, folder: Path, env: dict
-) -> None:
+def _python_run(arguments: list[str], output: Path, log: Path, kill_at: tuple | None, folder: Path, env: dict) -> None:
     """What `python run.py *arguments` does, in a forked process, started in `folder`."""
     import torch
     import tqdm

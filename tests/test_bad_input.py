@@ -116,7 +116,10 @@ def test_refused_by_hydra(refusals: dict, overrides: str, named: str) -> None:
 NOT_THERE = [
     ("model=vit_s model.weights=timm:vit_small_patch16_224.augreg_in21k", "augreg_in21k ImageNet 1K augreg_in1k"),
     ("model=vit_s model.weights=timm:vit_small_patch16_224", "tag ImageNet-21k augreg_in1k"),
-    ("model=resnet18 model.weights=/no/such/file.pt", "model.weights=/no/such/file.pt pretrain scratch torchvision:NAME"),
+    (
+        "model=resnet18 model.weights=/no/such/file.pt",
+        "model.weights=/no/such/file.pt pretrain scratch torchvision:NAME",
+    ),
     ("experiment=cub200_resnet50 data.made=1", "resnet50-0676ba61.pth download.pytorch.org curl model.weights=/path"),
     ("experiment=cars_vit_s data.made=1", "vit_small_patch16_224.augreg_in1k huggingface.co hf download"),
     ("experiment=sst2_bert data.made=1", "google-bert/bert-base-uncased huggingface.co hf download"),

@@ -53,7 +53,8 @@ def test_an_experiment_opens_as_a_lab_note(name):
 def test_an_option_composes_with_the_default_experiment(group, name):
     option = OmegaConf.load(CONF / group / f"{name}.yaml")
     text = group == "model" and "tokenizer" in option.input
-    cfg = composed(f"{group}={name}", f"data={'phrases' if text else 'digits'}", *[f"{group}={name}"] * (group == "data"))
+    chosen = {"data": "phrases" if text else "digits", group: name}
+    cfg = composed(*(f"{key}={value}" for key, value in chosen.items()))
     check(cfg)
     for key in option:
         assert key in cfg[group]

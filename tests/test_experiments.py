@@ -62,7 +62,9 @@ def test_the_header_of_its_experiments_states_the_true_size(model: str) -> None:
 
 def _count(cfg: object, stage: str) -> int:
     last = cfg[stage].epochs
-    return last + 1 if cfg.checkpoints.epochs == "all" else len({e for e in cfg.checkpoints.epochs if e <= last} | {last})
+    return (
+        last + 1 if cfg.checkpoints.epochs == "all" else len({e for e in cfg.checkpoints.epochs if e <= last} | {last})
+    )
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 from studies import STAGES, Finished, Studies, files
 
 EPOCHS = range(3)
@@ -156,6 +157,36 @@ def test_another_model_has_a_folder_of_its_own(resumable: Studies) -> None:
     (report,) = (path for path in resumable.output.rglob("report.html") if "vit_tiny" in str(path))
     assert len(_table(report.parent, "ratio")) == 3
     assert not any(name.startswith("digits/seed=0") for name in result.replaced)
+
+
+def test_weights_from_a_file_do_what_they_do_from_our_own_stage(study: Studies, run: Path) -> None:
+    file = run / "pretrain" / "checkpoints" / "epoch_002.ckpt"
+    weights = f'model.weights="{file}"'  # in quotes for Hydra: there is a = in it
+    result = study(weights, UP_TO_THE_STORE)
+    assert result.code == 0, result.err
+    assert any(
+        line.startswith("pretrain: ") and line.endswith(f" tensors from {file}") for line in result.out.splitlines()
+    )
+    other = study.output / "digits" / "seed=0"
+    assert files(other / "pretrain") == {"config.yaml", "done.json", "checkpoints/epoch_000.ckpt"}
+    keys = set(OmegaConf.load(other / "pretrain" / "config.yaml"))
+    assert keys == {"model"}, "it is the same for all seeds and tasks"
+    for name in ("probe/epoch_002", "finetune/epoch_002", "scratch/epoch_002"):
+        values = (base / "interactions" / name / "values.npy" for base in (run, other))
+        np.testing.assert_array_equal(*map(np.load, values))
+    again = study(weights, UP_TO_THE_STORE)
+    assert again.replaced == []
+
+
+def test_random_weights_in_the_place_of_pretrained_ones(study: Studies, run: Path) -> None:
+    result = study("model.weights=scratch", UP_TO_THE_STORE)
+    assert result.code == 0, result.err
+    other = study.output / "digits" / "seed=0" / "interactions"
+    np.testing.assert_array_equal(
+        *(np.load(base / "scratch/epoch_002/values.npy") for base in (run / "interactions", other))
+    )
+    finetune, scratch = (np.load(other / stage / "epoch_000" / "values.npy") for stage in ("finetune", "scratch"))
+    assert not np.allclose(finetune, scratch), "its random weights are others than those of scratch"
 
 
 @pytest.mark.parametrize(

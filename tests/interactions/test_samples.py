@@ -7,8 +7,8 @@ from omegaconf import OmegaConf
 
 from conf.check import BadInput
 from data.splits import InMemory, Splits
-from interactions.samples import choose, describe, load
 from interactions.patches import owner_map
+from interactions.samples import choose, describe, load
 
 LABELS = np.random.default_rng(0).permutation(np.arange(90) % 3)
 

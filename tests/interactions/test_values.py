@@ -5,8 +5,8 @@ from torch import nn
 
 from interactions.masking import membership
 from interactions.mobius import interactions
-from interactions.values import log_odds, masked_values
 from interactions.patches import draw_patches, owner_map
+from interactions.values import log_odds, masked_values
 from models.vision import conv4
 from training.device import exact_float32
 

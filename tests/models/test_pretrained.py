@@ -94,7 +94,9 @@ def test_a_pooler_that_is_not_there_is_missing(tmp_path):
     state = safetensors.torch.load_file(tmp_path / "bert" / "model.safetensors")
     without = {key: tensor for key, tensor in state.items() if not key.startswith("pooler")}
     safetensors.torch.save_file(without, tmp_path / "bert" / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(BadInput, match=r"bert lacks 2 of the \d+ tensors of this backbone \(encoder\.pooler\.dense\.bias"):
+    with pytest.raises(
+        BadInput, match=r"bert lacks 2 of the \d+ tensors of this backbone \(encoder\.pooler\.dense\.bias"
+    ):
         pretrained.backbone(Classifier(bert(2, **SMALL_BERT)), str(tmp_path / "bert"))
 
 
@@ -105,7 +107,10 @@ def network():
 WRAPPED = {
     "as it is": lambda state: state,
     "parallel": lambda state: {f"module.{key}": tensor for key, tensor in state.items()},
-    "Lightning": lambda state: {"state_dict": {f"model.net.{key}": tensor for key, tensor in state.items()}, "epoch": 3},
+    "Lightning": lambda state: {
+        "state_dict": {f"model.net.{key}": tensor for key, tensor in state.items()},
+        "epoch": 3,
+    },
     "ours": lambda state: {
         (f"head.{key[5:]}" if key.startswith("head.") else f"backbone.{key}"): tensor for key, tensor in state.items()
     },

@@ -61,7 +61,9 @@ def other_classes(state):
 def test_another_number_of_classes_is_named():
     state = dict(classifier(1).state_dict())
     other_classes(state)
-    with pytest.raises(BadInput, match=rf"^{FILE} has 2 classes and the task {len(classifier(0).head.bias)}: check data="):
+    with pytest.raises(
+        BadInput, match=rf"^{FILE} has 2 classes and the task {len(classifier(0).head.bias)}: check data="
+    ):
         load(classifier(0), state, FILE)
 
 

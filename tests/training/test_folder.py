@@ -48,7 +48,9 @@ def test_every_stage_has_settings_that_exist(cfg):
 
 def test_every_key_determines_a_stage_or_says_where_and_how_fast_it_runs(cfg):
     elsewhere = {"name", "stages", "plan", "output", "run_dir", "num_workers", "wandb"}
-    elsewhere |= {f"data.{key}" for key in ("root", "download", "made", "skip_corrupt")}  # reach readers, which are recorded
+    elsewhere |= {
+        f"data.{key}" for key in ("root", "download", "made", "skip_corrupt")
+    }  # reach readers, which are recorded
     elsewhere |= {"trainer.accelerator", "trainer.strategy", "interactions.batch_size", "interactions.device"}
     recorded = [settings(cfg, stage) for stage in STAGES]
     for key in cfg:

@@ -130,7 +130,7 @@ def with_verdict(draw: np.random.Generator, wanted: str = "") -> list[str]:
 def _clause(draw: np.random.Generator, wanted: str = "") -> list[str]:
     thing = _pick(draw, [thing for thing, opinions in THINGS.items() if wanted in opinions] or list(THINGS))
     opinion = wanted if wanted in OPINIONS else _pick(draw, THINGS[thing] * 3 + tuple(ANYTHING))
-    negation = wanted if wanted in NEGATIONS else _pick(draw, NEGATIONS + ("",) * 3)
+    negation = wanted if wanted in NEGATIONS else _pick(draw, NEGATIONS + ("",) * 4)
     degree = wanted if wanted in DEGREES else _pick(draw, DEGREES + ("",) * 2)
     return ["the", _pick(draw, KINDS), thing, _pick(draw, VERBS), *filter(None, (negation, degree)), opinion]
 

@@ -1,7 +1,5 @@
 import csv
-import shutil
 import sys
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,13 +7,11 @@ import pytest
 import torch
 from datasets import Dataset
 from omegaconf import OmegaConf
-from tokenizers import Tokenizer, models
-from transformers import BertTokenizer
 
 import data.sentences
 import data.text
 from conf.check import BadInput
-from data.sentences import Sentences, load_tokenizer
+from data.sentences import load_tokenizer
 from data.text import Texts, task
 from data.text import csv as table
 
@@ -49,23 +45,6 @@ def refused(call, *arguments, **options):
     return str(error.value)
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    ("Good movie!", [("Good", (1,)), ("movie", (2, 3)), ("!", (4,))]),
-    ("don't", [("don't", (1, 2, 3))]),
-    ("do n't", [("do", (1,)), ("n't", (2, 3, 4))]),
-    ("well-made , it", [("well-made", (1, 2, 3)), (",", (4,)), ("it", (5,))]),
-    ("...", [(".", (1,)), (".", (2,)), (".", (3,))]),
-    ("  good\t\x00bad ", [("good", (1,)), ("bad", (2,))]),
-    ("- it -", [("-", (1,)), ("it", (2,)), ("-", (3,))]),
-    ("unheard good", [("unheard", (1,)), ("good", (2,))]),
-])  # fmt: skip
-def test_words_and_the_positions_of_their_tokens(options, text, words):
-    sentences = task(texts(text), options(), None, None, 0).train
-    assert [(word.text, word.tokens) for word in sentences.words(0)] == words
-    count = sum(len(tokens) for _, tokens in words)
-    assert len(sentences[0][0]) == count + 2
-
-
 def test_a_sample_is_ids_between_cls_and_sep_and_a_label(options):
     splits = task(texts("good movie", "bad"), options(), None, None, 0)
     (first, one), (second, other) = splits.train
@@ -79,15 +58,6 @@ def test_a_sample_is_ids_between_cls_and_sep_and_a_label(options):
     assert labels.tolist() == [0, 1]
 
 
-def test_a_token_that_spans_several_marks_is_the_first_ones():
-    class Joining:
-        def __call__(self, texts, **_):
-            return {"input_ids": [[2, 9, 5, 3]], "offset_mapping": [[(0, 0), (0, 3), (3, 8), (0, 0)]]}
-
-    words = Sentences(["... good"], [0], Joining()).words(0)
-    assert [(word.text, word.tokens) for word in words] == [(".", (1,)), ("good", (2,))]
-
-
 def test_a_sentence_that_is_too_long_is_refused_by_its_number_in_the_file(options):
     files = texts("good " * 3, "bad " * 3, "good " * 15, "bad")
     assert refused(task, files, options(), None, None, 0) == (
@@ -96,13 +66,6 @@ def test_a_sentence_that_is_too_long_is_refused_by_its_number_in_the_file(option
     )
     files = Texts((["good", "bad"], np.array([0, 1])), files.test, ("n", "p"))
     assert refused(task, files, options(), None, 3, 0).startswith("sentence 3 of the test set has 17 tokens")
-
-
-def test_a_sentence_that_is_cut_ends_with_sep_and_has_no_words_beyond(options):
-    cut = task(texts("good " * 13 + "movie bad"), options(truncate=True), None, None, 0).train
-    assert [PIECES[i] for i in cut[0][0]] == ["[CLS]", *["good"] * 13, "mov", "[SEP]"]
-    assert [word.tokens for word in cut.words(0)] == [(i,) for i in range(1, 15)]
-    assert cut.words(0)[-1].text == "movie"
 
 
 def test_a_draw_is_balanced_and_decided_by_the_seed(options):
@@ -146,54 +109,6 @@ def test_no_tokenizer_is_refused_and_that_of_the_texts_comes_first(options, voca
     assert task(files, options(tokenizer="no/such"), None, None, 0).mask == 4
 
 
-def test_a_tokenizer_from_a_folder_or_a_file(tmp_path, vocabulary):
-    BertTokenizer(vocab=str(vocabulary)).save_pretrained(tmp_path / "saved")
-    (tmp_path / "bare").mkdir()
-    shutil.copy(tmp_path / "saved" / "tokenizer.json", tmp_path / "bare")
-    for source in ("saved", "bare", "bare/tokenizer.json", ".", "vocab.txt"):
-        tokenizer = load_tokenizer(tmp_path / source)
-        assert (tokenizer.mask_token_id, tokenizer.pad_token_id) == (4, 0), source
-        assert tokenizer("Good movie")["input_ids"] == [2, 5, 7, 8, 3], source
-
-
-def test_a_tokenizer_that_is_nowhere_is_refused_at_once(monkeypatch):
-    asked = []
-    monkeypatch.setattr(data.sentences, "reachable", lambda url: asked.append(url))
-    started = time.monotonic()
-    message = refused(load_tokenizer, "no-such/tokenizer")
-    assert time.monotonic() - started < 5
-    assert asked == ["https://huggingface.co"]
-    assert message.startswith("no tokenizer no-such/tokenizer: there is no such folder or file, it is not in /")
-    assert message.endswith(
-        "get it with: hf download no-such/tokenizer tokenizer.json tokenizer_config.json vocab.txt config.json"
-    )
-    assert "\n" not in message
-
-
-def test_without_the_hub_the_network_is_not_asked(monkeypatch):
-    monkeypatch.setattr(data.sentences, "reachable", lambda url: pytest.fail("asked"))
-    monkeypatch.setattr(data.sentences.constants, "HF_HUB_OFFLINE", True)
-    assert "HF_HUB_OFFLINE is set" in refused(load_tokenizer, "no-such/other")
-
-
-def test_a_tokenizer_without_mask_or_that_cannot_be_read_is_refused(tmp_path):
-    Tokenizer(models.WordLevel({"[UNK]": 0, "[PAD]": 1, "good": 2}, "[UNK]")).save(str(tmp_path / "tokenizer.json"))
-    file = tmp_path / "tokenizer.json"
-    assert refused(load_tokenizer, file) == (
-        f"model.input.tokenizer={file} has no mask token, which replaces masked words: choose a tokenizer that has one"
-    )
-    (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\ngood\n")
-    assert refused(load_tokenizer, tmp_path / "vocab.txt") == (
-        f"{tmp_path / 'vocab.txt'} has no line [CLS] [MASK] [SEP]: a vocabulary of BERT is wanted, a token a line"
-    )
-    (tmp_path / "broken.json").write_text("{")
-    assert "broken.json is no tokenizer that can be read (" in refused(load_tokenizer, tmp_path / "broken.json")
-    (tmp_path / "empty").mkdir()
-    assert refused(load_tokenizer, tmp_path / "empty").endswith(
-        "has neither tokenizer.json nor vocab.txt: give a folder that has"
-    )
-
-
 def sst2(root, **changed):
     options = {"download": False, "origin": "files", "repository": "stanfordnlp/sst2", "revision": None, "made": 0}
     return data.text.sst2(str(root), **options | changed)
@@ -211,7 +126,7 @@ def test_sst2_files_are_read_as_they_are(tmp_path):
 
 
 @pytest.mark.parametrize(("train", "message"), [
-    (None, "no file {}: unpack https://dl.fbaipublicfiles.com/glue/data/SST-2.zip in {root}, or set data.download=true"),
+    (None, "no file {}: unpack {url} in {root}, or set data.download=true"),
     ("text\tlabel\na\t1\n", "{} has no column sentence; it has: text, label"),
     ("", "{} has no column sentence; it has: none"),
     ("sentence\tlabel\n", "{} has no line but that of the column names"),
@@ -225,7 +140,7 @@ def test_sst2_files_that_are_not_sst2_are_refused(tmp_path, train, message):
     (file.parent / "dev.tsv").write_text("sentence\tlabel\nfine\t1\n")
     if train is not None:
         file.write_text(train)
-    assert refused(sst2, tmp_path) == message.format(file, root=tmp_path)
+    assert refused(sst2, tmp_path) == message.format(file, root=tmp_path, url=data.text.SST2_URL)
 
 
 def test_sst2_of_the_hub(tmp_path, monkeypatch):

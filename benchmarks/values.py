@@ -16,7 +16,7 @@ import torch
 
 from interactions.masking import masked, membership
 from interactions.values import masked_values
-from interactions.variables import draw_patches, owner_map
+from interactions.patches import draw_patches, owner_map
 from models.backbone import Classifier
 from models.vision import conv4, vit_tiny
 from training.device import exact_float32

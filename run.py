@@ -9,6 +9,7 @@ import importlib
 import os
 import re
 import sys
+import tempfile
 import time
 from pathlib import Path
 from types import ModuleType
@@ -51,7 +52,15 @@ def main(cfg: DictConfig) -> None:
     if variant and not OmegaConf.is_missing(cfg, "name"):
         cfg.name = f"{cfg.name}/{variant}"
     check(cfg)
-    run_stages(cfg, [stage for stage in STAGES if stage in cfg.stages])
+    stages = [stage for stage in STAGES if stage in cfg.stages]
+    if not cfg.plan:
+        run_stages(cfg, stages)
+        return
+    cfg.data.download = False
+    with tempfile.TemporaryDirectory() as scrap:
+        if cfg.data.made:  # what is made up is made up elsewhere
+            cfg.data.root = scrap
+        print(planned(cfg, stages, check_stages(cfg, stages)))
 
 
 def variant_of(overrides: list[str], sweep: bool) -> str:
@@ -83,9 +92,6 @@ def run_stages(cfg: DictConfig, stages: list[str]) -> None:
                 _run(cfg, stage)
         return
     needs = check_stages(cfg, stages)
-    if cfg.plan:
-        print(planned(cfg, stages, needs))
-        return
     there = sum(_bytes(stage_folder(cfg, stage)) for stage in needs)
     check_disk(sum(need.disk for need in needs.values()), there, Path(cfg.output))
     with locked(Path(cfg.run_dir)):

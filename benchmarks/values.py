@@ -15,8 +15,8 @@ import pandas as pd
 import torch
 
 from interactions.masking import masked, membership
-from interactions.values import masked_values
 from interactions.patches import draw_patches, owner_map
+from interactions.values import masked_values
 from models.backbone import Classifier
 from models.vision import conv4, vit_tiny
 from training.device import exact_float32

@@ -77,6 +77,9 @@ def check(cfg: DictConfig) -> None:
         _check_range(key, OmegaConf.select(cfg, key), low, high)
     for key, allowed in CHOICES.items():
         _check_choice(key, OmegaConf.select(cfg, key), allowed)
+    files = OmegaConf.select(cfg, "data.target.files")
+    if cfg.data.made and OmegaConf.is_dict(files) and "made" not in files:
+        raise BadInput(f"data.made={cfg.data.made}: only cifar10, cub200, cars and sst2 can be made up")
     _check_list("stages", cfg.stages, STAGES)
     _check_list("analysis.measures", cfg.analysis.measures, MEASURES)
     _check_epochs(cfg.checkpoints.epochs)

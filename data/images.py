@@ -39,6 +39,8 @@ def task(
     a class-balanced draw of this many; None: all. Raises BadInput for what can't be used.
     """
     size, interpolation = _checked(input, crop, augment)
+    if seed < 0:
+        raise BadInput(f"data: seed={seed} is not allowed: a number of at least 0 is wanted")
     mean, std = (_per_channel(input[key], key) for key in ("mean", "std"))
     plain = Transform(_central(size, crop, interpolation), mean, std)
     chosen = [
@@ -135,6 +137,8 @@ def _checked(input: Mapping, crop: float, augment: str) -> tuple[int, v2.Interpo
     for key, value, allowed in (("augment", augment, AUGMENT), ("interpolation", interpolation, INTERPOLATION)):
         if value not in allowed:
             raise BadInput(f"{key}={value} is not known; allowed: {', '.join(allowed)}")
+    if not isinstance(input["size"], int) or input["size"] < 1:
+        raise BadInput(f"model.input.size={input['size']} is not allowed: a number of pixels is wanted")
     if not 0 < crop <= 1:
         raise BadInput(f"crop={crop} is not allowed: a part of the image, above 0 and up to 1, is wanted")
     return int(input["size"]), v2.InterpolationMode(interpolation)
@@ -142,8 +146,9 @@ def _checked(input: Mapping, crop: float, augment: str) -> tuple[int, v2.Interpo
 
 def _per_channel(value: float | list[float], key: str) -> list[float]:
     values = [float(value)] * 3 if isinstance(value, int | float) else [float(part) for part in value]
-    if len(values) != 3:
-        raise BadInput(f"model.input.{key}={value} is not allowed: one number, or three for red, green and blue")
+    if len(values) != 3 or (key == "std" and min(values) <= 0):
+        above = " above 0" if key == "std" else ""
+        raise BadInput(f"model.input.{key}={value} is not allowed: one number{above}, or three for red, green and blue")
     return values
 
 
@@ -152,7 +157,7 @@ def _chosen(pictures: Pictures, name: str, samples: int | None, seed: int, skip_
     there = readable(pictures, name) if skip_corrupt else np.arange(len(pictures.labels))
     if samples is None:
         return there
-    if not 1 <= samples <= len(there):
+    if isinstance(samples, bool) or not 1 <= samples <= len(there):
         raise BadInput(
             f"{name}_samples={samples} is not allowed: from 1 to the {len(there)} {name} images that there are"
         )

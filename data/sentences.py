@@ -111,7 +111,7 @@ def _tokenizer(source: str) -> PreTrainedTokenizerFast:
         return _of_the_hub(source)
     try:
         if path.is_dir() and (path / "tokenizer_config.json").exists():
-            return AutoTokenizer.from_pretrained(path, local_files_only=True)
+            return AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
         return _of_file(path)
     except BadInput:
         raise
@@ -145,11 +145,12 @@ def _of_the_hub(source: str) -> PreTrainedTokenizerFast:
         if not local_files_only and (local or not reachable(constants.ENDPOINT)):
             break
         try:
-            return AutoTokenizer.from_pretrained(source, local_files_only=local_files_only)
+            return AutoTokenizer.from_pretrained(source, local_files_only=local_files_only, trust_remote_code=False)
         except (OSError, ValueError):
             continue
     raise BadInput(
         f"no tokenizer {source}: there is no such folder or file, it is not in {constants.HF_HUB_CACHE}, and "
         f"{'HF_HUB_OFFLINE is set' if local else f'it can not be had from {constants.ENDPOINT}'}; get it with: "
-        f"hf download {source} tokenizer.json tokenizer_config.json vocab.txt config.json"
+        f"hf download {source} tokenizer.json tokenizer_config.json vocab.txt config.json; or give a folder: "
+        f"model.input.tokenizer=/path"
     )

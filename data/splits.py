@@ -86,6 +86,8 @@ def build(options: DictConfig, where: str) -> Splits:
         if isinstance(error.__cause__, BadInput):
             raise error.__cause__ from None
         raise BadInput(f"{where} can't be built: {error.__cause__ or error}") from error
+    if len(splits.classes) < 2:
+        raise BadInput(f"{where} has {len(splits.classes)} class: a classifier wants two or more")
     for split in ("train", "test"):
         labels = np.asarray(getattr(splits, split).labels)
         counts = np.bincount(labels, minlength=len(splits.classes))

@@ -58,6 +58,8 @@ def _source(files: Texts, input: DictConfig) -> str | Path:
     if "tokenizer" not in input:
         raise BadInput("data: sentences want a text model, and model.input has no tokenizer: choose another model=...")
     source = files.tokenizer or input.tokenizer
+    if not isinstance(input.max_length, int) or input.max_length < 3:
+        raise BadInput(f"model.input.max_length={input.max_length} is not allowed: a number of tokens of at least 3")
     if source is None:
         raise BadInput("model.input.tokenizer=null: name a tokenizer, such as google-bert/bert-base-uncased")
     return source
@@ -66,7 +68,7 @@ def _source(files: Texts, input: DictConfig) -> str | Path:
 def _draw(labels: np.ndarray, samples: int | None, split: str, seed: int) -> np.ndarray:
     if samples is None:
         return np.arange(len(labels))
-    if not 0 < samples <= len(labels):
+    if isinstance(samples, bool) or not 0 < samples <= len(labels):
         raise BadInput(f"data: {split}_samples={samples} is not allowed: the {split} set has 1 to {len(labels)}")
     return balanced_order(labels, seed)[:samples]
 
@@ -108,6 +110,10 @@ def csv(root: str, path: str, test_path: str, text: str, label: str, separator: 
 
     Paths are relative to `root`. Labels are words or numbers; the classes are those of the training table, sorted.
     """
+    if separator == r"\t":  # as it comes from the command line
+        separator = "\t"
+    if None in (path, test_path):
+        raise BadInput("data.target.files.path and test_path have to name files")
     if not isinstance(separator, str) or len(separator) != 1:
         raise BadInput(f"data: separator={separator!r} is not allowed: one character is wanted, such as , or a tab")
     files = [Path(root, path), Path(root, test_path)]
@@ -133,6 +139,8 @@ def _table(
             if missing:
                 raise BadInput(f"{file} has no column {missing[0]}; it has: {', '.join(rows.fieldnames or ['none'])}")
             for row in rows:
+                if None in row:
+                    raise BadInput(f"{file}, line {rows.line_num}: more fields than columns; put texts in quotes")
                 values = [(row[name] or "").strip() for name in (text, label)]
                 if not all(values):
                     empty = text if not values[0] else label

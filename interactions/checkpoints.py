@@ -14,6 +14,8 @@ from training import checkpoints
 from training.folder import ROLES, stage_folder
 from training.train import pretrained_file
 
+IN_FOLDERS = ("model.safetensors", "pytorch_model.bin")  # as libraries of the hub save a model in a folder
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -32,8 +34,14 @@ class Checkpoint:
         """Raises BadInput if a file is damaged, of another model, or holds NaN."""
         model.float()
         for name, file, inside in self.parts:
-            state = checkpoints.read(file) if self.own else weights.as_classifier(model, weights.read(file))
+            state = checkpoints.read(file) if self.own else _of_another_program(model, file)
             weights.load(model.get_submodule(name), weights.part(state, inside) if inside else state, file)
+
+
+def _of_another_program(model: Classifier, file: Path) -> weights.State:
+    """Under our names, without what the model has not: other programs keep more in a file than weights."""
+    state, wanted = weights.as_classifier(model, weights.read(file)), model.state_dict()
+    return {key: tensor for key, tensor in state.items() if key in wanted}
 
 
 def checkpoints_of(cfg: DictConfig) -> list[Checkpoint]:
@@ -72,12 +80,16 @@ def given(cfg: DictConfig, role: str) -> dict[int, Path]:
     key, wanted = f"interactions.checkpoints.{role}", cfg.interactions.checkpoints[role]
     if not wanted:
         return {}
-    files = [
-        file for pattern in (wanted if OmegaConf.is_list(wanted) else [wanted]) for file in _matching(key, pattern)
-    ]
+    patterns = list(wanted) if OmegaConf.is_list(wanted) else [wanted]
+    if not all(isinstance(pattern, str) for pattern in patterns):
+        raise BadInput(
+            f"{key}={wanted} is not allowed: a file, a pattern such as runs/ft/epoch_*.pt, or a list of these"
+        )
+    files = [file for pattern in patterns for file in _matching(key, pattern)]
     if role == "pretrain" and len(files) > 1:
         raise BadInput(f"{key}={wanted} are {len(files)} files: one is wanted, the pre-trained model with its probe")
-    numbers = [re.findall(r"\d+", file.stem) for file in files]
+    names = [file.parent.name if file.name in IN_FOLDERS else file.stem for file in files]
+    numbers = [re.findall(r"[0-9]+", name) for name in names]
     epochs = [int(found[-1]) for found in numbers if found]
     if len(set(epochs)) < len(files):
         epochs = list(range(len(files)))
@@ -85,10 +97,14 @@ def given(cfg: DictConfig, role: str) -> dict[int, Path]:
 
 
 def _matching(key: str, pattern: str) -> list[Path]:
-    found = [Path(name) for name in glob.glob(str(Path(pattern).expanduser()), recursive=True)]
-    files = [file for file in found if file.is_file()]
+    path = Path(pattern).expanduser()
+    found = [path] if path.exists() else [Path(name) for name in glob.glob(str(path), recursive=True)]
+    candidates = [[file] if file.is_file() else [file / name for name in IN_FOLDERS] for file in found]
+    files = [next(filter(Path.is_file, several)) for several in candidates if any(map(Path.is_file, several))]
     if not files:
-        raise BadInput(f"{key}={pattern}: no such file")
-    return sorted(
-        files, key=lambda file: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(file))]
-    )
+        raise BadInput(f"{key}={pattern}: no such file, nor a folder with {' or '.join(IN_FOLDERS)}")
+    return sorted(files, key=_by_number)
+
+
+def _by_number(file: Path) -> list[str | int]:
+    return [int(part) if re.fullmatch("[0-9]+", part) else part for part in re.split("([0-9]+)", str(file))]

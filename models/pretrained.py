@@ -17,6 +17,7 @@ import torch
 import torchvision
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from transformers import PreTrainedModel
+from transformers.utils import logging
 
 from conf.check import BadInput
 from conf.network import reachable
@@ -118,6 +119,7 @@ def _contents(model: Classifier, source: Path) -> State:
 
 def _encoder_state(encoder: PreTrainedModel, folder: Path) -> State:
     """By transformers itself, which knows the names that its models had in former versions."""
+    logging.set_verbosity_error()  # it would print a table of the heads that are left out
     try:
         loaded, about = type(encoder).from_pretrained(folder, local_files_only=True, output_loading_info=True)
     except (OSError, RuntimeError, ValueError) as error:
@@ -133,6 +135,11 @@ def _torchvision(name: str) -> Published:
         weights = torchvision.models.get_weight(name)
     except (ValueError, KeyError, AttributeError):
         weights = None
+    if weights is not None and "SWAG" in name:
+        raise BadInput(
+            f"model.weights=torchvision:{name} is pre-trained on photographs from Instagram, not on ImageNet-1K alone: "
+            f"choose IMAGENET1K_V1"
+        )
     if weights is None or name.endswith(".DEFAULT"):
         raise BadInput(
             f"model.weights=torchvision:{name} names no weights: a full name is wanted, "

@@ -24,14 +24,30 @@ class TextClassifier(nn.Module):
         super().__init__()
         if pool not in POOLS:
             raise BadInput(f"model.pool={pool} is not known; allowed: {', '.join(POOLS)}")
-        self.encoder, self.pool = encoder, pool
+        self.encoder, self.pool, self.pad = encoder, pool, encoder.config.pad_token_id
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(encoder.config.hidden_size, num_classes)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        present = ids != self.encoder.config.pad_token_id
+        present = ids != self.pad
         out = self.encoder(input_ids=ids, attention_mask=present.long())
         return self.classifier(self.dropout(self._feature(out, present)))
+
+    def read(self, pad: int, largest: int, longest: int) -> None:
+        """Sets the id that padding has in the data. Raises BadInput if the encoder does not know their `largest` id, or
+        takes fewer tokens than their `longest` sentence has."""
+        known, positions = self.encoder.config.vocab_size, self.encoder.config.max_position_embeddings
+        if max(largest, pad) >= known:
+            raise BadInput(
+                f"the tokenizer has an id {max(largest, pad)} and the model knows {known} tokens: check "
+                f"model.input.tokenizer and model.vocab_size"
+            )
+        if longest > positions:
+            raise BadInput(
+                f"a sentence has {longest} tokens and the model takes {positions}: set "
+                f"model.input.max_length={positions} and model.input.truncate=true"
+            )
+        self.pad = pad
 
     def _feature(self, out: object, present: torch.Tensor) -> torch.Tensor:
         if self.pool == "pooler":

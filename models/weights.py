@@ -18,8 +18,8 @@ State = dict[str, torch.Tensor]
 def read(file: Path) -> State:
     """The state dict in a file of torch or safetensors, on the CPU; nothing in it is executed.
 
-    One that lies under "state_dict" or "model", as Lightning and timm write it, is found. Raises BadInput for a file
-    that is not there, damaged, or holds no state dict.
+    One that lies under "state_dict", "model_state_dict" or "model", as many programs write it, is found. Raises
+    BadInput for a file that is not there, damaged, or holds no state dict.
     """
     if not file.is_file():
         raise BadInput(f"{file} is not there")
@@ -32,10 +32,11 @@ def read(file: Path) -> State:
             state = _read_legacy(file)
     except Exception as error:  # torch raises many kinds
         raise BadInput(f"{file} can't be read ({_first_line(error)})") from error
-    for key in ("state_dict", "model"):
+    for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
-    if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
+    entries = state.items() if isinstance(state, dict) else [(None, None)]
+    if not all(isinstance(key, str) and isinstance(tensor, torch.Tensor) for key, tensor in entries):
         raise BadInput(f"{file} holds no plain state dict")
     return dict(state)
 
@@ -96,25 +97,35 @@ def part(state: State, name: str) -> State:
 def as_classifier(model: Classifier, state: State) -> State:
     """`state` under the names of `model`, whether it is of a Classifier or of the network alone, in a wrapper or not.
 
-    Wrappers put a prefix before every name ("module.", "model."); a bare encoder lacks the prefix it has in a
-    classifier. The change of prefix is taken that makes most names known; what is unknown keeps its name.
+    Wrappers put a prefix before every name ("module.", "model."); an encoder has another one in its own library's
+    classifier, or none ("bert.", "encoder."). The change of prefix is taken that makes most of the backbone's names
+    known; the head is found by its name behind any prefix. What is unknown keeps its name.
     """
     names = {**{key: key for key in model.state_dict()}, **model.names}
-    best = max(_prefix_changes(state, names), key=lambda change: _known(state, names, *change))
-    strip, add = best
-    renamed = {add + key.removeprefix(strip): tensor for key, tensor in state.items() if key.startswith(strip)}
+    strip, add = max(_prefix_changes(state, names), key=lambda change: _known(state, names, *change))
+    renamed = {}
+    for key, tensor in state.items():
+        known = names.get(add + key.removeprefix(strip)) if key.startswith(strip) else None
+        renamed[known or key] = tensor
+    for raw, ours in model.names.items():
+        if ours.startswith("head.") and ours not in renamed:
+            found = [key for key in renamed if key == raw or key.endswith(f".{raw}")]
+            if len(found) == 1:
+                renamed[ours] = renamed.pop(found[0])
     # Batch-norm counts its batches since torch 0.4.1; older files lack that, and nothing here reads it.
     counters = {key: tensor for key, tensor in model.state_dict().items() if key.endswith("num_batches_tracked")}
-    return counters | {names.get(key, key): tensor for key, tensor in renamed.items()}
+    return counters | renamed
 
 
 def _prefix_changes(state: State, names: dict[str, str]) -> list[tuple[str, str]]:
     """(prefix to take away, prefix to add); none of both first, so that it is preferred among equals."""
-    parts = [key.split(".") for key in state]
+    tails = {key.rpartition(".")[2] for key in names}
+    parts = [key.split(".") for key in state if key.rpartition(".")[2] in tails]
     strips = {""} | {".".join(path[:depth]) + "." for path in parts for depth in (1, 2) if len(path) > depth}
+    commonest = sorted(strips, key=lambda strip: -sum(key.startswith(strip) for key in state))[:30]
     adds = {""} | {key.split(".")[0] + "." for key in names}
-    return sorted(itertools.product(strips, adds), key=lambda change: (len(change[0]) + len(change[1]), change))
+    return sorted(itertools.product(commonest, adds), key=lambda change: (len(change[0]) + len(change[1]), change))
 
 
 def _known(state: State, names: dict[str, str], strip: str, add: str) -> int:
-    return sum(add + key.removeprefix(strip) in names for key in state if key.startswith(strip))
+    return sum(key.startswith(strip) and add + key.removeprefix(strip) in names for key in state)

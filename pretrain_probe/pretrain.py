@@ -3,14 +3,17 @@
 Its folder is shared by all runs with the same source training, or the same weights from elsewhere (epoch 0 there).
 """
 
+import torch
 from omegaconf import DictConfig
 
 from conf.check import BadInput
 from models import pretrained
+from models.backbone import build
 from models.weights import size
 from training import checkpoints, train
 from training.folder import finish, start, weights_of
 from training.plan import Need
+from training.seeds import stream
 from training.tracking import log_checkpoints, tracked
 
 
@@ -38,7 +41,8 @@ def run(cfg: DictConfig) -> None:
 def _take(cfg: DictConfig) -> None:
     """Leaves the backbone's weights where the stages look for those that pre-training made."""
     weights = weights_of(cfg)
-    model, _ = train.new_model(cfg, "pretrain", "target")
+    torch.manual_seed(stream(cfg.seed, "pretrain", "weights"))
+    model = build(cfg.model, num_classes=2)  # of the backbone alone, which random weights must not depend on the task
     state, source, unexpected = model.backbone.state_dict(), weights, []
     if weights != "scratch":
         state, source, unexpected = pretrained.backbone(model, weights)

@@ -74,7 +74,18 @@ def test_one_role_may_come_from_elsewhere(resumable: Studies, finished: Finished
     assert not (run / "scratch").exists()
 
 
+def test_a_name_that_looks_like_a_pattern_is_a_name(study: Studies, elsewhere: Path) -> None:
+    folder = elsewhere / "run[1]"
+    shutil.copytree(elsewhere, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("run*"))
+    given = [*_given(elsewhere)[:2], f"interactions.checkpoints.scratch='{folder}/scratch-step20.pt'"]
+    result = study("stages=[interactions]", *given)
+    assert result.code == 0, result.err
+    assert (study.output / "digits" / "seed=0" / "interactions" / "scratch" / "epoch_020").is_dir()
+
+
 @pytest.mark.parametrize(("change", "said"), [
+    ("finetune=5", "interactions.checkpoints.finetune=5 is not allowed: a file, a pattern"),
+    ("finetune={{a: b}}", "is not allowed: a file, a pattern"),
     ("finetune={}/nothing-*.pt", "nothing-*.pt: no such file"),
     ("pretrain={}/finetune-*.pt", "are 3 files: one is wanted, the pre-trained model with its probe"),
     ("scratch={}/of_100_classes.pt", "of_100_classes.pt has 100 classes and the task 10: check data=..."),

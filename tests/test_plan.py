@@ -29,6 +29,14 @@ def test_a_plan_says_what_there_is_to_do_and_writes_nothing(study: Studies) -> N
     assert not study.output.exists()
 
 
+def test_a_plan_of_made_up_data_writes_nothing_either(study: Studies) -> None:
+    options = ("trainer.accelerator=cpu", "interactions.device=cpu", "model=resnet18")
+    result = study.start("experiment=cub200_resnet50", "debug=tiny", *options, "plan=true", tiny=False).wait()
+    assert result.code == 0, result.err
+    assert _rows(result.out)["interactions"][:3] == ["to", "do", "160"]
+    assert not study.output.exists()
+
+
 def test_a_plan_knows_what_is_done(resumable: Studies) -> None:
     shutil.rmtree(resumable.output / "digits" / "seed=0" / "scratch")
     (resumable.output / "digits" / "seed=0" / "interactions" / "done.json").unlink()
@@ -64,7 +72,7 @@ def test_what_is_there_already_needs_no_more_disk(tmp_path: Path, monkeypatch, c
 def test_what_training_needs() -> None:
     options = SimpleNamespace(epochs=3, optimizer="adamw")
     need = Need.of_training(options, weights=1000, train=50, test=20, kept=4)
-    assert need == Need(forward=80, trained=150, loaded=230, disk=7 * 1000 + 8 * 80)
+    assert need == Need(forward=80, trained=150, loaded=230, disk=10 * 1000 + 8 * 80)
 
 
 def test_units() -> None:

@@ -4,6 +4,7 @@
 <stage>/done.json     written last: the stage is complete
 """
 
+import glob
 import hashlib
 import json
 import os
@@ -24,10 +25,8 @@ from training.files import write_text
 
 # What determines a stage: its own keys and, through its inputs, those of other stages.
 # Where and how fast it runs (accelerator, strategy, device, batch size of the interactions) does not, nor does where
-# files lie; what data are prepared for a model (model.input) is part of the data. Whether images that can't be read are
-# left out changes nothing unless there are some, and then no stage ends without it.
+# the files of a known data set lie; what data are prepared for a model (model.input) is part of the data.
 WHERE = {"trainer": ("accelerator", "strategy"), "model": ("input",), "files": ("root", "download")}
-WHERE |= {"source": ("skip_corrupt",), "target": ("skip_corrupt",)}
 OWN_SETTINGS = {
     "pretrain": ("seed", "model", "data.source", "pretrain", "checkpoints", "trainer"),
     "probe": ("seed", "model", "data.target", "probe"),
@@ -65,7 +64,28 @@ def weights_of(cfg: DictConfig) -> str:
 
 
 def settings(cfg: DictConfig, stage: str) -> dict:
-    """The part of the configuration that determines `stage`, as nested plain values."""
+    """The part of the configuration that determines `stage`, as nested plain values; files with size and date."""
+    chosen = _chosen(cfg, stage)
+    if "weights" in chosen.get("model", {}):
+        chosen["model"]["weights"] = _dated(chosen["model"]["weights"])
+    files = chosen.get("interactions", {}).get("checkpoints", {})
+    for role, given in files.items():
+        patterns = given if isinstance(given, list) else [given] if given else []
+        found = [name for pattern in patterns for name in sorted(glob.glob(str(pattern))) or [str(pattern)]]
+        files[role] = [_dated(name) for name in found] or None
+    return chosen
+
+
+def _dated(name: str) -> str:
+    """With size and date if it is a file: another one may come to lie in its place."""
+    path = Path(str(name)).expanduser()
+    if not path.is_file():
+        return name
+    about = path.stat()
+    return f"{name} ({about.st_size} bytes, {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(about.st_mtime))})"
+
+
+def _chosen(cfg: DictConfig, stage: str) -> dict:
     keys, waiting, seen = set(), [stage], set()
     while waiting:
         name = waiting.pop()
@@ -76,7 +96,7 @@ def settings(cfg: DictConfig, stage: str) -> dict:
     for key in sorted(keys):
         value = OmegaConf.select(cfg, key)
         if OmegaConf.is_config(value):
-            value = _without(OmegaConf.to_container(value, resolve=True), key)
+            value = _without(OmegaConf.to_container(value, resolve=True), key.rpartition(".")[2])
         OmegaConf.update(chosen, key, value, force_add=True)
     if "pretrain" not in seen:
         chosen.get("model", {}).pop("weights", None)
@@ -93,7 +113,14 @@ def _without(value: object, name: str) -> object:
     """`value`, the node called `name`, without what does not determine a result."""
     if not isinstance(value, dict):
         return value
-    return {key: _without(node, key) for key, node in value.items() if key not in WHERE.get(name, ())}
+    dropped = set(WHERE.get(name, ()))
+    if name == "files" and "path" in value:  # one's own files are known by their place alone
+        dropped -= {"root"}
+    if name in ("source", "target") and not (value.get("train_samples") or value.get("test_samples")):
+        # Whether images that can't be read are left out changes nothing unless there are some, and then no stage that
+        # reads them all ends without it.
+        dropped |= {"skip_corrupt"}
+    return {key: _without(node, key) for key, node in value.items() if key not in dropped}
 
 
 def stage_folder(cfg: DictConfig, stage: str) -> Path:
@@ -102,7 +129,7 @@ def stage_folder(cfg: DictConfig, stage: str) -> Path:
         return Path(cfg.run_dir) / cfg.analysis.name
     if stage != "pretrain":
         return Path(cfg.run_dir) / stage
-    chosen = settings(cfg, stage)
+    chosen = _chosen(cfg, stage)
     digest = hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:8]
     model = str(cfg.model.get("name", cfg.model._target_)).rpartition(".")[2]
     if weights_of(cfg) == "pretrain":
@@ -140,7 +167,7 @@ def check_settings(cfg: DictConfig, stage: str) -> None:
         raise BadInput(f"{path} can't be read: delete {folder} and run {stage} again") from error
     asked = _flat(settings(cfg, stage))
     absent = object()
-    changed = [key for key in sorted(there | asked) if there.get(key, absent) != asked.get(key, absent)]
+    changed = [key for key in sorted(there | asked) if _differ(there.get(key, absent), asked.get(key, absent))]
     if changed:
         listed = "; ".join(
             f"{key}: {there.get(key, 'absent')} there, {asked.get(key, 'absent')} asked" for key in changed
@@ -150,6 +177,13 @@ def check_settings(cfg: DictConfig, stage: str) -> None:
             f"{folder} was made with other settings ({listed}): give this run a name of its own ({own_name}), "
             f"ask for the settings there, or delete that folder"
         )
+
+
+def _differ(there: object, asked: object) -> bool:
+    """A file that has gone since is no other file."""
+    if isinstance(there, list) and isinstance(asked, list) and len(there) == len(asked):
+        return any(map(_differ, there, asked))
+    return there != asked and not str(there).startswith(f"{asked} (")
 
 
 def start(cfg: DictConfig, stage: str) -> Path:

@@ -24,10 +24,10 @@ class Need:
 
     @classmethod
     def of_training(cls, options: object, weights: int, train: int, test: int, kept: int) -> "Need":
-        """weights: bytes of a checkpoint; train, test: samples; kept: how many checkpoints stay. One more, with the
-        optimiser's state, is there while training goes on."""
+        """weights: bytes of a checkpoint; train, test: samples; kept: how many checkpoints stay. While training goes
+        on, one with the optimiser's state is there, and a second one while it is written."""
         tested, trained = test * (options.epochs + 1), train * options.epochs
-        disk = weights * (kept + 1 + STATES[options.optimizer]) + 8 * tested
+        disk = weights * (kept + 2 * (1 + STATES[options.optimizer])) + 8 * tested
         return cls(tested, trained, tested + trained, disk)
 
 

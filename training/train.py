@@ -11,6 +11,7 @@ from data.splits import Splits
 from data.splits import build as build_data
 from models.backbone import Classifier
 from models.backbone import build as build_model
+from models.text import TextClassifier
 from models.weights import load_backbone, size
 from training import checkpoints
 from training.classifier import Training
@@ -28,7 +29,12 @@ def new_model(cfg: DictConfig, stage: str, task: str) -> tuple[Classifier, Split
     """
     splits = build_data(cfg.data[task], f"data.{task}")
     torch.manual_seed(stream(cfg.seed, stage, "weights"))
-    return build_model(cfg.model, len(splits.classes)), splits
+    model = build_model(cfg.model, len(splits.classes))
+    if isinstance(model.backbone, TextClassifier) and splits.kind == "text":
+        sentences = [ids for part in (splits.train, splits.test) for ids in getattr(part, "ids", ())]
+        longest = max(map(len, sentences), default=0)
+        model.backbone.read(splits.pad, max((int(ids.max()) for ids in sentences), default=0), longest)
+    return model, splits
 
 
 def pretrained_model(cfg: DictConfig, stage: str) -> tuple[Classifier, Splits]:

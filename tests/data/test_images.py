@@ -177,7 +177,7 @@ def test_training_and_probe_see_the_same_draw(raw):
     ({"crop": 0}, "crop=0 is not allowed: a part of the image, above 0 and up to 1, is wanted"),
     ({"input": INPUT | {"interpolation": "best"}}, "interpolation=best is not known; allowed: bilinear, bicubic"),
     ({"input": INPUT | {"std": [1, 2]}},
-     "model.input.std=[1, 2] is not allowed: one number, or three for red, green and blue"),
+     "model.input.std=[1, 2] is not allowed: one number above 0, or three for red, green and blue"),
     ({"input": {"tokenizer": "bert", "max_length": 128}},
      "an image task wants an image model, and model.input has no size: choose another model= or data="),
 ])  # fmt: skip

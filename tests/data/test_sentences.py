@@ -77,7 +77,8 @@ def test_a_tokenizer_that_is_nowhere_is_refused_at_once(monkeypatch):
     assert asked == ["https://huggingface.co"]
     assert message.startswith("no tokenizer no-such/tokenizer: there is no such folder or file, it is not in /")
     assert message.endswith(
-        "get it with: hf download no-such/tokenizer tokenizer.json tokenizer_config.json vocab.txt config.json"
+        "get it with: hf download no-such/tokenizer tokenizer.json tokenizer_config.json vocab.txt config.json; "
+        "or give a folder: model.input.tokenizer=/path"
     )
     assert "\n" not in message
 

@@ -35,6 +35,18 @@ def options(vocabulary):
     return make
 
 
+def test_a_row_with_too_many_fields_is_refused(tmp_path):
+    (tmp_path / "train.csv").write_text("label,text\npos,good film, and more of it\nneg,bad\n")
+    with pytest.raises(BadInput, match=r"train\.csv, line 2: more fields than columns; put texts in quotes"):
+        table(str(tmp_path), "train.csv", "train.csv", "text", "label", ",")
+
+
+def test_tabs_may_be_named_as_on_the_command_line(tmp_path):
+    (tmp_path / "train.tsv").write_text("label\ttext\npos\tgood, really\nneg\tbad\n")
+    read = table(str(tmp_path), "train.tsv", "train.tsv", "text", "label", r"\t")
+    assert read.train[0] == ["good, really", "bad"]
+
+
 def texts(*sentences):
     return Texts((sentences, np.arange(len(sentences)) % 2), (sentences, np.arange(len(sentences)) % 2), ("n", "p"))
 

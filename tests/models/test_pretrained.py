@@ -133,6 +133,16 @@ def test_a_file_of_a_network_in_whatever_wrapper(tmp_path, wrapped, suffix):
     assert equal(state, {key: published[key] for key in published if not key.startswith("head.")})
 
 
+def test_heads_of_a_file_are_reported_as_those_of_a_folder_are(tmp_path):
+    torch.manual_seed(0)
+    BertForPreTraining(BertConfig(**SMALL_BERT)).save_pretrained(tmp_path)
+    model = Classifier(bert(2, **SMALL_BERT))
+    state, _, unexpected = pretrained.backbone(model, str(tmp_path / "model.safetensors"))
+    of_folder, _, of_the_folder = pretrained.backbone(model, str(tmp_path))
+    assert equal(state, of_folder)
+    assert {key.split(".")[0] for key in unexpected} == {key.split(".")[0] for key in of_the_folder} == {"cls"}
+
+
 def test_what_is_no_part_of_the_backbone_is_reported(tmp_path):
     torch.save({**network().state_dict(), "projector.weight": torch.ones(3)}, tmp_path / "weights.pt")
     assert pretrained.backbone(Classifier(network()), str(tmp_path / "weights.pt"))[2] == ["projector.weight"]
@@ -199,6 +209,7 @@ def test_without_file_and_network_it_is_said_what_was_looked_for_and_how_to_get_
     ("timm:vit_small_patch16_224.augreg_in21k_ft_in1k", "is trained on a larger ImageNet than the 1K classes"),
     ("timm:vit_base_patch16_224.augreg2_in21k_ft_in1k", "is trained on a larger ImageNet than the 1K classes"),
     ("timm:vit_small_patch16_224.nonsense_in1k", "is not known to timm"),
+    ("torchvision:ViT_B_16_Weights.IMAGENET1K_SWAG_LINEAR_V1", "is pre-trained on photographs from Instagram"),
     ("torchvision:ResNet50_Weights.DEFAULT", "a full name is wanted, such as"),
     ("torchvision:ResNet50_Weights", "a full name is wanted, such as"),
     ("torchvision:resnet50", "a full name is wanted, such as"),

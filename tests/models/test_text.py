@@ -67,3 +67,25 @@ def test_bert_is_that_of_transformers():
 def test_what_there_is_not_is_refused(make, options, said):
     with pytest.raises(BadInput, match=said):
         make(2, **options)
+
+
+def test_padding_is_what_the_data_call_it():
+    torch.manual_seed(0)
+    network = bert(3, **SMALL).eval()
+    network.read(pad=45, largest=49, longest=7)
+    sentences = torch.tensor([[2, 0, 8, 9, 3]])  # 0 is a word here
+    with torch.no_grad():
+        padded = torch.nn.functional.pad(sentences, (0, 2), value=45)
+        torch.testing.assert_close(network(padded), network(sentences), rtol=0, atol=1e-5)
+        changed = network(torch.tensor([[2, 11, 8, 9, 3]]))
+    assert not torch.allclose(changed, network(sentences), atol=1e-3)
+
+
+def test_a_tokenizer_or_sentence_that_the_model_does_not_take_is_refused():
+    network = bert(3, **SMALL)
+    with pytest.raises(BadInput, match="the tokenizer has an id 50 and the model knows 50 tokens"):
+        network.read(pad=0, largest=50, longest=5)
+    with pytest.raises(
+        BadInput, match=r"a sentence has 21 tokens and the model takes 20: set model\.input\.max_length=20"
+    ):
+        network.read(pad=0, largest=49, longest=21)

@@ -2,13 +2,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import BertConfig, BertForSequenceClassification
 
 from conf.check import BadInput
 from models.backbone import Classifier
+from models.text import bert
 from models.vision import conv4
-from models.weights import load, load_backbone, part
+from models.weights import as_classifier, load, load_backbone, part, read
 
 FILE = Path("outputs/digits/finetune/checkpoints/epoch_003.ckpt")
+SMALL_BERT = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+              "intermediate_size": 32, "max_position_embeddings": 20}  # fmt: skip
+
+
+def network():
+    return conv4(10, width=4, image_size=16)
 
 
 def classifier(seed, width=8, classes=3):
@@ -91,3 +99,33 @@ def test_weights_that_are_not_finite_are_refused(bad, key):
     state[key].view(-1)[0] = bad
     with pytest.raises(BadInput, match=rf"{FILE} holds NaN or infinity in {key}"):
         load(classifier(0), state, FILE)
+
+
+@pytest.mark.parametrize("wrapper", ["", "model.", "module."])
+def test_a_classifier_of_transformers_has_our_names(wrapper):
+    """Its encoder has a prefix that its head has not."""
+    theirs = BertForSequenceClassification(BertConfig(**SMALL_BERT, num_labels=3))
+    model = Classifier(bert(3, **SMALL_BERT))
+    state = {f"{wrapper}{key}": tensor for key, tensor in theirs.state_dict().items()}
+    found = as_classifier(model, state)
+    load(model, found, FILE)
+    assert torch.equal(model.head.weight, theirs.classifier.weight)
+    assert torch.equal(model.backbone.encoder.pooler.dense.bias, theirs.bert.pooler.dense.bias)
+
+
+def test_what_is_unknown_keeps_its_name():
+    state = {f"module.{key}": tensor for key, tensor in network().state_dict().items()}
+    found = as_classifier(Classifier(network()), state | {"averaged": torch.ones(1), "module.teacher": torch.ones(1)})
+    assert found.keys() - Classifier(network()).state_dict().keys() == {"averaged", "module.teacher"}
+
+
+def test_names_by_the_thousand_are_no_hang():
+    state = {f"a{i}.b.weight": torch.ones(1) for i in range(6000)}
+    assert len(as_classifier(Classifier(network()), state)) >= len(state)
+
+
+@pytest.mark.parametrize("content", [{1: torch.ones(1)}, {"a": 1}, [torch.ones(1)], {"model": {"a": "b"}}])
+def test_what_is_no_state_dict_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "a.pt")
+    with pytest.raises(BadInput, match=r"a\.pt holds no plain state dict"):
+        read(tmp_path / "a.pt")

@@ -60,6 +60,46 @@ def test_every_key_determines_a_stage_or_says_where_and_how_fast_it_runs(cfg):
             assert found != (path in elsewhere), path
 
 
+def test_leaving_out_corrupt_images_is_no_other_setting_where_all_images_are_taken(cfg):
+    """A stage that met one did not end; a draw, however, may not have met it."""
+    images = {"train_samples": None, "test_samples": None, "skip_corrupt": False}
+    for samples, same in ((None, True), (50, False)):
+        runs = [
+            change(cfg, data__target=images | {"train_samples": samples, "skip_corrupt": skip})
+            for skip in (False, True)
+        ]
+        assert (settings(runs[0], "scratch") == settings(runs[1], "scratch")) == same
+
+
+def test_where_a_known_data_set_lies_is_no_setting_but_ones_own_files_are_known_by_it(cfg):
+    for files, same in (({"root": "/a", "download": False}, True), ({"root": "/a", "path": "train.csv"}, False)):
+        runs = [change(cfg, data__target={"files": files | {"root": root}}) for root in ("/a", "/b")]
+        assert (settings(runs[0], "scratch") == settings(runs[1], "scratch")) == same
+
+
+def test_another_file_in_the_place_of_one_that_was_used_is_noticed(cfg, tmp_path):
+    (tmp_path / "weights.pt").write_bytes(b"1234")
+    mine = change(cfg, model__weights=str(tmp_path / "weights.pt"))
+    folder = start(mine, "finetune")
+    check_settings(mine, "finetune")
+    (tmp_path / "weights.pt").write_bytes(b"12345")
+    with pytest.raises(BadInput, match=r"model\.weights: .*weights\.pt \(4 bytes, .* there, .* \(5 bytes, .* asked"):
+        check_settings(mine, "finetune")
+    (tmp_path / "weights.pt").unlink()
+    check_settings(mine, "finetune")  # what has gone since is no other file
+    assert stage_folder(mine, "finetune") == folder
+
+
+def test_another_checkpoint_in_a_pattern_is_noticed(cfg, tmp_path):
+    (tmp_path / "epoch_1.pt").write_bytes(b"1234")
+    mine = change(cfg, interactions__checkpoints={"finetune": f"{tmp_path}/epoch_*.pt"})
+    start(mine, "interactions")
+    check_settings(mine, "interactions")
+    (tmp_path / "epoch_2.pt").write_bytes(b"1234")
+    with pytest.raises(BadInput, match=r"interactions\.checkpoints\.finetune: .* there, .*epoch_2\.pt .* asked"):
+        check_settings(mine, "interactions")
+
+
 def _has(node, path):
     return not path or (isinstance(node, dict) and path[0] in node and _has(node[path[0]], path[1:]))
 

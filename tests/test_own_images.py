@@ -1,0 +1,54 @@
+"""Images of one's own: any sizes and formats, some of which can't be read."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from studies import Studies
+
+TINY = (
+    "name=mine", "data=folder", "model=conv4", "model.width=8", "model.weights=scratch", "data.target.crop=1",
+    "probe.epochs=1", "finetune.epochs=1", "scratch.epochs=1", "interactions.n=3", "interactions.samples=4",
+    "interactions.noise_masks=4", "analysis.permutations=2", "analysis.resamples=20", "analysis.gallery=1",
+    "trainer.accelerator=cpu", "interactions.device=cpu", "wandb.mode=disabled",
+)  # fmt: skip
+
+
+@pytest.fixture
+def shapes(tmp_path: Path) -> Path:
+    """Discs and bars, of different sizes, modes and formats."""
+    draw = np.random.default_rng(0)
+    for split, count in (("train", 8), ("test", 4)):
+        for name, level in (("dark", 40), ("light", 200)):
+            folder = tmp_path / "shapes" / split / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                size = tuple(draw.integers(20, 90, size=2))
+                pixels = draw.normal(level, 20, (*size, 3)).clip(0, 255).astype(np.uint8)
+                image = Image.fromarray(pixels).convert(("RGB", "L", "P", "CMYK")[i % 4])
+                image.save(folder / f"{i}.{('jpg', 'png', 'webp', 'jpg')[i % 4]}")
+    return tmp_path / "shapes"
+
+
+def test_a_study_of_ones_own_images(study: Studies, shapes: Path) -> None:
+    """One that can't be read is named; leaving such images out goes on in the same folder."""
+    corrupt = shapes / "train" / "dark" / "4.jpg"
+    corrupt.write_bytes(corrupt.read_bytes()[:-200])
+    files = f"data.target.files.path={shapes}"
+    first = study.start(*TINY, files, tiny=False).wait()
+    assert first.code == 2, first.err
+    (line,) = (line for line in first.err.splitlines() if str(corrupt) in line)
+    assert "data.skip_corrupt=true" in line
+    second = study.start(*TINY, files, "data.skip_corrupt=true", tiny=False).wait()
+    assert second.code == 0, second.err
+    assert f"1 of 16 train images can't be read and are left out, the first is {corrupt}" in second.out
+    assert list(study.output.rglob("report.html"))
+
+
+def test_a_single_class_is_refused(study: Studies, shapes: Path) -> None:
+    for split in ("train", "test"):
+        (shapes / split / "light").rename(shapes / f"{split}-light")
+    result = study.start(*TINY, f"data.target.files.path={shapes}", tiny=False).wait()
+    assert result.code == 2, result.err
+    assert any("data.target has 1 class: a classifier wants two or more" in line for line in result.err.splitlines())

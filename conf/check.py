@@ -48,7 +48,7 @@ RANGES = {
     "interactions.grid": (1, math.inf),
     "interactions.margin": (0, math.inf),
     "interactions.noise_masks": (1, math.inf),
-    "interactions.batch_size": (1, math.inf),
+    "interactions.processes": (1, 1024),
     "analysis.tau": (0, 1),
     "analysis.permutations": (1, math.inf),
     "analysis.resamples": (10, math.inf),
@@ -80,6 +80,8 @@ def check(cfg: DictConfig) -> None:
     files = OmegaConf.select(cfg, "data.target.files")
     if cfg.data.made and OmegaConf.is_dict(files) and "made" not in files:
         raise BadInput(f"data.made={cfg.data.made}: only cifar10, cub200, cars and sst2 can be made up")
+    if cfg.interactions.batch_size != "auto":
+        _check_range("interactions.batch_size", cfg.interactions.batch_size, 1, math.inf)
     _check_list("stages", cfg.stages, STAGES)
     _check_list("analysis.measures", cfg.analysis.measures, MEASURES)
     _check_epochs(cfg.checkpoints.epochs)

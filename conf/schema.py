@@ -67,7 +67,9 @@ class Interactions:
     checkpoints: Files = field(default_factory=Files)
     precision: str = MISSING
     noise_masks: int = MISSING
-    batch_size: int = MISSING
+    batch_size: Any = MISSING
+    compile: bool = MISSING
+    processes: int = MISSING
     device: str = MISSING
 
 

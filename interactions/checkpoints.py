@@ -15,6 +15,7 @@ from training.folder import ROLES, stage_folder
 from training.train import pretrained_file
 
 IN_FOLDERS = ("model.safetensors", "pytorch_model.bin")  # as libraries of the hub save a model in a folder
+Weights = list[weights.State]
 
 
 @dataclass(frozen=True)
@@ -30,17 +31,20 @@ class Checkpoint:
     last: bool = False
     own: bool = True
 
-    def load_into(self, model: Classifier) -> None:
-        """Raises BadInput if a file is damaged, of another model, or holds NaN."""
-        model.float()
-        for name, file, inside in self.parts:
-            state = checkpoints.read(file) if self.own else _of_another_program(model, file)
+    def read(self) -> Weights:
+        """Of each part, in order. Raises BadInput if a file is not there or damaged."""
+        return [checkpoints.read(file) if self.own else weights.read(file) for _, file, _ in self.parts]
+
+    def load_into(self, model: Classifier, states: Weights) -> None:
+        """Sets the model's weights to those that `read` gave. Raises BadInput if they are of another or hold NaN."""
+        for (name, file, inside), state in zip(self.parts, states, strict=True):
+            state = state if self.own else _of_another_program(model, state)
             weights.load(model.get_submodule(name), weights.part(state, inside) if inside else state, file)
 
 
-def _of_another_program(model: Classifier, file: Path) -> weights.State:
+def _of_another_program(model: Classifier, state: weights.State) -> weights.State:
     """Under our names, without what the model has not: other programs keep more in a file than weights."""
-    state, wanted = weights.as_classifier(model, weights.read(file)), model.state_dict()
+    state, wanted = weights.as_classifier(model, state), model.state_dict()
     return {key: tensor for key, tensor in state.items() if key in wanted}
 
 

@@ -1,9 +1,12 @@
 """v(x_T) for all 2**n subsets T of the variables of every sample."""
 
+from contextlib import nullcontext
+
 import torch
 from torch import nn
 
 from interactions.masking import masked
+from interactions.tokens import Tokens, selected
 
 
 def log_odds(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -27,22 +30,44 @@ def masked_values(
     sample: torch.Tensor,
     subset: torch.Tensor,
     batch_size: int,
+    tokens: Tokens | None = None,
 ) -> torch.Tensor:
     """v of the masked inputs (sample[k], subset[k]), k < K: [K] float64, on the device of `inputs`.
 
-    inputs: [S, ...]; baseline: [...]; member: [S, ...], of `masking.membership`; labels: [S]; sample, subset: [K].
+    inputs: [S, ...]; baseline: [...]; member: [S, ...], of `masking.membership`; labels: [S]; sample, subset: [K];
+    tokens: of these inputs, where the model can take them in place of the inputs.
     The model is in evaluation mode, of the inputs' type and on their device. Every forward pass has `batch_size`
     masked inputs, of whichever samples (the last batch repeats its last one), so that a value does not depend on K;
-    fewer only if there are not as many altogether.
+    fewer only if there are not as many altogether, or memory does not suffice.
     """
     batch_size = min(batch_size, len(inputs) * 2 ** int(member.max()).bit_length())
     out = torch.empty(len(subset), dtype=torch.float64, device=inputs.device)
-    for start in range(0, len(subset), batch_size):
-        batch = torch.arange(start, start + batch_size, device=inputs.device).clamp(max=len(subset) - 1)
-        which = sample[batch]
-        x = masked(inputs[which], baseline, member[which], subset[batch])
-        if x.dim() == 4:  # [B, C, H, W]: convolutions are up to twice as fast with the channels last
-            x = x.contiguous(memory_format=torch.channels_last)
-        size = min(batch_size, len(subset) - start)
-        out[start : start + size] = log_odds(model(x), labels[which])[:size]
+    start = 0
+    with selected(model, tokens) if tokens else nullcontext() as selection:
+        while start < len(subset):
+            batch = torch.arange(start, start + batch_size, device=inputs.device).clamp(max=len(subset) - 1)
+            which = sample[batch]
+            try:
+                if selection is not None:
+                    selection.chosen = tokens.chosen(which, subset[batch])
+                    x = inputs[:1].expand(batch_size, *inputs.shape[1:])  # for its shape: no memory
+                else:
+                    x = _masked_inputs(inputs, baseline, member, which, subset[batch])
+                v = log_odds(model(x), labels[which])
+            except torch.OutOfMemoryError:
+                if batch_size == 1:
+                    raise
+                batch_size //= 2
+                continue
+            size = min(batch_size, len(subset) - start)
+            out[start : start + size] = v[:size]
+            start += size
     return out
+
+
+def _masked_inputs(
+    inputs: torch.Tensor, baseline: torch.Tensor, member: torch.Tensor, which: torch.Tensor, subset: torch.Tensor
+) -> torch.Tensor:
+    x = masked(inputs[which], baseline, member[which], subset)
+    # [B, C, H, W]: convolutions are up to twice as fast with the channels last.
+    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x

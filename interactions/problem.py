@@ -1,0 +1,65 @@
+"""What every checkpoint is evaluated on: the chosen samples with their variables, and what masks them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+
+from data.splits import Splits
+from interactions.samples import Group, baseline, load
+from interactions.store import Store
+from training.files import write_array
+
+
+@dataclass(frozen=True)
+class Problem:
+    """On the device: samples in groups of one shape, and the baseline [...]. n: variables of each sample."""
+
+    groups: list[Group]
+    baseline: torch.Tensor
+    n: int
+
+    @classmethod
+    def read(
+        cls, store: Store, splits: Splits, options: DictConfig, num_workers: int, where: torch.device
+    ) -> "Problem":
+        base = _stored_baseline(store.folder / "baseline.npy", splits, options.baseline, num_workers)
+        groups = []
+        for group in load(splits, store.samples()):
+            inputs = group.inputs
+            if options.background == "mask":
+                inputs = torch.where(group.owner == -1, base, inputs)
+            groups.append(Group(group.first, inputs.to(where), group.owner.to(where), group.labels.to(where)))
+        return cls(groups, base.to(where), options.n)
+
+    @property
+    def samples(self) -> int:
+        return sum(len(group.labels) for group in self.groups)
+
+    @property
+    def device(self) -> torch.device:
+        return self.baseline.device
+
+    def blocks(self, count: int) -> list[range]:
+        """All samples, in order, in runs of at most `count` that have one shape."""
+        return [
+            range(group.first + start, group.first + min(start + count, len(group.labels)))
+            for group in self.groups
+            for start in range(0, len(group.labels), count)
+        ]
+
+    def by_group(self, sample: np.ndarray) -> Iterable[tuple[Group, np.ndarray]]:
+        """Each group of which there are samples, with the places in `sample` [K] where they stand."""
+        for group in self.groups:
+            mine = np.flatnonzero((sample >= group.first) & (sample < group.first + len(group.labels)))
+            if len(mine):
+                yield group, mine
+
+
+def _stored_baseline(path: Path, splits: Splits, kind: str, num_workers: int) -> torch.Tensor:
+    if not path.exists():
+        write_array(path, baseline(splits, kind, num_workers).numpy())
+    return torch.from_numpy(np.load(path))

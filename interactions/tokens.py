@@ -1,0 +1,100 @@
+"""Masks tokens in place of inputs, where a model cuts its input into tokens that see one variable each.
+
+A vision transformer's patch embedding (a convolution whose windows neither overlap nor leave gaps) and the word
+embedding of a text model turn each patch or word into a vector by itself. The embedding of a masked input is then,
+token by token, that of the input or that of the baseline: both are computed once, and a masked token is a selection.
+It is exact.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from interactions.masking import masked, membership
+
+
+class Selection(nn.Module):
+    """Stands in the place of an embedding and returns what has been `chosen` for it."""
+
+    chosen: torch.Tensor
+
+    def forward(self, _: torch.Tensor) -> torch.Tensor:
+        return self.chosen
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """name: of the embedding within the model; inputs: [S, ...], baseline: [...], both embedded; member: [S, ...]."""
+
+    name: str
+    inputs: torch.Tensor
+    baseline: torch.Tensor
+    member: torch.Tensor
+
+    def chosen(self, which: torch.Tensor, subset: torch.Tensor) -> torch.Tensor:
+        """The embeddings of the masked inputs (which[k], subset[k]): [K, ...]."""
+        return masked(self.inputs[which], self.baseline, self.member[which], subset)
+
+
+@contextmanager
+def selected(model: nn.Module, tokens: Tokens) -> Iterator[Selection]:
+    """The model with its embedding replaced by a selection."""
+    layer, selection = model.get_submodule(tokens.name), Selection()
+    model.set_submodule(tokens.name, selection)
+    try:
+        yield selection
+    finally:
+        model.set_submodule(tokens.name, layer)
+
+
+@torch.inference_mode()
+def tokens(
+    model: nn.Module, name: str, inputs: torch.Tensor, baseline: torch.Tensor, owner: torch.Tensor
+) -> Tokens | None:
+    """Of inputs [S, ...] and baseline [...], by the embedding called `name`; None if a token has parts of several
+    variables. owner: [S, ...], or what broadcasts to it: the variable that each entry belongs to.
+    """
+    layer = model.get_submodule(name)
+    if isinstance(layer, nn.Embedding):
+        return Tokens(name, layer(inputs), layer(baseline), membership(owner)[..., None])
+    of_token = _owner_of_windows(owner, layer.kernel_size)
+    if of_token is None:
+        return None
+    return Tokens(name, layer(inputs), layer(baseline[None])[0], membership(of_token))
+
+
+@torch.inference_mode()
+def embedding(model: nn.Module, inputs: torch.Tensor) -> str | None:
+    """The name of the layer that takes the input itself, if it is an embedding and nothing else takes the input.
+
+    inputs: [1, ...], of the model's type.
+    """
+    takers: list[str] = []
+
+    def note(name: str, given: tuple) -> None:
+        if given and given[0] is inputs:
+            takers.append(name)
+
+    hooks = [
+        layer.register_forward_pre_hook(lambda _, given, name=name: note(name, given))
+        for name, layer in model.named_modules()
+        if not list(layer.children())
+    ]
+    try:
+        model(inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    layer = model.get_submodule(takers[0]) if len(takers) == 1 else None
+    windows = isinstance(layer, nn.Conv2d) and layer.kernel_size == layer.stride and layer.padding == (0, 0)
+    return takers[0] if windows or isinstance(layer, nn.Embedding) else None
+
+
+def _owner_of_windows(owner: torch.Tensor, size: tuple[int, int]) -> torch.Tensor | None:
+    """[S, 1, H, W] -> [S, 1, H / size, W / size]; None if a window has entries of different owners."""
+    lowest, highest = (sign * F.max_pool2d(sign * owner.double(), size) for sign in (-1, 1))
+    return lowest.long() if torch.equal(lowest, highest) else None

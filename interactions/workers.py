@@ -1,0 +1,96 @@
+"""Spreads the evaluation over processes, each with a device or a share of the cores of its own.
+
+Every process takes its share of the (checkpoint, block of samples) pairs and leaves values where the store keeps them
+while the evaluation goes on; the process that was started first joins them.
+"""
+
+import os
+import queue
+from collections.abc import Iterator
+from multiprocessing import Queue, get_context
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from conf.check import BadInput
+from interactions.checkpoints import checkpoints_of
+from interactions.engine import Engine
+from interactions.problem import Problem
+from interactions.store import Store
+from training.device import device
+from training.folder import stage_folder
+from training.train import new_model
+
+Pair = tuple[int, range]  # number of the checkpoint among all; block of samples
+
+
+def evaluated(cfg: DictConfig, pairs: list[Pair], count: int) -> Iterator[Pair]:
+    """Has `count` processes evaluate the pairs; gives each when its values are in the store.
+
+    Raises what the first of them to fail raised.
+    """
+    context = get_context("spawn")  # a forked process could not use the device
+    done, settings = context.Queue(), OmegaConf.to_yaml(cfg, resolve=True)
+    processes = [
+        context.Process(target=_work, args=(settings, rank, count, pairs[rank::count], done), daemon=True)
+        for rank in range(count)
+    ]
+    for process in processes:
+        process.start()
+    try:
+        for _ in pairs:
+            yield _next(done, processes)
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+
+
+def _next(done: Queue, processes: list) -> Pair:
+    while True:
+        try:
+            answer = done.get(timeout=1)
+        except queue.Empty:
+            ended = [process.exitcode for process in processes if process.exitcode not in (None, 0)]
+            if ended:
+                raise RuntimeError(f"a process of interactions ended with exit code {ended[0]}") from None
+            continue
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def _work(settings: str, rank: int, count: int, pairs: list[Pair], done: Queue) -> None:
+    parent = os.getppid()
+    try:
+        for pair in _share(OmegaConf.create(settings), rank, count, pairs):
+            if os.getppid() != parent:  # it was killed
+                return
+            done.put(pair)
+    except BadInput as error:
+        done.put(error)
+    except Exception as error:
+        done.put(RuntimeError(f"{type(error).__name__} in a process of interactions: {error}"))
+
+
+def _share(cfg: DictConfig, rank: int, count: int, pairs: list[Pair]) -> Iterator[Pair]:
+    torch.set_num_threads(max(1, torch.get_num_threads() // count))
+    model, splits = new_model(cfg, "probe", "target")
+    store, units = Store(stage_folder(cfg, "interactions")), checkpoints_of(cfg)
+    problem = Problem.read(store, splits, cfg.interactions, cfg.num_workers, _device(cfg.interactions.device, rank))
+    engine, loaded = Engine(model, problem, cfg.interactions), None
+    for number, block in pairs:
+        unit = units[number]
+        if number != loaded:
+            engine.load(unit, unit.read())
+            loaded = number
+        store.write_part(unit.stage, unit.epoch, block, engine.block(block).cpu().numpy())
+        yield number, block
+
+
+def _device(name: str, rank: int) -> torch.device:
+    """Where there are several accelerators, each process has its own."""
+    found = device(name)
+    if name == "auto" and found.type == "cuda":
+        return torch.device("cuda", rank % torch.cuda.device_count())
+    return found

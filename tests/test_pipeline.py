@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -212,6 +213,16 @@ def test_settings_that_only_change_the_speed_do_not_change_the_values(resumable:
     assert result.code == 0, result.err
     for file in (run / "interactions").rglob("values.npy"):
         there = resumable.output / "other" / "seed=0" / file.relative_to(run)
+        np.testing.assert_allclose(np.load(there), np.load(file), rtol=0, atol=1e-4)
+
+
+def test_several_processes_compute_the_same_values(resumable: Studies, run: Path) -> None:
+    for stage in ("interactions", "analysis"):
+        shutil.rmtree(resumable.output / "digits" / "seed=0" / stage)
+    result = resumable("interactions.processes=2", "stages=[interactions]")
+    assert result.code == 0, result.err
+    for file in (run / "interactions").rglob("values.npy"):
+        there = resumable.output / "digits" / "seed=0" / file.relative_to(run)
         np.testing.assert_allclose(np.load(there), np.load(file), rtol=0, atol=1e-4)
 
 

@@ -180,3 +180,33 @@ def test_tf32_is_off_inside_and_as_before_outside():
     finally:
         torch.set_float32_matmul_precision(before[0])
         torch.backends.cudnn.allow_tf32 = before[1]
+
+
+class Hungry(nn.Module):
+    """Runs out of memory for more than `most` inputs at once."""
+
+    def __init__(self, model, most):
+        super().__init__()
+        self.model, self.most, self.batches = model, most, []
+
+    def forward(self, x):
+        if len(x) > self.most:
+            raise torch.OutOfMemoryError("no memory")
+        self.batches.append(len(x))
+        return self.model(x)
+
+
+def test_a_batch_too_large_for_the_memory_is_halved(problem):
+    given = dict(problem[1])
+    given["model"] = Hungry(given["model"], most=10)
+    sample, subset = torch.arange(3).repeat_interleave(2**N), ALL.repeat(3)
+    found = masked_values(**given, sample=sample, subset=subset, batch_size=64)
+    torch.testing.assert_close(found, every(problem, 64), rtol=0, atol=1e-4)
+    assert set(given["model"].batches) == {8}
+
+
+def test_memory_that_does_not_suffice_for_one_input_is_an_error(problem):
+    given = dict(problem[1])
+    given["model"] = Hungry(given["model"], most=0)
+    with pytest.raises(torch.OutOfMemoryError):
+        masked_values(**given, sample=torch.zeros(4, dtype=torch.long), subset=ALL[:4], batch_size=4)

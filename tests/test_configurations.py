@@ -165,7 +165,7 @@ def test_a_choice_lists_what_is_allowed(default, key):
 def test_every_number_has_a_range_and_every_word_a_choice(default):
     """Of those that the schema knows and are neither true or false, nor a list, nor a name."""
     free = {"interactions.device", "wandb.project", "wandb.entity", "checkpoints.epochs", "analysis.name"}
-    free |= {"interactions.stop_words", "interactions.checkpoints"}
+    free |= {f"interactions.{key}" for key in ("stop_words", "checkpoints", "batch_size", "compile")}
     free |= {f"analysis.{key}" for key in ("measures", "salient", "empty_set", "normalise")}
     sections = ("pretrain", "probe", "finetune", "scratch", "interactions", "analysis", "wandb", "checkpoints")
     keys = {f"{section}.{key}" for section in sections for key in default[section]}

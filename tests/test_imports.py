@@ -19,6 +19,7 @@ FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 MATHEMATICS = {
     "interactions.mobius",
     "interactions.masking",
+    "interactions.tokens",
     "interactions.values",
     *(f"analysis.{name}" for name in ("decomposition", "ratio", "jaccard", "chance", "estimate", "faithfulness")),
     *(f"analysis.{name}" for name in ("noise", "accuracy")),

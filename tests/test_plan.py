@@ -16,7 +16,7 @@ def _rows(out: str) -> dict[str, list[str]]:
 
 
 def test_a_plan_says_what_there_is_to_do_and_writes_nothing(study: Studies) -> None:
-    result = study("plan=true")
+    result = study("plan=true", "interactions.batch_size=auto")
     assert result.code == 0, result.err
     rows = _rows(result.out)
     assert list(rows) == [*STAGES, "together"]

@@ -38,7 +38,8 @@ class Rates:
             repeated = [samples[i % count] for i in range(min(size, MOST))]
             return [part.to(where) for part in splits.collate(repeated)]
 
-        forward, trained = batch(cfg.interactions.batch_size), batch(cfg.finetune.batch_size)
+        wanted = cfg.interactions.batch_size
+        forward, trained = batch(MOST if wanted == "auto" else wanted), batch(cfg.finetune.batch_size)
 
         @torch.inference_mode()
         def evaluate() -> None:

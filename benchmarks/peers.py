@@ -1,0 +1,114 @@
+"""Exact interactions against what else computes them, on the same model, sample and masks, in one run: make bench
+
+shapiq: its ExactComputer ("Moebius"), fed with a game that evaluates batches of our masked inputs.
+matrix: the dense 2**n x 2**n matrix product of published research code, built once per n (float32, as there).
+"end to end" is model, masks and transform; "transform" has the values given. Up to n = 13 for the matrix: its
+memory grows with 4**n. Results agree with shapiq's to 1e-9. Writes benchmarks/peers.csv.
+"""
+
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from shapiq.game_theory.exact import ExactComputer
+
+from benchmarks.timing import alternate, write
+from interactions.masking import membership
+from interactions.mobius import interactions
+from interactions.patches import draw_patches, owner_map
+from interactions.values import masked_values
+from models.backbone import Classifier
+from models.vision import conv4
+from training.device import exact_float32
+
+SIDE, BATCH = 32, 512
+SMALLEST, LARGEST, LARGEST_MATRIX = 8, 16, 13
+
+
+def main() -> None:
+    torch.manual_seed(0)
+    model = Classifier(conv4(num_classes=10)).eval().to(memory_format=torch.channels_last)
+    image, baseline = torch.randn(1, 3, SIDE, SIDE), torch.zeros(3, SIDE, SIDE)
+    largest = int(sys.argv[1]) if len(sys.argv) > 1 else LARGEST
+    rows = []
+    for n in range(SMALLEST, largest + 1, 2):
+        rows += measure(n, model, image, baseline)
+    write(rows, Path(__file__).with_suffix(".csv"))
+
+
+def measure(n: int, model: Classifier, image: torch.Tensor, baseline: torch.Tensor) -> list[dict]:
+    member = membership(owner_map(draw_patches(n, 4, 0, SIDE, SIDE, 0, 0), SIDE, SIDE)[None])
+
+    def values(subset: torch.Tensor) -> np.ndarray:
+        sample, label = torch.zeros_like(subset), torch.zeros(1, dtype=torch.long)
+        with exact_float32():
+            return masked_values(model, image, baseline, member, label, sample, subset, BATCH).numpy()
+
+    def game(coalitions: np.ndarray) -> np.ndarray:
+        return values(torch.from_numpy(coalitions.astype(np.int64) @ (1 << np.arange(n))))
+
+    v = values(torch.arange(2**n))
+    table = dict(enumerate(v))
+
+    def known(coalitions: np.ndarray) -> np.ndarray:
+        return np.array([table[int(c)] for c in coalitions.astype(np.int64) @ (1 << np.arange(n))])
+
+    def ours() -> np.ndarray:
+        return interactions(values(torch.arange(2**n)))
+
+    error = agreement(interactions(v), known, n)
+    sides = {"shapiq": (lambda: shapiq(game, n), lambda: shapiq(known, n))}
+    if n <= LARGEST_MATRIX:
+        dense = matrix(n)
+        sides["matrix"] = (lambda: dense @ values(torch.arange(2**n)).astype(np.float32), lambda: dense @ v.astype(np.float32))
+    rows = []
+    for peer, (whole, transform) in sides.items():
+        repeats = 1 if n >= 14 else 3
+        of_ours, of_peer = alternate([ours, whole], repeats)
+        ours_alone, peer_alone = seconds(lambda: interactions(v)), min(seconds(transform, 1), of_peer)
+        rows.append({"n": n, "peer": peer, "end to end, times faster": round(of_peer / of_ours, 2),
+                     "transform, times faster": round(peer_alone / ours_alone), "ours end to end, s": round(of_ours, 3),
+                     "largest difference": error if peer == "shapiq" else ""})  # fmt: skip
+    return rows
+
+
+def shapiq(game: object, n: int) -> object:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ExactComputer(game, n_players=n)("Moebius")
+
+
+def agreement(ours: np.ndarray, game: object, n: int) -> str:
+    """The largest difference to shapiq's interactions, relative to the largest interaction."""
+    theirs = shapiq(game, n)
+    mine = np.array([ours[sum(1 << i for i in subset)] for subset in theirs.interaction_lookup])
+    found = np.array([theirs[subset] for subset in theirs.interaction_lookup])
+    error = abs(mine - found).max() / abs(ours).max()
+    assert error < 1e-9, error
+    return f"{error:.1e}"
+
+
+def matrix(n: int) -> np.ndarray:
+    """[2**n, 2**n] float32: (-1)**(|S|-|T|) where T is a subset of S, else 0."""
+    subset = np.arange(2**n)
+    size = np.bitwise_count(subset).astype(np.int64)
+    inside = (subset[None] & ~subset[:, None]) == 0
+    sign = 1 - 2 * ((size[:, None] - size[None]) % 2)
+    return np.where(inside, sign, 0).astype(np.float32)
+
+
+def seconds(work: object, repeats: int = 20) -> float:
+    """The fastest of several calls: what takes microseconds is timed alone."""
+    fastest = np.inf
+    for _ in range(repeats):
+        started = time.perf_counter()
+        work()
+        fastest = min(fastest, time.perf_counter() - started)
+    return fastest
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""How the benchmarks time and what they say of the machine: sides in turn, medians, one CSV each."""
+
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+
+def place() -> torch.device:
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+
+
+def alternate(sides: list[Callable[[], object]], repeats: int) -> list[float]:
+    """Median seconds of each side, run in turn so that all meet the same machine; the first time does not count."""
+    seconds = [[] for _ in sides]
+    for repeat in range(repeats + 1):
+        for side, taken in zip(sides, seconds, strict=True):
+            started = time.perf_counter()
+            side()
+            if torch.accelerator.is_available():
+                torch.accelerator.synchronize()
+            if repeat > 0:
+                taken.append(time.perf_counter() - started)
+    return [statistics.median(taken) for taken in seconds]
+
+
+def write(rows: list[dict], path: Path) -> None:
+    """Prints the table, and writes it beside the script with machine, versions and date."""
+    table = pd.DataFrame(rows)
+    print(table.to_string(index=False), flush=True)
+    about = {"machine": machine(), "torch": version("torch"), "date": time.strftime("%Y-%m-%d")}
+    table.assign(**about).to_csv(path, index=False)
+
+
+def machine() -> str:
+    if place().type == "cuda":
+        return torch.cuda.get_device_name()
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(": ")[1] for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.machine()}, {torch.get_num_threads()} threads"

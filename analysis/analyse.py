@@ -87,7 +87,7 @@ def _tables(
         "ratio": lambda: tables.ratio(measures),
         "jaccard": lambda: tables.jaccard(measures),
         "accuracy": lambda: tables.accuracy(trained, labels, options.resamples, options.seed),
-        "faithfulness": lambda: tables.faithfulness(study),
+        "faithfulness": lambda: tables.faithfulness(measures),
         "noise": lambda: tables.noise(study),
     }
     if not trained:  # checkpoints that were made elsewhere come without what they predicted

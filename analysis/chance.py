@@ -4,9 +4,18 @@ Permuting within each sample and order keeps how strong the interactions of each
 is which. Orders 0 and n hold one subset each: there the permutation is over samples.
 """
 
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
 import numpy as np
 
 from interactions.mobius import orders
+
+Result = TypeVar("Result")
+# numpy computes without Python's lock. Each thread holds permuted interactions of its own: few, for memory's sake.
+THREADS = min(4, os.cpu_count() or 1)
 
 
 def permutations(samples: int, n: int, repeats: int, seed: int) -> list[np.ndarray]:
@@ -17,7 +26,15 @@ def permutations(samples: int, n: int, repeats: int, seed: int) -> list[np.ndarr
 
 def permuted(interactions: np.ndarray, permutation: np.ndarray) -> np.ndarray:
     """[samples, 2**n] -> [samples, 2**n]."""
-    return interactions.reshape(-1)[permutation]
+    return np.take(interactions.reshape(-1), permutation, mode="clip")  # no place is out of range: "clip" asks nothing
+
+
+def by_chance(
+    measure: Callable[[np.ndarray], Result], interactions: np.ndarray, permutations: list[np.ndarray]
+) -> list[Result]:
+    """What is measured of the permuted interactions [samples, 2**n], for each permutation."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(lambda permutation: measure(permuted(interactions, permutation)), permutations))
 
 
 def _permutation(samples: int, order: np.ndarray, draw: np.random.Generator) -> np.ndarray:

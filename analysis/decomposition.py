@@ -22,5 +22,4 @@ def decompose(pretrain: np.ndarray, finetune: np.ndarray) -> Decomposition:
 
 def by_order(strength: np.ndarray, order: np.ndarray) -> np.ndarray:
     """Mean over the subsets of each order that there is: [..., subsets] -> [..., orders]. order: [subsets], |S|."""
-    indicator = order[:, None] == np.unique(order)
-    return strength @ (indicator / indicator.sum(0))
+    return np.stack([strength[..., order == size].mean(-1) for size in np.unique(order)], axis=-1)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from interactions.mobius import values
+from interactions.mobius import interactions, values
 
 
 def salient(interactions: np.ndarray, tau: float = 0.05) -> np.ndarray:
@@ -11,17 +11,18 @@ def salient(interactions: np.ndarray, tau: float = 0.05) -> np.ndarray:
     return strength > tau * strength.max(-1, keepdims=True)
 
 
-def salient_share(interactions: np.ndarray, tau: float = 0.05) -> np.ndarray:
-    """Share of the 2**n interactions that are salient: [..., 2**n] -> [...]."""
-    return salient(interactions, tau).mean(-1)
-
-
-def rebuilt(interactions: np.ndarray, v: np.ndarray, tau: float = 0.05) -> np.ndarray:
-    """R^2 of all 2**n values v against those that the salient interactions alone sum up to: [..., 2**n] -> [...].
+def rebuilt(interactions: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """R^2 of all 2**n values v against those that these interactions (the salient ones, 0 elsewhere) sum up to:
+    [..., 2**n] twice -> [...].
 
     1 is perfect, 0 as good as the mean of v; may be negative. A constant v that is rebuilt counts as 1.
     """
-    estimate = values(np.where(salient(interactions, tau), interactions, 0.0))
-    error = np.square(v - estimate).sum(-1)
-    spread = np.square(v - v.mean(-1, keepdims=True)).sum(-1)
+    error, spread = (np.vecdot(of, of) for of in (v - values(interactions), v - v.mean(-1, keepdims=True)))
     return 1 - np.divide(error, spread, out=(error > 0).astype(float), where=spread > 0)
+
+
+def faithfulness(v: np.ndarray, tau: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
+    """Share of the 2**n interactions that are salient, and R^2 of v rebuilt from them: [..., 2**n] -> [...], [...]."""
+    strength = interactions(v)
+    kept = salient(strength, tau)
+    return kept.mean(-1), rebuilt(np.where(kept, strength, 0.0), v)

@@ -1,16 +1,17 @@
 """Per-sample measurements of a study and what they come to by chance: what tables and claims are made from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from analysis.chance import permuted
+from analysis.chance import by_chance
 from analysis.decomposition import by_order, decompose
+from analysis.faithfulness import faithfulness
 from analysis.jaccard import jaccard
 from analysis.ratio import learned, terms
-from analysis.study import Study
+from analysis.study import FOLDERS, Study
 
 
 class Measured(NamedTuple):
@@ -47,9 +48,8 @@ class Measures:
         def both(other: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
             return terms(preserved, learned(preserved, pretrain, other[:, chosen]))
 
-        observed = both(scratch)
-        by_chance = [both(permuted(scratch, permutation)) for permutation in self.study.permutations]
-        return {name: Measured(observed[name], [draw[name] for draw in by_chance]) for name in observed}
+        observed, draws = both(scratch), by_chance(both, scratch, self.study.permutations)
+        return {name: Measured(observed[name], [draw[name] for draw in draws]) for name in observed}
 
     @cached_property
     def similarities(self) -> dict[str, Measured]:
@@ -61,10 +61,24 @@ class Measures:
                 self._measured(lambda final, then: (jaccard(then, final),), last, self.study.interactions(model, epoch))
                 for epoch in self.study.epochs(model)
             ]
-            observed = np.stack([epoch.observed[0] for epoch in epochs], axis=1)
-            draws = range(len(self.study.permutations))
-            by_chance = [(np.stack([epoch.by_chance[draw][0] for epoch in epochs], axis=1),) for draw in draws]
-            curves[model] = Measured((observed,), by_chance)
+            curves[model] = _over_epochs(epochs)
+        return curves
+
+    @cached_property
+    def faithfulness(self) -> dict[str, Measured]:
+        """For each model (salient share, R^2), each [samples, epochs]; of all interactions, whatever the options.
+
+        Chance permutes the values of masked inputs that keep equally many variables.
+        """
+        study = self.study
+
+        def of(v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return faithfulness(v, study.options.tau)
+
+        curves = {}
+        for model in FOLDERS:
+            stored = (study.values(model, epoch) for epoch in study.epochs(model))
+            curves[model] = _over_epochs([Measured(of(v), by_chance(of, v, study.permutations)) for v in stored])
         return curves
 
     def _measured(self, measure: Callable, first: np.ndarray, second: np.ndarray) -> Measured:
@@ -73,4 +87,14 @@ class Measures:
         def of(other: np.ndarray) -> tuple[np.ndarray, ...]:
             return measure(first[:, chosen], other[:, chosen])
 
-        return Measured(of(second), [of(permuted(second, permutation)) for permutation in self.study.permutations])
+        return Measured(of(second), by_chance(of, second, self.study.permutations))
+
+
+def _over_epochs(measured: list[Measured]) -> Measured:
+    """Arrays [samples] of each epoch as arrays [samples, epochs]."""
+
+    def stacked(epochs: Iterable[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
+        return tuple(np.stack(arrays, axis=1) for arrays in zip(*epochs, strict=True))
+
+    draws = zip(*(epoch.by_chance for epoch in measured), strict=True)
+    return Measured(stacked(epoch.observed for epoch in measured), [stacked(draw) for draw in draws])

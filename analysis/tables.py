@@ -6,9 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.accuracy import Outcomes, chance
-from analysis.chance import permuted
 from analysis.estimate import Estimate, estimate, quotient, resamples
-from analysis.faithfulness import rebuilt, salient_share
 from analysis.measures import Measures
 from analysis.noise import noise_by_order, noise_of_values
 from analysis.study import FOLDERS, Study
@@ -60,25 +58,20 @@ def accuracy(outcomes: dict[str, Outcomes], labels: np.ndarray, repeats: int, se
     return pd.DataFrame(rows, columns=["model", "epoch", "quantity", *ESTIMATE])
 
 
-def faithfulness(study: Study) -> pd.DataFrame:
+def faithfulness(measures: Measures) -> pd.DataFrame:
     """model, epoch, quantity (salient_share, rebuilt), mean, low, high, chance; of all interactions, always."""
-    tau = study.options.tau
     rows = []
-    for model in FOLDERS:
-        for epoch in study.epochs(model):
-            v = study.values(model, epoch)
-            observed = _faithfulness(v, tau)
-            # Chance: the values of masked inputs that keep equally many variables are permuted.
-            by_chance = [_faithfulness(permuted(v, permutation), tau) for permutation in study.permutations]
-            for part, quantity in enumerate(("salient_share", "rebuilt")):
-                result = estimate((observed[part],), [(draw[part],) for draw in by_chance], study.weights)
-                rows.append((model, epoch, quantity, *_numbers(result)))
+    for model, measured in measures.faithfulness.items():
+        quantities = [
+            estimate((observed,), [(draw[part],) for draw in measured.by_chance], measures.study.weights)
+            for part, observed in enumerate(measured.observed)
+        ]
+        for epoch, *of_epoch in zip(measures.study.epochs(model), *map(_each, quantities), strict=True):
+            rows += [
+                (model, epoch, quantity, *values)
+                for quantity, values in zip(("salient_share", "rebuilt"), of_epoch, strict=True)
+            ]
     return pd.DataFrame(rows, columns=["model", "epoch", "quantity", *ESTIMATE])
-
-
-def _faithfulness(v: np.ndarray, tau: float) -> tuple[np.ndarray, np.ndarray]:
-    strength = interactions(v)
-    return salient_share(strength, tau), rebuilt(strength, v, tau)
 
 
 def noise(study: Study) -> pd.DataFrame:

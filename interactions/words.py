@@ -7,7 +7,6 @@ from collections.abc import Sequence, Set
 
 import numpy as np
 import torch
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from conf.check import BadInput
 
@@ -28,6 +27,8 @@ def stop_words(option: str | Sequence[str] | None) -> Set[str]:
     if option is None:
         return frozenset()
     if option == "default":
+        from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS  # not for images: scikit-learn takes a second
+
         return ENGLISH_STOP_WORDS - NEGATIONS | ENDINGS
     if isinstance(option, str) or not isinstance(option, Sequence):
         raise BadInput(

@@ -12,12 +12,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import huggingface_hub
-import timm
 import torch
 import torchvision
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-from transformers import PreTrainedModel
-from transformers.utils import logging
+from torch import nn
 
 from conf.check import BadInput
 from conf.network import reachable
@@ -105,6 +103,8 @@ def backbone(model: Classifier, weights: str) -> tuple[State, Path, list[str]]:
 
 
 def _contents(model: Classifier, source: Path) -> State:
+    from transformers import PreTrainedModel  # takes seconds, and weights that a stage trains need none of it
+
     encoder = getattr(model.backbone, "encoder", None)
     if source.is_file():
         return read(source)
@@ -117,8 +117,10 @@ def _contents(model: Classifier, source: Path) -> State:
     return read(file)
 
 
-def _encoder_state(encoder: PreTrainedModel, folder: Path) -> State:
+def _encoder_state(encoder: nn.Module, folder: Path) -> State:
     """By transformers itself, which knows the names that its models had in former versions."""
+    from transformers.utils import logging  # not for images: transformers takes a second
+
     logging.set_verbosity_error()  # it would print a table of the heads that are left out
     try:
         loaded, about = type(encoder).from_pretrained(folder, local_files_only=True, output_loading_info=True)
@@ -156,6 +158,8 @@ def _torchvision(name: str) -> Published:
 
 
 def _timm(name: str) -> Published:
+    import timm  # takes a second, and most weights are not its
+
     if "." not in name:
         raise BadInput(
             f"model.weights=timm:{name} has no tag, and timm's default may be pre-trained on ImageNet-21k: "

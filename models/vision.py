@@ -2,7 +2,6 @@
 
 from collections import OrderedDict
 
-import timm
 import torchvision
 from torch import nn
 from torchvision.models import VisionTransformer
@@ -55,6 +54,8 @@ def torchvision_network(name: str, num_classes: int, **options: object) -> nn.Mo
 
 def timm_network(name: str, num_classes: int, **options: object) -> nn.Module:
     """An architecture of timm by its name there, without a tag, with random weights."""
+    import timm  # takes a second, and most models are not its
+
     if not timm.is_model(name) or "." in name:
         raise BadInput(f"model.name={name} is no architecture of timm; see timm.list_models()")
     return timm.create_model(name, pretrained=False, num_classes=num_classes, **options)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analysis.chance import permutations, permuted
+from analysis.chance import by_chance, permutations, permuted
 from analysis.decomposition import decompose
 from analysis.jaccard import jaccard
 from analysis.ratio import learned, terms
@@ -56,6 +56,19 @@ def test_one_variable_is_permuted_over_samples():
     permutation = permutations(50, 1, 1, seed=0)[0]
     assert (np.sort(permutation, axis=0) == np.arange(100).reshape(50, 2)).all()
     assert (permutation != np.arange(100).reshape(50, 2)).any(0).all()
+
+
+def test_by_chance_measures_each_permutation_in_their_order():
+    strength, drawn = np.random.default_rng(0).normal(size=(SAMPLES, 2**N)), permutations(SAMPLES, N, 20, seed=0)
+    found = by_chance(lambda other: other[:, 1], strength, drawn)
+    for measured, permutation in zip(found, drawn, strict=True):
+        np.testing.assert_array_equal(measured, strength.reshape(-1)[permutation[:, 1]])
+    assert by_chance(abs, strength, []) == []
+
+
+def test_what_goes_wrong_in_a_measure_is_not_lost():
+    with pytest.raises(ZeroDivisionError):
+        by_chance(lambda other: 1 / 0, np.zeros((SAMPLES, 2**N)), permutations(SAMPLES, N, 2, seed=0))
 
 
 def quantities(pretrain, finetune, scratch):

@@ -29,8 +29,17 @@ def test_does_not_depend_on_the_scale_that_both_have(pair):
 def test_a_model_is_equal_to_itself_and_unlike_its_opposite(pair):
     first, _ = pair
     assert (jaccard(first, first) == 1).all()
-    assert (jaccard(first, -first) == 0).all()
+    np.testing.assert_allclose(jaccard(first, -first), 0, atol=1e-15)
     np.testing.assert_allclose(jaccard(first, 0.25 * first), 0.25, rtol=1e-13)
+
+
+def test_stays_between_0_and_1_whatever_is_rounded():
+    first, second = np.random.default_rng(1).normal(size=(2, 500, 64)) * 10.0 ** np.arange(-8, 8).repeat(4)
+    disjoint = np.where(np.arange(64) % 2, first, 0), np.where(np.arange(64) % 2, 0, second)
+    for pair in ((first, second), (first, first * (1 + 1e-16)), disjoint, (first, -second)):
+        found = jaccard(*pair)
+        assert ((found >= 0) & (found <= 1)).all()
+    np.testing.assert_allclose(jaccard(*disjoint), 0, atol=1e-15)
 
 
 def test_two_models_without_interactions_are_equal_and_one_is_unlike_any_other():

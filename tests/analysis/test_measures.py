@@ -3,9 +3,10 @@ import pytest
 
 from analysis.chance import permuted
 from analysis.decomposition import decompose
+from analysis.faithfulness import faithfulness
 from analysis.jaccard import jaccard
 from analysis.measures import Measures
-from interactions.mobius import orders
+from interactions.mobius import orders, values
 
 
 @pytest.fixture
@@ -50,3 +51,15 @@ def test_similarities_are_to_the_last_epoch(measures, models):
         for (draw,), permutation in zip(by_chance, measures.study.permutations, strict=True):
             np.testing.assert_allclose(draw[:, 0], jaccard(permuted(first, permutation), last), rtol=1e-9)
             assert (draw[:, 1] < 0.9).all()  # the permuted last epoch is not the last epoch
+
+
+def test_faithfulness_is_of_every_epoch_and_its_chance_permutes_the_values(measures, models):
+    for model, epochs in (("pretrain", models[:1]), ("finetune", models[1:3]), ("scratch", models[3:])):
+        observed, by_chance = measures.faithfulness[model]
+        for epoch, strength in enumerate(epochs):
+            v = values(strength)
+            np.testing.assert_allclose([part[:, epoch] for part in observed], faithfulness(v), rtol=1e-9)
+            for permutation, draw in zip(measures.study.permutations, by_chance, strict=True):
+                np.testing.assert_allclose(
+                    [part[:, epoch] for part in draw], faithfulness(permuted(v, permutation)), rtol=1e-9
+                )

@@ -4,7 +4,7 @@ import pytest
 from analysis import tables
 from analysis.accuracy import Outcomes
 from analysis.decomposition import decompose
-from analysis.faithfulness import rebuilt, salient_share
+from analysis.faithfulness import faithfulness
 from analysis.measures import Measures
 from interactions.mobius import orders, values
 
@@ -60,10 +60,11 @@ def test_accuracy_is_per_model_epoch_and_quantity():
 
 def test_faithfulness_is_of_all_interactions_whatever_the_options(study_of, models):
     study = study_of(models[0], [models[2]], [models[4]], salient=True, empty_set=False, normalise=True, tau=0.3)
-    found = tables.faithfulness(study).set_index(["model", "quantity"])["mean"]
+    found = tables.faithfulness(Measures(study)).set_index(["model", "quantity"])["mean"]
     for model, strength in (("pretrain", models[0]), ("finetune", models[2]), ("scratch", models[4])):
-        assert found[model, "salient_share"] == pytest.approx(salient_share(strength, 0.3).mean())
-        assert found[model, "rebuilt"] == pytest.approx(rebuilt(strength, values(strength), 0.3).mean())
+        share, fit = faithfulness(values(strength), 0.3)
+        assert found[model, "salient_share"] == pytest.approx(share.mean())
+        assert found[model, "rebuilt"] == pytest.approx(fit.mean())
 
 
 def test_noise_compares_the_last_epochs_with_their_values_in_float64(study, models):

@@ -61,6 +61,21 @@ def test_any_layout_and_any_batch_axes(layout):
     np.testing.assert_allclose(values(interactions(laid_out)), v, atol=1e-13)
 
 
+@pytest.mark.parametrize("shape", [(0, 8), (1, 8), (2, 0, 8), (1, 1, 1), (3, 1)])
+def test_batches_of_one_and_of_none(shape):
+    v = np.random.default_rng(0).normal(size=shape)
+    expected = np.reshape([brute_force(vector) for vector in v.reshape(-1, shape[-1])], shape)
+    found = interactions(v)
+    assert found.flags.c_contiguous
+    np.testing.assert_allclose(found, expected, atol=1e-13)
+
+
+def test_a_vector_is_transformed_alike_alone_and_among_others():
+    v = np.random.default_rng(0).normal(size=(7, 2**9))
+    for transform in (interactions, values):
+        np.testing.assert_array_equal(transform(v), [transform(vector) for vector in v])
+
+
 def test_does_not_touch_its_input():
     v = np.random.default_rng(0).normal(size=(2, 8))
     before = v.copy()

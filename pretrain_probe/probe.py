@@ -1,5 +1,7 @@
 """Trains a linear classifier on the frozen pre-trained features of the target task: v_pretrain, the paper's Eq. 5."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +17,15 @@ from models.backbone import Classifier
 from training.classifier import Training
 from training.device import device
 from training.features import features
-from training.fit import fit
+from training.fit import Row, fit
 from training.folder import finish, start
 from training.plan import Need
 from training.seeds import stream
 from training.tracking import log_checkpoints, tracked
 from training.train import new_model, pretrained_model
+
+# Multiplications in a pass, below which threads wait for each other longer than they compute.
+SMALL = 10_000_000
 
 
 def check(cfg: DictConfig) -> Need:
@@ -34,16 +39,34 @@ def run(cfg: DictConfig) -> None:
     model, splits = pretrained_model(cfg, "probe")
     folder = start(cfg, "probe")
     seen = _features_of(model, splits, folder, cfg.num_workers)
-    torch.manual_seed(stream(cfg.seed, "probe", "weights"))
-    head = nn.Linear(model.head.in_features, len(splits.classes)).double()
-    module = LinearProbe(head, cfg.probe, len(splits.test), cfg.seed)
-    batch_size = len(splits.train) if cfg.probe.solver == "lbfgs" else cfg.probe.batch_size
-    data = Batches(seen, batch_size, stream(cfg.seed, "probe", "order"))
-    options = OmegaConf.create({"accelerator": "cpu", "devices": 1})  # a linear problem on vectors that fit in memory
     with tracked(cfg, "probe") as tracker:
-        fit(module, data, folder, cfg.probe.epochs, set(range(cfg.probe.epochs + 1)), options, tracker.log)
+        module = train(seen, cfg.probe, cfg.seed, folder, tracker.log)
         log_checkpoints(tracker, cfg, "probe")
-    finish(folder, gradient=gradient_norm(module, data.splits.train))
+    finish(folder, gradient=gradient_norm(module, seen.train))
+
+
+def train(seen: Splits, options: DictConfig, seed: int, folder: Path, track: Callable[[Row], None]) -> "LinearProbe":
+    """A probe of features in float64, trained as `options` (conf/config.yaml: probe) say."""
+    torch.manual_seed(stream(seed, "probe", "weights"))
+    head = nn.Linear(seen.train.inputs.shape[1], len(seen.classes)).double()
+    module = LinearProbe(head, options, len(seen.test), seed)
+    batch_size = len(seen.train) if options.solver == "lbfgs" else options.batch_size
+    data = Batches(seen, batch_size, stream(seed, "probe", "order"))
+    on = OmegaConf.create({"accelerator": "cpu", "devices": 1})  # a linear problem on vectors that fit in memory
+    with threads(1 if batch_size * head.weight.numel() < SMALL else torch.get_num_threads()):
+        fit(module, data, folder, options.epochs, set(range(options.epochs + 1)), on, track)
+    return module
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Lets torch compute with `count` threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _features_of(model: Classifier, splits: Splits, folder: Path, num_workers: int) -> Splits:

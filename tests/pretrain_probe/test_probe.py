@@ -7,7 +7,7 @@ from torch import nn
 
 from data.module import Batches
 from data.splits import InMemory, Splits
-from pretrain_probe.probe import LinearProbe, gradient_norm
+from pretrain_probe.probe import SMALL, LinearProbe, gradient_norm, threads, train
 from training.fit import fit
 
 L2 = 0.01
@@ -70,3 +70,22 @@ def test_gradient_norm_is_that_of_the_whole_objective():
     (loss + 0.35 * module.model.weight.square().sum()).backward()
     gradients = [parameter.grad.flatten() for parameter in module.model.parameters()]
     assert gradient_norm(module, train) == pytest.approx(torch.cat(gradients).norm().item(), rel=1e-10)
+
+
+def test_a_small_problem_has_one_thread_and_a_large_one_all(tmp_path, monkeypatch):
+    options = OmegaConf.create({"solver": "sgd", "l2": L2, "lr": 0.1, "batch_size": 16, "epochs": 1})
+    seen = []
+    for multiplications, name in ((SMALL, "small"), (1, "large")):
+        monkeypatch.setattr("pretrain_probe.probe.SMALL", multiplications)
+        with threads(3):
+            train(splits(), options, 0, tmp_path / name, lambda row: seen.append(torch.get_num_threads()))
+            assert torch.get_num_threads() == 3
+    assert seen == [1] * (len(seen) // 2) + [3] * (len(seen) // 2)
+    assert seen
+
+
+def test_threads_are_given_back_when_training_fails():
+    before = torch.get_num_threads()
+    with pytest.raises(ZeroDivisionError), threads(before + 1):
+        raise ZeroDivisionError
+    assert torch.get_num_threads() == before

@@ -1,0 +1,85 @@
+"""What a full analysis takes beside the forward passes: 100 samples, 2**12 masked inputs, 50 checkpoints.
+
+A store of random values is read, transformed, and made into every table with the paper's options (20 permutations,
+1,000 resamples). What several tables share counts for the first that wants it.
+
+python -m benchmarks.analysis writes benchmarks/analysis.csv.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from analysis import tables
+from analysis.accuracy import Outcomes
+from analysis.claims import claims
+from analysis.measures import Measures
+from analysis.study import FOLDERS, Options, Study
+from benchmarks.record import record
+from interactions.mobius import interactions
+from interactions.store import Store
+
+SAMPLES, N, EPOCHS = 100, 12, {"probe": 1, "finetune": 25, "scratch": 24}
+TEST_SAMPLES, CLASSES, SEED = 800, 10, 0
+PAPER = {"salient": False, "tau": 0.05, "empty_set": True, "normalise": False, "permutations": 20, "resamples": 1000}
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        fill(Store(Path(folder)))
+        taken = measure(Study(Path(folder), Options(**PAPER, seed=SEED)))
+    whole = sum(taken.values())
+    rows = [(step, round(seconds, 2), f"{seconds / whole:.0%}") for step, seconds in taken.items()]
+    record(pd.DataFrame([*rows, ("together", round(whole, 2), "100%")], columns=["step", "seconds", "share"]), __file__)
+
+
+def fill(store: Store) -> None:
+    """Random values; those of all checkpoints have half of what they are in common."""
+    draw = np.random.default_rng(SEED)
+    about = [{"index": i, "label": 0, "class": "0", "variables": []} for i in range(SAMPLES)]
+    store.write_samples({"split": "test", "n": N, "kind": "image", "samples": about})
+    shared, every = draw.normal(size=(SAMPLES, 2**N)), range(SAMPLES)
+    for stage, epochs in EPOCHS.items():
+        for epoch in range(epochs):
+            v = shared + draw.normal(size=shared.shape)
+            store.write_part(stage, epoch, every, v)
+            store.complete(stage, epoch, [every], {})
+            store.write_noise(stage, epoch, sample=np.arange(10), subset=np.arange(10), value=v[:10, :10].diagonal())
+
+
+def measure(study: Study) -> dict[str, float]:
+    """Seconds of each step."""
+    draw, measures = np.random.default_rng(SEED), Measures(study)
+    labels = draw.integers(CLASSES, size=TEST_SAMPLES)
+    outcomes = {
+        stage: Outcomes((draw.random((TEST_SAMPLES, epochs)) < 0.8).astype(float), draw.random((TEST_SAMPLES, epochs)))
+        for stage, epochs in EPOCHS.items()
+    }
+    stored = [(model, epoch) for model in FOLDERS for epoch in study.epochs(model)]
+    v = []
+    steps: dict[str, Callable] = {
+        "reading all values": lambda: v.extend(study.values(model, epoch) for model, epoch in stored),
+        "transforming them": lambda: [interactions(values) for values in v],
+        "permutations and resamples": lambda: (study.permutations, study.weights),
+        "decomposition": lambda: tables.decomposition(measures),
+        "ratio": lambda: tables.ratio(measures),
+        "jaccard": lambda: tables.jaccard(measures),
+        "accuracy": lambda: tables.accuracy(outcomes, labels, PAPER["resamples"], SEED),
+        "faithfulness": lambda: tables.faithfulness(measures),
+        "noise": lambda: tables.noise(study),
+        "claims": lambda: claims(measures, outcomes, SEED),
+    }
+    taken = {}
+    for name, step in steps.items():
+        started = time.perf_counter()
+        step()
+        taken[name] = time.perf_counter() - started
+    return taken
+
+
+if __name__ == "__main__":
+    main()

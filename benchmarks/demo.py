@@ -1,0 +1,45 @@
+"""Where the seconds of the demo go: every stage of `python run.py` in a fresh folder, as shares of the whole.
+
+The start is all that comes before the first stage: imports, and what is checked of all stages.
+python -m benchmarks.demo writes benchmarks/demo.csv.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.record import record
+from conf.check import STAGES
+
+RUN = Path(__file__).resolve().parents[1] / "run.py"
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        taken = seconds([f"output={folder}", *sys.argv[1:]])
+    whole = sum(taken.values())
+    rows = [(part, round(taken[part], 1), f"{taken[part] / whole:.0%}") for part in taken]
+    record(pd.DataFrame([*rows, ("together", round(whole, 1), "100%")], columns=["part", "seconds", "share"]), __file__)
+
+
+def seconds(overrides: list[str]) -> dict[str, float]:
+    """Of the start and of each stage, by when the run says that it has ended. Raises CalledProcessError if it fails."""
+    command = [sys.executable, str(RUN), *overrides]
+    taken, before = {}, time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as run:
+        for line in run.stdout:
+            part = {"disk": "start"}.get(line.partition(":")[0], line.partition(":")[0])
+            if part in ("start", *STAGES):
+                now = time.perf_counter()
+                taken[part], before = now - before, now
+    if run.returncode:
+        raise subprocess.CalledProcessError(run.returncode, command)
+    return taken
+
+
+if __name__ == "__main__":
+    main()

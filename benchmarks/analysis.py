@@ -19,7 +19,7 @@ from analysis.accuracy import Outcomes
 from analysis.claims import claims
 from analysis.measures import Measures
 from analysis.study import FOLDERS, Options, Study
-from benchmarks.record import record
+from benchmarks.timing import record
 from interactions.mobius import interactions
 from interactions.store import Store
 

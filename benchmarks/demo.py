@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.record import record
+from benchmarks.timing import record
 from conf.check import STAGES
 
 RUN = Path(__file__).resolve().parents[1] / "run.py"

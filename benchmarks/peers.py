@@ -9,13 +9,13 @@ memory grows with 4**n. Results agree with shapiq's to 1e-9. Writes benchmarks/p
 import sys
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from shapiq.game_theory.exact import ExactComputer
 
-from benchmarks.timing import alternate, write
+from benchmarks.timing import alternate, record
 from interactions.masking import membership
 from interactions.mobius import interactions
 from interactions.patches import draw_patches, owner_map
@@ -36,7 +36,7 @@ def main() -> None:
     rows = []
     for n in range(SMALLEST, largest + 1, 2):
         rows += measure(n, model, image, baseline)
-    write(rows, Path(__file__).with_suffix(".csv"))
+    record(pd.DataFrame(rows), __file__)
 
 
 def measure(n: int, model: Classifier, image: torch.Tensor, baseline: torch.Tensor) -> list[dict]:
@@ -63,7 +63,10 @@ def measure(n: int, model: Classifier, image: torch.Tensor, baseline: torch.Tens
     sides = {"shapiq": (lambda: shapiq(game, n), lambda: shapiq(known, n))}
     if n <= LARGEST_MATRIX:
         dense = matrix(n)
-        sides["matrix"] = (lambda: dense @ values(torch.arange(2**n)).astype(np.float32), lambda: dense @ v.astype(np.float32))
+        sides["matrix"] = (
+            lambda: dense @ values(torch.arange(2**n)).astype(np.float32),
+            lambda: dense @ v.astype(np.float32),
+        )
     rows = []
     for peer, (whole, transform) in sides.items():
         repeats = 1 if n >= 14 else 3

@@ -17,7 +17,7 @@ import torch
 from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 
-from benchmarks.record import record
+from benchmarks.timing import record
 from data.splits import InMemory, Splits
 from models.backbone import Classifier
 from models.vision import conv4, resnet18

@@ -1,4 +1,4 @@
-"""How the benchmarks time and what they say of the machine: sides in turn, medians, one CSV each."""
+"""How the benchmarks time, and how they keep what they measured: sides in turn, medians, one CSV beside each script."""
 
 import platform
 import statistics
@@ -12,6 +12,7 @@ import torch
 
 
 def place() -> torch.device:
+    """The accelerator if there is one."""
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
@@ -29,12 +30,16 @@ def alternate(sides: list[Callable[[], object]], repeats: int) -> list[float]:
     return [statistics.median(taken) for taken in seconds]
 
 
-def write(rows: list[dict], path: Path) -> None:
-    """Prints the table, and writes it beside the script with machine, versions and date."""
-    table = pd.DataFrame(rows)
+def record(table: pd.DataFrame, script: str) -> None:
+    """Prints the table and writes <script>.csv, with the columns machine, python, torch, numpy, date."""
     print(table.to_string(index=False), flush=True)
-    about = {"machine": machine(), "torch": version("torch"), "date": time.strftime("%Y-%m-%d")}
-    table.assign(**about).to_csv(path, index=False)
+    about = {
+        "machine": machine(),
+        "python": platform.python_version(),
+        **{package: version(package) for package in ("torch", "numpy")},
+        "date": time.strftime("%Y-%m-%d"),
+    }
+    table.assign(**about).to_csv(Path(script).with_suffix(".csv"), index=False)
 
 
 def machine() -> str:

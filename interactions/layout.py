@@ -1,0 +1,194 @@
+"""How a network's maps are cut into tiles for one sample, where it turns dense, and what that costs.
+
+Costs are in multiply-adds: those of the arithmetic, and those that could be done while the data are moved.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import fx, nn
+
+from interactions.graph import Layer, Network
+from interactions.tiles import Gather, Tiling, Window, gather, is_whole, seen_through, windows
+
+MACS_PER_BYTE = 14
+TILES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32)
+
+Seen = dict[fx.Node, np.ndarray]
+Tilings = dict[fx.Node, Tiling]
+
+
+@dataclass
+class Step:
+    """A layer on tiles, and where it finds, among the entries of other maps, its windows and the cells it adds to them.
+
+    unfolded: a window per output cell, for a matrix product; otherwise one per tile, for a convolution or pooling.
+    A gather that is None takes the entries as they are.
+    """
+
+    layer: Layer
+    source: Tiling
+    out: Tiling
+    unfolded: bool
+    windows: Gather | None
+    added: dict[fx.Node, Gather | None]
+
+
+@dataclass
+class Layout:
+    """steps: the layers that run on tiles; rest: how the maps that are read later are put together, for all subsets.
+
+    dense_from: the name of the first layer that runs on whole maps, and the reason, None if none does; costs: of all
+    subsets; bytes: of the maps' entries that are kept at a time, at most.
+    """
+
+    image: Tiling
+    steps: list[Step]
+    rest: dict[fx.Node, Gather]
+    dense_from: tuple[str, str] | None
+    local_cost: float
+    dense_cost: float
+    bytes: int
+
+
+def layout(network: Network, member: np.ndarray, n: int, itemsize: int, limit: int) -> Layout:
+    """member: [H, W] int64, the bit of each pixel's variable, 0 for none; limit: of `Layout.bytes`."""
+    tilings = {network.image: Tiling(member, 1, n)}
+    costs, stop = _tile(network, _seen(network, member), tilings, itemsize)
+    dense = {node: 2**n * _dense_cost(network, node, itemsize) for node in network.shapes}
+    kept = [_kept_bytes(network, index, tilings, itemsize) for index in range(len(costs))]
+    fit = next((index for index, size in enumerate(kept) if size > limit), len(costs))
+    if fit < len(costs):
+        stop = (network.layers[fit].name, f"the entries of its maps take {kept[fit] / 2**20:.0f} MiB")
+    total = [sum(dense.values())]  # with the first layers on tiles, by their number
+    for cost, layer in zip(costs[:fit], network.layers, strict=False):
+        total.append(total[-1] + cost - sum(dense[node] for node in layer.nodes))
+    count = int(np.argmin(total))
+    if count < fit:
+        stop = (network.layers[count].name, "whole maps take less from there")
+    return Layout(
+        image=tilings[network.image],
+        steps=[_step(layer, tilings, itemsize) for layer in network.layers[:count]],
+        rest={node: _whole(tilings[node]) for node in _read_after(network, count)} if count else {},
+        dense_from=stop,
+        local_cost=total[count],
+        dense_cost=total[0],
+        bytes=max(kept[:count], default=0),
+    )
+
+
+def _seen(network: Network, member: np.ndarray) -> Seen:
+    """The variables that the cells of each layer see, [H, W], by the node of its value."""
+    seen = {network.image: member}
+    for layer in network.layers:
+        cells = seen_through(layer.window, seen[layer.source], layer.size)
+        for other in layer.added:
+            cells = cells | seen[other]
+        seen[layer.value] = cells
+    return seen
+
+
+def _tile(network: Network, seen: Seen, tilings: Tilings, itemsize: int) -> tuple[list[float], tuple[str, str] | None]:
+    """Adds the tilings of the layers. Returns the cost of each, and the first layer that has none, with the reason.
+
+    Maps of one size have tiles of one size, so that they can be added.
+    """
+    sides, costs = {}, []
+    for index, layer in enumerate(network.layers):
+        if layer.size not in sides:
+            sides[layer.size] = _best_side(network.layers[index:], seen, tilings, itemsize)
+        if not _fits(layer, sides[layer.size], tilings):
+            return costs, (layer.name, "its tiles would not be made of whole tiles")
+        costs.append(_add_tiling(layer, sides[layer.size], seen, tilings, itemsize))
+    return costs, network.stop
+
+
+def _best_side(layers: list[Layer], seen: Seen, tilings: Tilings, itemsize: int) -> int:
+    """The side of tiles that is cheapest for all layers that make maps of the first one's size, from what is tiled."""
+    size = layers[0].size
+    sides = [side for side in TILES if _fits(layers[0], side, tilings)]
+    sides = [side for side in sides if side <= max(size)] or sides[:1] or [1]
+    costs = []
+    for side in sides:
+        trial, cost = dict(tilings), 0.0
+        for layer in layers:
+            if layer.size == size and _fits(layer, side, trial):
+                cost += _add_tiling(layer, side, seen, trial, itemsize)
+        costs.append(cost)
+    return sides[int(np.argmin(costs))]
+
+
+def _fits(layer: Layer, side: int, tilings: Tilings) -> bool:
+    """Whether windows of tiles of that side begin where tiles begin."""
+    if any(node not in tilings for node in (layer.source, *layer.added)):
+        return False
+    return side * layer.window.stride % tilings[layer.source].t == 0 and all(
+        side % tilings[node].t == 0 for node in layer.added
+    )
+
+
+def _add_tiling(layer: Layer, side: int, seen: Seen, tilings: Tilings, itemsize: int) -> float:
+    """Returns the cost of the layer."""
+    source = tilings[layer.source]
+    tilings[layer.value] = out = Tiling(seen[layer.value], side, source.n)
+    added = sum(not is_whole(tilings[node], Window(), out) for node in layer.added)
+    moved = out.entries * side**2 * layer.channels[1] * (1 + added) * itemsize
+    return min(_head_costs(layer, source, out, itemsize)) + MACS_PER_BYTE * moved
+
+
+def _head_costs(layer: Layer, source: Tiling, out: Tiling, itemsize: int) -> tuple[float, float]:
+    """Of the convolution or pooling with one window per tile, and with one per output cell.
+
+    Convolutions whose outputs are small are slow: each is handled by itself.
+    """
+    cells, whole = out.t**2, is_whole(source, layer.window, out)
+    tile = len(layer.window.cells(0, out.t)) * len(layer.window.cells(1, out.t))
+    moved = 0 if whole else MACS_PER_BYTE * itemsize * layer.channels[0] * out.entries
+    per_tile = out.entries * layer.macs * (cells + 4) + moved * tile
+    if not layer.unfolds or (whole and cells > 1 and not layer.window.is_point):
+        return per_tile, np.inf
+    kernel = layer.window.kernel[0] * layer.window.kernel[1]
+    return per_tile, out.entries * layer.macs * cells + moved * cells * kernel
+
+
+def _dense_cost(network: Network, node: fx.Node, itemsize: int) -> float:
+    """Of a node on one whole input."""
+    shape = network.shapes[node]
+    module = network.model.get_submodule(node.target) if node.op == "call_module" else None
+    macs = 0
+    if isinstance(module, nn.Conv2d):
+        macs = module.weight.numel() * int(np.prod(shape[2:]))
+    elif isinstance(module, nn.Linear):
+        macs = module.weight.numel() * int(np.prod(shape[1:-1]))
+    return macs + MACS_PER_BYTE * itemsize * int(np.prod(shape))
+
+
+def _kept_bytes(network: Network, index: int, tilings: Tilings, itemsize: int) -> int:
+    """Of the maps that are there while a layer runs: its own, and earlier ones that it or what follows reads."""
+    nodes = {network.layers[index].value} | _read_after(network, index) - {network.image}
+    return sum(tilings[node].entries * tilings[node].t ** 2 * network.shapes[node][1] * itemsize for node in nodes)
+
+
+def _read_after(network: Network, count: int) -> set[fx.Node]:
+    """The nodes whose values the first `count` layers make and others read."""
+    made = {network.image, *(layer.value for layer in network.layers[:count])}
+    inside = {node for layer in network.layers[:count] for node in layer.nodes}
+    return {node for node in made if any(user not in inside for user in node.users)}
+
+
+def _step(layer: Layer, tilings: Tilings, itemsize: int) -> Step:
+    source, out = tilings[layer.source], tilings[layer.value]
+    per_tile, per_cell = _head_costs(layer, source, out, itemsize)
+    found = windows(source, layer.window, out)
+    unfolded = per_cell < per_tile
+    if unfolded and found is not None:
+        found = found.unfolded(layer.window, out.t)
+    return Step(
+        layer, source, out, unfolded, found, {node: windows(tilings[node], Window(), out) for node in layer.added}
+    )
+
+
+def _whole(tiling: Tiling) -> Gather:
+    """All cells of the map, for each of the 2**n subsets."""
+    kept = np.arange(2**tiling.n)
+    return gather(tiling, np.zeros((len(kept), 2), np.int64), kept, *(np.arange(side) for side in tiling.size))

@@ -1,0 +1,133 @@
+"""The logits of all 2**n masked inputs of a convolutional network, far below the cost of 2**n forward passes.
+
+A cell of an early feature map sees only the variables in its receptive field: where these are k, it has 2**k different
+values, not 2**n. So maps are kept as entries, the versions of their tiles (see `tiles`); a layer gathers the windows of
+its own entries from those of the map before (see `layout`). Where whole maps are less work they are put together, and
+the rest of the network runs on them as it is.
+"""
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import torch
+from torch import fx, nn
+
+from interactions.graph import Network
+from interactions.layers import Cells, TiledLayer
+from interactions.layout import Layout, layout
+from interactions.masking import membership
+
+Maps = dict[fx.Node, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How all masked inputs of one sample are evaluated, whatever its image and the weights: layout, with its costs.
+
+    pixels: [entries of the input], a pixel of the image (row by row) or, `H * W` later, of the baseline; layers: those
+    that run on entries; unused: the maps that nothing reads any more after each; rest: how maps are put together.
+    """
+
+    n: int
+    layout: Layout
+    pixels: torch.Tensor
+    layers: list[TiledLayer]
+    unused: list[list[fx.Node]]
+    rest: dict[fx.Node, Cells]
+
+    @property
+    def local_cost(self) -> float:
+        return self.layout.local_cost
+
+    @property
+    def dense_cost(self) -> float:
+        return self.layout.dense_cost
+
+    @property
+    def bytes(self) -> int:
+        """Of the entries of maps and of what says where they are; a few times the chunk of `logits` come on top."""
+        gathers = [*self.rest.values(), *(cells for layer in self.layers for cells in layer.gathers)]
+        return self.layout.bytes + self.pixels.nbytes + sum(cells.entries.nbytes for cells in gathers)
+
+    @property
+    def predicted_speedup(self) -> float:
+        return self.dense_cost / self.local_cost
+
+    @property
+    def dense_from(self) -> tuple[str, str] | None:
+        """The first layer that runs on whole maps, and the reason; None if none does."""
+        return self.layout.dense_from
+
+
+class Local:
+    """Evaluates a model that is in evaluation mode. Weights that are loaded into it later are the ones that are used.
+
+    reason: why no layer of the model can be evaluated locally; None if some can.
+    """
+
+    def __init__(self, model: nn.Module, shape: tuple[int, int, int]) -> None:
+        """shape: (C, H, W) of the inputs."""
+        self.model, self.network, self.reason = model, None, None
+        try:
+            self.network = Network(model, shape)
+        except Exception as error:  # whatever a model does that is not made for tracing
+            self.reason = f"it can't be traced: {error}"
+            return
+        if not self.network.layers:
+            self.reason = ": ".join(self.network.stop or ("output", "there is no layer before it"))
+
+    def plan(self, owner: torch.Tensor, n: int, memory: int = 2**31) -> Plan:
+        """owner: [1, H, W] int64, the variable of each pixel (-1: none); memory: bytes for the entries of maps."""
+        parameter = next(self.model.parameters())
+        member = membership(owner)[0].cpu().numpy()
+        found = layout(self.network, member, n, parameter.element_size(), memory)
+        image, where = found.image, parameter.device
+        pixels = image.tile + (image.kept != image.variables[image.tile]) * member.size
+        return Plan(
+            n=n,
+            layout=found,
+            pixels=torch.from_numpy(pixels).to(where),
+            layers=[TiledLayer(step, where) for step in found.steps],
+            unused=_unused([[step.layer.source, *step.layer.added] for step in found.steps], found.rest),
+            rest={node: Cells(cells, where) for node, cells in found.rest.items()},
+        )
+
+    @torch.inference_mode()
+    def logits(self, plan: Plan, image: torch.Tensor, baseline: torch.Tensor, chunk: int = 2**25) -> torch.Tensor:
+        """[2**n, classes], index = bitmask (bit i: variable i is kept).
+
+        image, baseline: [C, H, W], of the model's type and on its device; chunk: bytes of windows that are gathered at
+        a time, and of the largest of the whole maps. Raises ValueError if the plan has no layer that runs on entries:
+        then the model's own forward passes are the way.
+        """
+        if not plan.layers:
+            raise ValueError(f"nothing is gained by tiles for this sample: {plan.dense_from}")
+        maps = self._tiled(plan, image, baseline.expand_as(image), chunk)
+        done = {self.network.image, *(node for step in plan.layout.steps for node in step.layer.nodes)}
+        largest = max(math.prod(shape) for node, shape in self.network.shapes.items() if node not in done)
+        batch_size = max(16, chunk // (largest * image.element_size()))
+        rest, logits = fx.Interpreter(self.model, graph=self.network.graph), []
+        for start in range(0, 2**plan.n, batch_size):
+            end = min(start + batch_size, 2**plan.n)
+            whole = {node: cells.take(maps[node], start, end).permute(0, 3, 1, 2) for node, cells in plan.rest.items()}
+            logits.append(rest.run(initial_env=dict.fromkeys(done) | whole))
+        return torch.cat(logits)
+
+    def _tiled(self, plan: Plan, image: torch.Tensor, baseline: torch.Tensor, chunk: int) -> Maps:
+        """The maps that the rest of the network reads, as entries."""
+        pixels = torch.cat([image.flatten(1).T, baseline.flatten(1).T])
+        entries = pixels.new_zeros(len(plan.pixels) + 1, 1, 1, len(image))
+        torch.index_select(pixels, 0, plan.pixels, out=entries[:-1].view(-1, len(image)))
+        maps = {self.network.image: entries}
+        for layer, unused in zip(plan.layers, plan.unused, strict=True):
+            maps[layer.value] = layer(maps, chunk)
+            for node in unused:
+                del maps[node]
+        return maps
+
+
+def _unused(reads: list[list[fx.Node]], rest: Collection[fx.Node]) -> list[list[fx.Node]]:
+    """The maps that neither later layers nor the rest of the network read, by the last layer that does."""
+    last = {node: index for index, nodes in enumerate(reads) for node in nodes}
+    return [[node for node in last if last[node] == index and node not in rest] for index in range(len(reads))]

@@ -1,0 +1,190 @@
+"""What the cells of a feature map see: cut into tiles, a tile has one version per subset of the variables it sees.
+
+The versions of all tiles are the *entries* of the map: tile after tile (row by row), within a tile by the subset of its
+own variables as a bitmask. All sets of variables are bitmasks, too. Nothing here knows a network or an image.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which cells of a map an output cell is made of, in a convolution or a pooling; by default the same cell alone."""
+
+    kernel: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)  # before the first row and the first column
+    stride: int = 1
+
+    def cells(self, axis: int, count: int) -> np.ndarray:
+        """The input rows (axis 0) or columns under `count` neighbouring outputs, relative to the first output's own."""
+        step = self.stride if self.is_point else 1  # what lies between the strides of a point is not needed
+        reach = self.dilation[axis] * (self.kernel[axis] - 1)
+        return np.arange(0, (count - 1) * self.stride + reach + 1, step) - self.padding[axis]
+
+    @property
+    def is_point(self) -> bool:
+        return self.kernel == (1, 1)
+
+    @property
+    def leaves(self) -> bool:
+        """Whether it may reach over the edge of the map."""
+        return not self.is_point or self.padding != (0, 0)
+
+
+def seen_through(window: Window, seen: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The variables that each output cell sees, [*size] int64, where the input cells see `seen`, [H, W] int64."""
+    for axis in (0, 1):
+        rows = np.moveaxis(seen, axis, 0)
+        offsets = window.dilation[axis] * np.arange(window.kernel[axis])
+        end = (size[axis] - 1) * window.stride + offsets[-1] + 1
+        before = window.padding[axis]
+        padded = np.zeros((max(end, before + len(rows)), rows.shape[1]), np.int64)
+        padded[before : before + len(rows)] = rows
+        out = padded[: end - offsets[-1] : window.stride].copy()
+        for offset in offsets[1:]:
+            out |= padded[offset : end - offsets[-1] + offset : window.stride]
+        seen = np.moveaxis(out, 0, axis)
+    return np.ascontiguousarray(seen)
+
+
+class Tiling:
+    """A map of [H, W] cells in tiles of t x t; the last row and column of tiles may reach over its edge.
+
+    variables: [tiles] int64, what any cell of a tile sees; first: [tiles + 1], the first entry of each tile.
+    """
+
+    def __init__(self, seen: np.ndarray, t: int, n: int) -> None:
+        self.size, self.t, self.n = seen.shape, t, n
+        self.shape = tuple(-(-side // t) for side in seen.shape)
+        if self.is_ragged:
+            seen = np.pad(seen, [(0, tiles * t - side) for tiles, side in zip(self.shape, seen.shape, strict=True)])
+        seen = np.bitwise_or.reduce(seen.reshape(self.shape[0], t, -1), axis=1)
+        self.variables = np.bitwise_or.reduce(seen.reshape(self.shape[0], self.shape[1], t), axis=2).ravel()
+        self.first = np.concatenate([[0], np.cumsum(1 << np.bitwise_count(self.variables).astype(np.int64))])
+
+    @property
+    def entries(self) -> int:
+        return int(self.first[-1])
+
+    @property
+    def is_ragged(self) -> bool:
+        return any(tiles * self.t != side for tiles, side in zip(self.shape, self.size, strict=True))
+
+    @cached_property
+    def tile(self) -> np.ndarray:
+        """The tile of each entry, [entries]."""
+        return np.repeat(np.arange(len(self.variables)), np.diff(self.first))
+
+    @cached_property
+    def kept(self) -> np.ndarray:
+        """The variables that each entry keeps, as a bitmask of all n: [entries]."""
+        members, which = self._members
+        weights = np.zeros(members.shape, np.int64)
+        rows, variables = members.nonzero()
+        weights[rows, _rank(members)[rows, variables]] = 1 << variables
+        return _weigh(weights, which[self.tile], np.arange(self.entries) - self.first[self.tile])
+
+    def entry(self, tile: np.ndarray, kept: np.ndarray) -> np.ndarray:
+        """The entry of a tile in which its variables are kept as in `kept`, and the number of entries for tile -1.
+
+        tile, kept: int64, of shapes that broadcast.
+        """
+        members, which = self._members
+        weights = np.concatenate([members << _rank(members), np.zeros((1, self.n), np.int64)])
+        return self.first[tile] + _weigh(weights, np.append(which, len(members))[tile], kept)
+
+    @cached_property
+    def _members(self) -> tuple[np.ndarray, np.ndarray]:
+        """Which variables each distinct set of them has, [sets, n] int64, and the set of each tile."""
+        sets, which = np.unique(self.variables, return_inverse=True)
+        return sets[:, None] >> np.arange(self.n) & 1, which
+
+
+def _rank(members: np.ndarray) -> np.ndarray:
+    """How many variables of its set come before each variable."""
+    return members.cumsum(1) - members
+
+
+def _weigh(weights: np.ndarray, row: np.ndarray, bits: np.ndarray) -> np.ndarray:
+    """The sum of weights[row] over the set bits, looked up in two tables of half of the bits each."""
+    half = (weights.shape[1] + 1) // 2
+    low, high = _sums(weights[:, :half]), _sums(weights[:, half:])
+    return low[row, bits & ((1 << half) - 1)] + high[row, bits >> half]
+
+
+def _sums(weights: np.ndarray) -> np.ndarray:
+    """The sums over all subsets of the columns: [rows, 2**columns]."""
+    sums = np.zeros((len(weights), 1), np.int64)
+    for column in weights.T:
+        sums = np.concatenate([sums, sums + column[:, None]], axis=1)
+    return sums
+
+
+@dataclass(frozen=True)
+class Gather:
+    """Where windows find their cells among the entries of a map.
+
+    entries: [windows, P] int32, the entries that a window touches (one past the last: beyond the edge of the map);
+    piece, cell: [h * w], in which of the P, and where inside it, each cell of a window lies; shape: (h, w).
+    """
+
+    entries: np.ndarray
+    piece: np.ndarray
+    cell: np.ndarray
+    shape: tuple[int, int]
+
+    def unfolded(self, window: Window, t: int) -> "Gather":
+        """With the cells of t x t outputs one after the other, each as often as it is needed: [t, t, *kernel]."""
+        stride = 1 if window.is_point else window.stride
+        y, x = (
+            stride * np.arange(t)[:, None] + window.dilation[axis] * np.arange(window.kernel[axis]) for axis in (0, 1)
+        )
+        order = (y[:, None, :, None] * self.shape[1] + x[None, :, None, :]).ravel()
+        return Gather(self.entries, self.piece[order], self.cell[order], (t * t, len(order) // t**2))
+
+
+def gather(source: Tiling, corner: np.ndarray, kept: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> Gather:
+    """The cells at `rows` x `columns`, relative to the first cell of tile row and column `corner`, [windows, 2].
+
+    kept: [windows], the variables that each window keeps.
+    """
+    place, pieces = [], []
+    for cells in (rows, columns):
+        piece = cells // source.t
+        pieces.append(np.arange(piece[0], piece[-1] + 1))
+        place.append((piece - piece[0], cells % source.t))
+    y, x = (corner[:, axis, None] + pieces[axis] for axis in (0, 1))
+    inside = ((y >= 0) & (y < source.shape[0]))[:, :, None] & ((x >= 0) & (x < source.shape[1]))[:, None]
+    tile = np.where(inside, y[:, :, None] * source.shape[1] + x[:, None], -1).reshape(len(corner), -1)
+    (piece_y, cell_y), (piece_x, cell_x) = place
+    return Gather(
+        source.entry(tile, kept[:, None]).astype(np.int32),
+        (piece_y[:, None] * len(pieces[1]) + piece_x).ravel(),
+        (cell_y[:, None] * source.t + cell_x).ravel(),
+        (len(rows), len(columns)),
+    )
+
+
+def is_whole(source: Tiling, window: Window, out: Tiling) -> bool:
+    """Whether the windows of the entries of `out` are the entries of `source` as they are."""
+    if out.t * window.stride != source.t or len(out.variables) != len(source.variables):
+        return False
+    sides = (window.cells(axis, out.t) for axis in (0, 1))
+    return all(np.array_equal(cells, np.arange(source.t)) for cells in sides) and np.array_equal(
+        out.variables, source.variables
+    )
+
+
+def windows(source: Tiling, window: Window, out: Tiling) -> Gather | None:
+    """The windows of all entries of `out` on `source`; None if they are its entries as they are.
+
+    `out.t * window.stride` is a multiple of `source.t`.
+    """
+    if is_whole(source, window, out):
+        return None
+    corner = np.stack(np.divmod(out.tile, out.shape[1]), axis=1) * (out.t * window.stride // source.t)
+    return gather(source, corner, out.kept, *(window.cells(axis, out.t) for axis in (0, 1)))

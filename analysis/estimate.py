@@ -38,22 +38,24 @@ def estimate(
     statistic: takes the means over samples [repeats, ...], one per array; returns [repeats, ...].
     """
 
-    def of(arrays: Arrays, rows: np.ndarray) -> np.ndarray:
-        return statistic(*(np.tensordot(rows, array, axes=1) for array in arrays))
+    def of(draws: Sequence[Arrays], rows: np.ndarray) -> list[np.ndarray]:
+        """Of each draw: one matrix product for all of them, [rows, draws, ...], is faster than one for each."""
+        means = [np.tensordot(rows, np.stack(arrays, axis=1), axes=1) for arrays in zip(*draws, strict=True)]
+        return [statistic(*(mean[:, draw] for mean in means)) for draw in range(len(draws))]
 
     def percentile(of_resamples: np.ndarray, level: float) -> np.ndarray:
         return np.percentile(of_resamples, level, axis=0, method="inverted_cdf")  # no inf - inf between two resamples
 
     samples = len(observed[0])
     everyone = np.full((1, samples), 1 / samples)
-    value, resampled = of(observed, everyone)[0], of(observed, weights)
+    value, resampled = of([observed], everyone)[0][0], of([observed], weights)[0]
     low, high = percentile(resampled, 2.5), percentile(resampled, 97.5)
     if not by_chance:
         unknown = np.full_like(value, np.nan)
         return Estimate(value, low, high, unknown, unknown)
-    chance = np.mean([of(arrays, everyone)[0] for arrays in by_chance], axis=0)
+    chance = np.mean(of(by_chance, everyone), axis=0)[0]
     with np.errstate(invalid="ignore"):  # infinite on both sides
-        above = resampled - np.mean([of(arrays, weights) for arrays in by_chance], axis=0)
+        above = resampled - np.mean(of(by_chance, weights), axis=0)
     return Estimate(value, low, high, chance, percentile(above, 2.5))
 
 

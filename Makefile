@@ -10,6 +10,9 @@ PYTHON := $(VENV)/bin/python
 export MALLOC_MMAP_THRESHOLD_ ?= 4000000000
 export MALLOC_TRIM_THRESHOLD_ ?= 40000000000
 
+# Threads that wait for each other sleep: where the cores are shared, spinning makes small steps several times slower.
+export OMP_WAIT_POLICY ?= passive
+
 # Bytecode is kept in the environment: without it every start compiles PyTorch anew.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -24,7 +27,7 @@ test: install
 	$(PYTHON) -m pytest
 
 bench: install
-	$(PYTHON) benchmarks/values.py
+	for script in values peers probe demo analysis noise processes; do $(PYTHON) -m benchmarks.$$script || exit 1; done
 
 install: $(VENV)/installed
 

@@ -64,6 +64,7 @@ CHOICES = {
     "probe.solver": ("lbfgs", "sgd"),
     "interactions.split": ("test", "train"),
     "interactions.background": ("keep", "mask"),
+    "interactions.engine": ("auto", "dense", "local"),
     "interactions.baseline": ("mean_image", "channel_mean", "zero"),
     "interactions.precision": ("float32", "float64", "bfloat16", "float16"),
     "wandb.mode": ("offline", "online", "disabled"),

@@ -67,6 +67,7 @@ class Interactions:
     checkpoints: Files = field(default_factory=Files)
     precision: str = MISSING
     noise_masks: int = MISSING
+    engine: str = MISSING
     batch_size: Any = MISSING
     compile: bool = MISSING
     processes: int = MISSING

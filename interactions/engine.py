@@ -1,16 +1,23 @@
-"""Evaluates the values of a problem with a model: on the device, in batches of a fixed shape."""
+"""Evaluates the values of a problem with a model: by forward passes in batches of a fixed shape, or locally.
+
+dense: all 2**n masked inputs go through the network. local: a convolutional network's early layers are computed once
+per version that a tile has (interactions/local.py). Both give the same values; what is predicted to be faster is taken,
+by counts alone and not by the clock, so that a run repeats bit for bit.
+"""
 
 import numpy as np
 import torch
 from omegaconf import DictConfig
 
+from conf.check import BadInput
 from interactions import batch
 from interactions.checkpoints import Checkpoint, Weights
+from interactions.local import Local, Plan
 from interactions.masking import membership
 from interactions.problem import Problem
 from interactions.samples import Group
 from interactions.tokens import Tokens, embedding, tokens
-from interactions.values import masked_values
+from interactions.values import log_odds, masked_values
 from models.backbone import Classifier
 from training.device import exact_float32
 
@@ -20,6 +27,29 @@ DTYPES = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
+
+WORTHWHILE = 1.5  # predicted times faster, below which gathering costs what is gained
+
+
+def local_for(model: Classifier, group: Group, n: int, wanted: str) -> tuple[Local | None, str]:
+    """The local engine if it is `wanted` (local), or worth it (auto); else why not. By the first sample of the group.
+
+    Raises BadInput if it was asked for by name and there is none.
+    """
+    image = group.inputs.dim() == 4
+    if wanted == "dense" or (wanted == "auto" and not image):
+        return None, ""
+    local = Local(model, tuple(group.inputs.shape[1:])) if image else None
+    reason = local.reason if local else "its inputs are no images"
+    if reason is None:
+        plan = local.plan(group.owner[0], n)
+        if not plan.layers or (wanted == "auto" and plan.predicted_speedup < WORTHWHILE):
+            reason = f"predicted {plan.predicted_speedup:.1f} times as fast"
+    if reason is None:
+        return local, ""
+    if wanted == "local":
+        raise BadInput(f"interactions.engine=local: this model can't be evaluated so ({reason}); take auto or dense")
+    return None, reason
 
 
 class Engine:
@@ -35,6 +65,16 @@ class Engine:
         inputs = problem.groups[0].inputs[:1]
         self.embedding = None if options.compile else embedding(self.model, inputs)
         self._tokens: dict[int, Tokens | None] = {}  # of each group, by the weights loaded
+        self.local, self.why_dense = local_for(self.model, problem.groups[0], problem.n, options.engine)
+        self._plans: dict[int, Plan] = {}  # of each sample, for all checkpoints
+
+    def about(self) -> str:
+        """One line for the log: how values are computed."""
+        if self.local is None:
+            return f"dense, in batches of {self.batch_size}" + (f" (local: {self.why_dense})" if self.why_dense else "")
+        plan = self._plan(self.problem.groups[0], 0)
+        dense = f", dense from {plan.dense_from[0]} on ({plan.dense_from[1]})" if plan.dense_from else ""
+        return f"local, {plan.predicted_speedup:.1f} times less work than dense{dense}"
 
     def load(self, checkpoint: Checkpoint, weights: Weights) -> None:
         self.model.float()
@@ -45,11 +85,28 @@ class Engine:
     def block(self, block: range) -> torch.Tensor:
         """v of all masked inputs of these samples, which have one shape: [len(block), 2**n] float64, on the device."""
         subsets = 2**self.problem.n
+        if self.local:
+            return torch.stack([self._locally(number) for number in block])
         (group,) = (g for g in self.problem.groups if g.first <= block[0] < g.first + len(g.labels))
         where = self.problem.device
         sample = (torch.arange(len(block), device=where) + block[0] - group.first).repeat_interleave(subsets)
         subset = torch.arange(subsets, device=where).repeat(len(block))
         return self._values(group, sample, subset, self.dtype).view(len(block), subsets)
+
+    def _locally(self, number: int) -> torch.Tensor:
+        """v of all masked inputs of one sample: [2**n]."""
+        (group,) = (g for g in self.problem.groups if g.first <= number < g.first + len(g.labels))
+        place = number - group.first
+        image, base = group.inputs[place].to(self.dtype), self.problem.baseline.to(self.dtype)
+        with exact_float32():
+            logits = self.local.logits(self._plan(group, place), image, base)
+        return log_odds(logits, group.labels[place].expand(len(logits)))
+
+    def _plan(self, group: Group, place: int) -> Plan:
+        number = group.first + place
+        if number not in self._plans:
+            self._plans[number] = self.local.plan(group.owner[place], self.problem.n)
+        return self._plans[number]
 
     def in_float64(self, sample: np.ndarray, subset: np.ndarray) -> np.ndarray:
         """v of the masked inputs (sample[k], subset[k]) by the same weights, in float64: [K].

@@ -12,9 +12,9 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from interactions.checkpoints import Checkpoint, Weights, checkpoints_of
-from interactions.engine import Engine
+from interactions.engine import Engine, local_for
 from interactions.problem import Problem
-from interactions.samples import describe
+from interactions.samples import describe, load
 from interactions.store import Store
 from interactions.workers import evaluated
 from training.device import device
@@ -29,7 +29,9 @@ def check(cfg: DictConfig) -> Need:
     model, splits = new_model(cfg, "probe", "target")
     units = checkpoints_of(cfg)
     device(cfg.interactions.device)
-    describe(splits, cfg.interactions, cfg.seed)
+    about = describe(splits, cfg.interactions, cfg.seed)
+    if cfg.interactions.engine == "local":  # the others are never refused
+        local_for(model.eval(), load(splits, about)[0], cfg.interactions.n, "local")
     for unit in tqdm(units, desc="checking checkpoints", unit="file", dynamic_ncols=True, leave=False):
         if all(file.exists() for _, file, _ in unit.parts):  # others are yet to be made
             unit.load_into(model, unit.read())
@@ -49,7 +51,9 @@ def run(cfg: DictConfig) -> None:
     store.write_samples(about)
     problem = Problem.read(store, splits, options, cfg.num_workers, device(options.device))
     with tracked(cfg, "interactions") as tracker:
-        seconds = fill(cfg, store, units, Engine(model, problem, options))
+        engine = Engine(model, problem, options)
+        print(f"interactions: {engine.about()}", flush=True)
+        seconds = fill(cfg, store, units, engine)
         count = len(units) * problem.samples * 2**options.n
         tracker.summary.update({"checkpoints": len(units), "masked_inputs": count, "seconds": seconds})
     finish(store.folder)
@@ -127,7 +131,8 @@ def _read_ahead(units: list[Checkpoint], pairs: list[tuple[int, range]]) -> Iter
 def _complete(cfg: DictConfig, store: Store, unit: Checkpoint, engine: Engine, blocks: list[range]) -> None:
     options = cfg.interactions
     about = {"stage": unit.stage, "epoch": unit.epoch, "samples": engine.problem.samples, "n": options.n,
-             "precision": options.precision, "batch_size": engine.batch_size, "device": str(engine.problem.device),
+             "precision": options.precision, "engine": engine.about(), "batch_size": engine.batch_size,
+             "device": str(engine.problem.device),
              "files": [str(file) for _, file, _ in unit.parts]}  # fmt: skip
     store.complete(unit.stage, unit.epoch, blocks, about)
 

@@ -208,8 +208,12 @@ def test_options_change_the_values(resumable: Studies, run: Path, options: str) 
         assert not np.array_equal(values, np.load(run / "interactions" / stage / "epoch_002" / "values.npy"))
 
 
-def test_settings_that_only_change_the_speed_do_not_change_the_values(resumable: Studies, run: Path) -> None:
-    result = resumable("name=other", "interactions.batch_size=7", UP_TO_THE_STORE)
+@pytest.mark.parametrize("options", ["engine=dense", "engine=local", "engine=dense batch_size=7"])
+def test_settings_that_only_change_the_speed_do_not_change_the_values(
+    resumable: Studies, run: Path, options: str
+) -> None:
+    given = (f"interactions.{option}" for option in options.split())
+    result = resumable("name=other", *given, UP_TO_THE_STORE)
     assert result.code == 0, result.err
     for file in (run / "interactions").rglob("values.npy"):
         there = resumable.output / "other" / "seed=0" / file.relative_to(run)

@@ -52,7 +52,7 @@ def test_every_key_determines_a_stage_or_says_where_and_how_fast_it_runs(cfg):
         f"data.{key}" for key in ("root", "download", "made", "skip_corrupt")
     }  # reach readers, which are recorded
     elsewhere |= {"trainer.accelerator", "trainer.strategy"}
-    elsewhere |= {f"interactions.{key}" for key in ("batch_size", "compile", "processes", "device")}
+    elsewhere |= {f"interactions.{key}" for key in ("engine", "batch_size", "compile", "processes", "device")}
     recorded = [settings(cfg, stage) for stage in STAGES]
     for key in cfg:
         inside = (f"{key}.{part}" for part in cfg[key]) if key in ("trainer", "data", "interactions") else [key]

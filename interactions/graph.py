@@ -80,7 +80,7 @@ class Network:
     """
 
     def __init__(self, model: nn.Module, shape: tuple[int, int, int]) -> None:
-        """Raises what tracing or running the model does, if it can't be traced; ValueError if the trace is wrong."""
+        """Raises whatever tracing or running the model does; ValueError if the trace is not what the model does."""
         self.model = model
         self.graph = fx.Tracer().trace(model)
         parameter = next(model.parameters())

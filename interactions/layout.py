@@ -12,7 +12,7 @@ from interactions.graph import Layer, Network
 from interactions.tiles import Gather, Tiling, Window, gather, is_whole, seen_through, windows
 
 MACS_PER_BYTE = 14
-TILES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32)
+TILES = (1, 2, 3, 4, 6, 8, 12, 16)
 
 Seen = dict[fx.Node, np.ndarray]
 Tilings = dict[fx.Node, Tiling]

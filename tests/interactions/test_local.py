@@ -126,7 +126,7 @@ def all_local(monkeypatch):
 
 
 @pytest.mark.parametrize("sides", [layout.TILES, (1,), (2, 4, 8), (3, 6, 12)])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(12))
 def test_random_networks(all_local, monkeypatch, seed, sides):
     monkeypatch.setattr(layout, "TILES", sides)
     shape = (3, 16 + seed % 5, 18 - seed % 3)

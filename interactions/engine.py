@@ -20,6 +20,7 @@ from interactions.tokens import Tokens, embedding, tokens
 from interactions.values import log_odds, masked_values
 from models.backbone import Classifier
 from training.device import exact_float32
+from training.plan import gigabytes
 
 DTYPES = {
     "float32": torch.float32,
@@ -74,7 +75,8 @@ class Engine:
             return f"dense, in batches of {self.batch_size}" + (f" (local: {self.why_dense})" if self.why_dense else "")
         plan = self._plan(self.problem.groups[0], 0)
         dense = f", dense from {plan.dense_from[0]} on ({plan.dense_from[1]})" if plan.dense_from else ""
-        return f"local, {plan.predicted_speedup:.1f} times less work than dense{dense}"
+        held = gigabytes(plan.bytes)
+        return f"local, predicted {plan.predicted_speedup:.1f} times as fast as dense, holding {held} of entries{dense}"
 
     def load(self, checkpoint: Checkpoint, weights: Weights) -> None:
         self.model.float()

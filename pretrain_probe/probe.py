@@ -1,5 +1,7 @@
 """Trains a linear classifier on the frozen pre-trained features of the target task: v_pretrain, the paper's Eq. 5."""
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,7 +20,7 @@ from training.classifier import Training
 from training.device import device
 from training.features import features
 from training.fit import Row, fit
-from training.folder import finish, start
+from training.folder import finish, locked, settings, stage_folder, start
 from training.plan import Need
 from training.seeds import stream
 from training.tracking import log_checkpoints, tracked
@@ -38,11 +40,19 @@ def check(cfg: DictConfig) -> Need:
 def run(cfg: DictConfig) -> None:
     model, splits = pretrained_model(cfg, "probe")
     folder = start(cfg, "probe")
-    seen = _features_of(model, splits, folder, cfg.num_workers)
+    with locked(kept := features_folder(cfg, splits)):
+        seen = _features_of(model, splits, kept, cfg.num_workers)
     with tracked(cfg, "probe") as tracker:
         module = train(seen, cfg.probe, cfg.seed, folder, tracker.log)
         log_checkpoints(tracker, cfg, "probe")
     finish(folder, gradient=gradient_norm(module, seen.train))
+
+
+def features_folder(cfg: DictConfig, splits: Splits) -> Path:
+    """Beside the backbone that they are of, and named by the data and its preprocessing: for all runs with both."""
+    target = settings(cfg, "probe")["data"]["target"]
+    text = json.dumps([target, len(splits.train), len(splits.test)], sort_keys=True)
+    return stage_folder(cfg, "pretrain") / "features" / hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def train(seen: Splits, options: DictConfig, seed: int, folder: Path, track: Callable[[Row], None]) -> "LinearProbe":

@@ -34,8 +34,10 @@ def run(finished: Finished) -> Path:
 def test_files_are_as_documented(run: Path, finished: Finished) -> None:
     trained = {"config.yaml", "done.json", "metrics.csv", "predictions.npy", "losses.npy"}
     trained |= {f"checkpoints/epoch_{epoch:03d}.ckpt" for epoch in EPOCHS}
-    assert files(run / "pretrain") == files(run / "finetune") == files(run / "scratch") == trained
-    assert files(run / "probe") == trained | {"features_train.npy", "features_test.npy"}
+    features = {name for name in files(run / "pretrain") if name.startswith("features/")}
+    assert files(run / "pretrain") - features == trained
+    assert files(run / "probe") == files(run / "finetune") == files(run / "scratch") == trained
+    assert sorted(Path(name).name for name in features) == ["features_test.npy", "features_train.npy"]
     units = [("probe", 2), *((stage, epoch) for stage in ("finetune", "scratch") for epoch in EPOCHS)]
     stored = {f"{stage}/epoch_{epoch:03d}/{file}" for stage, epoch in units for file in ("values.npy", "meta.json")}
     stored |= {f"{stage}/epoch_002/noise.npz" for stage in ("probe", "finetune", "scratch")}
@@ -152,6 +154,15 @@ def test_stages_in_two_calls_and_any_order(study: Studies, run: Path) -> None:
         assert there.read_bytes() == table.read_bytes(), table.name
 
 
+def test_another_probe_of_the_same_features_computes_none(resumable: Studies) -> None:
+    result = resumable("name=other", "probe.solver=sgd", "stages=[pretrain,probe]")
+    assert result.code == 0, result.err
+    assert not any("features" in name for name in result.replaced)
+    other_data = resumable("name=third", "data.target.train_samples=30", "stages=[pretrain,probe]")
+    assert other_data.code == 0, other_data.err
+    assert sum("features" in name for name in other_data.replaced) == 2
+
+
 def test_another_model_has_a_folder_of_its_own(resumable: Studies) -> None:
     result = resumable("model=vit_tiny", "model.depth=1", "model.dim=16", *FEW)
     assert result.code == 0, result.err
@@ -169,7 +180,8 @@ def test_weights_from_a_file_do_what_they_do_from_our_own_stage(study: Studies, 
         line.startswith("pretrain: ") and line.endswith(f" tensors from {file}") for line in result.out.splitlines()
     )
     other = study.output / "digits" / "seed=0"
-    assert files(other / "pretrain") == {"config.yaml", "done.json", "checkpoints/epoch_000.ckpt"}
+    made = {name for name in files(other / "pretrain") if not name.startswith("features/")}
+    assert made == {"config.yaml", "done.json", "checkpoints/epoch_000.ckpt"}
     keys = set(OmegaConf.load(other / "pretrain" / "config.yaml"))
     assert keys == {"model"}, "it is the same for all seeds and tasks"
     for name in ("probe/epoch_002", "finetune/epoch_002", "scratch/epoch_002"):

@@ -1,0 +1,93 @@
+"""Which engine evaluates a model, and that all of them give the same values."""
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from conf.check import BadInput
+from interactions.engine import Engine
+from interactions.patches import draw_patches, owner_map
+from interactions.problem import Problem
+from interactions.samples import Group
+from models.backbone import Classifier
+from models.text import bert
+from models.vision import conv4, vit_tiny
+
+N = 6
+SMALL_BERT = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+              "intermediate_size": 32, "max_position_embeddings": 20}  # fmt: skip
+
+
+def options(**changed):
+    return OmegaConf.create(
+        {"precision": "float32", "batch_size": 16, "compile": False, "engine": "auto", "n": N} | changed
+    )
+
+
+@pytest.fixture
+def images():
+    torch.manual_seed(0)
+    owner = torch.stack([owner_map(draw_patches(N, 8, 1, 32, 32, 0, index), 32, 32) for index in range(3)])
+    group = Group(0, torch.randn(3, 3, 32, 32), owner, torch.tensor([0, 2, 1]))
+    return Problem([group], torch.randn(3, 32, 32), N)
+
+
+def network():
+    torch.manual_seed(1)
+    model = Classifier(conv4(3, width=8)).train()
+    model(torch.randn(64, 3, 32, 32))  # batch-norm statistics that are not those of a new network
+    return model.eval()
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_both_engines_give_the_same_values(images, precision):
+    values = {}
+    for name in ("dense", "local"):
+        engine = Engine(network(), images, options(engine=name, precision=precision))
+        engine.model.to(engine.dtype)
+        assert (engine.local is None) == (name == "dense")
+        values[name] = engine.block(range(1, 3))
+    assert values["dense"].shape == (2, 2**N)
+    tolerance = (1e-12 if precision == "float64" else 1e-5) * values["dense"].abs().max().item()
+    torch.testing.assert_close(values["local"], values["dense"], rtol=0, atol=tolerance)
+
+
+def test_auto_takes_the_one_that_is_predicted_to_be_faster(images):
+    engine = Engine(network(), images, options())
+    assert engine.local is not None
+    assert engine.about().startswith("local, predicted ")
+    assert "of entries" in engine.about()
+
+
+def test_a_transformer_is_dense_and_the_log_says_why(images):
+    engine = Engine(Classifier(vit_tiny(3)).eval(), images, options())
+    assert engine.local is None
+    assert engine.about().startswith("dense, in batches of 16 (local: ")
+    with pytest.raises(BadInput, match=r"interactions\.engine=local: this model can't be evaluated so"):
+        Engine(Classifier(vit_tiny(3)).eval(), images, options(engine="local"))
+
+
+def test_sentences_are_dense():
+    torch.manual_seed(0)
+    groups = [
+        Group(first, torch.randint(5, 50, (2, length)), torch.arange(length).expand(2, -1).clamp(max=N) % (N + 1) - 1,
+              torch.tensor([0, 1]))
+        for first, length in ((0, 8), (2, 11))
+    ]  # fmt: skip
+    engine = Engine(Classifier(bert(2, **SMALL_BERT)).eval(), Problem(groups, torch.tensor(4), N), options())
+    assert engine.about() == "dense, in batches of 16"
+    sample, subset = np.array([3, 0, 2]), np.array([5, 63, 0])
+    exact = engine.in_float64(sample, subset)
+    engine.model.float()
+    engine._tokens.clear()
+    blocks = {first: engine.block(range(first, first + 2)) for first in (0, 2)}
+    found = [blocks[2][1, 5], blocks[0][0, 63], blocks[2][0, 0]]
+    np.testing.assert_allclose(torch.stack(found).numpy(), exact, atol=1e-5)
+
+
+def test_the_batch_size_is_found_by_itself(images):
+    engine = Engine(network(), images, options(batch_size="auto", engine="dense"))
+    assert engine.batch_size == 512
+    explicit = Engine(network(), images, options(batch_size=3, engine="dense"))
+    torch.testing.assert_close(engine.block(range(3)), explicit.block(range(3)), rtol=0, atol=1e-5)

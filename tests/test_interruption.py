@@ -112,9 +112,14 @@ def _moments(replaced: list[str]) -> list[str]:
 
 
 def stage_of(name: str) -> str:
-    """Of a file below the output folder: pretrain/<which>/..., or <study>/seed=0/<stage>/..."""
+    """Of a file below the output folder: pretrain/<which>/..., or <study>/seed=0/<stage>/...
+
+    Features lie beside the backbone, but are the probe's.
+    """
     parts = name.split("/")
-    return parts[0] if parts[0] == "pretrain" else parts[2]
+    if parts[0] == "pretrain":
+        return "probe" if "features" in parts else "pretrain"
+    return parts[2]
 
 
 def _wait_for(running: Running, replacements: int) -> None:

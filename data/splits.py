@@ -22,7 +22,7 @@ class Splits:
     kind: how an input is cut into variables and drawn.
     "image": float tensors [C, H, W], which are `pixel = input * std + mean` with pixels in 0..1 (mean and std: one
     number, or one per channel).
-    "text": int64 token ids [L], of any length; the datasets have `texts` and `words` (see `data.text.Sentences`).
+    "text": int64 token ids [L], of any length; the datasets have `texts` and `words` (see `data.sentences.Sentences`).
     mask, pad: ids of these tokens.
     """
 

@@ -12,10 +12,8 @@ from torchvision.datasets.utils import download_and_extract_archive
 from conf.check import BadInput
 from conf.network import reachable
 from data.made import sst2 as made_sst2
-from data.sentences import Sentences, Word, load_tokenizer
+from data.sentences import Sentences, load_tokenizer
 from data.splits import Splits, balanced_order
-
-__all__ = ["Sentences", "Texts", "Word", "csv", "sst2", "task"]
 
 SST2_URL = "https://dl.fbaipublicfiles.com/glue/data/SST-2.zip"
 SST2_MD5 = "9f81648d4199384278b86e315dac217c"

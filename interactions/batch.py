@@ -3,13 +3,14 @@
 import torch
 from torch import nn
 
+from interactions.watch import watch
+
 LARGEST = {"cpu": 512}
 LARGEST_ELSEWHERE = 2048
 CPU_BYTES = 2**31
 SHARE = 0.25  # of an accelerator's memory that the activations of one forward pass may take
 
 
-@torch.inference_mode()
 def fitting(model: nn.Module, inputs: torch.Tensor) -> int:
     """The largest power of two, up to LARGEST, whose activations fit the device's memory by an estimate.
 
@@ -17,16 +18,7 @@ def fitting(model: nn.Module, inputs: torch.Tensor) -> int:
     bit; what was estimated too high is mended while evaluating, by halving.
     """
     sizes = []
-    hooks = [
-        layer.register_forward_hook(lambda layer, given, out: sizes.append(_bytes(given) + _bytes(out)))
-        for layer in model.modules()
-        if not list(layer.children())
-    ]
-    try:
-        model(inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    watch(model, inputs, lambda _, given, out: sizes.append(_bytes(given) + _bytes(out)))
     # What a layer reads and writes, and as much again for its workspace and what waits for a residual sum.
     each = max(4 * max(sizes, default=1), 1)
     count, room = LARGEST.get(inputs.device.type, LARGEST_ELSEWHERE), _room(inputs.device)

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from interactions.masking import masked, membership
+from interactions.watch import watch
 
 
 class Selection(nn.Module):
@@ -67,7 +68,6 @@ def tokens(
     return Tokens(name, layer(inputs), layer(baseline[None])[0], membership(of_token))
 
 
-@torch.inference_mode()
 def embedding(model: nn.Module, inputs: torch.Tensor) -> str | None:
     """The name of the layer that takes the input itself, if it is an embedding and nothing else takes the input.
 
@@ -75,20 +75,11 @@ def embedding(model: nn.Module, inputs: torch.Tensor) -> str | None:
     """
     takers: list[str] = []
 
-    def note(name: str, given: tuple) -> None:
+    def note(name: str, given: tuple, _: object) -> None:
         if given and given[0] is inputs:
             takers.append(name)
 
-    hooks = [
-        layer.register_forward_pre_hook(lambda _, given, name=name: note(name, given))
-        for name, layer in model.named_modules()
-        if not list(layer.children())
-    ]
-    try:
-        model(inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    watch(model, inputs, note)
     layer = model.get_submodule(takers[0]) if len(takers) == 1 else None
     windows = isinstance(layer, nn.Conv2d) and layer.kernel_size == layer.stride and layer.padding == (0, 0)
     return takers[0] if windows or isinstance(layer, nn.Embedding) else None

@@ -1,6 +1,6 @@
 """Which words of a sentence are its variables: n content words, drawn at random per sentence.
 
-Words are those of `data.text.Sentences.words`: `text`, and `tokens`, their positions in the sentence's ids.
+Words are those of `data.sentences.Sentences.words`: `text`, and `tokens`, their positions in the sentence's ids.
 """
 
 from collections.abc import Sequence, Set

@@ -20,6 +20,7 @@ MATHEMATICS = {
     "interactions.mobius",
     "interactions.masking",
     "interactions.tokens",
+    "interactions.watch",
     "interactions.values",
     *(f"analysis.{name}" for name in ("decomposition", "ratio", "jaccard", "chance", "estimate", "faithfulness")),
     *(f"analysis.{name}" for name in ("noise", "accuracy")),

@@ -17,7 +17,7 @@ from models.backbone import Classifier
 from models.vision import conv4, resnet18, vit_tiny
 from training.device import exact_float32
 
-N, SIDE, BATCH = 10, 32, 256
+N, SIDE, BATCH = 10, 32, 32
 MODELS = {
     "conv4": lambda: conv4(10),
     "resnet18 (cifar)": lambda: resnet18(10, "cifar"),

@@ -20,11 +20,12 @@ from torch.utils.data import DataLoader
 from benchmarks.timing import record
 from data.splits import InMemory, Splits
 from models.backbone import Classifier
+from models.batch import fitting
 from models.vision import conv4, resnet18
 from pretrain_probe.probe import train
 from training.features import features
 
-EPOCHS, CLASSES = 20, 10
+EPOCHS, CLASSES, CPU = 20, 10, torch.device("cpu")
 TASKS = {  # network, pixels, training and test samples
     "conv4, 32 pixels": (conv4, 32, 1000, 800),
     "resnet18, 224 pixels": (lambda num_classes: resnet18(num_classes, "imagenet"), 224, 160, 80),
@@ -45,7 +46,8 @@ def measure(task: str) -> list[dict[str, object]]:
     with tempfile.TemporaryDirectory() as folder:
         found, computing, reading = {}, {}, 0.0
         for split, dataset in inputs.items():
-            get = partial(features, model, DataLoader(dataset, 256), Path(folder), split, torch.device("cpu"))
+            batches = DataLoader(dataset, fitting(model, dataset.inputs[:1], CPU))
+            get = partial(features, model, batches, Path(folder), split, CPU)
             found[split], computing[split] = timed(get)
             reading += timed(get)[1]
         seen = Splits(*(InMemory(found[split].double(), inputs[split].labels) for split in inputs), range(CLASSES))

@@ -1,68 +1,73 @@
 """What several processes gain: the interactions stage of one study by one and by two processes of one thread each.
 
-Only the evaluation is timed, from the first value to the last: processes take seconds to start, once.
+The processes of the stage itself fill the store of a study with one checkpoint of each kind, densely. They are timed
+from when each has given its first values, since they take seconds to start, once; runs alternate, medians.
 python -m benchmarks.processes writes benchmarks/processes.csv.
 """
 
+import os
+import statistics
+import tempfile
 import time
+from pathlib import Path
 
 import pandas as pd
 import torch
-from torch.multiprocessing import get_context
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
 
 from benchmarks.timing import record
-from interactions.masking import membership
-from interactions.patches import draw_patches, owner_map
-from interactions.values import masked_values
-from models.backbone import Classifier
-from models.vision import conv4
+from conf import schema
+from data.splits import Splits
+from interactions.checkpoints import checkpoints_of
+from interactions.problem import Problem
+from interactions.samples import describe
+from interactions.store import Store
+from interactions.workers import Pair, evaluated
+from training.folder import start
+from training.train import new_model
 
-N, SIDE, BATCH, BLOCKS, REPEATS = 10, 32, 256, 12, 3
+CONF = Path(__file__).resolve().parents[1] / "conf"
+N, SAMPLES, REPEATS = 10, 14, 5
 
 
 def main() -> None:
-    rows = []
-    for count in (1, 2):
-        taken = min(seconds(count) for _ in range(REPEATS))
-        rows.append({"processes": count, "samples per second": round(BLOCKS / taken, 2)})
-    one, two = (row["samples per second"] for row in rows)
-    rows[1]["times faster than one"] = round(two / one, 2)
+    os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that are started
+    with tempfile.TemporaryDirectory() as folder:
+        cfg, pairs = study(Path(folder))
+        taken = [(seconds(cfg, pairs, 1), seconds(cfg, pairs, 2)) for _ in range(REPEATS)]
+    one, two = (statistics.median(side) for side in zip(*taken, strict=True))
+    rows = [{"processes": count, "samples per second": round(1 / each, 2)} for count, each in ((1, one), (2, two))]
+    rows[1]["times faster than one"] = round(statistics.median(alone / both for alone, both in taken), 2)
     record(pd.DataFrame(rows), __file__)
 
 
-def seconds(count: int) -> float:
-    """BLOCKS samples, spread over `count` processes that have started already."""
-    context = get_context("spawn")
-    ready, go = context.Barrier(count + 1), context.Barrier(count + 1)
-    workers = [context.Process(target=work, args=(range(rank, BLOCKS, count), ready, go)) for rank in range(count)]
-    for worker in workers:
-        worker.start()
-    ready.wait()
-    started = time.perf_counter()
-    go.wait()
-    for worker in workers:
-        worker.join()
-    return time.perf_counter() - started
+def study(folder: Path) -> tuple[DictConfig, list[Pair]]:
+    """The default experiment with checkpoints of random weights, and what its interactions stage evaluates."""
+    schema.register()
+    files = {role: folder / f"{role}_1.pt" for role in ("pretrain", "finetune", "scratch")}
+    given = [f"interactions.checkpoints.{role}={file}" for role, file in files.items()]
+    options = [f"interactions.n={N}", f"interactions.samples={SAMPLES}", "interactions.engine=dense"]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("config", [f"run_dir={folder}/run", *given, *options])
+    model, splits = new_model(cfg, "probe", "target")
+    for file in files.values():
+        torch.save(model.state_dict(), file)
+    return cfg, prepared(cfg, splits)
 
 
-def work(samples: range, ready: object, go: object) -> None:
-    torch.set_num_threads(1)
-    model = Classifier(conv4(10)).eval().to(memory_format=torch.channels_last)
-    baseline, subset = torch.zeros(3, SIDE, SIDE), torch.arange(2**N)
+def prepared(cfg: DictConfig, splits: Splits) -> list[Pair]:
+    """The stage's folder with all but values; a sample at a time."""
+    store, cpu = Store(start(cfg, "interactions")), torch.device("cpu")
+    store.write_samples(describe(splits, cfg.interactions, cfg.seed))
+    problem = Problem.read(store, splits, cfg.interactions, cfg.num_workers, cpu)
+    return [(number, block) for number in range(len(checkpoints_of(cfg))) for block in problem.blocks(1)]
 
-    def evaluate(sample: int) -> None:
-        torch.manual_seed(sample)
-        member = membership(owner_map(draw_patches(N, 4, 0, SIDE, SIDE, 0, sample), SIDE, SIDE)[None])
-        label = torch.zeros(1, dtype=torch.long)
-        masked_values(
-            model, torch.randn(1, 3, SIDE, SIDE), baseline, member, label, torch.zeros_like(subset), subset, BATCH
-        )
 
-    evaluate(0)
-    ready.wait()
-    go.wait()
-    for sample in samples:
-        evaluate(sample)
+def seconds(cfg: DictConfig, pairs: list[Pair], count: int) -> float:
+    """Per sample, by `count` processes: from when all have given values to the last."""
+    ended = [time.perf_counter() for _ in evaluated(cfg, pairs, count)]
+    return (ended[-1] - ended[2 * count - 1]) / (len(ended) - 2 * count)
 
 
 if __name__ == "__main__":

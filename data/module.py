@@ -22,11 +22,12 @@ class Numbered(Dataset):
 
 class Batches(lightning.LightningDataModule):
     """Made anew every epoch (`reload_dataloaders_every_n_epochs=1`), so that a run which is interrupted and resumed
-    sees the batches of an uninterrupted one."""
+    sees the batches of an uninterrupted one. at_once: test samples in a batch."""
 
-    def __init__(self, splits: Splits, batch_size: int, seed: int, num_workers: int = 0) -> None:
+    def __init__(self, splits: Splits, batch_size: int, seed: int, num_workers: int = 0, at_once: int = 256) -> None:
         super().__init__()
-        self.splits, self.batch_size, self.seed, self.num_workers = splits, batch_size, seed, num_workers
+        self.splits, self.batch_size, self.seed = splits, batch_size, seed
+        self.num_workers, self.at_once = num_workers, at_once
 
     def train_dataloader(self) -> DataLoader:
         epoch = self.trainer.current_epoch
@@ -49,7 +50,7 @@ class Batches(lightning.LightningDataModule):
     def val_dataloader(self) -> DataLoader:
         return DataLoader(
             Numbered(self.splits.test),
-            max(self.batch_size, 256),
+            self.at_once,
             num_workers=self.num_workers,
             collate_fn=self.splits.collate,
         )

@@ -10,7 +10,6 @@ import torch
 from omegaconf import DictConfig
 
 from conf.check import BadInput
-from interactions import batch
 from interactions.checkpoints import Checkpoint, Weights
 from interactions.local import Local, Plan
 from interactions.masking import membership
@@ -19,6 +18,7 @@ from interactions.samples import Group
 from interactions.tokens import Tokens, embedding, tokens
 from interactions.values import log_odds, masked_values
 from models.backbone import Classifier
+from models.batch import fitting
 from training.device import exact_float32
 from training.plan import gigabytes
 
@@ -61,7 +61,7 @@ class Engine:
         self.model = model.eval().to(problem.device, memory_format=torch.channels_last)
         self.batch_size = options.batch_size
         if self.batch_size == "auto":
-            self.batch_size = batch.fitting(self.model, problem.groups[0].inputs[:1])
+            self.batch_size = fitting(self.model, problem.groups[0].inputs[:1], problem.device)
         self.forward = torch.compile(self.model, dynamic=False) if options.compile else self.model
         inputs = problem.groups[0].inputs[:1]
         self.embedding = None if options.compile else embedding(self.model, inputs)
@@ -129,5 +129,6 @@ class Engine:
             if self.embedding and group.first not in self._tokens:
                 self._tokens[group.first] = tokens(self.model, self.embedding, inputs, base, group.owner)
             model = self.forward if dtype == self.dtype else self.model
+            batch_size = min(self.batch_size, len(inputs) * 2**self.problem.n)  # not more than there are altogether
             return masked_values(model, inputs, base, membership(group.owner), group.labels, sample, subset,
-                                 self.batch_size, self._tokens.get(group.first))  # fmt: skip
+                                 batch_size, self._tokens.get(group.first))  # fmt: skip

@@ -4,6 +4,7 @@ A layer is a convolution or a pooling and all that works on each cell by itself 
 with other maps. The first thing that is none of these, and all that follows it, is left to run as it is.
 """
 
+import math
 import operator
 from dataclasses import dataclass, field
 
@@ -75,8 +76,8 @@ class Layer:
 class Network:
     """The layers of a model, in order, and why they end where they do.
 
-    image: the node of the input; shapes: of each node's value, for a batch of one; stop: the name of the first node
-    that is part of none, and the reason.
+    image: the node of the input; shapes: of each node's value, for a batch of one; macs: multiply-adds of each node;
+    stop: the name of the first node that is part of none, and the reason.
     """
 
     def __init__(self, model: nn.Module, shape: tuple[int, int, int]) -> None:
@@ -90,6 +91,7 @@ class Network:
             if not torch.allclose(recorder.run(x), model(x), rtol=1e-3, atol=1e-6):
                 raise ValueError("the traced operations do something else")
         self.shapes = recorder.shapes
+        self.macs = {node: _macs(model, node, shape) for node, shape in self.shapes.items()}
         self.layers: list[Layer] = []
         self.image, *nodes = self.graph.nodes
         self.made = {self.image: -1}  # the layer that has made the value of a node
@@ -186,6 +188,14 @@ class _Shapes(fx.Interpreter):
         if isinstance(value, torch.Tensor):
             self.shapes[node] = tuple(value.shape)
         return value
+
+
+def _macs(model: nn.Module, node: fx.Node, shape: tuple[int, ...]) -> int:
+    """Multiply-adds of a convolution or linear layer whose value has this shape; of others none."""
+    module = model.get_submodule(node.target) if node.op == "call_module" else None
+    if isinstance(module, nn.Conv2d):
+        return module.weight.numel() * math.prod(shape[2:])
+    return module.weight.numel() * math.prod(shape[1:-1]) if isinstance(module, nn.Linear) else 0
 
 
 def _name(node: fx.Node) -> str:

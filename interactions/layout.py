@@ -3,16 +3,17 @@
 Costs are in multiply-adds: those of the arithmetic, and those that could be done while the data are moved.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-from torch import fx, nn
+from torch import fx
 
 from interactions.graph import Layer, Network
 from interactions.tiles import Gather, Tiling, Window, gather, is_whole, seen_through, windows
 
 MACS_PER_BYTE = 14
-TILES = (1, 2, 3, 4, 6, 8, 12, 16)
+TILES = (1, 2, 4, 8, 16)  # powers of two: tiles of any other side rarely are made of whole tiles of the map before
 
 Seen = dict[fx.Node, np.ndarray]
 Tilings = dict[fx.Node, Tiling]
@@ -153,14 +154,7 @@ def _head_costs(layer: Layer, source: Tiling, out: Tiling, itemsize: int) -> tup
 
 def _dense_cost(network: Network, node: fx.Node, itemsize: int) -> float:
     """Of a node on one whole input."""
-    shape = network.shapes[node]
-    module = network.model.get_submodule(node.target) if node.op == "call_module" else None
-    macs = 0
-    if isinstance(module, nn.Conv2d):
-        macs = module.weight.numel() * int(np.prod(shape[2:]))
-    elif isinstance(module, nn.Linear):
-        macs = module.weight.numel() * int(np.prod(shape[1:-1]))
-    return macs + MACS_PER_BYTE * itemsize * int(np.prod(shape))
+    return network.macs[node] + MACS_PER_BYTE * itemsize * math.prod(network.shapes[node])
 
 
 def _kept_bytes(network: Network, index: int, tilings: Tilings, itemsize: int) -> int:
@@ -190,5 +184,5 @@ def _step(layer: Layer, tilings: Tilings, itemsize: int) -> Step:
 
 def _whole(tiling: Tiling) -> Gather:
     """All cells of the map, for each of the 2**n subsets."""
-    kept = np.arange(2**tiling.n)
-    return gather(tiling, np.zeros((len(kept), 2), np.int64), kept, *(np.arange(side) for side in tiling.size))
+    corner, kept = np.zeros((1, 2), np.int64), np.arange(2**tiling.n)
+    return gather(tiling, corner, np.array([len(kept)]), kept, *(np.arange(side) for side in tiling.size))

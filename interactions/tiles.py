@@ -88,14 +88,17 @@ class Tiling:
         weights[rows, _rank(members)[rows, variables]] = 1 << variables
         return _weigh(weights, which[self.tile], np.arange(self.entries) - self.first[self.tile])
 
-    def entry(self, tile: np.ndarray, kept: np.ndarray) -> np.ndarray:
-        """The entry of a tile in which its variables are kept as in `kept`, and the number of entries for tile -1.
+    def entry(self, tile: np.ndarray, versions: np.ndarray, kept: np.ndarray) -> np.ndarray:
+        """The entries of tiles in which their variables are kept as in `kept`; for tile -1 the number of entries.
 
-        tile, kept: int64, of shapes that broadcast.
+        tile: [K, P] int64; versions: [K], how many of `kept`, [sum of versions], are for each row of `tile`.
+        Returns [sum of versions, P] int32.
         """
         members, which = self._members
         weights = np.concatenate([members << _rank(members), np.zeros((1, self.n), np.int64)])
-        return self.first[tile] + _weigh(weights, np.append(which, len(members))[tile], kept)
+        first, row = self.first.astype(np.int32)[tile], np.append(which, len(members))[tile]
+        first, row = np.repeat(first, versions, axis=0), np.repeat(row, versions, axis=0)
+        return first + _weigh(weights, row, kept[:, None])
 
     @cached_property
     def _members(self) -> tuple[np.ndarray, np.ndarray]:
@@ -110,16 +113,17 @@ def _rank(members: np.ndarray) -> np.ndarray:
 
 
 def _weigh(weights: np.ndarray, row: np.ndarray, bits: np.ndarray) -> np.ndarray:
-    """The sum of weights[row] over the set bits, looked up in two tables of half of the bits each."""
+    """The sum of weights[row] over the set bits, int32, looked up in two tables of half of the bits each."""
     half = (weights.shape[1] + 1) // 2
     low, high = _sums(weights[:, :half]), _sums(weights[:, half:])
-    return low[row, bits & ((1 << half) - 1)] + high[row, bits >> half]
+    # Places in the flat tables: faster than places in two dimensions.
+    return low.take((row << half) + (bits & ((1 << half) - 1))) + high.take(row * high.shape[1] + (bits >> half))
 
 
 def _sums(weights: np.ndarray) -> np.ndarray:
     """The sums over all subsets of the columns: [rows, 2**columns]."""
-    sums = np.zeros((len(weights), 1), np.int64)
-    for column in weights.T:
+    sums = np.zeros((len(weights), 1), np.int32)
+    for column in weights.T.astype(np.int32):
         sums = np.concatenate([sums, sums + column[:, None]], axis=1)
     return sums
 
@@ -147,10 +151,12 @@ class Gather:
         return Gather(self.entries, self.piece[order], self.cell[order], (t * t, len(order) // t**2))
 
 
-def gather(source: Tiling, corner: np.ndarray, kept: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> Gather:
-    """The cells at `rows` x `columns`, relative to the first cell of tile row and column `corner`, [windows, 2].
+def gather(
+    source: Tiling, corner: np.ndarray, versions: np.ndarray, kept: np.ndarray, rows: np.ndarray, columns: np.ndarray
+) -> Gather:
+    """The cells at `rows` x `columns`, relative to the first cell of tile row and column `corner`, [K, 2].
 
-    kept: [windows], the variables that each window keeps.
+    versions: [K], how many windows each corner has; kept: [sum of versions], the variables that each window keeps.
     """
     place, pieces = [], []
     for cells in (rows, columns):
@@ -162,7 +168,7 @@ def gather(source: Tiling, corner: np.ndarray, kept: np.ndarray, rows: np.ndarra
     tile = np.where(inside, y[:, :, None] * source.shape[1] + x[:, None], -1).reshape(len(corner), -1)
     (piece_y, cell_y), (piece_x, cell_x) = place
     return Gather(
-        source.entry(tile, kept[:, None]).astype(np.int32),
+        source.entry(tile, versions, kept),
         (piece_y[:, None] * len(pieces[1]) + piece_x).ravel(),
         (cell_y[:, None] * source.t + cell_x).ravel(),
         (len(rows), len(columns)),
@@ -186,5 +192,6 @@ def windows(source: Tiling, window: Window, out: Tiling) -> Gather | None:
     """
     if is_whole(source, window, out):
         return None
-    corner = np.stack(np.divmod(out.tile, out.shape[1]), axis=1) * (out.t * window.stride // source.t)
-    return gather(source, corner, out.kept, *(window.cells(axis, out.t) for axis in (0, 1)))
+    tiles = np.stack(np.divmod(np.arange(len(out.variables)), out.shape[1]), axis=1)
+    corner = tiles * (out.t * window.stride // source.t)
+    return gather(source, corner, np.diff(out.first), out.kept, *(window.cells(axis, out.t) for axis in (0, 1)))

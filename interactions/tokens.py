@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from interactions.masking import masked, membership
-from interactions.watch import watch
+from models.watch import watch
 
 
 class Selection(nn.Module):

@@ -38,9 +38,8 @@ def masked_values(
     tokens: of these inputs, where the model can take them in place of the inputs.
     The model is in evaluation mode, of the inputs' type and on their device. Every forward pass has `batch_size`
     masked inputs, of whichever samples (the last batch repeats its last one), so that a value does not depend on K;
-    fewer only if there are not as many altogether, or memory does not suffice.
+    fewer only if memory does not suffice. Nothing here waits for the device.
     """
-    batch_size = min(batch_size, len(inputs) * 2 ** int(member.max()).bit_length())
     out = torch.empty(len(subset), dtype=torch.float64, device=inputs.device)
     start = 0
     with selected(model, tokens) if tokens else nullcontext() as selection:

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from data.module import Batches
 from data.splits import InMemory, Splits
 from models.backbone import Classifier
+from models.batch import fitting
 from training.classifier import Training
 from training.device import device
 from training.features import features
@@ -83,8 +84,10 @@ def _features_of(model: Classifier, splits: Splits, folder: Path, num_workers: i
     """The task with features in place of inputs; in float64, so that the convex problem converges fully."""
     where = device("auto")
 
+    at_once = fitting(model, splits.collate([splits.train[0]])[0], where)
+
     def frozen(split: str, dataset: Dataset) -> InMemory:
-        batches = DataLoader(dataset, 256, collate_fn=splits.collate, num_workers=num_workers)
+        batches = DataLoader(dataset, at_once, collate_fn=splits.collate, num_workers=num_workers)
         return InMemory(features(model, batches, folder, split, where).double(), np.asarray(dataset.labels))
 
     return replace(splits, train=frozen("train", splits.train), test=frozen("test", splits.test), training=None,

@@ -20,8 +20,8 @@ MATHEMATICS = {
     "interactions.mobius",
     "interactions.masking",
     "interactions.tokens",
-    "interactions.watch",
     "interactions.values",
+    "models.watch",
     *(f"analysis.{name}" for name in ("decomposition", "ratio", "jaccard", "chance", "estimate", "faithfulness")),
     *(f"analysis.{name}" for name in ("noise", "accuracy")),
 }

@@ -9,6 +9,7 @@ import torch
 from omegaconf import DictConfig
 from torch.nn import functional as F
 
+from models.batch import fitting
 from training.device import device, exact_float32
 from training.plan import Need
 from training.train import new_model
@@ -39,7 +40,9 @@ class Rates:
             return [part.to(where) for part in splits.collate(repeated)]
 
         wanted = cfg.interactions.batch_size
-        forward, trained = batch(MOST if wanted == "auto" else wanted), batch(cfg.finetune.batch_size)
+        if wanted == "auto":
+            wanted = fitting(model, batch(1)[0], where)
+        forward, trained = batch(wanted), batch(cfg.finetune.batch_size)
 
         @torch.inference_mode()
         def evaluate() -> None:

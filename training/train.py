@@ -11,6 +11,7 @@ from data.splits import Splits
 from data.splits import build as build_data
 from models.backbone import Classifier
 from models.backbone import build as build_model
+from models.batch import fitting
 from models.text import TextClassifier
 from models.weights import load_backbone, size
 from training import checkpoints
@@ -78,7 +79,8 @@ def train(cfg: DictConfig, stage: str, model: Classifier, splits: Splits) -> Non
     model.to(memory_format=torch.channels_last)  # convolutions are faster so; other layers do not mind
     folder = start(cfg, stage)
     module = Training(model, options, len(splits.test), cfg.seed, stage)
-    data = Batches(splits, options.batch_size, stream(cfg.seed, stage, "order"), cfg.num_workers)
+    at_once = fitting(model, splits.collate([splits.test[0]])[0], make_trainer(cfg.trainer).strategy.root_device)
+    data = Batches(splits, options.batch_size, stream(cfg.seed, stage, "order"), cfg.num_workers, at_once)
     kept = checkpoints.kept(cfg.checkpoints.epochs, options.epochs)
     with tracked(cfg, stage) as tracker:
         fit(module, data, folder, options.epochs, kept, cfg.trainer, tracker.log)

@@ -1,0 +1,44 @@
+"""How many inputs go through a network at once, where that is not a question of learning."""
+
+import torch
+from torch import nn
+
+from models.watch import watch
+
+LARGEST = 512
+LARGEST_ELSEWHERE = 2048
+SMALLEST = 4
+CPU_BYTES = 24 * 2**20  # what a layer reads and writes: up to four times as fast as where it leaves the caches
+SHARE = 0.25  # of an accelerator's memory that the activations of one forward pass may take
+
+
+def fitting(model: nn.Module, inputs: torch.Tensor, where: torch.device) -> int:
+    """A power of two: on a CPU as many as stay in its caches, on an accelerator as many as fit its memory, roughly.
+
+    inputs: [1, ...], where the model is now; where: the device that they will run on. It depends on nothing else, not
+    on what else runs there, so that a run repeats bit for bit.
+    """
+    sizes = []
+    watch(model, inputs, lambda _, given, out: sizes.append(_bytes(given) + _bytes(out)))
+    each = max(*sizes, 1)
+    if where.type == "cpu":
+        return min(LARGEST, max(SMALLEST, _power_of_two(CPU_BYTES / each)))
+    # What a layer reads and writes, and as much again for its workspace and what waits for a residual sum.
+    return min(LARGEST_ELSEWHERE, _power_of_two(_room(where) / (4 * each)))
+
+
+def _power_of_two(most: float) -> int:
+    """The largest that is not above `most`, at least 1."""
+    return 1 << max(int(most), 1).bit_length() - 1
+
+
+def _bytes(node: object) -> int:
+    if isinstance(node, torch.Tensor):
+        return node.numel() * node.element_size()
+    return sum(map(_bytes, node)) if isinstance(node, tuple | list) else 0
+
+
+def _room(where: torch.device) -> float:
+    if where.type == "cuda":
+        return SHARE * torch.cuda.get_device_properties(where).total_memory
+    return 2**31

@@ -20,10 +20,11 @@ from benchmarks.timing import record
 from conf import schema
 from data.splits import Splits
 from interactions.checkpoints import checkpoints_of
+from interactions.pairs import Pair
 from interactions.problem import Problem
 from interactions.samples import describe
 from interactions.store import Store
-from interactions.workers import Pair, evaluated
+from interactions.workers import evaluated
 from training.folder import start
 from training.train import new_model
 

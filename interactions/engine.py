@@ -12,7 +12,6 @@ from omegaconf import DictConfig
 from conf.check import BadInput
 from interactions.checkpoints import Checkpoint, Weights
 from interactions.local import Local, Plan
-from interactions.masking import membership
 from interactions.problem import Problem
 from interactions.samples import Group
 from interactions.tokens import Tokens, embedding, tokens
@@ -130,5 +129,5 @@ class Engine:
                 self._tokens[group.first] = tokens(self.model, self.embedding, inputs, base, group.owner)
             model = self.forward if dtype == self.dtype else self.model
             batch_size = min(self.batch_size, len(inputs) * 2**self.problem.n)  # not more than there are altogether
-            return masked_values(model, inputs, base, membership(group.owner), group.labels, sample, subset,
+            return masked_values(model, inputs, base, group.member, group.labels, sample, subset,
                                  batch_size, self._tokens.get(group.first))  # fmt: skip

@@ -3,20 +3,17 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import torch
 from omegaconf import DictConfig
 from tqdm import tqdm
 
-from interactions.checkpoints import Checkpoint, Weights, checkpoints_of
+from interactions import pairs, workers
+from interactions.checkpoints import Checkpoint, checkpoints_of
 from interactions.engine import Engine, local_for
 from interactions.problem import Problem
 from interactions.samples import describe, load
 from interactions.store import Store
-from interactions.workers import evaluated
 from training.device import device
 from training.folder import finish, start
 from training.plan import Need
@@ -64,7 +61,7 @@ def fill(cfg: DictConfig, store: Store, units: list[Checkpoint], engine: Engine)
     started, problem, subsets = time.monotonic(), engine.problem, 2**engine.problem.n
     blocks = problem.blocks(math.ceil(engine.batch_size / subsets))
     missing = [number for number, unit in enumerate(units) if not store.has(unit.stage, unit.epoch)]
-    pairs = [
+    wanted = [
         (number, block)
         for number in missing
         for block in blocks
@@ -72,15 +69,18 @@ def fill(cfg: DictConfig, store: Store, units: list[Checkpoint], engine: Engine)
     ]
     bar = tqdm(total=len(units) * problem.samples, desc="interactions", unit="sample", dynamic_ncols=True,
                mininterval=0.5)  # fmt: skip
-    bar.update(len(units) * problem.samples - sum(len(block) for _, block in pairs))
+    bar.update(len(units) * problem.samples - sum(len(block) for _, block in wanted))
     for number in missing:
         if units[number].last:
             _measure_noise(store, units[number], engine, cfg.interactions, cfg.seed)
-    left = Counter(number for number, _ in pairs)
+    left = Counter(number for number, _ in wanted)
     for number in set(missing) - left.keys():  # killed between the last block and joining them
         _complete(cfg, store, units[number], engine, blocks)
     processes = cfg.interactions.processes
-    done = evaluated(cfg, pairs, processes) if processes > 1 and pairs else _evaluated(store, units, engine, pairs)
+    if processes > 1 and wanted:
+        done = workers.evaluated(cfg, wanted, processes)
+    else:
+        done = pairs.evaluated(store, units, engine, wanted)
     for number, block in done:
         bar.set_postfix_str(f"{units[number].stage} epoch {units[number].epoch}")
         bar.update(len(block))
@@ -90,42 +90,6 @@ def fill(cfg: DictConfig, store: Store, units: list[Checkpoint], engine: Engine)
     bar.close()
     store.remove_parts(store.folder)  # of a run that was killed between joining and removing them
     return time.monotonic() - started
-
-
-def _evaluated(
-    store: Store, units: list[Checkpoint], engine: Engine, pairs: list[tuple[int, range]]
-) -> Iterator[tuple[int, range]]:
-    """Evaluates the pairs of checkpoint and block in this process; gives each when its values are in the store.
-
-    The next block is on its way on the device before values are fetched from it.
-    """
-    waiting = None
-    for number, states, blocks in _read_ahead(units, pairs):
-        unit = units[number]
-        engine.load(unit, states)
-        for block in blocks:
-            computed = number, block, engine.block(block)
-            if waiting:
-                yield _stored(store, units, *waiting)
-            waiting = computed
-    if waiting:
-        yield _stored(store, units, *waiting)
-
-
-def _stored(store: Store, units: list[Checkpoint], number: int, block: range, v: torch.Tensor) -> tuple[int, range]:
-    store.write_part(units[number].stage, units[number].epoch, block, v.cpu().numpy())
-    return number, block
-
-
-def _read_ahead(units: list[Checkpoint], pairs: list[tuple[int, range]]) -> Iterator[tuple[int, Weights, list[range]]]:
-    """Each checkpoint with its weights and blocks: the next one's weights are read while this one is evaluated."""
-    numbers = list(dict.fromkeys(number for number, _ in pairs))
-    with ThreadPoolExecutor(1) as reader:
-        following = [reader.submit(units[number].read) for number in numbers[:1]]
-        for place, number in enumerate(numbers):
-            states = following.pop().result()
-            following += [reader.submit(units[after].read) for after in numbers[place + 1 : place + 2]]
-            yield number, states, [block for owner, block in pairs if owner == number]
 
 
 def _complete(cfg: DictConfig, store: Store, unit: Checkpoint, engine: Engine, blocks: list[range]) -> None:

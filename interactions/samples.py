@@ -1,6 +1,7 @@
 """The samples whose interactions are measured: the same for all models, balanced over the classes."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from omegaconf import DictConfig
 from conf.check import BadInput
 from data.splits import Splits
 from interactions import patches, words
+from interactions.masking import membership
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,11 @@ class Group:
     inputs: torch.Tensor
     owner: torch.Tensor
     labels: torch.Tensor
+
+    @cached_property
+    def member(self) -> torch.Tensor:
+        """Of `masking.membership`, on the device."""
+        return membership(self.owner)
 
 
 def choose(labels: np.ndarray, classes: int, count: int, seed: int) -> list[int]:

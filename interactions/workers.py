@@ -15,13 +15,13 @@ from omegaconf import DictConfig, OmegaConf
 from conf.check import BadInput
 from interactions.checkpoints import checkpoints_of
 from interactions.engine import Engine
+from interactions.pairs import Pair
+from interactions.pairs import evaluated as evaluated_here
 from interactions.problem import Problem
 from interactions.store import Store
 from training.device import device
 from training.folder import stage_folder
 from training.train import new_model
-
-Pair = tuple[int, range]  # number of the checkpoint among all; block of samples
 
 
 def evaluated(cfg: DictConfig, pairs: list[Pair], count: int) -> Iterator[Pair]:
@@ -78,14 +78,7 @@ def _share(cfg: DictConfig, rank: int, count: int, pairs: list[Pair]) -> Iterato
     model, splits = new_model(cfg, "probe", "target")
     store, units = Store(stage_folder(cfg, "interactions")), checkpoints_of(cfg)
     problem = Problem.read(store, splits, cfg.interactions, cfg.num_workers, _device(cfg.interactions.device, rank))
-    engine, loaded = Engine(model, problem, cfg.interactions), None
-    for number, block in pairs:
-        unit = units[number]
-        if number != loaded:
-            engine.load(unit, unit.read())
-            loaded = number
-        store.write_part(unit.stage, unit.epoch, block, engine.block(block).cpu().numpy())
-        yield number, block
+    yield from evaluated_here(store, units, Engine(model, problem, cfg.interactions), pairs)
 
 
 def _device(name: str, rank: int) -> torch.device:

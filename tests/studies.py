@@ -171,3 +171,16 @@ def files(folder: Path) -> set[str]:
     """What lies in a folder, without the locks of runs."""
     found = (path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
     return {str(path.relative_to(folder)) for path in found if not path.name.endswith(".lock")}
+
+
+def check_refused(result: Result, *words: str) -> None:
+    """By the program itself, with a line that has all the words."""
+    assert "Traceback" not in result.err, result.err
+    assert result.code == 2, result.err
+    lines = result.err.splitlines()
+    assert any(all(word in line for word in words) for line in lines), f"{words} in one line of:\n{result.err}"
+
+
+def contents(folder: Path) -> dict[str, tuple]:
+    names = (name for name in files(folder) if not (folder / name).is_symlink())
+    return {name: (os.stat(folder / name).st_mtime_ns, (folder / name).read_bytes()) for name in names}

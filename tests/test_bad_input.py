@@ -1,15 +1,11 @@
 """Bad input gets one clear line, a non-zero exit code, and changes nothing on disk."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
-from studies import Result, Studies, files
+from studies import Studies, check_refused, contents, files
 
 # (overrides, what the line must name): refused by the program itself, before any work
 REFUSED = [
@@ -102,7 +98,7 @@ def refusals(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 @pytest.mark.parametrize(("overrides", "named"), REFUSED)
 def test_refused_before_any_work(refusals: dict, overrides: str, named: str) -> None:
     output, run = refusals[overrides]
-    _check_refused(run.result(), *named.split())
+    check_refused(run.result(), *named.split())
     assert files(output) == set()
 
 
@@ -150,12 +146,12 @@ def test_what_is_not_there_is_said_within_seconds(study: Studies, tmp_path: Path
     options = [] if "debug" in overrides else [root]
     running = study.start(*overrides.split(), *options, tiny=False, **nowhere, **caches)
     result = running.wait(60)
-    _check_refused(result, *named.split())
+    check_refused(result, *named.split())
     assert not {name for name in files(study.output) if not name.startswith("made/")}
 
 
 def test_more_devices_than_there_are(study: Studies) -> None:
-    _check_refused(study("trainer.devices=99", "trainer.accelerator=cuda"), "trainer")
+    check_refused(study("trainer.devices=99", "trainer.accelerator=cuda"), "trainer")
     assert files(study.output) == set()
 
 
@@ -170,7 +166,7 @@ def test_output_is_a_file(study: Studies, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("mine")
     for overrides in ((f"output={file}",), (f"output={file}", f"run_dir={tmp_path}/run")):
-        _check_refused(study(*overrides), str(file), "output")
+        check_refused(study(*overrides), str(file), "output")
     assert file.read_text() == "mine"
     assert not (tmp_path / "run").exists()
 
@@ -178,11 +174,11 @@ def test_output_is_a_file(study: Studies, tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="wants a folder that not even root can write to")
 @pytest.mark.parametrize("where", ["output=/proc/outputs", "run_dir=/proc/outputs"])
 def test_output_is_not_writable(study: Studies, where: str) -> None:
-    _check_refused(study(where), "/proc", "output")
+    check_refused(study(where), "/proc", "output")
 
 
 def test_a_name_too_long_for_the_file_system(study: Studies) -> None:
-    _check_refused(study(f"name={'x' * 300}"), "name", "too long")
+    check_refused(study(f"name={'x' * 300}"), "name", "too long")
 
 
 @pytest.mark.parametrize(
@@ -199,147 +195,23 @@ def test_a_name_too_long_for_the_file_system(study: Studies) -> None:
     ],
 )
 def test_made_with_other_settings(resumable: Studies, overrides: str, named: str) -> None:
-    before = _contents(resumable.output)
-    _check_refused(resumable(*overrides.split()), named)
-    assert _contents(resumable.output) == before
+    before = contents(resumable.output)
+    check_refused(resumable(*overrides.split()), named)
+    assert contents(resumable.output) == before
 
 
 def test_made_with_other_settings_names_every_key(resumable: Studies) -> None:
     result = resumable("interactions.n=4", "interactions.split=train", "interactions.margin=1")
-    _check_refused(result, "interactions.n: 3 there, 4 asked", "interactions.split: test there, train asked")
+    check_refused(result, "interactions.n: 3 there, 4 asked", "interactions.split: test there, train asked")
 
 
 def test_made_with_other_settings_while_this_run_waited(study: Studies) -> None:
     first, second = study.start("stages=[scratch]"), study.start("stages=[scratch]", "scratch.lr=0.5")
     results = sorted((first.wait(), second.wait()), key=lambda result: result.code)
     assert results[0].code == 0, results[0].err
-    _check_refused(results[1], "scratch.lr", "there", "asked")
+    check_refused(results[1], "scratch.lr", "there", "asked")
 
 
 def test_analysis_wants_what_training_left(resumable: Studies) -> None:
     (resumable.output / "digits" / "seed=0" / "finetune" / "predictions.npy").unlink()
-    _check_refused(resumable("stages=[analysis]", "analysis.name=beside"), "finetune", "stages=[finetune,analysis]")
-
-
-def _cut(file: Path) -> None:
-    file.write_bytes(file.read_bytes()[:-100])
-
-
-def _overwritten(file: Path) -> None:
-    file.write_bytes(b"not a checkpoint at all")
-
-
-def _emptied(file: Path) -> None:
-    file.write_bytes(b"")
-
-
-def _of_another_model(file: Path) -> None:
-    state = torch.load(file, weights_only=True)
-    torch.save({key: tensor.repeat_interleave(2, 0) if tensor.dim() else tensor for key, tensor in state.items()}, file)
-
-
-def _with_nan(file: Path) -> None:
-    state = torch.load(file, weights_only=True)
-    state["head.bias"][0] = torch.nan
-    torch.save(state, file)
-
-
-DAMAGES = {_cut: "read", _overwritten: "read", _emptied: "read", _of_another_model: "another model", _with_nan: "NaN"}
-
-
-@pytest.mark.parametrize(("damage", "said"), DAMAGES.items())
-def test_damaged_checkpoint_in_the_store(resumable: Studies, damage: callable, said: str) -> None:
-    run = resumable.output / "digits" / "seed=0"
-    for stage in ("interactions", "analysis"):
-        shutil.rmtree(run / stage)
-    file = run / "finetune" / "checkpoints" / "epoch_001.ckpt"
-    damage(file)
-    before = _contents(resumable.output)
-    _check_refused(resumable(), str(file), said)
-    assert _contents(resumable.output) == before
-
-
-@pytest.mark.parametrize("stage", ["probe", "finetune"])
-def test_damaged_pretraining(resumable: Studies, stage: str) -> None:
-    run = resumable.output / "digits" / "seed=0"
-    shutil.rmtree(run / stage)
-    _cut(run / "pretrain" / "checkpoints" / "epoch_002.ckpt")
-    before = _contents(resumable.output)
-    _check_refused(resumable(f"stages=[{stage}]"), "epoch_002.ckpt", "read")
-    assert _contents(resumable.output) == before
-
-
-@pytest.mark.parametrize("damage", [_cut, _overwritten, _emptied])
-def test_damaged_checkpoint_to_go_on_from(study: Studies, damage: callable) -> None:
-    study("stages=[scratch]", kill_at=("before", "digits/seed=0/scratch/checkpoints/epoch_002.ckpt"))
-    last = study.output / "digits" / "seed=0" / "scratch" / "checkpoints" / "last.ckpt"
-    damage(last)
-    _check_refused(study("stages=[scratch]"), str(last), "delete")
-
-
-@pytest.mark.parametrize(
-    ("name", "damage"),
-    [
-        ("finetune/epoch_001/values.npy", _cut),
-        ("finetune/epoch_001/values.npy", _emptied),
-        ("scratch/epoch_002/noise.npz", _overwritten),
-        ("samples.json", _cut),
-        ("samples.json", _emptied),
-    ],
-)
-def test_damaged_store(resumable: Studies, name: str, damage: callable) -> None:
-    run = resumable.output / "digits" / "seed=0"
-    shutil.rmtree(run / "analysis")
-    damage(run / "interactions" / name)
-    result = resumable("stages=[analysis]", "analysis.gallery=0")
-    _check_refused(result, str(run / "interactions" / name), "delete", "stages=[interactions")
-
-
-@pytest.mark.parametrize("name", ["finetune/epoch_001/values.npy", "scratch/epoch_002/noise.npz", "samples.json"])
-def test_store_with_a_gap(resumable: Studies, name: str) -> None:
-    """Without the check, the analysis would take the epoch before for the last one."""
-    run = resumable.output / "digits" / "seed=0"
-    shutil.rmtree(run / "analysis")
-    (run / "interactions" / name).unlink()
-    _check_refused(resumable("stages=[analysis]"), "analysis", str(run / "interactions"), "run stages=[interactions")
-
-
-# Damage that leaves the stage marked as complete: what the message says must bring it back all the same.
-def test_what_the_message_says_repairs_the_store(resumable: Studies) -> None:
-    run = resumable.output / "digits" / "seed=0"
-    wanted = (run / "analysis" / "tables" / "jaccard.csv").read_bytes()
-    shutil.rmtree(run / "analysis")
-    _cut(run / "interactions" / "finetune" / "epoch_001" / "values.npy")
-    result = resumable("stages=[analysis]", "analysis.measures=[jaccard]", "analysis.gallery=0")
-    _check_refused(result, f"delete {run}/interactions/finetune/epoch_001 and run stages=[interactions")
-    shutil.rmtree(run / "interactions" / "finetune" / "epoch_001")
-    result = resumable("stages=[interactions,analysis]", "analysis.measures=[jaccard]", "analysis.gallery=0")
-    assert result.code == 0, result.err
-    assert (run / "analysis" / "tables" / "jaccard.csv").read_bytes() == wanted
-
-
-def test_values_that_are_not_finite(resumable: Studies) -> None:
-    run = resumable.output / "digits" / "seed=0"
-    shutil.rmtree(run / "analysis")
-    file = run / "interactions" / "probe" / "epoch_002" / "values.npy"
-    np.save(file, np.full_like(np.load(file), np.nan))
-    _check_refused(resumable("stages=[analysis]"), str(file), "finite")
-
-
-def test_damaged_settings(resumable: Studies) -> None:
-    file = resumable.output / "digits" / "seed=0" / "finetune" / "config.yaml"
-    file.write_text("{")
-    _check_refused(resumable(), str(file))
-
-
-def _check_refused(result: Result, *words: str) -> None:
-    """By the program itself, with a line that has all the words."""
-    assert "Traceback" not in result.err, result.err
-    assert result.code == 2, result.err
-    lines = result.err.splitlines()
-    assert any(all(word in line for word in words) for line in lines), f"{words} in one line of:\n{result.err}"
-
-
-def _contents(folder: Path) -> dict[str, tuple]:
-    names = (name for name in files(folder) if not (folder / name).is_symlink())
-    return {name: (os.stat(folder / name).st_mtime_ns, (folder / name).read_bytes()) for name in names}
+    check_refused(resumable("stages=[analysis]", "analysis.name=beside"), "finetune", "stages=[finetune,analysis]")

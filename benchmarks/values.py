@@ -65,7 +65,8 @@ def problem(case: Case) -> tuple[torch.Tensor, torch.Tensor]:
     torch.manual_seed(0)
     if case.side == 0:
         return torch.randint(1000, 20000, (1, 32)), torch.tensor(103)
-    return torch.randn(1, 3, case.side, case.side), torch.zeros(3, case.side, case.side)
+    image = torch.randn(1, 3, case.side, case.side).contiguous(memory_format=torch.channels_last)
+    return image, torch.zeros(3, case.side, case.side)
 
 
 def variables(case: Case, n: int, draw: int) -> torch.Tensor:

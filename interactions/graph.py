@@ -77,7 +77,8 @@ class Network:
     """The layers of a model, in order, and why they end where they do.
 
     image: the node of the input; shapes: of each node's value, for a batch of one; macs: multiply-adds of each node;
-    stop: the name of the first node that is part of none, and the reason.
+    stop: the name of the first node that is part of none, and the reason; read_after: by a number of layers, the nodes
+    that these make, or the image, and that something else reads.
     """
 
     def __init__(self, model: nn.Module, shape: tuple[int, int, int]) -> None:
@@ -96,6 +97,7 @@ class Network:
         self.image, *nodes = self.graph.nodes
         self.made = {self.image: -1}  # the layer that has made the value of a node
         self.stop = self._add_all(nodes)
+        self.read_after = [self._read_after(count) for count in range(len(self.layers) + 1)]
 
     def _add_all(self, nodes: list[fx.Node]) -> tuple[str, str] | None:
         for node in nodes:
@@ -133,6 +135,11 @@ class Network:
             self._append(self.made[later], node, earlier)
         else:
             self._begin(node, later, earlier, None)
+
+    def _read_after(self, count: int) -> set[fx.Node]:
+        made = {self.image, *(layer.value for layer in self.layers[:count])}
+        inside = {node for layer in self.layers[:count] for node in layer.nodes}
+        return {node for node in made if any(user not in inside for user in node.users)}
 
     def _is_overwritten(self, node: fx.Node) -> bool:
         """Whether anything that reads a value, under this node or one that passes it on, changes it in place."""

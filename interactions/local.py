@@ -18,6 +18,9 @@ from interactions.layers import Cells, TiledLayer
 from interactions.layout import Layout, layout
 from interactions.masking import membership
 
+CHUNK = {"cpu": 2**25}  # bytes: more leave the caches
+CHUNK_ELSEWHERE = 2**28  # fewer would not fill an accelerator
+
 Maps = dict[fx.Node, torch.Tensor]
 
 
@@ -80,7 +83,7 @@ class Local:
     def plan(self, owner: torch.Tensor, n: int, memory: int = 2**31) -> Plan:
         """owner: [1, H, W] int64, the variable of each pixel (-1: none); memory: bytes for the entries of maps."""
         parameter = next(self.model.parameters())
-        member = membership(owner)[0].cpu().numpy()
+        member = membership(owner)[0].long().cpu().numpy()
         found = layout(self.network, member, n, parameter.element_size(), memory)
         image, where = found.image, parameter.device
         pixels = image.tile + (image.kept != image.variables[image.tile]) * member.size
@@ -94,15 +97,16 @@ class Local:
         )
 
     @torch.inference_mode()
-    def logits(self, plan: Plan, image: torch.Tensor, baseline: torch.Tensor, chunk: int = 2**25) -> torch.Tensor:
+    def logits(self, plan: Plan, image: torch.Tensor, baseline: torch.Tensor, chunk: int | None = None) -> torch.Tensor:
         """[2**n, classes], index = bitmask (bit i: variable i is kept).
 
         image, baseline: [C, H, W], of the model's type and on its device; chunk: bytes of windows that are gathered at
-        a time, and of the largest of the whole maps. Raises ValueError if the plan has no layer that runs on entries:
-        then the model's own forward passes are the way.
+        a time, and of the largest of the whole maps (None: CHUNK). Raises ValueError if the plan has no layer that runs
+        on entries: then the model's own forward passes are the way.
         """
         if not plan.layers:
             raise ValueError(f"nothing is gained by tiles for this sample: {plan.dense_from}")
+        chunk = chunk or CHUNK.get(image.device.type, CHUNK_ELSEWHERE)
         maps = self._tiled(plan, image, baseline.expand_as(image), chunk)
         done = {self.network.image, *(node for step in plan.layout.steps for node in step.layer.nodes)}
         largest = max(math.prod(shape) for node, shape in self.network.shapes.items() if node not in done)

@@ -8,8 +8,8 @@ import torch
 
 
 def membership(owner: torch.Tensor) -> torch.Tensor:
-    """2**owner: the bit of the variable an entry belongs to; 0 where it belongs to none. int64, shape of `owner`."""
-    return torch.where(owner < 0, 0, 2 ** owner.clamp(min=0))
+    """2**owner: the bit of the variable an entry belongs to; 0 where it belongs to none. int32, shape of `owner`."""
+    return torch.where(owner < 0, 0, 2 ** owner.clamp(min=0)).int()
 
 
 def masked(inputs: torch.Tensor, baseline: torch.Tensor, member: torch.Tensor, subset: torch.Tensor) -> torch.Tensor:
@@ -17,6 +17,6 @@ def masked(inputs: torch.Tensor, baseline: torch.Tensor, member: torch.Tensor, s
 
     inputs: [B, ...]; baseline: [...]; member: [B, ...], of `membership`; subset: [B] int64, T as a bitmask.
     """
-    subset = subset.view(-1, *[1] * (member.dim() - 1))
+    subset = subset.to(member.dtype).view(-1, *[1] * (member.dim() - 1))
     keep = (member & ~subset) == 0
     return torch.where(keep, inputs, baseline)

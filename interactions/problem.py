@@ -32,6 +32,8 @@ class Problem:
             inputs = group.inputs
             if options.background == "mask":
                 inputs = torch.where(group.owner == -1, base, inputs)
+            if inputs.dim() == 4:  # [B, C, H, W]: convolutions are up to twice as fast with the channels last
+                inputs = inputs.contiguous(memory_format=torch.channels_last)
             groups.append(Group(group.first, inputs.to(where), group.owner.to(where), group.labels.to(where)))
         return cls(groups, base.to(where), options.n)
 

@@ -10,7 +10,7 @@ BOXES = [(0, 0, 2, 2), (0, 2, 2, 2), (2, 1, 2, 3)]
 def test_membership_is_the_bit_of_the_variable():
     owner = torch.tensor([[-1, 0, 1], [19, 2, -1]])
     assert membership(owner).tolist() == [[0, 1, 2], [2**19, 4, 0]]
-    assert membership(owner).dtype == torch.int64
+    assert membership(owner).dtype == torch.int32
 
 
 @pytest.fixture

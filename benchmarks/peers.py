@@ -81,7 +81,7 @@ def measure(n: int, model: Classifier, image: torch.Tensor, baseline: torch.Tens
         )
     rows = []
     for peer, (whole, transform) in sides.items():
-        repeats = 1 if n >= 14 else 3
+        repeats = 1 if n >= 14 else 9
         of_ours, of_local, of_peer = alternate([ours, ours_local, whole], repeats)
         ours_alone, peer_alone = seconds(lambda: interactions(v)), min(seconds(transform, 1), of_peer)
         rows.append({"n": n, "peer": peer, "end to end, dense, times faster": round(of_peer / of_ours, 2),

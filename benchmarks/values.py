@@ -1,6 +1,7 @@
 """What the values of all masked inputs cost: python -m benchmarks.values [MODEL ...]
 
-raw      the model's own forward passes on masked inputs that were made beforehand, in the same batches
+raw      the model's own forward passes on masked inputs that were made beforehand, in the same batches; beside it,
+         its multiply-adds per second over those of a product of large matrices
 dense    our values by forward passes, masks and all
 local    our values by receptive fields, indices and all (convolutional networks)
 
@@ -13,9 +14,11 @@ import statistics
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import pandas as pd
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import alternate, place, record
 from interactions.local import Local
@@ -101,7 +104,7 @@ def measure(name: str, case: Case, n: int) -> dict[str, object]:
             "model": name,
             "n": n,
             "batch": size,
-            "raw, ms per input": round(1000 * raw_s / count, 3),
+            "raw / matrix-product limit": round(multiply_adds(model, inputs) * count / raw_s / matrix_limit(where), 2),
             "dense / raw throughput": round(raw_s / dense_s, 3),
         }
         engine = Local(model, inputs.shape[1:]) if case.side else None
@@ -126,6 +129,21 @@ def measure(name: str, case: Case, n: int) -> dict[str, object]:
         "predicted": round(statistics.median(predicted), 2),
         "largest difference": f"{max(errors):.1e}",
     }
+
+
+def multiply_adds(model: Classifier, inputs: torch.Tensor) -> float:
+    """Of one forward pass: of convolutions, linear layers and attention."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(inputs)
+    return counter.get_total_flops() / 2
+
+
+@cache
+def matrix_limit(where: torch.device) -> float:
+    """Multiply-adds per second of the product of two large matrices."""
+    side = 2048 if where.type == "cpu" else 16384
+    a, b = torch.randn(2, side, side, device=where)
+    return side**3 / alternate([lambda: a @ b], 9)[0]
 
 
 def raw(

@@ -9,6 +9,7 @@ from studies import STAGES, Studies, files
 
 from conf.check import BadInput
 from training.plan import Need, check_disk, duration, gigabytes, table
+from training.rates import Rates
 
 
 def _rows(out: str) -> dict[str, list[str]]:
@@ -83,3 +84,9 @@ def test_units() -> None:
 def test_a_table_adds_up() -> None:
     lines = table([("a", "to do", Need(1, 2, 3, 4_000_000), 30.0), ("b", "begun", Need(1000, 0, 0, 0), 60.0)])
     assert lines.splitlines()[-1].split() == ["together", "1,001", "2", "4.0", "MB", "2", "min"]
+
+
+def test_fewer_forward_passes_take_less_time() -> None:
+    rates = Rates(forward=0.5, trained=2.0, loaded=0.25)
+    assert rates.seconds(Need(forward=100, trained=10, loaded=4)) == 71
+    assert rates.seconds(Need(forward=100, trained=10, loaded=4, speedup=5)) == 31

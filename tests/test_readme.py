@@ -1,9 +1,11 @@
 """What the README shows works as it stands, from a folder outside the repository."""
 
+import csv
 import re
 import shlex
 from pathlib import Path
 
+import pytest
 from studies import ROOT, Studies
 
 README = (ROOT / "README.md").read_text()
@@ -22,6 +24,18 @@ def _files() -> dict[str, str]:
     example = next(block for block in _blocks() if block.startswith("# my_study.py"))
     parts = re.split(r"^# (\S+\.(?:py|yaml))\n", example, flags=re.MULTILINE)[1:]
     return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+@pytest.mark.parametrize(("name", "first"), [("values", "model"), ("peers", "n")])
+def test_the_figures_of_speed_are_those_that_were_measured(name: str, first: str) -> None:
+    """Every row of a table stands in the CSV."""
+    with (ROOT / "benchmarks" / f"{name}.csv").open() as file:
+        measured = [{value or "–" for value in row.values()} for row in csv.DictReader(file)]
+    text = README[README.index("## Speed") :]
+    (table,) = re.findall(rf"^\| {first} \|.*\n\|(?:---\|)+\n((?:\|.*\n)+)", text, flags=re.MULTILINE)
+    for row in table.splitlines():
+        cells = {cell.strip() for cell in row.strip("|").split("|")}
+        assert any(cells <= known for known in measured), row
 
 
 def test_own_model_and_data(study: Studies, tmp_path: Path) -> None:

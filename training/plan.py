@@ -15,12 +15,13 @@ STATES = {"adamw": 2, "sgd": 1}  # numbers that an optimiser keeps per weight
 @dataclass(frozen=True)
 class Need:
     """Of one stage. forward, trained: how many inputs are passed forward only, and forward and backward;
-    loaded: how many are read from disk; disk: bytes."""
+    loaded: how many are read from disk; disk: bytes; speedup: how many times as fast as forward passes they go."""
 
     forward: int = 0
     trained: int = 0
     loaded: int = 0
     disk: int = 0
+    speedup: float = 1
 
     @classmethod
     def of_training(cls, options: object, weights: int, train: int, test: int, kept: int) -> "Need":

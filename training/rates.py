@@ -56,7 +56,7 @@ class Rates:
         return cls(_seconds(evaluate, where) / len(forward[1]), _seconds(train, where) / len(trained[1]), loaded)
 
     def seconds(self, need: Need) -> float:
-        return need.forward * self.forward + need.trained * self.trained + need.loaded * self.loaded
+        return need.forward * self.forward / need.speedup + need.trained * self.trained + need.loaded * self.loaded
 
 
 def _seconds(work: Callable[[], None], where: torch.device, least: float = 1.0) -> float:

@@ -6,7 +6,7 @@ import torch
 from omegaconf import OmegaConf
 
 from conf.check import BadInput
-from interactions.engine import Engine
+from interactions.engine import Engine, predicted_speedup
 from interactions.patches import draw_patches, owner_map
 from interactions.problem import Problem
 from interactions.samples import Group
@@ -58,6 +58,12 @@ def test_auto_takes_the_one_that_is_predicted_to_be_faster(images):
     assert engine.local is not None
     assert engine.about().startswith("local, predicted ")
     assert "of entries" in engine.about()
+
+
+def test_forward_passes_alone_gain_nothing(images):
+    assert predicted_speedup(network(), images.groups[0], N, "dense") == 1
+    assert predicted_speedup(Classifier(vit_tiny(3)), images.groups[0], N, "auto") == 1
+    assert predicted_speedup(network(), images.groups[0], N, "auto") > 2
 
 
 def test_a_transformer_is_dense_and_the_log_says_why(images):

@@ -30,8 +30,11 @@ def alternate(sides: list[Callable[[], object]], repeats: int) -> list[float]:
     return [statistics.median(taken) for taken in seconds]
 
 
-def record(table: pd.DataFrame, script: str) -> None:
-    """Prints the table and writes <script>.csv, with the columns machine, python, torch, numpy, date."""
+def record(table: pd.DataFrame, script: str, key: str | None = None) -> None:
+    """Prints the table and writes <script>.csv, with the columns machine, python, torch, numpy, date.
+
+    key: a column; rows of the file with values of it that the table has not stay there.
+    """
     print(table.to_string(index=False), flush=True)
     about = {
         "machine": machine(),
@@ -39,7 +42,11 @@ def record(table: pd.DataFrame, script: str) -> None:
         **{package: version(package) for package in ("torch", "numpy")},
         "date": time.strftime("%Y-%m-%d"),
     }
-    table.assign(**about).to_csv(Path(script).with_suffix(".csv"), index=False)
+    file, table = Path(script).with_suffix(".csv"), table.assign(**about)
+    if key and file.exists():
+        before = pd.read_csv(file, dtype=str)
+        table = pd.concat([table, before[~before[key].isin(table[key])]])
+    table.to_csv(file, index=False)
 
 
 def machine() -> str:

@@ -7,7 +7,7 @@ local    our values by receptive fields, indices and all (convolutional networks
 
 Batches have the size that `batch_size=auto` takes. Sides alternate in one process; medians. Large networks: raw and
 dense on a part of the masked inputs, local on all. How much local gains depends on where the patches lie: of several
-draws, the median and the least are given. Writes benchmarks/values.csv.
+draws, the median and the least are given. Writes benchmarks/values.csv, or of it the rows of the models that are named.
 """
 
 import statistics
@@ -32,7 +32,8 @@ from models.text import bert
 from models.vision import conv4, resnet18, timm_network, torchvision_network, vit_tiny
 from training.device import exact_float32
 
-NS, REPEATS, DRAWS = (8, 10, 12), 3, 3
+NS, DRAWS = (8, 10, 12), 3
+REPEATS = 9  # of small networks
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ CASES = {
 def main() -> None:
     """ViT-B, which is ViT-S again, is for a GPU."""
     wanted = sys.argv[1:] or [name for name in CASES if name != "vit_b" or place().type != "cpu"]
-    record(pd.DataFrame([measure(name, CASES[name], n) for name in wanted for n in NS]), __file__)
+    rows = [measure(name, CASES[name], n) for name in wanted for n in NS]
+    record(pd.DataFrame(rows), __file__, key="model" if sys.argv[1:] else None)
 
 
 def problem(case: Case) -> tuple[torch.Tensor, torch.Tensor]:
@@ -99,7 +101,8 @@ def measure(name: str, case: Case, n: int) -> dict[str, object]:
 
     with exact_float32():
         owner = variables(case, n, 0).to(where)
-        raw_s, dense_s = alternate([raw(model, inputs, baseline, owner, subset, size), lambda: dense(owner)], REPEATS)
+        repeats = REPEATS if case.side == 32 else 3
+        raw_s, dense_s = alternate([raw(model, inputs, baseline, owner, subset, size), lambda: dense(owner)], repeats)
         row = {
             "model": name,
             "n": n,
@@ -119,7 +122,7 @@ def measure(name: str, case: Case, n: int) -> dict[str, object]:
         for draw in range(DRAWS):
             owner, values = variables(case, n, draw).to(where), {}
             sides = [kept(values, side, owner) for side in (dense, local)]
-            dense_s, local_s = alternate(sides, 1 if case.side > 32 else REPEATS)
+            dense_s, local_s = alternate(sides, REPEATS if case.side == 32 else 1)
             faster.append(dense_s * 2**n / count / local_s)
             predicted.append(engine.plan(owner[0], n).predicted_speedup)
             errors.append((values[dense] - values[local][subset]).abs().max() / values[dense].abs().max())

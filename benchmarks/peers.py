@@ -41,7 +41,7 @@ def main() -> None:
     rows = []
     for n in range(SMALLEST, largest + 1, 2):
         rows += measure(n, model, image, baseline)
-    record(pd.DataFrame(rows), __file__)
+    record(pd.DataFrame(rows), __file__, key="n" if sys.argv[1:] else None)
 
 
 def measure(n: int, model: Classifier, image: torch.Tensor, baseline: torch.Tensor) -> list[dict]:
@@ -74,19 +74,19 @@ def measure(n: int, model: Classifier, image: torch.Tensor, baseline: torch.Tens
     error = agreement(interactions(v), known, n)
     sides = {"shapiq": (lambda: shapiq(game, n), lambda: shapiq(known, n))}
     if n <= LARGEST_MATRIX:
-        dense = matrix(n)
+        dense = torch.from_numpy(matrix(n))
         sides["matrix"] = (
-            lambda: dense @ values(torch.arange(2**n)).astype(np.float32),
-            lambda: dense @ v.astype(np.float32),
+            lambda: dense @ torch.from_numpy(values(torch.arange(2**n))).float(),
+            lambda: dense @ torch.from_numpy(v).float(),
         )
     rows = []
     for peer, (whole, transform) in sides.items():
         repeats = 1 if n >= 14 else 9
         of_ours, of_local, of_peer = alternate([ours, ours_local, whole], repeats)
-        ours_alone, peer_alone = seconds(lambda: interactions(v)), min(seconds(transform, 1), of_peer)
+        ours_alone, peer_alone = seconds(lambda: interactions(v)), min(seconds(transform, 1 if n >= 14 else 5), of_peer)
         rows.append({"n": n, "peer": peer, "end to end, dense, times faster": round(of_peer / of_ours, 2),
                      "end to end, auto, times faster": round(of_peer / of_local, 1),
-                     "transform, times faster": round(peer_alone / ours_alone), "ours end to end, s": round(of_ours, 3),
+                     "transform, times faster": float(f"{peer_alone / ours_alone:.3g}"), "ours end to end, s": round(of_ours, 3),
                      "largest difference": error if peer == "shapiq" else ""})  # fmt: skip
     return rows
 

@@ -45,7 +45,7 @@ def record(table: pd.DataFrame, script: str, key: str | None = None) -> None:
     file, table = Path(script).with_suffix(".csv"), table.assign(**about)
     if key and file.exists():
         before = pd.read_csv(file, dtype=str)
-        table = pd.concat([table, before[~before[key].isin(table[key])]])
+        table = pd.concat([table, before[~before[key].isin(table[key].astype(str))]])
     table.to_csv(file, index=False)
 
 

@@ -1,0 +1,120 @@
+"""What a traced network has of layers that can be tiled, and that all else runs densely."""
+
+import pytest
+import torch
+from tiled import agrees
+from torch import nn
+
+from interactions.local import Local
+
+
+class Branches(nn.Module):
+    """A network whose layers are given, and what is done with them."""
+
+    def __init__(self, forward, **layers: nn.Module) -> None:
+        super().__init__()
+        self.layers, self.rule = nn.ModuleDict(layers), forward
+        self.head = nn.LazyLinear(3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.rule(self.layers, x).flatten(1))
+
+
+def conv(before: int = 3, after: int = 3, **options: object) -> nn.Conv2d:
+    return nn.Conv2d(before, after, 3, padding=1, **options)
+
+
+RULES = {  # a network, and the layer and the reason with which it turns dense
+    "a sum of three": (lambda m, x: m.a(x) + m.b(x) + x, {"a": conv(), "b": conv()}, ("flatten", "no layer")),
+    "twice the same": (lambda m, x: torch.relu(m.a(x)).add(m.a(x)), {"a": conv()}, ("flatten", "no layer")),
+    "a sum with itself": (lambda m, x: (y := m.a(x)) + y, {"a": conv()}, ("flatten", "no layer")),
+    "functions": (
+        lambda m, x: torch.nn.functional.max_pool2d(m.a(x).relu(), 2),
+        {"a": conv()},
+        ("flatten", "no layer"),
+    ),
+    "read before and after": (lambda m, x: (y := m.a(x)) + torch.tanh(y), {"a": conv()}, ("flatten", "no layer")),
+    "a product": (lambda m, x: m.b(m.a(x) * x), {"a": conv(), "b": conv()}, ("mul", "several maps")),
+    "overwritten": (
+        lambda m, x: m.r(y := m.a(x)) + y,
+        {"a": conv(), "r": nn.ReLU(inplace=True)},
+        ("layers.r", "overwrites"),
+    ),
+    "overwritten under another name": (
+        lambda m, x: m.r(m.i(y := m.a(x))) + y,
+        {"a": conv(), "r": nn.ReLU(inplace=True), "i": nn.Identity()},
+        ("layers.i", "overwrites"),
+    ),
+    "another padding": (
+        lambda m, x: m.b(m.a(x)),
+        {"a": conv(), "b": conv(padding_mode="circular")},
+        ("layers.b", "circular"),
+    ),
+    "groups of channels": (
+        lambda m, x: m.g(m.a(x)),
+        {"a": conv(), "g": nn.GroupNorm(1, 3)},
+        ("layers.g", "no known layer"),
+    ),
+    "statistics of the batch": (
+        lambda m, x: m.n(m.a(x)),
+        {"a": conv(), "n": nn.InstanceNorm2d(3)},
+        ("layers.n", "no known layer"),
+    ),
+    "uneven averages": (
+        lambda m, x: m.p(m.a(x)),
+        {"a": conv(), "p": nn.AvgPool2d(3, 2, 1, count_include_pad=False)},
+        ("layers.p", "different numbers"),
+    ),
+    "uneven windows": (
+        lambda m, x: m.p(m.a(x)),
+        {"a": conv(), "p": nn.AdaptiveAvgPool2d(5)},
+        ("layers.p", "different sizes"),
+    ),
+    "the whole map": (lambda m, x: m.p(m.a(x)), {"a": conv(), "p": nn.AdaptiveAvgPool2d(1)}, ("flatten", "no layer")),
+    "two strides": (lambda m, x: m.b(m.a(x)), {"a": conv(), "b": conv(stride=(1, 2))}, ("layers.b", "strides")),
+    "same": (lambda m, x: m.a(x), {"a": nn.Conv2d(3, 3, (4, 3), padding="same", dilation=2)}, ("flatten", "no layer")),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_what_cannot_be_tiled_runs_densely_and_says_why(all_local, name):
+    torch.manual_seed(0)
+    rule, layers, (where, why) = RULES[name]
+    model = Branches(rule, **layers)
+    model(torch.zeros(1, 3, 12, 12))
+    engine = agrees(model.double().eval(), (3, 12, 12), n=3)
+    stop, reason = engine.network.stop
+    assert stop == where
+    assert why in reason
+
+
+def test_hooks_are_not_overlooked(all_local):
+    torch.manual_seed(0)
+    model = Branches(lambda m, x: m.b(m.a(x)), a=conv(), b=conv())
+    model.layers.b.register_forward_hook(lambda module, inputs, output: output**2)
+    model(torch.zeros(1, 3, 12, 12))
+    assert agrees(model.eval(), (3, 12, 12), n=3).network.stop == ("layers.b", "it has hooks")
+
+
+def overwriting(layers: nn.ModuleDict, x: torch.Tensor) -> torch.Tensor:
+    y = z = layers.a(x)
+    y += x  # of z, too, which is not what a trace says
+    return y * z
+
+
+def branching(layers: nn.ModuleDict, x: torch.Tensor) -> torch.Tensor:
+    return layers.a(x) if x.sum() > 0 else x
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        (branching, "can't be traced"),
+        (overwriting, "do something else"),
+        (lambda m, x: x.flatten(2), "no layer of feature maps"),
+    ],
+)
+def test_a_model_with_no_local_part_says_so(rule, reason):
+    model = Branches(rule, a=conv())
+    model(torch.zeros(1, 3, 12, 12))
+    assert reason in Local(model.eval(), (3, 12, 12)).reason

@@ -28,7 +28,7 @@ DTYPES = {
     "float16": torch.float16,
 }
 
-WORTHWHILE = 1.5  # predicted times faster: a prediction is up to 1.4 times too high
+WORTHWHILE = 1.5  # predicted times faster: a prediction leaves out planning, and is up to 1.3 times too high besides
 
 
 def local_for(model: Classifier, group: Group, n: int, wanted: str) -> tuple[Local | None, str]:

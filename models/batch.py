@@ -9,6 +9,7 @@ LARGEST = 512
 LARGEST_ELSEWHERE = 2048
 SMALLEST = 4
 CPU_BYTES = 24 * 2**20  # what a layer reads and writes: up to four times as fast as where it leaves the caches
+LOADED = 256  # at most, of what comes from a loader: whole batches wait in memory, and sentences may be longer than one
 SHARE = 0.25  # of an accelerator's memory that the activations of one forward pass may take
 
 
@@ -20,11 +21,16 @@ def fitting(model: nn.Module, inputs: torch.Tensor, where: torch.device) -> int:
     """
     sizes = []
     watch(model, inputs, lambda _, given, out: sizes.append(_bytes(given) + _bytes(out)))
-    each = max(*sizes, 1)
+    each = max([1, *sizes])
     if where.type == "cpu":
         return min(LARGEST, max(SMALLEST, _power_of_two(CPU_BYTES / each)))
     # What a layer reads and writes, and as much again for its workspace and what waits for a residual sum.
     return min(LARGEST_ELSEWHERE, _power_of_two(_room(where) / (4 * each)))
+
+
+def loaded(model: nn.Module, inputs: torch.Tensor, where: torch.device) -> int:
+    """The same, of what a data loader brings and nothing halves."""
+    return min(LOADED, fitting(model, inputs, where))
 
 
 def _power_of_two(most: float) -> int:

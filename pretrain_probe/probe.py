@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from data.module import Batches
 from data.splits import InMemory, Splits
+from models import batch
 from models.backbone import Classifier
-from models.batch import fitting
 from training.classifier import Training
 from training.device import device
 from training.features import features
@@ -84,7 +84,7 @@ def _features_of(model: Classifier, splits: Splits, folder: Path, num_workers: i
     """The task with features in place of inputs; in float64, so that the convex problem converges fully."""
     where = device("auto")
 
-    at_once = fitting(model, splits.collate([splits.train[0]])[0], where)
+    at_once = batch.loaded(model, splits.collate([splits.train[0]])[0], where)
 
     def frozen(split: str, dataset: Dataset) -> InMemory:
         batches = DataLoader(dataset, at_once, collate_fn=splits.collate, num_workers=num_workers)

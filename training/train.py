@@ -9,9 +9,9 @@ from conf.check import BadInput
 from data.module import Batches
 from data.splits import Splits
 from data.splits import build as build_data
+from models import batch
 from models.backbone import Classifier
 from models.backbone import build as build_model
-from models.batch import fitting
 from models.text import TextClassifier
 from models.weights import load_backbone, size
 from training import checkpoints
@@ -79,7 +79,8 @@ def train(cfg: DictConfig, stage: str, model: Classifier, splits: Splits) -> Non
     model.to(memory_format=torch.channels_last)  # convolutions are faster so; other layers do not mind
     folder = start(cfg, stage)
     module = Training(model, options, len(splits.test), cfg.seed, stage)
-    at_once = fitting(model, splits.collate([splits.test[0]])[0], make_trainer(cfg.trainer).strategy.root_device)
+    where = make_trainer(cfg.trainer).strategy.root_device
+    at_once = batch.loaded(model, splits.collate([splits.test[0]])[0], where)
     data = Batches(splits, options.batch_size, stream(cfg.seed, stage, "order"), cfg.num_workers, at_once)
     kept = checkpoints.kept(cfg.checkpoints.epochs, options.epochs)
     with tracked(cfg, stage) as tracker:

@@ -30,6 +30,11 @@ def test_elsewhere_it_is_as_large_as_the_memory(monkeypatch, room, expected):
     assert fitting(NETWORK, torch.randn(1, 4), ELSEWHERE) == expected
 
 
+def test_what_is_loaded_is_no_more_than_what_can_wait_in_memory():
+    assert batch.loaded(NETWORK, torch.randn(1, 4), ELSEWHERE) == batch.LOADED < 2048
+    assert batch.loaded(conv4(10), torch.randn(1, 3, 32, 32), CPU) == 32
+
+
 def test_the_model_is_as_before():
     model = conv4(10, width=8).train()
     before, mean = torch.get_rng_state(), model.state_dict()

@@ -61,7 +61,7 @@ def layout(network: Network, member: np.ndarray, n: int, itemsize: int, limit: i
     """member: [H, W] int64, the bit of each pixel's variable, 0 for none; limit: of `Layout.bytes`."""
     tilings = {network.image: Tiling(member, 1, n)}
     costs, stop = _tile(network, _seen(network, member), tilings, itemsize)
-    dense = {node: 2**n * _dense_cost(network, node, itemsize) for node in network.shapes}
+    dense = {node: 2**n * _dense_cost(network, node, itemsize) for node in network.macs}
     kept = [_kept_bytes(network, index, tilings, itemsize) for index in range(len(costs))]
     fit = next((index for index, size in enumerate(kept) if size > limit), len(costs))
     if fit < len(costs):

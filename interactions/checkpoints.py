@@ -22,7 +22,7 @@ Weights = list[weights.State]
 class Checkpoint:
     """A model whose values are wanted: each of its parts ("" for the whole) with the file that holds it.
 
-    own: made by a stage of ours; others are renamed as our models name their weights.
+    own: made by a stage of ours; others are renamed as our models name their weights; probed: with our linear probe.
     """
 
     stage: str
@@ -30,6 +30,7 @@ class Checkpoint:
     parts: tuple[tuple[str, Path, str], ...]  # (part of the model, file, part of the file's weights)
     last: bool = False
     own: bool = True
+    probed: bool = False
 
     def read(self) -> Weights:
         """Of each part, in order. Raises BadInput if a file is not there or damaged."""
@@ -64,7 +65,7 @@ def checkpoints_of(cfg: DictConfig) -> list[Checkpoint]:
 def _probed(cfg: DictConfig) -> list[Checkpoint]:
     head = checkpoints.path(stage_folder(cfg, "probe"), cfg.probe.epochs)
     parts = (("backbone", pretrained_file(cfg), "backbone"), ("head", head, ""))
-    return [Checkpoint("probe", cfg.probe.epochs, parts, last=True)]
+    return [Checkpoint("probe", cfg.probe.epochs, parts, last=True, probed=True)]
 
 
 def _trained(cfg: DictConfig, stage: str) -> list[Checkpoint]:

@@ -5,7 +5,7 @@ per version that a tile has (interactions/local.py). Both give the same values; 
 by counts alone and not by the clock, so that a run repeats bit for bit.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from interactions.problem import Problem
 from interactions.samples import Group
 from interactions.tokens import Tokens, embedding, tokens
 from interactions.values import log_odds, masked_values
+from models.backbone import Classifier, Probed, is_linear
 from models.batch import fitting
 from training.device import exact_float32
 from training.plan import gigabytes
@@ -36,28 +37,18 @@ WORTHWHILE = 1.5  # predicted times faster: a prediction leaves out planning, an
 
 @dataclass(frozen=True)
 class Choice:
-    """How values are computed. Made once for a store: one that is made again when less is left, or on a machine with
-    other memory, could be another one, and change the last bits of the values."""
+    """How values are computed, and why not locally. Made once for a store: made again when less is left, or on a
+    machine with other memory, it could be another one, and change the last bits of the values."""
 
     engine: str
     batch_size: int
     compile: bool
-
-    @classmethod
-    def made(cls, model: nn.Module, problem: Problem, options: DictConfig) -> "Choice":
-        """What the options leave to `auto` is chosen. Raises what `local_for` raises."""
-        group = problem.groups[0]
-        local, _ = local_for(model, group, problem.n, options.engine)
-        size = options.batch_size
-        if size == "auto":
-            size = fitting(model, group.inputs[:1], problem.device)
-        return cls("local" if local else "dense", size, options.compile)
+    why_dense: str = ""
 
     def differs(self, options: DictConfig) -> list[str]:
         """The options that ask for something else, as `key=value`."""
-        return [
-            f"interactions.{key}={options[key]}" for key, value in asdict(self).items() if options[key] not in ("auto", value)
-        ]
+        mine = {"engine": self.engine, "batch_size": self.batch_size, "compile": self.compile}
+        return [f"interactions.{key}={options[key]}" for key in mine if options[key] not in ("auto", mine[key])]
 
 
 def local_for(model: nn.Module, group: Group, n: int, wanted: str) -> tuple[Local | None, str]:
@@ -77,7 +68,7 @@ def local_for(model: nn.Module, group: Group, n: int, wanted: str) -> tuple[Loca
             return local, ""
         reason = "; ".join(part for part in (_prediction(plan, enough), _dense_from(plan)) if part)
     if wanted == "local":
-        raise BadInput(f"interactions.engine=local can't evaluate this model: {reason}; take auto or dense")
+        raise BadInput(f"interactions.engine=local can't be taken for this model: {reason}; take auto or dense")
     return None, reason
 
 
@@ -104,22 +95,23 @@ class Engine:
         self.problem, self.precision = problem, options.precision
         self.dtype = DTYPES[options.precision]
         self.model = model.eval().to(problem.device, memory_format=torch.channels_last)
-        self.choice = choice or Choice.made(self.model, problem, options)
+        wanted = choice.engine if choice else options.engine
+        self.local, why_dense = local_for(self.model, problem.groups[0], problem.n, wanted)
+        inputs = problem.groups[0].inputs[:1]
+        size = options.batch_size if choice is None else choice.batch_size
+        if size == "auto":
+            size = fitting(self.model, inputs, problem.device)
+        self.choice = choice or Choice("local" if self.local else "dense", size, options.compile, why_dense)
         self.batch_size = self.choice.batch_size
         self.forward = torch.compile(self.model, dynamic=False) if self.choice.compile else self.model
-        inputs = problem.groups[0].inputs[:1]
         self.embedding = None if self.choice.compile else embedding(self.model, inputs)
         self._tokens: dict[int, Tokens | None] = {}  # of each group, by the weights loaded
-        wanted = options.engine if self.choice.engine == "dense" else "local"
-        self.local, self.why_dense = local_for(self.model, problem.groups[0], problem.n, wanted)
-        if self.choice.engine == "dense":
-            self.local = None
         self._plans: dict[int, Plan] = {}  # of each sample, for all checkpoints
 
     def about(self) -> str:
         """One line for the log: how values are computed."""
         if self.local is None:
-            why = f"; local: {self.why_dense}" if self.why_dense else ""
+            why = f"; not locally: {self.choice.why_dense}" if self.choice.why_dense else ""
             return f"dense, in batches of {self.batch_size}{why}"
         plan = self._plan(self.problem.groups[0], 0)
         faster = f"predicted {plan.predicted_speedup:.2g} times as fast as dense"
@@ -129,29 +121,29 @@ class Engine:
     def load(self, checkpoint: Checkpoint, weights: Weights) -> None:
         self.model.float()
         checkpoint.load_into(self.model, weights)
-        self._to(self.dtype)
+        self.to(self.dtype)
 
-    def _to(self, dtype: torch.dtype) -> None:
+    def to(self, dtype: torch.dtype) -> None:
         self.model.to(dtype)
         self._tokens.clear()
 
     def block(self, block: range) -> torch.Tensor:
         """v of all masked inputs of these samples, which have one shape: [len(block), 2**n] float64, on the device."""
-        return self._block(block, self.dtype)
-
-    def _block(self, block: range, dtype: torch.dtype) -> torch.Tensor:
         if self.local:
-            return torch.stack([self._locally(number, dtype) for number in block])
-        return self._densely(block, dtype)
-
-    def _densely(self, block: range, dtype: torch.dtype) -> torch.Tensor:
+            return torch.stack([self.locally(number, self.dtype) for number in block])
         subsets, where = 2**self.problem.n, self.problem.device
         group = self.problem.group_of(block[0])
         sample = (torch.arange(len(block), device=where) + block[0] - group.first).repeat_interleave(subsets)
         subset = torch.arange(subsets, device=where).repeat(len(block))
-        return self._values(group, sample, subset, dtype).view(len(block), subsets)
+        return self._values(group, sample, subset, self.dtype).view(len(block), subsets)
 
-    def _locally(self, number: int, dtype: torch.dtype) -> torch.Tensor:
+    def in_a_batch(self, number: int, subset: int, dtype: torch.dtype) -> torch.Tensor:
+        """v of one masked input by a forward pass of a whole batch: []."""
+        group, count = self.problem.group_of(number), 2**self.problem.n
+        kept = (torch.arange(min(self.batch_size, count), device=self.problem.device) + subset) % count
+        return self._values(group, torch.full_like(kept, number - group.first), kept, dtype, self.forward)[0]
+
+    def locally(self, number: int, dtype: torch.dtype) -> torch.Tensor:
         """v of all masked inputs of one sample: [2**n]."""
         group = self.problem.group_of(number)
         place = number - group.first
@@ -185,22 +177,51 @@ class Engine:
 
         Load weights anew afterwards.
         """
-        self._to(torch.float64)
+        self.to(torch.float64)
         v = np.empty(len(sample))
         for group, mine in self.problem.by_group(sample):
             which, kept = (torch.from_numpy(part[mine]).to(self.problem.device) for part in (sample, subset))
             v[mine] = self._values(group, which - group.first, kept, torch.float64).cpu().numpy()
         return v
 
-    def _values(self, group: Group, sample: torch.Tensor, subset: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    def _values(
+        self,
+        group: Group,
+        sample: torch.Tensor,
+        subset: torch.Tensor,
+        dtype: torch.dtype,
+        forward: nn.Module | None = None,
+    ) -> torch.Tensor:
+        """forward: in place of the model: None: what was compiled, if it was for this type."""
         inputs, base = _as_type(dtype, group.inputs, self.problem.baseline)
         with exact_float32():
             if self.embedding and group.first not in self._tokens:
                 self._tokens[group.first] = tokens(self.model, self.embedding, inputs, base, group.owner)
-            model = self.forward if dtype == self.dtype else self.model
+            model = forward or (self.forward if dtype == self.dtype else self.model)
             batch_size = min(self.batch_size, len(inputs) * 2**self.problem.n)  # not more than there are altogether
             return masked_values(model, inputs, base, group.member, group.labels, sample, subset,
                                  batch_size, self._tokens.get(group.first))  # fmt: skip
+
+
+class Engines:
+    """Of a store: one for networks as they are, and one for the pre-trained network with a linear probe, where that
+    can't take the place of the network's own head."""
+
+    def __init__(self, model: Classifier, problem: Problem, options: DictConfig, choices: dict[str, Choice]) -> None:
+        """choices: made before, by the engine's name (network, probed)."""
+        self.network = self.probed = Engine(model, problem, options, choices.get("network"))
+        inputs = problem.groups[0].inputs[:1]
+        if not is_linear(model, inputs):
+            classes = model(inputs).shape[1]
+            probed = Probed(model, model.features(inputs).shape[1], classes)
+            self.probed = Engine(probed, problem, options, choices.get("probed"))
+
+    @property
+    def choices(self) -> dict[str, Choice]:
+        return {"network": self.network.choice, "probed": self.probed.choice}
+
+    def of(self, unit: Checkpoint) -> Engine:
+        return self.probed if unit.probed else self.network
 
 
 def _as_type(dtype: torch.dtype, *tensors: torch.Tensor) -> list[torch.Tensor]:

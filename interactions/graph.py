@@ -83,7 +83,7 @@ class Network:
         self.layers: list[Layer] = []
         self.last: set[fx.Node] = set()
         self.made = {self.image: -1}  # the layer that has made the value of a node
-        self.of_shapes = _of_shapes(nodes)
+        self.of_shapes = _of_shapes(nodes, self._fixed)
         self.stop = self._add_all(nodes)
         self.read_after = [self._read_after(count) for count in range(len(self.layers) + 1)]
 
@@ -184,14 +184,16 @@ def _not_from(image: fx.Node, nodes: list[fx.Node]) -> list[fx.Node]:
     return fixed
 
 
-def _of_shapes(nodes: list[fx.Node]) -> set[fx.Node]:
-    """The nodes that ask a tensor for its shape, type or device."""
-    return {
-        node
-        for node in nodes
-        if (node.op == "call_method" and node.target in METHODS_OF_SHAPES)
-        or (node.target is getattr and node.args[1] in OF_SHAPES)
-    }
+def _of_shapes(nodes: list[fx.Node], fixed: set[fx.Node]) -> set[fx.Node]:
+    """The nodes that ask a tensor for its shape, type or device, and those that are computed from these alone."""
+    found = set()
+    for node in nodes:
+        asks = node.op == "call_method" and node.target in METHODS_OF_SHAPES
+        asks = asks or (node.target is getattr and node.args[1] in OF_SHAPES)
+        from_these = {operand for operand in node.all_input_nodes if operand not in fixed}
+        if node not in fixed and node.op != "output" and (asks or (from_these and from_these <= found)):
+            found.add(node)
+    return found
 
 
 def _name(node: fx.Node) -> str:

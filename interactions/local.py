@@ -75,10 +75,11 @@ class Local:
         try:
             self.network = Network(model, shape)
         except Exception as error:  # whatever a model does that is not made for tracing
-            self.reason = f"it can't be traced: {error}"
+            self.reason = f"it can't be traced ({(str(error) or type(error).__name__).splitlines()[0]})"
             return
         if not self.network.layers:
-            self.reason = ": ".join(self.network.stop or ("output", "there is no layer before it"))
+            name, why = self.network.stop or ("output", "there is no layer before it")
+            self.reason = f"dense from its first operation on, {name} ({why})"
 
     def plan(self, owner: torch.Tensor, n: int, memory: int = 2**31) -> Plan:
         """owner: [1, H, W] int64, the variable of each pixel (-1: none); memory: bytes for the entries of maps."""

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from conf.check import BadInput
 from interactions.checkpoints import checkpoints_of
-from interactions.engine import Engine
+from interactions.engine import Choice, Engines
 from interactions.pairs import Pair
 from interactions.pairs import evaluated as evaluated_here
 from interactions.problem import Problem
@@ -78,7 +78,8 @@ def _share(cfg: DictConfig, rank: int, count: int, pairs: list[Pair]) -> Iterato
     model, splits = new_model(cfg, "probe", "target")
     store, units = Store(stage_folder(cfg, "interactions")), checkpoints_of(cfg)
     problem = Problem.read(store, splits, cfg.interactions, cfg.num_workers, _device(cfg.interactions.device, rank))
-    yield from evaluated_here(store, units, Engine(model, problem, cfg.interactions), pairs)
+    choices = {name: Choice(**choice) for name, choice in store.choices().items()}
+    yield from evaluated_here(store, units, Engines(model, problem, cfg.interactions, choices), pairs)
 
 
 def _device(name: str, rank: int) -> torch.device:

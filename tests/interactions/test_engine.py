@@ -69,8 +69,11 @@ def test_forward_passes_alone_gain_nothing(images):
 def test_a_transformer_is_dense_and_the_log_says_why(images):
     engine = Engine(Classifier(vit_tiny(3)).eval(), images, options())
     assert engine.local is None
-    assert engine.about().startswith("dense, in batches of 16 (local: ")
-    with pytest.raises(BadInput, match=r"interactions\.engine=local: this model can't be evaluated so"):
+    assert engine.about() == (
+        "dense, in batches of 16; not locally: no layer of it would be faster; "
+        "dense from backbone.conv_proj on (whole maps take less from there)"
+    )
+    with pytest.raises(BadInput, match=r"interactions\.engine=local can't be taken for this model: no layer of it"):
         Engine(Classifier(vit_tiny(3)).eval(), images, options(engine="local"))
 
 

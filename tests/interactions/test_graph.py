@@ -48,7 +48,7 @@ RULES = {  # a network, and the layer and the reason with which it turns dense
     "a shape that is asked for": (
         lambda m, x: m.b(y := m.a(x)).reshape(y.shape[0], 1, -1, y.size(3)),
         {"a": conv(), "b": conv()},
-        ("getitem", "no layer"),
+        ("reshape", "no layer"),
     ),
     "norms over channels by hand": (
         lambda m, x: ((y := m.a(x)) - y.mean(1, keepdim=True)) / (y.var(1, unbiased=False, keepdim=True) + 1).sqrt(),

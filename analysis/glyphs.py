@@ -73,14 +73,15 @@ def _installed() -> dict[int, str]:
 
 
 def _characters(file: str) -> list[int]:
-    """Without those of colour fonts, which Matplotlib can't draw, and of private use, which mean something else."""
+    """Without those of colour fonts, which Matplotlib can't draw, those of private use, which mean something else in
+    every font, and control characters, which are empty."""
     try:
         font = FT2Font(file)
         outlines = FaceFlags.SCALABLE in font.face_flags and FaceFlags.COLOR not in font.face_flags
         codes = font.get_charmap() if outlines else ()
     except (OSError, RuntimeError):  # deleted since Matplotlib listed it, or damaged
         return []
-    return [code for code in codes if unicodedata.category(chr(code)) != "Co"]
+    return [code for code in codes if unicodedata.category(chr(code)) not in ("Cc", "Co")]
 
 
 def _stand_in(character: str) -> str:

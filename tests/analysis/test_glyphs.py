@@ -46,7 +46,7 @@ def pictures(tmp_path):
         pen.lineTo(corner)
     pen.closePath()
     builder.setupGlyphOrder([".notdef", "square"])
-    builder.setupCharacterMap({ord(ROCKET): "square", ord(MARK): "square", 0xE000: "square"})
+    builder.setupCharacterMap({ord(ROCKET): "square", ord(MARK): "square", 0xE000: "square", 0: "square"})
     builder.setupGlyf({".notdef": TTGlyphPen(None).glyph(), "square": pen.glyph()})
     builder.setupHorizontalMetrics({".notdef": (500, 0), "square": (2000, 0)})
     builder.setupHorizontalHeader(ascent=800, descent=-200)
@@ -99,8 +99,8 @@ def test_a_mark_needs_a_font_that_has_its_letter_too():
 
 
 @pytest.mark.usefixtures("pictures")
-def test_private_characters_are_taken_from_no_other_font():
-    assert drawable("\ue000") == "▯"
+def test_private_and_control_characters_are_taken_from_no_other_font():
+    assert drawable("\ue000\0") == "▯▯"
 
 
 @pytest.mark.parametrize("text", FOREIGN)

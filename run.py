@@ -11,6 +11,7 @@ import re
 import sys
 import tempfile
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 
@@ -85,11 +86,9 @@ def folder_name(parts: list[str]) -> str:
 
 
 def run_stages(cfg: DictConfig, stages: list[str]) -> None:
-    if not is_first_process():  # the others take part in training only
-        for stage in stages:
-            trained = stage in ("finetune", "scratch") or (stage == "pretrain" and weights_of(cfg) == "pretrain")
-            if trained and not is_complete(stage_folder(cfg, stage)):
-                _run(cfg, stage)
+    if not is_first_process():  # the others take part in training only, and what they would print it prints
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+            _take_part(cfg, stages)
         return
     needs = check_stages(cfg, stages)
     there = sum(_bytes(stage_folder(cfg, stage)) for stage in needs)
@@ -99,6 +98,13 @@ def run_stages(cfg: DictConfig, stages: list[str]) -> None:
             _run_if_needed(cfg, stage)
         if "analysis" in stages:
             show_claims(stage_folder(cfg, "analysis"))
+
+
+def _take_part(cfg: DictConfig, stages: list[str]) -> None:
+    for stage in stages:
+        trained = stage in ("finetune", "scratch") or (stage == "pretrain" and weights_of(cfg) == "pretrain")
+        if trained and not is_complete(stage_folder(cfg, stage)):
+            _run(cfg, stage)
 
 
 def check_stages(cfg: DictConfig, stages: list[str]) -> dict[str, Need]:

@@ -97,8 +97,8 @@ class Verifier:
         tolerance = EXACT * max(alone[1], 1e-30)
         if abs(alone - again).max() > tolerance:
             raise BadInput(
-                f"{where} kept is {alone[0]:.6g} by one forward pass and {again[0]:.6g} by the next: the model is random in "
-                f"evaluation mode, and has to be made deterministic"
+                f"{where} kept is {alone[0]:.6g} by one forward pass and {again[0]:.6g} by the next: the model is "
+                f"random in evaluation mode, and has to be made deterministic"
             )
         batched = engine.in_a_batch(check.sample, check.subset, torch.float64).item()
         ours = engine.locally(check.sample, torch.float64)[check.subset].item() if engine.local else batched

@@ -7,6 +7,7 @@ while the evaluation goes on; the process that was started first joins them.
 import os
 import queue
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from multiprocessing import Queue, get_context
 
 import torch
@@ -63,10 +64,11 @@ def _next(done: Queue, processes: list) -> Pair:
 def _work(settings: str, rank: int, count: int, pairs: list[Pair], done: Queue) -> None:
     parent = os.getppid()
     try:
-        for pair in _share(OmegaConf.create(settings), rank, count, pairs):
-            if os.getppid() != parent:  # it was killed
-                return
-            done.put(pair)
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # of the data, the parent has said it already
+            for pair in _share(OmegaConf.create(settings), rank, count, pairs):
+                if os.getppid() != parent:  # it was killed
+                    return
+                done.put(pair)
     except BadInput as error:
         done.put(error)
     except Exception as error:

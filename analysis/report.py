@@ -72,7 +72,7 @@ def write_report(
 ) -> None:
     """Write the report to `path` (beside, then renamed into place). It opens offline: images are inside.
 
-    summary: what was run, name -> text; claims: columns claim, quantity, value, low, high, chance, verdict;
+    summary: what was run, name -> text; claims: columns claim, quantity, value, low, high, chance, verdict, noise;
     gallery: (title, picture); settings: YAML text; how_to_read: plain text, a blank line parts paragraphs.
     """
     environment = Environment(

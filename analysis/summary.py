@@ -32,12 +32,21 @@ def noise_warnings(study: Study, noise: pd.DataFrame) -> dict[str, str]:
     rows = noise.groupby("model", sort=False).first()
     return {
         f"warning, {NAMES[model]}": f"the noise of its values is {row.noise_v:.2g} and rounding in "
-        f"{study.precision(model)} explains at most {row.explained:.2g}: either its output depends on more than its "
-        f"input (such as the other inputs of a batch), or this precision is too low for it; run it under another "
-        f"name=... with interactions.precision=float64, and if this warning stays, change the model"
+        f"{study.precision(model)} explains at most {row.explained:.2g}: {_reason(study.precision(model))}"
         for model, row in rows.iterrows()
         if row.noise_v > row.explained
     }
+
+
+def _reason(precision: str) -> str:
+    """Why there may be more noise than rounding explains, and what to do."""
+    depends = "its output depends on more than its input (such as the other inputs of a batch)"
+    if precision == "float64":
+        return f"{depends}; change the model"
+    return (
+        f"either {depends}, or this precision is too low for it; run it under another name=... with "
+        f"interactions.precision=float64, and if this warning stays, change the model"
+    )
 
 
 def summary(cfg: DictConfig, study: Study) -> dict[str, str]:

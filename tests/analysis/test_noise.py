@@ -35,7 +35,6 @@ def test_rounding_explains_what_rounding_does_to_a_deep_network(precision):
         v = network.to(dtype)(inputs.to(dtype))[:, 0].double().numpy()
         exact = network.double()(inputs.to(dtype).double())[:, 0].numpy()
     assert 0 < noise_of_values(v, exact) < explained(v, precision)
-    assert abs(exact).max() / 16 > noise_of_values(exact, exact[::-1]) / 100
 
 
 def test_independent_noise_of_values_becomes_this_noise_of_interactions():

@@ -48,6 +48,14 @@ def test_a_warning_appears_where_noise_is_more_than_rounding_explains(study_of, 
         assert "interactions.precision=float64" in text
 
 
+def test_in_float64_the_precision_is_not_too_low(study_of):
+    study = study_of(np.random.default_rng(0).normal(size=(6, 16)), [], [], noise=0.1)
+    file = study.store.unit("probe", 7) / "meta.json"
+    file.write_text('{"precision": "float64"}')
+    (text,) = noise_warnings(study, tables.noise(study)).values()
+    assert text.endswith("(such as the other inputs of a batch); change the model")
+
+
 def test_each_model_has_its_own_warning(study_of):
     models = np.random.default_rng(0).normal(size=(3, 6, 16))
     study = study_of(models[0], models[1:2], models[2:], noise=0.1)

@@ -6,11 +6,11 @@ import numpy as np
 EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 # Each layer rounds, and the next ones carry its errors on. Networks of 4 to 20 layers (benchmarks/noise.py) have an
 # error of 1 to 13 epsilon of the largest v in float32, a resnet50 one of up to 50. A factor of 1024 leaves room for
-# networks that are deeper or badly scaled: 1e-4 of v in float32. What is broken, such as a model whose output depends on
-# the rest of its batch, is off by 1e-2 of v or more.
+# networks that are deeper or badly scaled: 1e-4 of v in float32. What is broken, such as a model whose output depends
+# on the rest of its batch, is off by 1e-2 of v or more.
 DEPTH = 1024
-# In half precision 1024 epsilon are v itself or more. Errors are smaller there, 2 epsilon, for sums are kept in float32:
-# 1/70 of v at most in those networks.
+# In half precision 1024 epsilon are v itself or more. Errors are smaller there, 2 epsilon, for sums are kept in
+# float32: 1/70 of v at most in those networks.
 MOST = 1 / 16
 
 

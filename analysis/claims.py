@@ -19,7 +19,7 @@ from analysis.measures import Measured, Measures
 
 
 class Claim(NamedTuple):
-    """judge: the verdict on what was measured, or on what it would be if it were another number."""
+    """judge: gives the verdict on an estimate: on the result, or on what the result may be without noise."""
 
     claim: str
     quantity: str
@@ -180,6 +180,6 @@ def _paired(first: Measured, second: Measured) -> tuple[tuple, list[tuple]]:
 SUBJECTS = {
     "what fine-tuning discards": (("pretrain", "finetune"), _knowledge),
     "what scratch learns": (("pretrain", "finetune", "scratch"), _learnable),
-    "how directly is learned": (("finetune", "scratch"), _directness),
+    "how directly models learn": (("finetune", "scratch"), _directness),
     "accuracy": (("finetune", "scratch"), _benefit),
 }

@@ -11,14 +11,14 @@ from conf.check import MEASURES
     [
         (["pretrain", "finetune", "scratch"], None),
         (["pretrain", "finetune"],
-         "for there is no model trained from scratch: ratio, the claims on what scratch learns, on how directly is "
-         "learned, on accuracy"),
+         "for there is no model trained from scratch: ratio, the claims on what scratch learns, on how directly models "
+         "learn, on accuracy"),
         (["finetune", "scratch"],
          "for there is no pre-trained model: decomposition, ratio, the claims on what fine-tuning discards, on what "
          "scratch learns"),
         (["pretrain"],
          "for there is no fine-tuned model and no model trained from scratch: decomposition, ratio, jaccard, the "
-         "claims on what fine-tuning discards, on what scratch learns, on how directly is learned, on accuracy"),
+         "claims on what fine-tuning discards, on what scratch learns, on how directly models learn, on accuracy"),
     ],
 )  # fmt: skip
 def test_what_is_left_out_is_named_with_the_reason(models, expected):

@@ -22,7 +22,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from conf import schema
 from conf.check import STAGES, BadInput, check
-from training.folder import check_settings, inputs, is_complete, is_first_process, locked, stage_folder, weights_of
+from training.folder import (
+    ROLES,
+    check_settings,
+    inputs,
+    is_complete,
+    is_first_process,
+    locked,
+    roles,
+    stage_folder,
+    weights_of,
+)
 from training.plan import Need, check_disk, table
 
 MODULES = {
@@ -141,7 +151,14 @@ def _check_inputs(cfg: DictConfig, stage: str, stages: list[str]) -> None:
         if needed not in stages and not is_complete(folder):
             raise BadInput(
                 f"{stage} needs what {needed} makes, and {folder} is not complete: run stages=[{needed},{stage}]"
+                + (_without(cfg, needed) if stage == "interactions" else "")
             )
+
+
+def _without(cfg: DictConfig, stage: str) -> str:
+    """How to do without the model that `stage` makes, if another one is left."""
+    others = [role for role in roles(cfg) if ROLES[role] != stage]
+    return f", or do without that model: interactions.roles=[{','.join(others)}]" if others else ""
 
 
 def _run_if_needed(cfg: DictConfig, stage: str) -> None:
@@ -183,6 +200,8 @@ def show_claims(folder: Path) -> None:
             value, low, high, chance = (f"{float(row[key] or 'nan'):.3g}" for key in ("value", "low", "high", "chance"))
             print(f"{row['verdict']:>13}  {row['claim']}")
             print(f"{'':13}  {row['quantity']}: {value} [{low}, {high}], chance {chance}")
+            if row.get("noise"):  # older tables have no such column
+                print(f"{'':13}  numerical noise {row['noise']} this")
     print(f"\nreport: {folder / 'report.html'}", flush=True)
 
 

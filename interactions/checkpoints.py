@@ -11,7 +11,7 @@ from conf.check import BadInput
 from models import weights
 from models.backbone import Classifier
 from training import checkpoints
-from training.folder import ROLES, stage_folder
+from training.folder import ROLES, roles, stage_folder
 from training.train import pretrained_file
 
 IN_FOLDERS = ("model.safetensors", "pytorch_model.bin")  # as libraries of the hub save a model in a folder
@@ -50,10 +50,10 @@ def _of_another_program(model: Classifier, state: weights.State) -> weights.Stat
 
 
 def checkpoints_of(cfg: DictConfig) -> list[Checkpoint]:
-    """The probed pre-trained model, and every kept epoch of fine-tuning and of training from scratch."""
+    """Of the roles to compare: the probed pre-trained model, and every kept epoch of fine-tuning and of scratch."""
     units = []
-    for role, stage in ROLES.items():
-        files = given(cfg, role)
+    for role in roles(cfg):
+        stage, files = ROLES[role], given(cfg, role)
         if files:
             last = max(files)
             units += [Checkpoint(stage, e, (("", files[e], ""),), last=e == last, own=False) for e in sorted(files)]

@@ -18,8 +18,8 @@ TABLES = {
     "jaccard": ["model", "epoch", "mean", "low", "high", "chance"],
     "accuracy": ["model", "epoch", "quantity", "mean", "low", "high", "chance"],
     "faithfulness": ["model", "epoch", "quantity", "mean", "low", "high", "chance"],
-    "noise": ["model", "epoch", "order", "noise_v", "noise", "strength", "share"],
-    "claims": ["claim", "quantity", "value", "low", "high", "chance", "verdict"],
+    "noise": ["model", "epoch", "order", "noise_v", "explained", "noise", "strength", "share"],
+    "claims": ["claim", "quantity", "value", "low", "high", "chance", "verdict", "noise"],
 }
 FIGURES = ("decomposition", "ratio", "jaccard", "convergence", "faithfulness", "noise")
 UP_TO_THE_STORE = "stages=[pretrain,probe,finetune,scratch,interactions]"

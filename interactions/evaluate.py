@@ -16,13 +16,14 @@ from interactions.engine import Choice, Engine, Engines, predicted_speedup
 from interactions.problem import Problem
 from interactions.samples import describe, load
 from interactions.store import Store
+from models import trial
 from models.backbone import Classifier
 from training.device import device
 from training.folder import finish, start
 from training.plan import Need
 from training.seeds import stream
 from training.tracking import tracked
-from training.train import new_model
+from training.train import first_inputs, new_model
 
 # The least share of stop words in English text: it has 30 to 50 %, headlines and short messages 20 %. In most other
 # languages with Latin letters 5 to 15 % happen to be on the English list, such as a, de, in and me; else none.
@@ -33,6 +34,10 @@ def check(cfg: DictConfig) -> Need:
     model, splits = new_model(cfg, "probe", "target")
     units = checkpoints_of(cfg)
     device(cfg.interactions.device)
+    inputs = first_inputs(splits)
+    trial.check(model, inputs, len(splits.classes), "data.target")
+    if cfg.interactions.batch_size != 1:
+        trial.check_alone(model, inputs)
     about = describe(splits, cfg.interactions, cfg.seed)
     speedup = 1
     if cfg.plan or cfg.interactions.engine == "local":  # the others are never refused

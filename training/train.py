@@ -5,11 +5,10 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig
 
-from conf.check import BadInput
 from data.module import Batches
 from data.splits import Splits
 from data.splits import build as build_data
-from models import batch
+from models import batch, trial
 from models.backbone import Classifier
 from models.backbone import build as build_model
 from models.text import TextClassifier
@@ -57,20 +56,16 @@ def check(cfg: DictConfig, stage: str, task: str) -> Need:
     Raises BadInput for a model, task or trainer that can't be built, or a model that can't take the inputs.
     """
     model, splits = new_model(cfg, stage, task)
-    inputs = splits.train[0][0][None]
-    try:
-        with torch.inference_mode():
-            model.eval()(inputs)
-    except (RuntimeError, AssertionError, TypeError, IndexError, ValueError) as error:
-        shape = "x".join(map(str, inputs.shape[1:]))
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise BadInput(
-            f"model can't take the inputs of data.{task}, {shape} ({reason}): check model.input and data=..."
-        ) from error
+    trial.check(model, first_inputs(splits), len(splits.classes), f"data.{task}", training=True)
     quiet_lightning()
     make_trainer(cfg.trainer)
     kept = checkpoints.kept(cfg.checkpoints.epochs, cfg[stage].epochs)
     return Need.of_training(cfg[stage], size(model), len(splits.train), len(splits.test), len(kept))
+
+
+def first_inputs(splits: Splits) -> torch.Tensor:
+    """Two training inputs, if there are so many: [B, ...]."""
+    return splits.collate([splits.train[i] for i in range(min(2, len(splits.train)))])[0]
 
 
 def train(cfg: DictConfig, stage: str, model: Classifier, splits: Splits) -> None:

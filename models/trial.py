@@ -50,8 +50,8 @@ def _tried(model: nn.Module, inputs: torch.Tensor, where: str) -> object:
 def _check_logits(logits: object, count: int, classes: int, mode: str) -> None:
     if not isinstance(logits, torch.Tensor):
         raise BadInput(
-            f"the model returns a {type(logits).__name__}{mode}, and not a tensor of logits [inputs, {classes}]: give it "
-            f"a forward pass that returns these alone (auxiliary classifiers: +model.aux_logits=false)"
+            f"the model returns a {type(logits).__name__}{mode}, and not a tensor of logits [inputs, {classes}]: give "
+            f"it a forward pass that returns these alone (auxiliary classifiers: +model.aux_logits=false)"
         )
     if logits.shape != (count, classes):
         shape = list(logits.shape)

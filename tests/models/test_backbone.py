@@ -1,10 +1,14 @@
+import sys
+from types import SimpleNamespace
+
 import pytest
 import torch
 from omegaconf import OmegaConf
 from torch import nn
 
 from conf.check import BadInput
-from models.backbone import Classifier, build
+from models.backbone import Classifier, Probed, build, is_linear
+from models.heads import find
 from models.vision import conv4, vit_tiny
 
 
@@ -36,6 +40,125 @@ def test_backbone_and_head_hold_every_parameter_once(architecture):
     assert sum(parameter.numel() for parameter in classifier.parameters()) == size
     assert {key.split(".")[0] for key in classifier.state_dict()} == {"backbone", "head"}
     assert not [key for key in classifier.backbone.state_dict() if "head" in key]
+
+
+class Network(nn.Module):
+    """Features [B, 4, 5, 5] of images [B, 3, 5, 5], and what is then done to them."""
+
+    def __init__(self, rule, **layers):
+        super().__init__()
+        self.body, self.rule = nn.Conv2d(3, 4, 3, padding=1), rule
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+
+    def forward(self, x):
+        return self.rule(self, self.body(x))
+
+
+HEADS = {  # a network by its number of classes; the names of its classifier; the features of its maps y; is it linear?
+    "a name of its own": (
+        lambda k: Network(lambda m, y: m.answer(y.mean((2, 3))), answer=nn.Linear(4, k), other=nn.Linear(4, 9)),
+        ["answer"], lambda y: y.mean((2, 3)), True,
+    ),
+    "as in SqueezeNet": (
+        lambda k: Network(lambda m, y: m.conv(y).relu().mean((2, 3)), conv=nn.Conv2d(4, k, 1)),
+        ["conv"], lambda y: y.mean((2, 3)), False,
+    ),
+    "as in BiT": (
+        lambda k: Network(lambda m, y: m.fc(y.mean((2, 3), keepdim=True)).flatten(1), fc=nn.Conv2d(4, k, 1)),
+        ["fc"], lambda y: y.mean((2, 3)), False,
+    ),
+    "two that are averaged": (
+        lambda k: Network(
+            lambda m, y: (m.one(y.amax((2, 3))) + m.two(y.amin((2, 3)))) / 2, one=nn.Linear(4, k), two=nn.Linear(4, k)
+        ),
+        ["one", "two"], lambda y: torch.cat([y.amax((2, 3)), y.amin((2, 3))], 1), False,
+    ),
+    "an auxiliary one that is not reached": (
+        lambda k: Network(lambda m, y: m.fc(y.mean((2, 3))), aux=nn.Linear(4, k), fc=nn.Linear(4, k)),
+        ["aux", "fc"], lambda y: y.mean((2, 3)), False,
+    ),
+    "a hidden layer as wide as there are classes": (
+        lambda k: Network(lambda m, y: m.a(m.b(y.mean((2, 3))).relu()), a=nn.Linear(6, k), b=nn.Linear(4, 6)),
+        ["a"], None, True,
+    ),
+    "followed by an activation": (
+        lambda k: Network(lambda m, y: m.fc(y.mean((2, 3))).relu(), fc=nn.Linear(4, k)),
+        ["fc"], lambda y: y.mean((2, 3)), False,
+    ),
+    "of tokens that are averaged": (
+        lambda k: Network(lambda m, y: m.fc(y.flatten(2).mT).mean(1), fc=nn.Linear(4, k)),
+        ["fc"], lambda y: y.mean((2, 3)), True,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_whatever_the_head_the_network_stays_what_it_is(name):
+    torch.manual_seed(0)
+    make, names, of_maps, linear = HEADS[name]
+    network, x = make(6), torch.randn(3, 3, 5, 5)
+    with torch.no_grad():
+        expected, maps = network(x), network.body(x)
+        assert find(network, 6, make) == names
+        keys = set(network.state_dict())
+        model = Classifier(network, names)
+        torch.testing.assert_close(model(x), expected, rtol=0, atol=0)
+        seen = model.features(x)
+        torch.testing.assert_close(model(x), expected, rtol=0, atol=0)
+        if of_maps:
+            torch.testing.assert_close(seen, of_maps(maps))
+        probed = Probed(model, seen.shape[1], 6)
+        torch.testing.assert_close(probed(x), probed.head(seen))
+    assert is_linear(model, x[:1]) == linear
+    assert model.names.keys() == keys
+    assert set(model.names.values()) == model.state_dict().keys()
+    parameters = [*model.backbone.parameters(), *model.head.parameters()]
+    assert len({id(parameter) for parameter in parameters}) == len(parameters) == len(keys)
+
+
+def test_a_probe_is_tried_with_weights_that_it_leaves_as_they_were():
+    model = Classifier(vit_tiny(3))  # its head begins with zeros
+    before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    assert is_linear(model, torch.randn(1, 3, 32, 32))
+    assert all(torch.equal(tensor, before[key]) for key, tensor in model.state_dict().items())
+
+
+OWN = "test_backbone_models"
+
+
+def cosine(num_classes):
+    class Cosine(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(num_classes, 4))
+
+        def forward(self, x):
+            return nn.functional.normalize(x, dim=1) @ nn.functional.normalize(self.weight, dim=1).T
+
+    return Network(lambda m, y: m.cosine(y.mean((2, 3))), cosine=Cosine())
+
+
+def test_any_layer_may_be_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, OWN, SimpleNamespace(cosine=cosine))
+    options = {"_target_": f"{OWN}.cosine", "weights": "scratch", "input": {"size": 5}}
+    with pytest.raises(BadInput, match=r"no linear layer or 1x1 convolution with an output for each of the 7 classes"):
+        build(OmegaConf.create(options), 7)
+    with pytest.raises(BadInput, match=r"model\.head=body\.fc is no layer of the model; "):
+        build(OmegaConf.create(options | {"head": "body.fc"}), 7)
+    model = build(OmegaConf.create(options | {"head": "cosine"}), 7)
+    x = torch.randn(2, 3, 5, 5)
+    assert model(x).shape == (2, 7)
+    torch.testing.assert_close(model.features(x), model.backbone.body(x).mean((2, 3)))
+    assert list(model.head.state_dict()) == ["weight"]
+
+
+def test_a_head_that_is_not_called_is_refused():
+    unused = Network(lambda m, y: y.mean((2, 3)) @ m.fc.weight.T, fc=nn.Linear(4, 3))
+    model, x = Classifier(unused), torch.randn(2, 3, 5, 5)
+    assert model(x).shape == (2, 3)
+    with pytest.raises(BadInput, match="does not call its classifier: name the layer that it calls, "):
+        model.features(x)
 
 
 def test_a_model_without_a_classifier_is_refused():

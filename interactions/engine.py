@@ -20,7 +20,7 @@ from interactions.problem import Problem
 from interactions.samples import Group
 from interactions.tokens import Tokens, embedding, tokens
 from interactions.values import log_odds, masked_values
-from models.backbone import Classifier, Probed, is_linear
+from models.backbone import Classifier, probed
 from models.batch import fitting
 from training.device import exact_float32
 from training.plan import gigabytes
@@ -211,11 +211,9 @@ class Engines:
     def __init__(self, model: Classifier, problem: Problem, options: DictConfig, choices: dict[str, Choice]) -> None:
         """choices: made before, by the engine's name (network, probed)."""
         self.network = self.probed = Engine(model, problem, options, choices.get("network"))
-        inputs = problem.groups[0].inputs[:1]
-        if not is_linear(model, inputs):
-            classes = model(inputs).shape[1]
-            probed = Probed(model, model.features(inputs).shape[1], classes)
-            self.probed = Engine(probed, problem, options, choices.get("probed"))
+        with_probe = probed(model, problem.groups[0].inputs[:1])
+        if with_probe is not model:
+            self.probed = Engine(with_probe, problem, options, choices.get("probed"))
 
     @property
     def choices(self) -> dict[str, Choice]:

@@ -17,7 +17,7 @@ from interactions.problem import Problem
 from interactions.samples import describe, load
 from interactions.store import Store
 from models import trial
-from models.backbone import Classifier
+from models.backbone import Classifier, probed
 from training.device import device
 from training.folder import finish, start
 from training.plan import Need
@@ -38,13 +38,14 @@ def check(cfg: DictConfig) -> Need:
     trial.check(model, inputs, len(splits.classes), "data.target")
     if cfg.interactions.batch_size != 1:
         trial.check_alone(model, inputs)
+    with_probe = probed(model, inputs[:1])
     about = describe(splits, cfg.interactions, cfg.seed)
     speedup = 1
     if cfg.plan or cfg.interactions.engine == "local":  # the others are never refused
         speedup = predicted_speedup(model, load(splits, about)[0], cfg.interactions.n, cfg.interactions.engine)
     for unit in tqdm(units, desc="checking checkpoints", unit="file", dynamic_ncols=True, leave=False):
         if all(file.exists() for _, file, _ in unit.parts):  # others are yet to be made
-            unit.load_into(model, unit.read())
+            unit.load_into(with_probe if unit.probed else model, unit.read())
     values = len(units) * cfg.interactions.samples * 2**cfg.interactions.n
     loaded = len(splits.train) if splits.kind == "image" else 0
     return Need(forward=values, loaded=loaded, disk=8 * values, speedup=speedup)

@@ -27,11 +27,13 @@ class Slot(nn.Module):
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
         self._head = (head,)  # in a tuple, so that its weights are not the backbone's
-        self.watched, self.given = False, None
+        self.watched, self.given, self.dimensions = False, None, 2
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.watched:
             self.given = x
+            if isinstance(x, torch.Tensor):  # what stands for one in a trace can't be asked
+                self.dimensions = x.dim()
         return self._head[0](x)
 
     def __getattr__(self, name: str) -> object:
@@ -95,7 +97,7 @@ def features(backbone: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
         slot.watched, slot.given = True, None
     try:
         backbone(inputs)
-        given = [_vector(slot.given) for slot in slots if slot.given is not None]
+        given = [_vector(slot.given, slot.dimensions) for slot in slots if slot.given is not None]
     finally:
         for slot in slots:
             slot.watched, slot.given = False, None
@@ -106,11 +108,11 @@ def features(backbone: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
     return given[0] if len(given) == 1 else torch.cat(given, dim=-1)
 
 
-def _vector(x: torch.Tensor) -> torch.Tensor:
+def _vector(x: torch.Tensor, dimensions: int) -> torch.Tensor:
     """[B, D, H, W], [B, L, D] or [B, D] -> [B, D]."""
-    if x.dim() == 4:
+    if dimensions == 4:
         return x.mean((2, 3))
-    return x.mean(1) if x.dim() == 3 else x
+    return x.mean(1) if dimensions == 3 else x
 
 
 @torch.inference_mode()
@@ -137,6 +139,18 @@ def is_linear(model: Classifier, inputs: torch.Tensor) -> bool:
     finally:
         for parameter, before in zip(model.head.parameters(), kept, strict=True):
             parameter.copy_(before)
+
+
+def probed(model: Classifier, inputs: torch.Tensor) -> Classifier | Probed:
+    """What takes the weights of a linear probe on the features: the model itself, if its head can hold them.
+
+    inputs: [1, ...].
+    """
+    if is_linear(model, inputs):
+        return model
+    with torch.inference_mode():
+        width, classes = model.features(inputs).shape[1], model(inputs).shape[1]
+    return Probed(model, width, classes)
 
 
 def build(options: DictConfig, num_classes: int) -> Classifier:

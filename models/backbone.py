@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from conf.check import BadInput
+from models.sizes import sizes
 
 
 class Classifier(nn.Module):
@@ -45,7 +46,7 @@ def build(options: DictConfig, num_classes: int) -> Classifier:
 
     `weights` (where pre-trained ones come from) and `input` (what data are prepared for it) are no arguments of it.
     """
-    arguments = {key: value for key, value in options.items() if key not in ("weights", "input")}
+    arguments = sizes(options) | {key: value for key, value in options.items() if key not in ("weights", "input")}
     try:
         network = instantiate(arguments, num_classes=num_classes)
     except InstantiationException as error:

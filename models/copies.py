@@ -1,6 +1,7 @@
 """Which model is meant in a file that holds several, such as student and teacher."""
 
 import itertools
+from collections.abc import Iterable
 
 import torch
 
@@ -20,7 +21,7 @@ def chosen(model: Classifier, state: State, address: Address) -> State:
     found = copies(model, state)
     if not address.name:
         return _only(state, found, _names(found), address)
-    for prefix in _meant(address.name, found):
+    for prefix in _meant(address.name, found, unwrapped=not names_of(model).keys().isdisjoint(state)):
         if prefix in found:
             return {key: tensor for key, tensor in state.items() if _owner(key, found) in (prefix, None)}
         inside = {key: tensor for key, tensor in state.items() if key.startswith(prefix)}
@@ -31,28 +32,29 @@ def chosen(model: Classifier, state: State, address: Address) -> State:
     raise BadInput(f"{address.file} holds no model {address.name}, but {_choice(names, address)}")
 
 
-def copies(model: Classifier, state: State) -> list[str]:
-    """The prefix of each set of tensors that holds at least half of the model: the same half, with other numbers."""
+def copies(model: Classifier, state: State) -> dict[str, str]:
+    """Of each set of tensors that holds at least half of the model (the same half, with other numbers), in the order of
+    the file: the shortest prefix that tells it from the others -> the longest that all of it has."""
     enough, rest, found = len(model.state_dict()) / 2, state, {}
     while len(rest) >= enough:
-        strip, keys = _copy(model, rest)
+        keys = _copy(model, rest)
         if len(keys) < enough:
             break
         shared = max((len(keys.keys() & others.keys()) for others in found.values()), default=enough)
         if shared >= enough and not any(_equal(state, keys, others) for others in found.values()):
-            found[strip] = keys
+            found[_common(keys.values())] = keys
         taken = set(keys.values())
         rest = {key: tensor for key, tensor in rest.items() if key not in taken}
     place = {key: number for number, key in enumerate(state)}
-    ordered = sorted(found, key=lambda strip: min(place[key] for key in found[strip].values()))
-    return [_shortened(strip, found.keys() - {strip}) for strip in ordered]
+    paths = sorted(found, key=lambda path: min(place[key] for key in found[path].values()))
+    return {_shortened(path, found.keys() - {path}): path for path in paths}
 
 
-def _copy(model: Classifier, state: State) -> tuple[str, dict[str, str]]:
-    """The prefix in `state` behind which the most of the model is, and its weights' names -> their keys there."""
+def _copy(model: Classifier, state: State) -> dict[str, str]:
+    """The most of the model that is in `state` behind one prefix: its weights' names -> their keys there."""
     (strip, add), names, shapes = prefix_change(model, state), names_of(model), model.state_dict()
     keys = {names.get(add + key.removeprefix(strip)): key for key in state if key.startswith(strip)}
-    return strip, {name: key for name, key in keys.items() if name and shapes[name].shape == state[key].shape}
+    return {name: key for name, key in keys.items() if name and shapes[name].shape == state[key].shape}
 
 
 def _equal(state: State, keys: dict[str, str], others: dict[str, str]) -> bool:
@@ -61,40 +63,44 @@ def _equal(state: State, keys: dict[str, str], others: dict[str, str]) -> bool:
     return all(one.dtype == other.dtype and torch.equal(one, other) for one, other in pairs)
 
 
-def _shortened(prefix: str, others: set[str]) -> str:
-    """To the parts that tell it from the others: "student.module." to "student." beside "teacher."."""
-    parts = prefix.split(".")[:-1]
-    starts = (".".join(parts[:depth]) + "." for depth in range(1, len(parts)))
-    return next((start for start in starts if not any(other.startswith(start) for other in others)), prefix)
-
-
-def _common(found: list[str]) -> str:
-    """The prefix that all of them begin with: of a wrapper around them."""
-    parts = zip(*(prefix.split(".")[:-1] for prefix in found), strict=False)
+def _common(names: Iterable[str]) -> str:
+    """The prefix, of whole parts, that all of them begin with."""
+    parts = zip(*(name.split(".")[:-1] for name in names), strict=False)
     return "".join(f"{same[0]}." for same in itertools.takewhile(lambda several: len(set(several)) == 1, parts))
 
 
-def _names(found: list[str]) -> list[str]:
+def _shortened(path: str, others: set[str]) -> str:
+    """To the parts that tell it from the others: "student.module." to "student." beside "teacher."."""
+    parts = path.split(".")[:-1]
+    starts = (".".join(parts[:depth]) + "." for depth in range(1, len(parts)))
+    return next((start for start in starts if not any(other.startswith(start) for other in others)), path)
+
+
+def _names(found: dict[str, str]) -> list[str]:
     """What a user calls the copies: without the wrapper around them all; "." is the one that has no other prefix."""
-    around = _common(found) if len(found) > 1 else ""
+    around = _common(found.values()) if len(found) > 1 else ""
     return [prefix.removeprefix(around).rstrip(".") or "." for prefix in found]
 
 
-def _meant(name: str, found: list[str]) -> list[str]:
-    """The prefixes that a name may stand for, with more or less of the wrapper around all copies before it."""
-    around = _common(found)
-    if name == ".":
-        bare = len(found) > 1 or set(around.split(".")[:-1]) <= WRAPPERS
-        return [around] if bare and around in found else []
-    parts = around.split(".")[:-1]
-    return [".".join([*parts[:depth], name, ""]) for depth in range(len(parts), -1, -1)]
+def _meant(name: str, found: dict[str, str], unwrapped: bool) -> list[str]:
+    """The prefixes that a name may stand for, with more or less of the wrapper around all copies before it.
+
+    unwrapped: whether the file has names just as the model has them.
+    """
+    parts = _common(found.values()).split(".")[:-1]
+    if name != ".":
+        return [".".join([*parts[:depth], name, ""]) for depth in range(len(parts), -1, -1)]
+    if len(found) == 1:
+        return list(found) if unwrapped or set(parts) <= WRAPPERS else []
+    inner = {prefix: "." + path.removeprefix(".".join([*parts, ""])) for prefix, path in found.items()}
+    return [prefix for prefix, mine in inner.items() if all(other.endswith(mine) for other in inner.values())]
 
 
-def _owner(key: str, found: list[str]) -> str | None:
+def _owner(key: str, found: dict[str, str]) -> str | None:
     return max((prefix for prefix in found if key.startswith(prefix)), key=len, default=None)
 
 
-def _only(state: State, found: list[str], names: list[str], address: Address) -> State:
+def _only(state: State, found: dict[str, str], names: list[str], address: Address) -> State:
     if len(found) > 1:
         raise BadInput(f"{address.file} holds several models: {_choice(names, address)}")
     return state

@@ -113,26 +113,32 @@ def _contents(model: Classifier, source: Path) -> State:
     encoder = getattr(model.backbone, "encoder", None)
     if source.is_file():
         return read(source)
-    if isinstance(encoder, PreTrainedModel) and (source / "config.json").exists():
-        return _encoder_state(encoder, source)
     file = next((source / name for name in IN_FOLDERS if (source / name).exists()), None)
+    if isinstance(encoder, PreTrainedModel) and (source / "config.json").exists():
+        return _encoder_state(encoder, source, file)
     if file is None:
         raise BadInput(f"model.weights={source} is a folder without {' or '.join(IN_FOLDERS)}: name a file")
     return read(file)
 
 
-def _encoder_state(encoder: nn.Module, folder: Path) -> State:
-    """By transformers itself, which knows the names that its models had in former versions."""
+def _encoder_state(encoder: nn.Module, folder: Path, file: Path | None) -> State:
+    """By transformers itself, which knows the names that its models had in former versions. By ourselves (`file`) where
+    it finds nothing of the encoder: we look into wrappers, and say in one line what is wrong with a file."""
     from transformers.utils import logging  # not for images: transformers takes a second
 
-    logging.set_verbosity_error()  # it would print a table of the heads that are left out
+    logging.set_verbosity_error()  # it would print a table of the heads that are left out, and a bar
+    logging.disable_progress_bar()
     try:
         loaded, about = type(encoder).from_pretrained(folder, local_files_only=True, output_loading_info=True)
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # transformers raises many kinds
+        if file:
+            return read(file)
         raise BadInput(f"{folder} can't be read by transformers ({first_line(error)})") from error
     state = {f"encoder.{key}": tensor for key, tensor in loaded.state_dict().items()}
     for key in about["missing_keys"]:  # transformers fills them with random numbers
         state.pop(f"encoder.{key}", None)
+    if file and not state:
+        return read(file)
     return state | {key: torch.empty(0) for key in about["unexpected_keys"]}
 
 

@@ -17,13 +17,7 @@ from models.unreadable import INSTEAD, program, refusal
 
 State = dict[str, torch.Tensor]
 DEEPEST = 5  # parts of the longest prefix that wrappers put before a name: "student.state_dict.module.backbone.0."
-FOLLOW_FROM_THE_MODEL = {
-    "num_batches_tracked",
-    "position_ids",
-    "token_type_ids",
-    "relative_position_index",
-    "attn_mask",
-}
+DERIVED = {"num_batches_tracked", "position_ids", "token_type_ids", "relative_position_index", "attn_mask"}
 
 
 def read(file: Path) -> State:
@@ -146,11 +140,9 @@ def as_classifier(model: Classifier, state: State) -> State:
 
 
 def left_out(model: Classifier, state: State) -> list[str]:
-    """The names in `state`, which has those of `model`, that the model does not take; without such tensors as follow
-    from the architecture and that some versions of a library write and others do not."""
-    return sorted(
-        key for key in state.keys() - model.state_dict().keys() if key.rpartition(".")[2] not in FOLLOW_FROM_THE_MODEL
-    )
+    """The names in `state`, which has those of `model`, that the model does not take; without counters and indices,
+    which some versions of a library write and others do not."""
+    return sorted(key for key in state.keys() - model.state_dict().keys() if key.rpartition(".")[2] not in DERIVED)
 
 
 def names_of(model: Classifier) -> dict[str, str]:

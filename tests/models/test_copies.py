@@ -5,7 +5,7 @@ import shlex
 import pytest
 import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import BertConfig, BertForSequenceClassification, BertModel
 
 from conf.check import BadInput
 from models import pretrained
@@ -124,6 +124,28 @@ def test_one_model_is_taken_whatever_its_name(tmp_path, content):
     assert torch.equal(model.backbone.state_dict()["block4.0.weight"], weights(1)["block4.0.weight"])
 
 
+@pytest.mark.parametrize("prefix", ["", "bert."])
+def test_a_prefix_that_belongs_to_the_model_is_no_name_of_a_copy(tmp_path, prefix):
+    """Of an encoder, whose tensors have one prefix anyway, the copy without another one is "."."""
+    states = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        states.append(under(prefix or "encoder.", BertModel(BertConfig(**SMALL_BERT)).state_dict()))
+    file = saved(tmp_path, states[0] | under("ema.", states[1]))
+    model = Classifier(bert(3, **SMALL_BERT))
+    for name, wanted in zip((".", "ema"), states, strict=True):
+        state, *_ = pretrained.backbone(model, f"{file}#{name}")
+        key = "embeddings.word_embeddings.weight"
+        assert torch.equal(state[f"encoder.{key}"], wanted[(prefix or "encoder.") + key])
+
+
+def test_a_file_with_one_model_and_no_prefix_is_that_copy(tmp_path):
+    for content in (weights(1), {"state_dict": weights(1)}):
+        file = saved(tmp_path, content)
+        state, *_ = pretrained.backbone(Classifier(network()), f"{file}#.")
+        assert torch.equal(state["block1.0.weight"], weights(1)["block1.0.weight"])
+
+
 def test_a_file_may_have_the_sign_in_its_name(tmp_path):
     torch.save(weights(1), tmp_path / "a.pt#student")
     torch.save({"student": weights(2), "teacher": weights(3)}, tmp_path / "a.pt")
@@ -150,7 +172,7 @@ def test_the_head_is_that_of_the_model_that_was_named(tmp_path):
 def test_models_of_models_are_named_by_their_whole_path(tmp_path):
     content = {name: {"model": weights(i), "ema": weights(i + 1)} for i, name in ((1, "student"), (3, "teacher"))}
     file, model = saved(tmp_path, content), Classifier(network())
-    assert copies(model, read(file)) == ["student.model.", "student.ema.", "teacher.model.", "teacher.ema."]
+    assert list(copies(model, read(file))) == ["student.model.", "student.ema.", "teacher.model.", "teacher.ema."]
     with pytest.raises(BadInput, match=r"several models: student\.model, student\.ema; .*a\.pt#student\.model"):
         pretrained.backbone(model, f"{file}#student")
     state, _, unexpected = pretrained.backbone(model, f"{file}#teacher.ema")

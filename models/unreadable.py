@@ -17,9 +17,9 @@ def program(file: Path) -> BadInput | None:
     """Why a zip archive holds no weights, by the names of the files inside; None if it is as torch.save writes it."""
     names = zipfile.ZipFile(file).namelist()
     if any(name.endswith("/constants.pkl") for name in names):
-        return BadInput(f"{file} is a TorchScript program, not a state dict: {INSTEAD}")
+        return BadInput(f"{file} can't be read as weights (it is a TorchScript program): {INSTEAD}")
     if any(name.endswith("/archive_format") for name in names):
-        return BadInput(f"{file} is a program of torch.export, not a state dict: {INSTEAD}")
+        return BadInput(f"{file} can't be read as weights (it is a program of torch.export): {INSTEAD}")
     if not any(name.endswith("/data.pkl") for name in names):
         return BadInput(f"{file} can't be read (a zip archive that torch.save did not write)")
     return None
@@ -29,11 +29,9 @@ def refusal(file: Path, error: Exception) -> BadInput:
     """For what went wrong while `file` was read."""
     first, *others = _refused(file, error) or [""]
     if any(name.startswith("torch.nn.modules.") for name in (first, *others)):
-        return BadInput(f"{file} holds a whole pickled model or layers of one ({first}), not only tensors: {INSTEAD}")
+        return BadInput(f"{file} can't be read (it is a whole pickled model, or holds layers: {first}): {INSTEAD}")
     if first:
-        return BadInput(
-            f"{file} is a pickle with objects of {first}, which are not read because that can run code: {INSTEAD}"
-        )
+        return BadInput(f"{file} can't be read (a pickle with objects of {first}, which could run code): {INSTEAD}")
     if isinstance(error, UnpicklingError):
         return BadInput(f"{file} can't be read (its content is damaged, or torch.save did not write it)")
     if isinstance(error, SafetensorError):

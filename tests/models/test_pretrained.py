@@ -110,7 +110,7 @@ def cut(model, file):
 
 
 @pytest.mark.parametrize(("damage", "said"), [
-    (whole, r"pytorch_model\.bin holds a whole pickled model"),
+    (whole, r"pytorch_model\.bin can't be read \(it is a whole pickled model"),
     (cut, r"pytorch_model\.bin can't be read"),
     (None, r"can't be read by transformers \(Error no file named"),
 ])  # fmt: skip
@@ -198,7 +198,7 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, change, said):
 
 def test_nothing_in_a_file_is_executed(tmp_path):
     torch.save(network(), tmp_path / "whole_model.pt")
-    with pytest.raises(BadInput, match=r"whole_model\.pt holds a whole pickled model"):
+    with pytest.raises(BadInput, match=r"whole_model\.pt can't be read \(it is a whole pickled model"):
         pretrained.backbone(Classifier(network()), str(tmp_path / "whole_model.pt"))
 
 

@@ -11,6 +11,7 @@ import re
 import sys
 import tempfile
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 
@@ -21,7 +22,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from conf import schema
 from conf.check import STAGES, BadInput, check
-from training.folder import check_settings, inputs, is_complete, is_first_process, locked, stage_folder, weights_of
+from training.folder import (
+    ROLES,
+    check_settings,
+    inputs,
+    is_complete,
+    is_first_process,
+    locked,
+    roles,
+    stage_folder,
+    weights_of,
+)
 from training.plan import Need, check_disk, table
 
 MODULES = {
@@ -85,11 +96,9 @@ def folder_name(parts: list[str]) -> str:
 
 
 def run_stages(cfg: DictConfig, stages: list[str]) -> None:
-    if not is_first_process():  # the others take part in training only
-        for stage in stages:
-            trained = stage in ("finetune", "scratch") or (stage == "pretrain" and weights_of(cfg) == "pretrain")
-            if trained and not is_complete(stage_folder(cfg, stage)):
-                _run(cfg, stage)
+    if not is_first_process():  # the others take part in training only, and what they would print it prints
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+            _take_part(cfg, stages)
         return
     needs = check_stages(cfg, stages)
     there = sum(_bytes(stage_folder(cfg, stage)) for stage in needs)
@@ -99,6 +108,13 @@ def run_stages(cfg: DictConfig, stages: list[str]) -> None:
             _run_if_needed(cfg, stage)
         if "analysis" in stages:
             show_claims(stage_folder(cfg, "analysis"))
+
+
+def _take_part(cfg: DictConfig, stages: list[str]) -> None:
+    for stage in stages:
+        trained = stage in ("finetune", "scratch") or (stage == "pretrain" and weights_of(cfg) == "pretrain")
+        if trained and not is_complete(stage_folder(cfg, stage)):
+            _run(cfg, stage)
 
 
 def check_stages(cfg: DictConfig, stages: list[str]) -> dict[str, Need]:
@@ -135,7 +151,14 @@ def _check_inputs(cfg: DictConfig, stage: str, stages: list[str]) -> None:
         if needed not in stages and not is_complete(folder):
             raise BadInput(
                 f"{stage} needs what {needed} makes, and {folder} is not complete: run stages=[{needed},{stage}]"
+                + (_without(cfg, needed) if stage == "interactions" else "")
             )
+
+
+def _without(cfg: DictConfig, stage: str) -> str:
+    """How to do without the model that `stage` makes, if another one is left."""
+    others = [role for role in roles(cfg) if ROLES[role] != stage]
+    return f", or do without that model: interactions.roles=[{','.join(others)}]" if others else ""
 
 
 def _run_if_needed(cfg: DictConfig, stage: str) -> None:
@@ -177,6 +200,8 @@ def show_claims(folder: Path) -> None:
             value, low, high, chance = (f"{float(row[key] or 'nan'):.3g}" for key in ("value", "low", "high", "chance"))
             print(f"{row['verdict']:>13}  {row['claim']}")
             print(f"{'':13}  {row['quantity']}: {value} [{low}, {high}], chance {chance}")
+            if row.get("noise"):  # older tables have no such column
+                print(f"{'':13}  numerical noise {row['noise']} this")
     print(f"\nreport: {folder / 'report.html'}", flush=True)
 
 

@@ -19,14 +19,16 @@ from analysis.accuracy import Outcomes, outcomes
 from analysis.claims import claims
 from analysis.drawing import save
 from analysis.gallery import Card, Picture, draw
-from analysis.measures import Measures
+from analysis.measures import Measures, possible
 from analysis.report import CAPTIONS, FigureEntry, write_report
+from analysis.robust import doubtful
 from analysis.sentence import Sentence
-from analysis.study import FOLDERS, Options, Study
+from analysis.study import Options, Study
+from analysis.summary import left_out, noise_warnings, summary
 from data.splits import Splits
 from data.splits import build as build_data
 from training.files import written
-from training.folder import finish, inputs, settings, stage_folder, start, weights_of
+from training.folder import finish, inputs, settings, stage_folder, start
 from training.plan import Need
 from training.tracking import tracked
 
@@ -61,12 +63,16 @@ def run(cfg: DictConfig) -> None:
     trained = {stage: outcomes(stage_folder(cfg, stage), labels) for stage in known}
     folder = start(cfg, "analysis")
     with tracked(cfg, "analysis") as tracker:
-        made = _tables(study, trained, labels, set(cfg.analysis.measures))
+        wanted, noise = list(cfg.analysis.measures), tables.noise(study)
+        beware = left_out(wanted, study.models) | noise_warnings(study, noise)
+        for name, text in beware.items():
+            print(f"analysis: {name}: {text}", flush=True)
+        made = _tables(study, trained, labels, noise, wanted)
         for name, table in made.items():
             _write_table(table, folder / "tables" / f"{name}.csv")
         drawn = _figures(made, folder, study.unit)
         cards = _gallery(study, splits, cfg.analysis.gallery, folder / "gallery")
-        _report(cfg, study, made, drawn, cards, folder)
+        _report(cfg, beware | summary(cfg, study), made, drawn, cards, folder)
         _log(tracker, made, drawn, cards)
     finish(folder)
 
@@ -77,22 +83,27 @@ def _options(cfg: DictConfig) -> Options:
 
 
 def _tables(
-    study: Study, trained: dict[str, Outcomes], labels: np.ndarray, wanted: set[str]
+    study: Study, trained: dict[str, Outcomes], labels: np.ndarray, noise: pd.DataFrame, wanted: list[str]
 ) -> dict[str, pd.DataFrame]:
-    """The wanted tables, by name."""
+    """The wanted tables, by name: those that there is anything to fill with. noise: that table."""
     options, measures = study.options, Measures(study)
     makers = {
-        "claims": lambda: claims(measures, trained, options.seed),
+        "claims": lambda: _claims(measures, trained, noise),
         "decomposition": lambda: tables.decomposition(measures),
         "ratio": lambda: tables.ratio(measures),
         "jaccard": lambda: tables.jaccard(measures),
         "accuracy": lambda: tables.accuracy(trained, labels, options.resamples, options.seed),
         "faithfulness": lambda: tables.faithfulness(measures),
-        "noise": lambda: tables.noise(study),
+        "noise": lambda: noise,
     }
-    if not trained:  # checkpoints that were made elsewhere come without what they predicted
-        wanted = wanted - {"accuracy"}
-    return {name: makers[name]() for name in _progress([name for name in makers if name in wanted], "tables")}
+    chosen = [name for name in makers if name in wanted and possible(name, study.models)]
+    made = {name: makers[name]() for name in _progress(chosen, "tables")}
+    return {name: table for name, table in made.items() if len(table)}  # weights made elsewhere: no predictions
+
+
+def _claims(measures: Measures, trained: dict[str, Outcomes], noise: pd.DataFrame) -> pd.DataFrame:
+    found = claims(measures, trained)
+    return tables.claims(found, doubtful(measures.study, found, noise))
 
 
 def _progress(steps: list, what: str) -> Iterable:
@@ -119,7 +130,7 @@ def _gallery(study: Study, splits: Splits, count: int, folder: Path) -> list[tup
     shutil.rmtree(folder, ignore_errors=True)
     about = study.store.samples()
     dataset = getattr(splits, about["split"])
-    last = {model: (study.final(model), study.values(model, study.last(model))) for model in FOLDERS}
+    last = {model: (study.final(model), study.values(model, study.last(model))) for model in study.models}
     spread = np.unique(np.linspace(0, study.samples - 1, min(count, study.samples)).astype(int))
     drawn = []
     for position in _progress(spread.tolist(), "gallery"):
@@ -143,55 +154,23 @@ def _shown(sample: dict, dataset: Dataset, splits: Splits) -> Picture | Sentence
 
 
 def _report(
-    cfg: DictConfig, study: Study, made: dict[str, pd.DataFrame], drawn: list[FigureEntry], cards: list, folder: Path
+    cfg: DictConfig,
+    summary: dict[str, str],
+    made: dict[str, pd.DataFrame],
+    drawn: list[FigureEntry],
+    cards: list,
+    folder: Path,
 ) -> None:
-    def count(model: str) -> str:
-        elsewhere = ", made elsewhere" if cfg.interactions.checkpoints[model] else ""
-        epochs = study.epochs(model)
-        return f"{len(epochs)} checkpoints, epochs {epochs[0]} to {epochs[-1]}{elsewhere}"
-
-    about = study.store.samples()
-    too_short = f"; {about['too_short']} of {about['sentences']} are too short" if "too_short" in about else ""
-    summary = {
-        "study": f"{cfg.name}, seed {cfg.seed}",
-        "model": str(cfg.model.get("name", cfg.model._target_)),
-        "target task": _task(cfg.data.target),
-        "variables": f"n = {study.n}, so {2**study.n} masked inputs per sample and checkpoint",
-        "samples": f"{study.samples}, from the {cfg.interactions.split} set{too_short}",
-        "precision of the values": cfg.interactions.precision
-        + (" (half precision: see the noise before believing anything)" if "16" in cfg.interactions.precision else ""),
-        "pre-trained": _origin(cfg),
-        "fine-tuned": count("finetune"),
-        "from scratch": count("scratch"),
-        "counted": ("salient interactions only" if cfg.analysis.salient else "all interactions")
-        + ("" if cfg.analysis.empty_set else ", without the empty set")
-        + (", divided by E|v(x_N) - v(x_0)| per model" if cfg.analysis.normalise else ""),
-    }
-    empty = pd.DataFrame(columns=["claim", "quantity", "value", "low", "high", "chance", "verdict"])
     write_report(
         folder / "report.html",
         title="Why does pre-training help?",
         summary=summary,
-        claims=made.get("claims", empty),
+        claims=made.get("claims", pd.DataFrame(columns=tables.CLAIMS)),
         figures=drawn,
         gallery=cards,
         how_to_read=HOW_TO_READ,
         settings=OmegaConf.to_yaml(OmegaConf.create(settings(cfg, "analysis"))),
     )
-
-
-def _task(options: DictConfig) -> str:
-    """What the task is called: its reader if it has one, else what makes it."""
-    return str(options.files._target_ if "files" in options else options._target_)
-
-
-def _origin(cfg: DictConfig) -> str:
-    """Where the pre-trained model comes from."""
-    if cfg.interactions.checkpoints.pretrain:
-        return f"{cfg.interactions.checkpoints.pretrain}, with its linear probe"
-    if weights_of(cfg) == "pretrain":
-        return f"{cfg.pretrain.epochs} epochs on {_task(cfg.data.source)}, seen through a linear probe"
-    return f"weights: {weights_of(cfg)}, seen through a linear probe"
 
 
 def _log(tracker: wandb.Run, made: dict[str, pd.DataFrame], drawn: list[FigureEntry], cards: list) -> None:

@@ -8,10 +8,10 @@ Intervals are over samples: of one training run per model, whatever other seeds 
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from analysis.accuracy import Outcomes, epochs_to_reach
 from analysis.estimate import Estimate, estimate, quotient, resamples
@@ -19,19 +19,26 @@ from analysis.measures import Measured, Measures
 
 
 class Claim(NamedTuple):
+    """judge: gives the verdict on an estimate: on the result, or on what the result may be without noise."""
+
     claim: str
     quantity: str
     result: Estimate
-    verdict: str
+    judge: Callable[[Estimate], str]
+
+    @property
+    def verdict(self) -> str:
+        return self.judge(self.result)
 
 
-def claims(measures: Measures, outcomes: dict[str, Outcomes], seed: int) -> pd.DataFrame:
-    """claim, quantity, value, low, high, chance, verdict."""
-    rows = [*_knowledge(measures), *_learnable(measures), *_directness(measures), *_benefit(measures, outcomes, seed)]
-    return pd.DataFrame(
-        [(row.claim, row.quantity, *(float(part) for part in row.result[:4]), row.verdict) for row in rows],
-        columns=["claim", "quantity", "value", "low", "high", "chance", "verdict"],
-    )
+def claims(measures: Measures, outcomes: dict[str, Outcomes]) -> dict[str, list[Claim]]:
+    """Of each subject whose models the study has. outcomes: what training stages left; {} leaves out accuracy."""
+    there = set(measures.study.models)
+    return {
+        subject: judged(measures, outcomes)
+        for subject, (models, judged) in SUBJECTS.items()
+        if there.issuperset(models)
+    }
 
 
 def beyond(result: Estimate, threshold: float) -> str:
@@ -41,6 +48,10 @@ def beyond(result: Estimate, threshold: float) -> str:
     return "holds" if result.beyond > 0 else "within chance"
 
 
+def more_than(threshold: float) -> Callable[[Estimate], str]:
+    return partial(beyond, threshold=threshold)
+
+
 def inside(result: Estimate, low: float, high: float) -> str:
     """Verdict on "between `low` and `high`": chance explains it if chance is between them, too."""
     if not (low <= result.low and result.high <= high):
@@ -48,7 +59,7 @@ def inside(result: Estimate, low: float, high: float) -> str:
     return "within chance" if low <= result.chance <= high else "holds"
 
 
-def _knowledge(measures: Measures) -> list[Claim]:
+def _knowledge(measures: Measures, _: dict[str, Outcomes]) -> list[Claim]:
     """Section 3.2.1 of the paper."""
     measured, study = measures.strengths, measures.study
     orders, subsets = np.unique(study.order, return_counts=True)
@@ -74,33 +85,31 @@ def _knowledge(measures: Measures) -> list[Claim]:
         return quotient(total(part, high), total(whole, high)) - quotient(total(part, low), total(whole, low))
 
     twice = compare(lambda d, p: quotient(total(d), total(p)), "discarded", "preserved")
-    rows = [
-        Claim("discards more than twice what it preserves", "strength discarded / preserved", twice, beyond(twice, 2))
-    ]
+    rows = [Claim("discards more than twice what it preserves", "strength discarded / preserved", twice, more_than(2))]
     for part, whole in (("discarded", "pretrain"), ("new", "finetune")):
         strength, share = compare(growth, part), compare(share_growth, part, whole)
         model = {"pretrain": "pre-trained", "finetune": "fine-tuned"}[whole]
         rows += [
             Claim(f"more {part} at high order than at low", f"mean strength {part}, orders above n/2 / orders 1 to n/2",
-                  strength, beyond(strength, 1)),
+                  strength, more_than(1)),
             Claim(f"more {part} at high order than at low", f"share {part} of the {model} model's strength, "
-                  "orders above n/2 - orders 1 to n/2", share, beyond(share, 0)),
+                  "orders above n/2 - orders 1 to n/2", share, more_than(0)),
         ]  # fmt: skip
     return rows
 
 
-def _learnable(measures: Measures) -> list[Claim]:
+def _learnable(measures: Measures, _: dict[str, Outcomes]) -> list[Claim]:
     """Section 3.2.2: 13 % to 45 % in the paper's experiments."""
     means = {"paper": "mean over all S", "positive": "mean over S with P > 0", "weighted": "strength-weighted"}
-    rows = []
+    rows, within = [], partial(inside, low=0.13, high=0.45)
     for definition, measured in measures.ratios.items():
         result = estimate(*measured, measures.study.weights, quotient)
         quantity = f"ratio, {means[definition]}"
-        rows.append(Claim("scratch learns 13 to 45 % of the preserved", quantity, result, inside(result, 0.13, 0.45)))
+        rows.append(Claim("scratch learns 13 to 45 % of the preserved", quantity, result, within))
     return rows
 
 
-def _directness(measures: Measures) -> list[Claim]:
+def _directness(measures: Measures, _: dict[str, Outcomes]) -> list[Claim]:
     """Section 3.2.3."""
     study = measures.study
     finetune, scratch = measures.similarities["finetune"], measures.similarities["scratch"]
@@ -116,18 +125,19 @@ def _directness(measures: Measures) -> list[Claim]:
     quick, steady = (estimate(*both, study.weights, statistic) for statistic in (sooner, steadier))
     return [
         Claim("fine-tuning learns its target knowledge sooner",
-              "Jaccard similarity in the first third of the epochs, fine-tuned - scratch", quick, beyond(quick, 0)),
+              "Jaccard similarity in the first third of the epochs, fine-tuned - scratch", quick, more_than(0)),
         Claim("fine-tuning learns it more steadily",
-              "sum of the Jaccard curve's falls, scratch - fine-tuned", steady, beyond(steady, 0)),
+              "sum of the Jaccard curve's falls, scratch - fine-tuned", steady, more_than(0)),
     ]  # fmt: skip
 
 
-def _benefit(measures: Measures, outcomes: dict[str, Outcomes], seed: int) -> list[Claim]:
+def _benefit(measures: Measures, outcomes: dict[str, Outcomes]) -> list[Claim]:
     """Footnote 5. Here samples are those of the test set, and chance is no difference. None without predictions."""
     if not {"finetune", "scratch"} <= outcomes.keys():
         return []
     finetune, scratch = outcomes["finetune"].correct, outcomes["scratch"].correct
-    weights = resamples(len(finetune), measures.study.options.resamples, seed)
+    options = measures.study.options
+    weights = resamples(len(finetune), options.resamples, options.seed)
 
     def difference(of_finetune: np.ndarray, of_scratch: np.ndarray) -> np.ndarray:
         return of_finetune[:, -1] - of_scratch[:, -1]
@@ -143,9 +153,9 @@ def _benefit(measures: Measures, outcomes: dict[str, Outcomes], seed: int) -> li
     accuracy = f"on {len(scratch)} test samples"
     return [
         Claim("fine-tuning is more accurate", f"final accuracy {accuracy}, fine-tuned - scratch",
-              better, beyond(better, 0)),
+              better, more_than(0)),
         Claim("fine-tuning converges sooner", f"epochs to 95 % of scratch's final accuracy {accuracy}, "
-              "scratch - fine-tuned", faster, beyond(faster, 0)),
+              "scratch - fine-tuned", faster, more_than(0)),
     ]  # fmt: skip
 
 
@@ -164,3 +174,12 @@ def falls(curve: np.ndarray) -> np.ndarray:
 def _paired(first: Measured, second: Measured) -> tuple[tuple, list[tuple]]:
     by_chance = [a + b for a, b in zip(first.by_chance, second.by_chance, strict=True)]
     return first.observed + second.observed, by_chance
+
+
+# What claims are on, the models that they are about, and who judges them.
+SUBJECTS = {
+    "what fine-tuning discards": (("pretrain", "finetune"), _knowledge),
+    "what scratch learns": (("pretrain", "finetune", "scratch"), _learnable),
+    "how directly models learn": (("finetune", "scratch"), _directness),
+    "accuracy": (("finetune", "scratch"), _benefit),
+}

@@ -118,7 +118,8 @@ def faithfulness(table: pd.DataFrame) -> Figure:
 def noise(table: pd.DataFrame) -> Figure:
     """Mean strength per order against the numerical noise in it, at each model's last epoch."""
     figure, (axes,) = panels("Interactions against the numerical noise in them, per order", height=4.6)
-    for model in [name for name in MARKERS if name in set(table["model"])]:
+    models = [name for name in MARKERS if name in set(table["model"])]
+    for model in models:
         rows = table[table["model"] == model]
         rows = rows[rows["epoch"] == rows["epoch"].max()].sort_values("order")
         for quantity, line, face in (("strength", "-", COLOURS[model]), ("noise", "--", "white")):
@@ -127,7 +128,7 @@ def noise(table: pd.DataFrame) -> Figure:
             axes.plot(rows["order"], y, **style, markerfacecolor=face, label=f"{NAMES[model]}: {quantity}")
     axes.set_xticks(sorted(set(table["order"])))
     axes.set(yscale="log", xlabel="order |S| (number of variables)", ylabel="mean |I(S)|, noise (log-odds)")
-    return with_legend(figure, 3)
+    return with_legend(figure, len(models))
 
 
 @rc_context(STYLE)
@@ -136,9 +137,13 @@ def _two_panels(title: str, table: pd.DataFrame, labels: dict[str, str], apart: 
     figure, both = panels(title, len(labels))
     for axes, (quantity, label) in zip(both, labels.items(), strict=True):
         rows = table[table["quantity"] == quantity]
-        curves(axes, rows[rows["model"] != apart])
+        others = rows[rows["model"] != apart]
+        curves(axes, others)
+        if others.empty:  # a level alone has no epochs
+            axes.set_xticks([])
         for _, last in rows[rows["model"] == apart].sort_values("epoch").tail(1).iterrows():
-            level(axes, last, shared=np.allclose(rows["chance"].dropna(), last["chance"]))
+            shared = not others.empty and np.allclose(others["chance"].dropna(), last["chance"])
+            level(axes, last, shared=shared)
         axes.set_ylabel(label)
     both[0].yaxis.set_major_formatter(PercentFormatter(1))
     return with_legend(figure, 6)

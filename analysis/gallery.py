@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from analysis.drawing import NAMES, STYLE
+from analysis.glyphs import drawable, families
 from analysis.labels import LABEL_SIZE, subset_label
 from analysis.sentence import PITCH, Sentence, draw_sentence
 
@@ -63,7 +64,8 @@ def draw(card: Card, strongest: int = 8, tau: float = 0.05, unit: str = "log-odd
     height = max(3.6, 1.3 + 0.42 * strongest)
     place = _below_sentence if isinstance(card.shown, Sentence) else _beside_picture
     figure, panels = place(card.shown, len(models), height)
-    figure.suptitle("\n".join(wrap(card.title, 100)), parse_math=False)
+    title = "\n".join(wrap(drawable(card.title), 100))
+    figure.suptitle(title, fontfamily=families(title), parse_math=False)
     for axes, model in zip(panels, models, strict=True):
         _draw_interactions(axes, card.interactions[model], card.shown.label, strongest, tau)
         axes.set_xlabel(f"I(S) ({unit}); dotted: ±τ")
@@ -134,7 +136,8 @@ def _draw_interactions(
     for side in (-threshold, threshold):
         axes.axvline(side, color="#8A8A8A", linestyle=":", linewidth=1)
     axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_yticks(rows, [label(int(index)) for index in chosen], fontsize=LABEL_SIZE, parse_math=False)
+    names = [label(int(index)) for index in chosen]
+    axes.set_yticks(rows, names, fontsize=LABEL_SIZE, fontfamily=families("\n".join(names)), parse_math=False)
     axes.tick_params(axis="y", length=0)
     axes.invert_yaxis()
 

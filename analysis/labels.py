@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
-from analysis.drawing import STYLE
+from analysis.glyphs import drawable, families
 
 LABEL_SIZE = 8.5  # points
 NUMBERS_WIDTH = 26  # characters per line of a label of numbers, blanks counted
@@ -69,9 +69,10 @@ def filled(words: list[str], size: float, limit: float, blank: float) -> list[li
 
 
 def text_width(text: str, size: float) -> float:
-    """In points, as drawn without mathtext."""
-    font = FontProperties(family=STYLE["font.family"], size=size)
-    return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]
+    """In points, of what is `drawable` of it, without mathtext."""
+    shown = drawable(text)
+    font = FontProperties(family=families(shown), size=size)
+    return text_to_path.get_text_width_height_descent(shown, font, ismath=False)[0]
 
 
 def _members(index: int) -> list[int]:

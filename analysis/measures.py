@@ -11,7 +11,19 @@ from analysis.decomposition import by_order, decompose
 from analysis.faithfulness import faithfulness
 from analysis.jaccard import jaccard
 from analysis.ratio import learned, terms
-from analysis.study import FOLDERS, Study
+from analysis.study import Study
+
+# The models without which there is nothing to measure. The similarity of epochs is of those with epochs, all else of
+# whichever there are.
+NEEDED = {"decomposition": {"pretrain", "finetune"}, "ratio": {"pretrain", "finetune", "scratch"}}
+WITH_EPOCHS = ("finetune", "scratch")
+
+
+def possible(measure: str, models: list[str]) -> bool:
+    """Whether these models are enough to measure it."""
+    if measure == "jaccard":
+        return not set(WITH_EPOCHS).isdisjoint(models)
+    return NEEDED.get(measure, set()) <= set(models)
 
 
 class Measured(NamedTuple):
@@ -55,7 +67,7 @@ class Measures:
     def similarities(self) -> dict[str, Measured]:
         """For fine-tuning and scratch: ([samples, epochs],), Jaccard similarity to the last epoch."""
         curves = {}
-        for model in ("finetune", "scratch"):
+        for model in [model for model in WITH_EPOCHS if model in self.study.models]:
             last = self.study.final(model)
             epochs = [
                 self._measured(lambda final, then: (jaccard(then, final),), last, self.study.interactions(model, epoch))
@@ -76,7 +88,7 @@ class Measures:
             return faithfulness(v, study.options.tau)
 
         curves = {}
-        for model in FOLDERS:
+        for model in study.models:
             stored = (study.values(model, epoch) for epoch in study.epochs(model))
             curves[model] = _over_epochs([Measured(of(v), by_chance(of, v, study.permutations)) for v in stored])
         return curves

@@ -31,7 +31,7 @@ CAPTIONS = {
         "are 95% intervals. Grey is the similarity of interactions that share nothing but their strengths."
     ),
     "convergence": (
-        "Accuracy and loss on the test set after each epoch, with 95% intervals as bands. The dashed line "
+        "Accuracy and loss on the test set after each epoch, with 95% intervals as bands. A dashed line "
         "is the linear probe: what the pre-trained features are worth without any fine-tuning. Grey is "
         "chance: a classifier that knows how frequent the classes are, and nothing of the input."
     ),
@@ -72,7 +72,7 @@ def write_report(
 ) -> None:
     """Write the report to `path` (beside, then renamed into place). It opens offline: images are inside.
 
-    summary: what was run, name -> text; claims: columns claim, quantity, value, low, high, chance, verdict;
+    summary: what was run, name -> text; claims: columns claim, quantity, value, low, high, chance, verdict, noise;
     gallery: (title, picture); settings: YAML text; how_to_read: plain text, a blank line parts paragraphs.
     """
     environment = Environment(

@@ -5,6 +5,7 @@ from functools import cached_property
 
 from matplotlib.axes import Axes
 
+from analysis.glyphs import drawable, families
 from analysis.labels import distinct, filled, text_width, word_label
 
 SIZE, NUMBER_SIZE = 12, 7.5  # points, as all lengths here
@@ -34,8 +35,9 @@ class Sentence:
 
     @cached_property
     def shown(self) -> list[str]:
-        """The words, the longest of them shortened."""
-        return [word if len(word) <= LONGEST else word[: LONGEST - 1] + "…" for word in self.words]
+        """The words as they can be drawn, the longest of them shortened."""
+        words = map(drawable, self.words)
+        return [word if len(word) <= LONGEST else word[: LONGEST - 1] + "…" for word in words]
 
     @cached_property
     def names(self) -> list[str]:
@@ -70,7 +72,8 @@ def _draw_word(axes: Axes, word: str, place: tuple[float, float], number: int | 
     style = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "parse_math": False}
     box = {"boxstyle": "round,pad=0.22", "facecolor": "white", "edgecolor": "black", "linewidth": 1}
     marked = {"color": "black", "bbox": box} if number else {"color": BACKGROUND}
-    axes.annotate(word, TOP, place, va="baseline", fontsize=SIZE, **marked, **style)
+    font = {"fontsize": SIZE, "fontfamily": families(word)}
+    axes.annotate(word, TOP, place, va="baseline", **font, **marked, **style)
     if number:
         below = (place[0], place[1] - 7)
         axes.annotate(str(number), TOP, below, va="top", fontsize=NUMBER_SIZE, fontweight="bold", **style)

@@ -1,5 +1,6 @@
 """The interactions of one run as the measures see them: read from the store, with the options applied."""
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 from analysis.chance import permutations
 from analysis.estimate import resamples
 from analysis.faithfulness import salient
+from conf.check import BadInput
 from interactions.mobius import interactions, orders
 from interactions.store import Store
 
@@ -29,7 +31,8 @@ class Options:
 
 
 class Study:
-    """Models are "pretrain" (through its linear probe), "finetune" and "scratch"; the last two have epochs."""
+    """Models are "pretrain" (through its linear probe), "finetune" and "scratch", those of them that the store has. The
+    last two have epochs."""
 
     def __init__(self, folder: Path, options: Options) -> None:
         self.store, self.options = Store(folder), options
@@ -44,6 +47,11 @@ class Study:
         """Of the interactions."""
         return "share of E|v(x_N) - v(x_0)|" if self.options.normalise else "log-odds"
 
+    @cached_property
+    def models(self) -> list[str]:
+        """Those that the store has values of."""
+        return [model for model, folder in FOLDERS.items() if self.store.epochs(folder)]
+
     def epochs(self, model: str) -> list[int]:
         return self.store.epochs(FOLDERS[model])
 
@@ -54,12 +62,24 @@ class Study:
         """v: [samples, 2**n]."""
         return self.store.values(FOLDERS[model], epoch)
 
+    def precision(self, model: str) -> str:
+        """In which the values of its last epoch were computed."""
+        unit = self.store.unit(FOLDERS[model], self.last(model))
+        try:
+            return json.loads((unit / "meta.json").read_text())["precision"]
+        except (OSError, ValueError, KeyError) as error:
+            raise BadInput(
+                f"{unit / 'meta.json'} can't be used ({error}): delete {unit} and run stages=[interactions] again"
+            ) from error
+
     def interactions(self, model: str, epoch: int) -> np.ndarray:
         """I: [samples, 2**n], with the options `normalise` and `salient` applied."""
-        v = self.values(model, epoch)
-        strength = interactions(v)
+        return self.counted(interactions(self.values(model, epoch)))
+
+    def counted(self, strength: np.ndarray) -> np.ndarray:
+        """The same of given I, all of one model: [samples, 2**n] -> [samples, 2**n]."""
         if self.options.normalise:
-            scale = abs(v[:, -1] - v[:, 0]).mean()
+            scale = abs(strength[:, 1:].sum(1)).mean()  # v(x_N) - v(x_0)
             strength = strength / scale if scale > 0 else strength
         if self.options.salient:
             strength = np.where(salient(strength, self.options.tau), strength, 0.0)

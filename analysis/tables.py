@@ -6,13 +6,15 @@ import numpy as np
 import pandas as pd
 
 from analysis.accuracy import Outcomes, chance
+from analysis.claims import Claim
 from analysis.estimate import Estimate, estimate, quotient, resamples
 from analysis.measures import Measures
-from analysis.noise import noise_by_order, noise_of_values
+from analysis.noise import explained, noise_by_order, noise_of_values
 from analysis.study import FOLDERS, Study
 from interactions.mobius import interactions, orders
 
 ESTIMATE = ["mean", "low", "high", "chance"]
+CLAIMS = ["claim", "quantity", "value", "low", "high", "chance", "verdict", "noise"]
 
 
 def decomposition(measures: Measures) -> pd.DataFrame:
@@ -75,19 +77,32 @@ def faithfulness(measures: Measures) -> pd.DataFrame:
 
 
 def noise(study: Study) -> pd.DataFrame:
-    """model, epoch, order, noise_v, noise, strength, share: of each model's last epoch, all interactions, as stored."""
+    """model, epoch, order, noise_v, explained, noise, strength, share: of each model's last epoch, all interactions, as
+    stored. explained: how much noise_v can be by rounding alone."""
     order = orders(study.n)
     rows = []
-    for model, folder in FOLDERS.items():
+    for model in study.models:
         epoch = study.last(model)
-        v, checked = study.values(model, epoch), study.store.noise(folder, epoch)
+        v, checked = study.values(model, epoch), study.store.noise(FOLDERS[model], epoch)
         noise_v = noise_of_values(v[checked["sample"], checked["subset"]], checked["value"])
+        bound = explained(v, study.precision(model))
         expected = noise_by_order(noise_v, study.n)
         strength = abs(interactions(v))
         for i in range(study.n + 1):
             mean = strength[:, order == i].mean()
-            rows.append((model, epoch, i, noise_v, expected[i], mean, float(quotient(expected[i], mean))))
-    return pd.DataFrame(rows, columns=["model", "epoch", "order", "noise_v", "noise", "strength", "share"])
+            rows.append((model, epoch, i, noise_v, bound, expected[i], mean, float(quotient(expected[i], mean))))
+    return pd.DataFrame(rows, columns=["model", "epoch", "order", "noise_v", "explained", "noise", "strength", "share"])
+
+
+def claims(found: dict[str, list[Claim]], doubtful: set[tuple[str, str]]) -> pd.DataFrame:
+    """claim, quantity, value, low, high, chance, verdict, noise. found: by subject; doubtful: those (claim, quantity)
+    that noise could overturn."""
+    rows = [
+        (claim.claim, claim.quantity, *_numbers(claim.result), claim.verdict,
+         "could overturn" if (claim.claim, claim.quantity) in doubtful else "")
+        for claims in found.values() for claim in claims
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=CLAIMS)
 
 
 def _each(result: Estimate) -> Iterable[tuple[float, ...]]:

@@ -25,6 +25,7 @@ class BadInput(CompactHydraException):
 
 
 STAGES = ("pretrain", "probe", "finetune", "scratch", "interactions", "analysis")
+ROLES = ("pretrain", "finetune", "scratch")
 MEASURES = ("decomposition", "ratio", "jaccard", "accuracy", "faithfulness", "noise", "claims")
 
 SECTIONS = {field.name: field.type for field in fields(Config) if is_dataclass(field.type)}
@@ -85,6 +86,7 @@ def check(cfg: DictConfig) -> None:
         _check_range("interactions.batch_size", cfg.interactions.batch_size, 1, math.inf)
     _check_list("stages", cfg.stages, STAGES)
     _check_list("analysis.measures", cfg.analysis.measures, MEASURES)
+    _check_roles(cfg.interactions)
     _check_epochs(cfg.checkpoints.epochs)
     _check_name("analysis.name", cfg.analysis.name, {*STAGES, "wandb"} - {"analysis"})
     longest = max((len(part.encode()) for part in Path(cfg.run_dir).parts), default=0)
@@ -139,6 +141,18 @@ def _check_list(key: str, values: list[str], allowed: tuple[str, ...]) -> None:
         raise BadInput(f"{key}={values} is not a list of at least one of: {', '.join(allowed)}")
     for value in values:
         _check_choice(key, value, allowed)
+
+
+def _check_roles(interactions: DictConfig) -> None:
+    """Files of a role that is left out would not be read, which is not what somebody who gives them expects."""
+    _check_list("interactions.roles", interactions.roles, ROLES)
+    for role, files in interactions.checkpoints.items():
+        if files and role not in interactions.roles:
+            chosen = ",".join(interactions.roles)
+            raise BadInput(
+                f"interactions.checkpoints.{role} is given and interactions.roles=[{chosen}] leaves {role} out: "
+                f"add {role} to the roles, or leave out its files"
+            )
 
 
 def _check_epochs(epochs: object) -> None:

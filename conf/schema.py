@@ -64,6 +64,7 @@ class Interactions:
     baseline: str = MISSING
     stop_words: Any = MISSING
     background: str = MISSING
+    roles: list[str] = MISSING
     checkpoints: Files = field(default_factory=Files)
     precision: str = MISSING
     noise_masks: int = MISSING

@@ -1,20 +1,30 @@
 """Image files of one's own, in a folder per class: PATH/train/<class>/*, and PATH/test or PATH/val likewise."""
 
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from torchvision.datasets import ImageFolder
 
 from conf.check import BadInput
 from data.pictures import Files, Raw
 
 TRAIN, TEST = ("train",), ("test", "val")
+# Formats that Pillow opens, but not as pictures: BUFR, EPS, GRIB, HDF5 and WMF only with the help of other programs;
+# FLI and MPEG are films; FITS and PFM hold numbers without a scale.
+NO_PICTURES, NUMBERS = {"BUFR", "EPS", "FITS", "FLI", "GRIB", "HDF5", "MPEG", "WMF"}, {".pfm"}
+SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini"}  # what Windows leaves in a folder of pictures
+ENDINGS_SHOWN = 8
 
 
 @cache
 def folder(root: str, path: str | None) -> Raw:
-    """path: where it lies, absolute or under `root`. If there is a folder `test`, a folder `val` is left alone."""
+    """path: where it lies, absolute or under `root`. If there is a folder `test`, a folder `val` is left alone.
+
+    Prints which files of a split are left out because they are no images.
+    """
     if path is None:
         raise BadInput("data.target.files.path has no value: set it to the folder that holds train/ and test/")
     base = Path(root, path)
@@ -30,6 +40,13 @@ def folder(root: str, path: str | None) -> Raw:
     return Raw(train, test, tuple(classes))
 
 
+@cache
+def endings() -> frozenset[str]:
+    """Of the files that this Pillow can read as a picture, in lower case: .jpg, .gif, .avif if it has the decoder."""
+    known = Image.registered_extensions()
+    return frozenset(ending for ending, name in known.items() if name in Image.OPEN.keys() - NO_PICTURES) - NUMBERS
+
+
 def _split(base: Path, names: tuple[str, ...]) -> tuple[Files, list[str]]:
     found = next((base / name for name in names if (base / name).is_dir()), None)
     if found is None:
@@ -37,12 +54,42 @@ def _split(base: Path, names: tuple[str, ...]) -> tuple[Files, list[str]]:
         raise BadInput(
             f"{base} has no folder {' or '.join(names)} with a folder per class in it; folders there: {there}"
         )
+    left_out: list[Path] = []
     try:
-        images = ImageFolder(found, allow_empty=True)
+        images = ImageFolder(found, is_valid_file=lambda path: _taken(Path(path), left_out), allow_empty=True)
     except FileNotFoundError:
         raise BadInput(f"{found} has no folder in it: one per class is wanted") from None
     labels = np.array(images.targets, dtype=np.int64)
     counts = np.bincount(labels, minlength=len(images.classes))
     if not counts.all():
-        raise BadInput(f"{found / images.classes[int(counts.argmin())]} holds no image file: fill it, or delete it")
+        empty = found / images.classes[int(counts.argmin())]
+        others = [path for path in left_out if path.is_relative_to(empty)]
+        but = f", but files with other endings: {_counted(others)}" if others else ""
+        raise BadInput(f"{empty} holds no image file{but}: fill it, or delete it")
+    if left_out:
+        _tell(left_out, found)
     return Files([path for path, _ in images.samples], labels), images.classes
+
+
+def _taken(path: Path, left_out: list[Path]) -> bool:
+    """Whether it is a picture; what is not, and not hidden either, is added to `left_out`."""
+    if path.name.startswith(".") or path.name.lower() in SYSTEM_FILES:
+        return False
+    if path.suffix.lower() in endings():
+        return True
+    left_out.append(path)
+    return False
+
+
+def _tell(left_out: list[Path], found: Path) -> None:
+    one = len(left_out) == 1
+    files, are, images = ("file", "is", "no image") if one else ("files", "are", "no images")
+    line = f"{len(left_out)} {files} in {found} {are} {images} that can be read and {are} left out"
+    print(f"{line}: {_counted(left_out)}", flush=True)
+
+
+def _counted(files: list[Path]) -> str:
+    """Their endings, the most frequent first: .txt (10), .heic (2)."""
+    counts = Counter(path.suffix.lower() or "no ending" for path in files).most_common()
+    shown = [f"{ending} ({count})" for ending, count in counts[:ENDINGS_SHOWN]]
+    return ", ".join(shown + ["..."] * (len(counts) > ENDINGS_SHOWN))

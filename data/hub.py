@@ -14,7 +14,7 @@ from PIL import Image
 
 from conf.check import BadInput
 from conf.network import reachable
-from data.pictures import Pictures, Raw, rgb
+from data.pictures import Pictures, Raw, upright
 
 
 def rows(
@@ -58,8 +58,7 @@ class Rows(Pictures):
 
     def open(self, index: int) -> Image.Image:
         cell = self.table[index][self.column]
-        with Image.open(io.BytesIO(cell["bytes"]) if cell["bytes"] else cell["path"]) as image:
-            return rgb(image)
+        return upright(io.BytesIO(cell["bytes"]) if cell["bytes"] else cell["path"])
 
     def name(self, index: int) -> str:
         return f"{self.title} image {index}"

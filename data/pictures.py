@@ -3,11 +3,13 @@
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from conf.check import BadInput
 
@@ -19,7 +21,7 @@ class Pictures(ABC):
 
     @abstractmethod
     def open(self, index: int) -> Image.Image:
-        """The image in RGB, of whatever size; raises what the decoder raises."""
+        """The image upright and in RGB, of whatever size; raises what the decoder raises."""
 
     @abstractmethod
     def name(self, index: int) -> str: ...
@@ -41,8 +43,7 @@ class Files(Pictures):
         self.paths, self.labels = [str(path) for path in paths], np.asarray(labels, dtype=np.int64)
 
     def open(self, index: int) -> Image.Image:
-        with Image.open(self.paths[index]) as image:
-            return rgb(image)
+        return upright(self.paths[index])
 
     def name(self, index: int) -> str:
         return self.paths[index]
@@ -59,6 +60,15 @@ class Arrays(Pictures):
 
     def name(self, index: int) -> str:
         return f"{self.title} image {index}"
+
+
+def upright(file: str | BinaryIO) -> Image.Image:
+    """The (first) image of an encoded file in RGB, turned as its EXIF says: cameras store what they saw unturned."""
+    with Image.open(file) as image:
+        image.load()
+        with suppress(Exception):  # of EXIF that can't be read, of many kinds: the image stays as it is
+            ImageOps.exif_transpose(image, in_place=True)
+        return rgb(image)
 
 
 def rgb(image: Image.Image) -> Image.Image:

@@ -12,7 +12,7 @@ from models.address import Address
 from models.backbone import Classifier
 from models.copies import chosen
 from training import checkpoints
-from training.folder import ROLES, stage_folder
+from training.folder import ROLES, roles, stage_folder
 from training.train import pretrained_file
 
 Weights = list[weights.State]
@@ -22,7 +22,8 @@ Weights = list[weights.State]
 class Checkpoint:
     """A model whose values are wanted: each of its parts ("" for the whole) with the file that holds it.
 
-    given: as the user gave it, to be renamed as our models name their weights; None: made by a stage of ours.
+    given: as the user gave it, to be renamed as our models name their weights; None: made by a stage of ours;
+    probed: with our linear probe.
     """
 
     stage: str
@@ -30,6 +31,7 @@ class Checkpoint:
     parts: tuple[tuple[str, Path, str], ...]  # (part of the model, file, part of the file's weights)
     last: bool = False
     given: Address | None = None
+    probed: bool = False
 
     def read(self) -> Weights:
         """Of each part, in order. Raises BadInput if a file is not there or damaged."""
@@ -73,10 +75,10 @@ def check(model: Classifier, units: list[Checkpoint]) -> None:
 
 
 def checkpoints_of(cfg: DictConfig) -> list[Checkpoint]:
-    """The probed pre-trained model, and every kept epoch of fine-tuning and of training from scratch."""
+    """Of the roles to compare: the probed pre-trained model, and every kept epoch of fine-tuning and of scratch."""
     units = []
-    for role, stage in ROLES.items():
-        files = given(cfg, role)
+    for role in roles(cfg):
+        stage, files = ROLES[role], given(cfg, role)
         if files:
             last = max(files)
             units += [
@@ -91,7 +93,7 @@ def checkpoints_of(cfg: DictConfig) -> list[Checkpoint]:
 def _probed(cfg: DictConfig) -> list[Checkpoint]:
     head = checkpoints.path(stage_folder(cfg, "probe"), cfg.probe.epochs)
     parts = (("backbone", pretrained_file(cfg), "backbone"), ("head", head, ""))
-    return [Checkpoint("probe", cfg.probe.epochs, parts, last=True)]
+    return [Checkpoint("probe", cfg.probe.epochs, parts, last=True, probed=True)]
 
 
 def _trained(cfg: DictConfig, stage: str) -> list[Checkpoint]:

@@ -5,18 +5,22 @@ per version that a tile has (interactions/local.py). Both give the same values; 
 by counts alone and not by the clock, so that a run repeats bit for bit.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from omegaconf import DictConfig
+from torch import nn
 
 from conf.check import BadInput
 from interactions.checkpoints import Checkpoint, Weights
 from interactions.local import Local, Plan
+from interactions.masking import masked
 from interactions.problem import Problem
 from interactions.samples import Group
 from interactions.tokens import Tokens, embedding, tokens
 from interactions.values import log_odds, masked_values
-from models.backbone import Classifier
+from models.backbone import Classifier, Probed, is_linear
 from models.batch import fitting
 from training.device import exact_float32
 from training.plan import gigabytes
@@ -28,13 +32,31 @@ DTYPES = {
     "float16": torch.float16,
 }
 
-WORTHWHILE = 1.5  # predicted times faster: a prediction leaves out planning, and is up to 1.3 times too high besides
+# Predicted times faster at which local is taken by itself, or if it is asked for: a prediction leaves out planning, and
+# is up to 1.3 times too high besides.
+WORTHWHILE = {"auto": 1.5, "local": 1.05}
 
 
-def local_for(model: Classifier, group: Group, n: int, wanted: str) -> tuple[Local | None, str]:
+@dataclass(frozen=True)
+class Choice:
+    """How values are computed, and why not locally. Made once for a store: made again when less is left, or on a
+    machine with other memory, it could be another one, and change the last bits of the values."""
+
+    engine: str
+    batch_size: int
+    compile: bool
+    why_dense: str = ""
+
+    def differs(self, options: DictConfig) -> list[str]:
+        """The options that ask for something else, as `key=value`."""
+        mine = {"engine": self.engine, "batch_size": self.batch_size, "compile": self.compile}
+        return [f"interactions.{key}={options[key]}" for key in mine if options[key] not in ("auto", mine[key])]
+
+
+def local_for(model: nn.Module, group: Group, n: int, wanted: str) -> tuple[Local | None, str]:
     """The local engine if it is `wanted` (local), or worth it (auto); else why not. By the first sample of the group.
 
-    Raises BadInput if it was asked for by name and there is none.
+    Raises BadInput if it was asked for by name and no layer can be evaluated so.
     """
     image = group.inputs.dim() == 4
     if wanted == "dense" or (wanted == "auto" and not image):
@@ -43,16 +65,25 @@ def local_for(model: Classifier, group: Group, n: int, wanted: str) -> tuple[Loc
     reason = local.reason if local else "its inputs are no images"
     if reason is None:
         plan = local.plan(group.owner[0], n)
-        if not plan.layers or (wanted == "auto" and plan.predicted_speedup < WORTHWHILE):
-            reason = f"predicted {plan.predicted_speedup:.1f} times as fast"
-    if reason is None:
-        return local, ""
+        if plan.layers and plan.predicted_speedup >= WORTHWHILE[wanted]:
+            return local, ""
+        reason = ", ".join(part for part in (_prediction(plan, WORTHWHILE[wanted]), _dense_from(plan)) if part)
     if wanted == "local":
-        raise BadInput(f"interactions.engine=local: this model can't be evaluated so ({reason}); take auto or dense")
+        raise BadInput(f"interactions.engine=local can't be taken for this model: {reason}; take auto or dense")
     return None, reason
 
 
-def predicted_speedup(model: Classifier, group: Group, n: int, wanted: str) -> float:
+def _prediction(plan: Plan, least: float) -> str:
+    if not plan.layers:
+        return "no layer of it would be faster"
+    return f"predicted {plan.predicted_speedup:.2g} times as fast, and it takes {least} to be worth it"
+
+
+def _dense_from(plan: Plan) -> str:
+    return f"dense from {plan.dense_from[0]} on ({plan.dense_from[1]})" if plan.dense_from else ""
+
+
+def predicted_speedup(model: nn.Module, group: Group, n: int, wanted: str) -> float:
     """Of the engine that is taken, over forward passes. Raises what `local_for` raises."""
     local, _ = local_for(model.eval(), group, n, wanted)
     return local.plan(group.owner[0], n).predicted_speedup if local else 1
@@ -61,50 +92,63 @@ def predicted_speedup(model: Classifier, group: Group, n: int, wanted: str) -> f
 class Engine:
     """The model, with the weights of the checkpoint that was loaded last."""
 
-    def __init__(self, model: Classifier, problem: Problem, options: DictConfig) -> None:
-        self.problem, self.dtype = problem, DTYPES[options.precision]
+    def __init__(self, model: nn.Module, problem: Problem, options: DictConfig, choice: Choice | None = None) -> None:
+        self.problem, self.precision = problem, options.precision
+        self.dtype = DTYPES[options.precision]
         self.model = model.eval().to(problem.device, memory_format=torch.channels_last)
-        self.batch_size = options.batch_size
-        if self.batch_size == "auto":
-            self.batch_size = fitting(self.model, problem.groups[0].inputs[:1], problem.device)
-        self.forward = torch.compile(self.model, dynamic=False) if options.compile else self.model
+        wanted = choice.engine if choice else options.engine
+        self.local, why_dense = local_for(self.model, problem.groups[0], problem.n, wanted)
         inputs = problem.groups[0].inputs[:1]
-        self.embedding = None if options.compile else embedding(self.model, inputs)
+        size = options.batch_size if choice is None else choice.batch_size
+        if size == "auto":
+            size = fitting(self.model, inputs, problem.device)
+        self.choice = choice or Choice("local" if self.local else "dense", size, options.compile, why_dense)
+        self.batch_size = self.choice.batch_size
+        self.forward = torch.compile(self.model, dynamic=False) if self.choice.compile else self.model
+        self.embedding = None if self.choice.compile else embedding(self.model, inputs)
         self._tokens: dict[int, Tokens | None] = {}  # of each group, by the weights loaded
-        self.local, self.why_dense = local_for(self.model, problem.groups[0], problem.n, options.engine)
         self._plans: dict[int, Plan] = {}  # of each sample, for all checkpoints
 
     def about(self) -> str:
         """One line for the log: how values are computed."""
         if self.local is None:
-            return f"dense, in batches of {self.batch_size}" + (f" (local: {self.why_dense})" if self.why_dense else "")
+            why = f"; not locally: {self.choice.why_dense}" if self.choice.why_dense else ""
+            return f"dense, in batches of {self.batch_size}{why}"
         plan = self._plan(self.problem.groups[0], 0)
-        dense = f", dense from {plan.dense_from[0]} on ({plan.dense_from[1]})" if plan.dense_from else ""
-        held = gigabytes(plan.bytes)
-        return f"local, predicted {plan.predicted_speedup:.1f} times as fast as dense, holding {held} of entries{dense}"
+        faster = f"predicted {plan.predicted_speedup:.2g} times as fast as dense"
+        held = f"holding {gigabytes(plan.bytes)} of entries"
+        return ", ".join(part for part in ("local", faster, held, _dense_from(plan)) if part)
 
     def load(self, checkpoint: Checkpoint, weights: Weights) -> None:
         self.model.float()
         checkpoint.load_into(self.model, weights)
-        self.model.to(self.dtype)
+        self.to(self.dtype)
+
+    def to(self, dtype: torch.dtype) -> None:
+        self.model.to(dtype)
         self._tokens.clear()
 
     def block(self, block: range) -> torch.Tensor:
         """v of all masked inputs of these samples, which have one shape: [len(block), 2**n] float64, on the device."""
-        subsets = 2**self.problem.n
         if self.local:
-            return torch.stack([self._locally(number) for number in block])
-        (group,) = (g for g in self.problem.groups if g.first <= block[0] < g.first + len(g.labels))
-        where = self.problem.device
+            return torch.stack([self.locally(number, self.dtype) for number in block])
+        subsets, where = 2**self.problem.n, self.problem.device
+        group = self.problem.group_of(block[0])
         sample = (torch.arange(len(block), device=where) + block[0] - group.first).repeat_interleave(subsets)
         subset = torch.arange(subsets, device=where).repeat(len(block))
         return self._values(group, sample, subset, self.dtype).view(len(block), subsets)
 
-    def _locally(self, number: int) -> torch.Tensor:
+    def in_a_batch(self, number: int, subset: int, dtype: torch.dtype) -> torch.Tensor:
+        """v of one masked input by a forward pass of a whole batch: []."""
+        group, count = self.problem.group_of(number), 2**self.problem.n
+        kept = (torch.arange(min(self.batch_size, count), device=self.problem.device) + subset) % count
+        return self._values(group, torch.full_like(kept, number - group.first), kept, dtype, self.forward)[0]
+
+    def locally(self, number: int, dtype: torch.dtype) -> torch.Tensor:
         """v of all masked inputs of one sample: [2**n]."""
-        (group,) = (g for g in self.problem.groups if g.first <= number < g.first + len(g.labels))
+        group = self.problem.group_of(number)
         place = number - group.first
-        image, base = group.inputs[place].to(self.dtype), self.problem.baseline.to(self.dtype)
+        image, base = group.inputs[place].to(dtype), self.problem.baseline.to(dtype)
         with exact_float32():
             logits = self.local.logits(self._plan(group, place), image, base)
         return log_odds(logits, group.labels[place].expand(len(logits)))
@@ -115,25 +159,72 @@ class Engine:
             self._plans[number] = self.local.plan(group.owner[place], self.problem.n)
         return self._plans[number]
 
+    @torch.inference_mode()
+    def alone(self, sample: int, subset: int, dtype: torch.dtype | None = None) -> torch.Tensor:
+        """v of one masked input by a plain forward pass of nothing else, and its largest logit: [2] float64.
+
+        By the weights that are loaded, which are of type `dtype` (None: the store's precision). On the device.
+        """
+        group = self.problem.group_of(sample)
+        inputs, base = _as_type(dtype or self.dtype, group.inputs, self.problem.baseline)
+        one = slice(sample - group.first, sample - group.first + 1)
+        kept = torch.tensor([subset], device=self.problem.device)
+        with exact_float32():
+            logits = self.model(masked(inputs[one], base, group.member[one], kept)).double()
+        return torch.cat([log_odds(logits, group.labels[one]), logits.abs().amax(1)])
+
     def in_float64(self, sample: np.ndarray, subset: np.ndarray) -> np.ndarray:
         """v of the masked inputs (sample[k], subset[k]) by the same weights, in float64: [K].
 
         Load weights anew afterwards.
         """
-        self.model.double()
-        self._tokens.clear()
+        self.to(torch.float64)
         v = np.empty(len(sample))
         for group, mine in self.problem.by_group(sample):
             which, kept = (torch.from_numpy(part[mine]).to(self.problem.device) for part in (sample, subset))
             v[mine] = self._values(group, which - group.first, kept, torch.float64).cpu().numpy()
         return v
 
-    def _values(self, group: Group, sample: torch.Tensor, subset: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-        inputs, base = (x.to(dtype) if x.is_floating_point() else x for x in (group.inputs, self.problem.baseline))
+    def _values(
+        self,
+        group: Group,
+        sample: torch.Tensor,
+        subset: torch.Tensor,
+        dtype: torch.dtype,
+        forward: nn.Module | None = None,
+    ) -> torch.Tensor:
+        """forward: in place of the model: None: what was compiled, if it was for this type."""
+        inputs, base = _as_type(dtype, group.inputs, self.problem.baseline)
         with exact_float32():
             if self.embedding and group.first not in self._tokens:
                 self._tokens[group.first] = tokens(self.model, self.embedding, inputs, base, group.owner)
-            model = self.forward if dtype == self.dtype else self.model
+            model = forward or (self.forward if dtype == self.dtype else self.model)
             batch_size = min(self.batch_size, len(inputs) * 2**self.problem.n)  # not more than there are altogether
             return masked_values(model, inputs, base, group.member, group.labels, sample, subset,
                                  batch_size, self._tokens.get(group.first))  # fmt: skip
+
+
+class Engines:
+    """Of a store: one for networks as they are, and one for the pre-trained network with a linear probe, where that
+    can't take the place of the network's own head."""
+
+    def __init__(self, model: Classifier, problem: Problem, options: DictConfig, choices: dict[str, Choice]) -> None:
+        """choices: made before, by the engine's name (network, probed)."""
+        self.network = self.probed = Engine(model, problem, options, choices.get("network"))
+        inputs = problem.groups[0].inputs[:1]
+        if not is_linear(model, inputs):
+            classes = model(inputs).shape[1]
+            probed = Probed(model, model.features(inputs).shape[1], classes)
+            self.probed = Engine(probed, problem, options, choices.get("probed"))
+
+    @property
+    def choices(self) -> dict[str, Choice]:
+        return {"network": self.network.choice, "probed": self.probed.choice}
+
+    def of(self, unit: Checkpoint) -> Engine:
+        return self.probed if unit.probed else self.network
+
+
+def _as_type(dtype: torch.dtype, *tensors: torch.Tensor) -> list[torch.Tensor]:
+    """Token ids stay what they are."""
+    return [tensor.to(dtype) if tensor.is_floating_point() else tensor for tensor in tensors]

@@ -3,6 +3,8 @@
 import math
 import time
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
 
 import numpy as np
 from omegaconf import DictConfig
@@ -11,16 +13,21 @@ from tqdm import tqdm
 from interactions import pairs, workers
 from interactions.checkpoints import Checkpoint, checkpoints_of
 from interactions.checkpoints import check as check_checkpoints
-from interactions.engine import Engine, predicted_speedup
+from interactions.engine import Choice, Engine, Engines, predicted_speedup
 from interactions.problem import Problem
 from interactions.samples import describe, load
 from interactions.store import Store
+from models.backbone import Classifier
 from training.device import device
 from training.folder import finish, start
 from training.plan import Need
 from training.seeds import stream
 from training.tracking import tracked
 from training.train import new_model
+
+# The least share of stop words in English text: it has 30 to 50 %, headlines and short messages 20 %. In most other
+# languages with Latin letters 5 to 15 % happen to be on the English list, such as a, de, in and me; else none.
+ENGLISH = 0.15
 
 
 def check(cfg: DictConfig) -> Need:
@@ -42,25 +49,48 @@ def run(cfg: DictConfig) -> None:
     model, splits = new_model(cfg, "probe", "target")
     units = checkpoints_of(cfg)
     about = describe(splits, options, cfg.seed)
-    if about.get("too_short"):
-        print(f"interactions: {about['too_short']} of {about['sentences']} {options.split} sentences have fewer than "
-              f"n={options.n} words that count and are left out", flush=True)  # fmt: skip
+    for line in _remarks(about, options):
+        print(f"interactions: {line}", flush=True)
     store = Store(start(cfg, "interactions"))
     store.write_samples(about)
     problem = Problem.read(store, splits, options, cfg.num_workers, device(options.device))
     with tracked(cfg, "interactions") as tracker:
-        engine = Engine(model, problem, options)
-        print(f"interactions: {engine.about()}", flush=True)
-        seconds = fill(cfg, store, units, engine)
+        engines = decided(model, problem, options, store)
+        for engine in dict.fromkeys(map(engines.of, units)):
+            print(f"interactions: {engine.about()}", flush=True)
+        seconds = fill(cfg, store, units, engines)
         count = len(units) * problem.samples * 2**options.n
         tracker.summary.update({"checkpoints": len(units), "masked_inputs": count, "seconds": seconds})
     finish(store.folder)
 
 
-def fill(cfg: DictConfig, store: Store, units: list[Checkpoint], engine: Engine) -> float:
+def _remarks(about: dict, options: DictConfig) -> Iterator[str]:
+    """On the sentences that the samples are drawn from."""
+    if about.get("too_short"):
+        yield (f"{about['too_short']} of {about['sentences']} {options.split} sentences have fewer than n={options.n} "
+               f"words that count and are left out")  # fmt: skip
+    if options.stop_words == "default" and about.get("stop_share", 1) < ENGLISH:
+        yield (f"only {about['stop_share']:.1%} of the words are on the English list of stop words; for another "
+               f"language interactions.stop_words takes null or a list of your own")  # fmt: skip
+
+
+def decided(model: Classifier, problem: Problem, options: DictConfig, store: Store) -> Engines:
+    """The engines that the store's values were begun with, unless the options name others."""
+    choices = {name: Choice(**choice) for name, choice in store.choices().items()}
+    other = sorted({option for choice in choices.values() for option in choice.differs(options)})
+    if other:
+        print(f"interactions: the store was begun otherwise; what is left is done with {', '.join(other)}", flush=True)
+        store.remove_parts(store.folder)  # the values of a checkpoint are all computed in one way
+        choices = {}
+    engines = Engines(model, problem, options, choices)
+    store.write_choices({name: asdict(choice) for name, choice in engines.choices.items()})
+    return engines
+
+
+def fill(cfg: DictConfig, store: Store, units: list[Checkpoint], engines: Engines) -> float:
     """Evaluates what is missing, in blocks of samples that are kept as soon as they are there. Returns seconds."""
-    started, problem, subsets = time.monotonic(), engine.problem, 2**engine.problem.n
-    blocks = problem.blocks(math.ceil(engine.batch_size / subsets))
+    started, problem = time.monotonic(), engines.network.problem
+    blocks = problem.blocks(math.ceil(engines.network.batch_size / 2**problem.n))
     missing = [number for number, unit in enumerate(units) if not store.has(unit.stage, unit.epoch)]
     wanted = [
         (number, block)
@@ -73,21 +103,21 @@ def fill(cfg: DictConfig, store: Store, units: list[Checkpoint], engine: Engine)
     bar.update(len(units) * problem.samples - sum(len(block) for _, block in wanted))
     for number in missing:
         if units[number].last:
-            _measure_noise(store, units[number], engine, cfg.interactions, cfg.seed)
+            _measure_noise(store, units[number], engines.of(units[number]), cfg.interactions, cfg.seed)
     left = Counter(number for number, _ in wanted)
     for number in set(missing) - left.keys():  # killed between the last block and joining them
-        _complete(cfg, store, units[number], engine, blocks)
+        _complete(cfg, store, units[number], engines.of(units[number]), blocks)
     processes = cfg.interactions.processes
     if processes > 1 and wanted:
         done = workers.evaluated(cfg, wanted, processes)
     else:
-        done = pairs.evaluated(store, units, engine, wanted)
+        done = pairs.evaluated(store, units, engines, wanted)
     for number, block in done:
         bar.set_postfix_str(f"{units[number].stage} epoch {units[number].epoch}")
         bar.update(len(block))
         left[number] -= 1
         if left[number] == 0:
-            _complete(cfg, store, units[number], engine, blocks)
+            _complete(cfg, store, units[number], engines.of(units[number]), blocks)
     bar.close()
     store.remove_parts(store.folder)  # of a run that was killed between joining and removing them
     return time.monotonic() - started

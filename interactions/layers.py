@@ -1,19 +1,23 @@
 """A layer of a network, run on the entries of maps.
 
 Maps are [entries + 1, t, t, C], with the channels last, so that any window is a selection of rows of C numbers. The
-last entry is what lies beyond the edge of the map, as the layer that reads it wants it.
+last entry is what lies beyond the edge of the map, as the layer that reads it wants it. The operations of the network
+see them as it would itself: a view [B, C, t, t], or [B, t, t, C] where it has put the channels last.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import fx, nn
 from torch.nn import functional as F
-from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from interactions.graph import Layer
+from interactions.fold import Folded, Values, folded
+from interactions.graph import Network, Op
 from interactions.layout import Step
+from interactions.operations import called, name_of, overwrites, passes_on
 from interactions.tiles import Gather, Tiling
+
+Run = Callable[[torch.Tensor, int, int], torch.Tensor]  # the value of some entries, from the one before
 
 
 class Cells:
@@ -52,32 +56,31 @@ class Edge:
 class TiledLayer:
     """Makes the entries of a layer's value from those of the maps that it reads."""
 
-    def __init__(self, step: Step, where: torch.device) -> None:
+    def __init__(self, step: Step, network: Network, where: torch.device) -> None:
         self.layer, self.unfolded, self.t, self.count = step.layer, step.unfolded, step.out.t, step.out.entries
+        self.network, self.model, self.last = network, network.model, network.last
         self.windows = step.windows and Cells(step.windows, where)
         self.added = {node: cells and Cells(cells, where) for node, cells in step.added.items()}
         self.edge = Edge(step.source, where) if step.layer.window.leaves else None
         self.value = step.layer.value
 
-    def __call__(self, maps: dict[fx.Node, torch.Tensor], chunk: int) -> torch.Tensor:
-        """[entries + 1, t, t, C]; chunk: bytes of windows at a time."""
+    def __call__(self, maps: dict[fx.Node, torch.Tensor], fixed: Values, chunk: int) -> torch.Tensor:
+        """[entries + 1, t, t, C]; fixed: values of the nodes that no input changes; chunk: bytes at a time."""
         source = maps[self.layer.source]
         if self.edge:
-            self.edge.fill(source, -torch.inf if isinstance(self.layer.head, nn.MaxPool2d) else 0)
-        head, after = self._head(), self._after()
+            self.edge.fill(source, -torch.inf if self.layer.head.kind == "max" else 0)
         out = source.new_empty(self.count + 1, self.t, self.t, self.layer.channels[1])
         size = max(1, chunk // self._bytes(source))
+        fold = folded(self.model, self.layer, fixed) if self.layer.is_convolution else None
+        head, after = self._head(fold), self._after(fold, maps, fixed)
         for start in range(0, self.count, size):
             end = min(start + size, self.count)
             target = out[start:end]
             y = head(_taken(self.windows, source, start, end), target)
             for op in after:
-                if isinstance(op, fx.Node):
-                    y += _channels_first(_taken(self.added[op], maps[op], start, end))
-                else:
-                    y = y.relu_() if isinstance(op, nn.ReLU) else op(y)
+                y = op(y, start, end)
             if y.data_ptr() != target.data_ptr():
-                target.copy_(y.permute(0, 2, 3, 1))
+                target.copy_(y if self.value in self.last else y.permute(0, 2, 3, 1))
         return out
 
     @property
@@ -87,30 +90,73 @@ class TiledLayer:
     def _bytes(self, source: torch.Tensor) -> int:
         """Of the cells that an entry is made of, and its own."""
         cells = self.windows.shape[0] * self.windows.shape[1] if self.windows else source.shape[1] ** 2
-        own = self.t**2 * self.layer.channels[1] * (1 + len(self.added))
+        own = self.t**2 * self.layer.widest * (1 + len(self.added))
         return (cells * source.shape[3] + own) * source.element_size()
 
-    def _head(self) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-        """From windows [B, h, w, C], and memory for the outputs [B, t, t, C'], to outputs [B, C', t, t] that are not
-        the windows' own memory."""
+    def _head(self, fold: Folded | None) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+        """From windows [B, h, w, C], and memory for the outputs [B, t, t, C'], to outputs as the network has them."""
         head, window = self.layer.head, self.layer.window
         stride = 1 if window.is_point else window.stride
         if head is None:
-            return lambda x, out: _channels_first(out.copy_(x))
-        if isinstance(head, nn.MaxPool2d):
-            return lambda x, out: F.max_pool2d(_channels_first(x), window.kernel, stride, 0, window.dilation)
-        if not isinstance(head, nn.Conv2d):
-            divisor = getattr(head, "divisor_override", None)
-            return lambda x, out: F.avg_pool2d(_channels_first(x), window.kernel, stride, divisor_override=divisor)
-        weight, bias = _folded(self.layer)
+            last = self.layer.source in self.last
+            return lambda x, out: _seen(out.copy_(x) if self._begins_in_place else x, last)
+        if head.kind == "max":
+            return lambda x, out: F.max_pool2d(_seen(x), window.kernel, stride, 0, window.dilation)
+        if head.kind == "avg":
+            return lambda x, out: F.avg_pool2d(_seen(x), window.kernel, stride, divisor_override=head.divisor)
+        weight, bias, _ = fold
         if self.unfolded:
             matrix = weight.permute(0, 2, 3, 1).flatten(1)
-            return lambda x, out: _channels_first(_product(x, matrix, bias, out))
+            return lambda x, out: _seen(_product(x, matrix, bias, out))
         weight = weight.contiguous(memory_format=torch.channels_last)
-        return lambda x, out: F.conv2d(_channels_first(x), weight, bias, stride, 0, window.dilation, head.groups)
+        return lambda x, out: F.conv2d(_seen(x), weight, bias, stride, 0, window.dilation, head.groups)
 
-    def _after(self) -> list[nn.Module | fx.Node]:
-        return self.layer.after[1:] if _folds(self.layer) else self.layer.after
+    def _after(self, fold: Folded | None, maps: Mapping[fx.Node, torch.Tensor], fixed: Values) -> list[Run]:
+        """The operations after the head, each on what the one before gave."""
+        done = fold.count if fold else 0
+        value = self.layer.nodes[done] if self.layer.head else self.layer.source
+        own = self.layer.head is not None or self._begins_in_place or self.windows is not None
+        run = []
+        for op in self.layer.after[done:]:
+            run.append(self._op(op, value, own, maps, fixed))
+            value, own = op.node, own or not passes_on(self.model, op.node)
+        return run
+
+    @property
+    def _begins_in_place(self) -> bool:
+        """Whether a layer without a head is best begun with a copy: in the place of its value."""
+        before, after = self.layer.channels
+        first = self.layer.after[0]
+        return before == after and (self._is_sum(first, self.layer.source) or self._is_relu(first))
+
+    def _is_relu(self, op: Op) -> bool:
+        if op.node.op == "call_module":
+            return type(self.model.get_submodule(op.node.target)) is nn.ReLU
+        return name_of(op.node) in ("relu", "relu_")
+
+    def _is_sum(self, op: Op, value: fx.Node) -> bool:
+        """Of the value before and one other map, which has not more channels."""
+        two = len(op.maps) == 1 and len(op.node.args) == 2 and not op.node.kwargs
+        grows = self.network.channels(op.node) != self.network.channels(value)
+        return two and not grows and name_of(op.node) in ("add", "iadd", "add_")
+
+    def _op(self, op: Op, value: fx.Node, own: bool, maps: Mapping[fx.Node, torch.Tensor], fixed: Values) -> Run:
+        """value: the node before; own: whether its memory is nobody else's, so that it may be overwritten."""
+
+        def taken(node: fx.Node, start: int, end: int) -> torch.Tensor:
+            return _seen(_taken(self.added[node], maps[node], start, end), node in self.last)
+
+        if own and self._is_relu(op):
+            return lambda y, start, end: y.relu_()
+        if own and self._is_sum(op, value):
+            return lambda y, start, end: y.add_(taken(op.maps[0], start, end))
+        copies = overwrites(self.model, op.node) and not own
+
+        def run(y: torch.Tensor, start: int, end: int) -> torch.Tensor:
+            values = {value: y.clone() if copies else y} | {node: taken(node, start, end) for node in op.maps}
+            return called(self.model, op.node, lambda node: values[node] if node in values else fixed[node])
+
+        return run
 
 
 def _taken(cells: Cells | None, entries: torch.Tensor, start: int, end: int) -> torch.Tensor:
@@ -118,27 +164,13 @@ def _taken(cells: Cells | None, entries: torch.Tensor, start: int, end: int) -> 
 
 
 def _product(x: torch.Tensor, matrix: torch.Tensor, bias: torch.Tensor | None, out: torch.Tensor) -> torch.Tensor:
-    """The cells of x, one window after the other, times the matrix [C', cells], written to `out`."""
+    """The cells of x, one window after the other, times the matrix [C', cells]; in `out`, if that has C' channels."""
+    out = out if out.shape[3] == len(matrix) else out.new_empty(*out.shape[:3], len(matrix))
     x, y = x.reshape(-1, matrix.shape[1]), out.view(-1, len(matrix))
     torch.mm(x, matrix.T, out=y) if bias is None else torch.addmm(bias, x, matrix.T, out=y)
     return out
 
 
-def _channels_first(x: torch.Tensor) -> torch.Tensor:
-    return x.permute(0, 3, 1, 2)
-
-
-def _folds(layer: Layer) -> bool:
-    """Whether a batch-norm follows a convolution: one of other weights does both."""
-    return isinstance(layer.head, nn.Conv2d) and bool(layer.after) and isinstance(layer.after[0], nn.BatchNorm2d)
-
-
-def _folded(layer: Layer) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Weight and bias of the convolution, with the batch-norm after it."""
-    conv = layer.head
-    if not _folds(layer):
-        return conv.weight, conv.bias
-    norm = layer.after[0]
-    return fuse_conv_bn_weights(
-        conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
-    )
+def _seen(x: torch.Tensor, last: bool = False) -> torch.Tensor:
+    """[B, t, t, C] as the network sees it."""
+    return x if last else x.permute(0, 3, 1, 2)

@@ -75,10 +75,11 @@ class Local:
         try:
             self.network = Network(model, shape)
         except Exception as error:  # whatever a model does that is not made for tracing
-            self.reason = f"it can't be traced: {error}"
+            self.reason = f"it can't be traced ({(str(error) or type(error).__name__).splitlines()[0]})"
             return
         if not self.network.layers:
-            self.reason = ": ".join(self.network.stop or ("output", "there is no layer before it"))
+            name, why = self.network.stop or ("output", "there is no layer before it")
+            self.reason = f"dense from its first operation on, {name} ({why})"
 
     def plan(self, owner: torch.Tensor, n: int, memory: int = 2**31) -> Plan:
         """owner: [1, H, W] int64, the variable of each pixel (-1: none); memory: bytes for the entries of maps."""
@@ -91,7 +92,7 @@ class Local:
             n=n,
             layout=found,
             pixels=torch.from_numpy(pixels).to(where),
-            layers=[TiledLayer(step, where) for step in found.steps],
+            layers=[TiledLayer(step, self.network, where) for step in found.steps],
             unused=_unused([[step.layer.source, *step.layer.added] for step in found.steps], found.rest),
             rest={node: Cells(cells, where) for node, cells in found.rest.items()},
         )
@@ -107,25 +108,39 @@ class Local:
         if not plan.layers:
             raise ValueError(f"nothing is gained by tiles for this sample: {plan.dense_from}")
         chunk = chunk or CHUNK.get(image.device.type, CHUNK_ELSEWHERE)
-        maps = self._tiled(plan, image, baseline.expand_as(image), chunk)
-        done = {self.network.image, *(node for step in plan.layout.steps for node in step.layer.nodes)}
-        largest = max(math.prod(shape) for node, shape in self.network.shapes.items() if node not in done)
-        batch_size = max(16, chunk // (largest * image.element_size()))
-        rest, logits = fx.Interpreter(self.model, graph=self.network.graph), []
+        network, fixed = self.network, self._fixed()
+        maps = self._tiled(plan, image, baseline.expand_as(image), fixed, chunk)
+        done = {network.image, *(node for step in plan.layout.steps for node in step.layer.nodes)}
+        left = [shape for node, shape in network.shapes.items() if node not in done | fixed.keys()]
+        batch_size = max(16, chunk // (max(map(math.prod, left)) * image.element_size()))
+        rest, logits = fx.Interpreter(self.model, graph=network.graph), []
         for start in range(0, 2**plan.n, batch_size):
             end = min(start + batch_size, 2**plan.n)
-            whole = {node: cells.take(maps[node], start, end).permute(0, 3, 1, 2) for node, cells in plan.rest.items()}
-            logits.append(rest.run(initial_env=dict.fromkeys(done) | whole))
+            whole = {node: self._whole(node, cells.take(maps[node], start, end)) for node, cells in plan.rest.items()}
+            shaped = {node: image.new_empty(()).expand(end - start, *network.shapes[node][1:]) for node in done}
+            logits.append(rest.run(initial_env=shaped | fixed | whole))
         return torch.cat(logits)
 
-    def _tiled(self, plan: Plan, image: torch.Tensor, baseline: torch.Tensor, chunk: int) -> Maps:
+    def _fixed(self) -> Maps:
+        """The values of the nodes that do not depend on the image, by the weights that are loaded."""
+        run = fx.Interpreter(self.model, graph=self.network.graph)
+        run.args_iter = iter(())
+        for node in self.network.fixed:
+            run.env[node] = run.run_node(node)
+        return run.env
+
+    def _whole(self, node: fx.Node, cells: torch.Tensor) -> torch.Tensor:
+        """A map [B, H, W, C] as the network has it."""
+        return cells if node in self.network.last else cells.permute(0, 3, 1, 2)
+
+    def _tiled(self, plan: Plan, image: torch.Tensor, baseline: torch.Tensor, fixed: Maps, chunk: int) -> Maps:
         """The maps that the rest of the network reads, as entries."""
         pixels = torch.cat([image.flatten(1).T, baseline.flatten(1).T])
         entries = pixels.new_zeros(len(plan.pixels) + 1, 1, 1, len(image))
         torch.index_select(pixels, 0, plan.pixels, out=entries[:-1].view(-1, len(image)))
         maps = {self.network.image: entries}
         for layer, unused in zip(plan.layers, plan.unused, strict=True):
-            maps[layer.value] = layer(maps, chunk)
+            maps[layer.value] = layer(maps, fixed, chunk)
             for node in unused:
                 del maps[node]
         return maps

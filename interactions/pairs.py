@@ -1,49 +1,88 @@
 """Evaluates pairs of a checkpoint and a block of samples, in this process: neither disk nor device waits for the other.
 
 The next checkpoint's weights are read while one is evaluated, and the next block is computed while values are fetched
-from the device and written.
+from the device, compared with plain forward passes and written.
 """
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import torch
 
+from conf.check import BadInput
 from interactions.checkpoints import Checkpoint, Weights
-from interactions.engine import Engine
+from interactions.engine import Engine, Engines
 from interactions.store import Store
+from interactions.verify import LEAST, Budget, Check, Verifier, drawn
 
 Pair = tuple[int, range]  # number of the checkpoint among all; block of samples
 
 
-def evaluated(store: Store, units: list[Checkpoint], engine: Engine, pairs: list[Pair]) -> Iterator[Pair]:
-    """Gives each pair when its values are in the store."""
+class Computed(NamedTuple):
+    """Values of a pair, on their way to the CPU. plain: [K, 2], of `Engine.alone`, of the K checks."""
+
+    number: int
+    block: range
+    v: torch.Tensor
+    checks: list[Check]
+    plain: torch.Tensor
+    arrived: torch.cuda.Event | None
+
+
+def evaluated(store: Store, units: list[Checkpoint], engines: Engines, pairs: list[Pair]) -> Iterator[Pair]:
+    """Gives each pair when its values are in the store. Raises BadInput if they are not those of forward passes."""
+    budget, verifier = Budget(engines.network), Verifier(engines.network.dtype)
     waiting = None
     for number, states, blocks in _read_ahead(units, pairs):
-        engine.load(units[number], states)
+        unit, engine = units[number], engines.of(units[number])
+        engine.load(unit, states)
         for block in blocks:
-            computed = number, block, *_fetched(engine.block(block))
+            computed = _computed(engine, unit, number, block, budget.count(LEAST if block == blocks[0] else 0))
             if waiting:
-                yield _stored(store, units, *waiting)
+                if _check(store, units, engines, verifier, waiting):
+                    engine.load(unit, states)
+                yield _stored(store, units, waiting)
             waiting = computed
     if waiting:
-        yield _stored(store, units, *waiting)
+        _check(store, units, engines, verifier, waiting)
+        yield _stored(store, units, waiting)
 
 
-def _fetched(v: torch.Tensor) -> tuple[torch.Tensor, torch.cuda.Event | None]:
-    """v, on its way to the CPU, and the event of its arrival: later work on the device is not waited for."""
+def _computed(engine: Engine, unit: Checkpoint, number: int, block: range, count: int) -> Computed:
+    """Later work on the device is not waited for."""
+    v, checks = engine.block(block), drawn(unit, block, count, engine.problem.n)
+    plain = torch.stack([engine.alone(check.sample, check.subset) for check in checks]) if checks else v.new_empty(0, 2)
     if not v.is_cuda:
-        return v.cpu(), None
-    return v.to("cpu", non_blocking=True), torch.cuda.current_stream(v.device).record_event()
+        return Computed(number, block, v.cpu(), checks, plain.cpu(), None)
+    v, plain = (part.to("cpu", non_blocking=True) for part in (v, plain))
+    return Computed(number, block, v, checks, plain, torch.cuda.current_stream(engine.problem.device).record_event())
 
 
-def _stored(
-    store: Store, units: list[Checkpoint], number: int, block: range, v: torch.Tensor, arrived: torch.cuda.Event | None
-) -> Pair:
-    if arrived:
-        arrived.synchronize()
-    store.write_part(units[number].stage, units[number].epoch, block, v.numpy())
-    return number, block
+def _check(store: Store, units: list[Checkpoint], engines: Engines, verifier: Verifier, computed: Computed) -> bool:
+    """Whether weights were loaded for it. Raises BadInput, and removes what there is of the checkpoint, if values are
+    not those of plain forward passes."""
+    if computed.arrived:
+        computed.arrived.synchronize()
+    v, plain, first = computed.v.numpy(), computed.plain.numpy(), computed.block[0]
+    suspects = verifier.suspects(v, first, computed.checks, plain)
+    unit = units[computed.number]
+    engine = engines.of(unit)
+    for check in suspects:
+        engine.load(unit, unit.read())
+        try:
+            seen = plain[computed.checks.index(check)]
+            verifier.judge(engine, unit, check, v[check.sample - first, check.subset], seen)
+        except BadInput:
+            store.remove_parts(store.unit(unit.stage, unit.epoch))
+            raise
+    return bool(suspects)
+
+
+def _stored(store: Store, units: list[Checkpoint], computed: Computed) -> Pair:
+    unit = units[computed.number]
+    store.write_part(unit.stage, unit.epoch, computed.block, computed.v.numpy())
+    return computed.number, computed.block
 
 
 def _read_ahead(units: list[Checkpoint], pairs: list[Pair]) -> Iterator[tuple[int, Weights, list[range]]]:

@@ -53,6 +53,9 @@ class Problem:
             for start in range(0, len(group.labels), count)
         ]
 
+    def group_of(self, sample: int) -> Group:
+        return next(group for group in self.groups if group.first <= sample < group.first + len(group.labels))
+
     def by_group(self, sample: np.ndarray) -> Iterable[tuple[Group, np.ndarray]]:
         """Each group of which there are samples, with the places in `sample` [K] where they stand."""
         for group in self.groups:

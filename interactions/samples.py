@@ -1,5 +1,6 @@
 """The samples whose interactions are measured: the same for all models, balanced over the classes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -33,24 +34,40 @@ class Group:
         return membership(self.owner)
 
 
-def choose(labels: np.ndarray, classes: int, count: int, seed: int) -> list[int]:
-    """Indices of `count` samples, each class as often as the others (the remainder goes to classes drawn at random).
+def choose(
+    labels: np.ndarray, classes: Sequence[str], options: DictConfig, seed: int, usable: np.ndarray | None = None
+) -> list[int]:
+    """Indices of `options.samples` samples, each class as often as the others (the remainder goes to classes drawn at
+    random).
 
-    labels: [N]; what is -1 is not chosen.
+    labels: [N]; usable: [N] bool, the sentences that have n words that count; None: images. Raises BadInput if a class
+    has too few.
     """
-    draw = np.random.default_rng(seed)
-    wanted = np.full(classes, count // classes)
-    wanted[draw.permutation(classes)[: count % classes]] += 1
+    draw, count = np.random.default_rng(seed), len(classes)
+    wanted = np.full(count, options.samples // count)
+    wanted[draw.permutation(count)[: options.samples % count]] += 1
     chosen = []
-    for label in range(classes):
-        mine = draw.permutation(np.flatnonzero(labels == label))
+    for label, name in enumerate(classes):
+        of_class = labels == label
+        mine = draw.permutation(np.flatnonzero(of_class if usable is None else of_class & usable))
         if len(mine) < wanted[label]:
-            raise BadInput(
-                f"interactions.samples={count} wants {wanted[label]} of class {label}, and there are {len(mine)}: "
-                f"choose fewer, or another interactions.split"
-            )
+            short = None if usable is None else int((of_class & ~usable).sum())
+            raise BadInput(_too_few(options, name, wanted[label], len(mine), short))
         chosen.extend(int(index) for index in mine[: wanted[label]])
     return chosen
+
+
+def _too_few(options: DictConfig, name: str, wanted: int, there: int, short: int | None) -> str:
+    """short: how many sentences of the class have fewer than n words that count; None: images."""
+    needs = (
+        f"interactions.samples={options.samples} needs {wanted} {{}} of class {name}, and the {options.split} set has"
+    )
+    if short is None:
+        return f"{needs.format('images')} {there}: choose fewer samples, or another interactions.split"
+    return (
+        f"{needs.format('sentences')} {there} with at least n={options.n} words that count, and {short} with fewer: "
+        f"choose fewer samples, a smaller interactions.n or another interactions.split"
+    )
 
 
 def describe(splits: Splits, options: DictConfig, seed: int) -> dict:
@@ -61,7 +78,7 @@ def describe(splits: Splits, options: DictConfig, seed: int) -> dict:
     if splits.kind == "text":
         return about | _sentences(dataset, labels, splits, options, seed)
     samples = []
-    for index in choose(labels, len(splits.classes), options.samples, seed):
+    for index in choose(labels, splits.classes, options, seed):
         height, width = dataset[index][0].shape[-2:]
         boxes = patches.draw_patches(options.n, options.grid, options.margin, height, width, seed, index)
         samples.append({**_sample(index, labels, splits), "variables": boxes})
@@ -69,22 +86,29 @@ def describe(splits: Splits, options: DictConfig, seed: int) -> dict:
 
 
 def _sentences(dataset: object, labels: np.ndarray, splits: Splits, options: DictConfig, seed: int) -> dict:
-    """In the order of their lengths, so that those of one length stand together."""
-    stop = words.stop_words(options.stop_words)
-    drawn = [words.variables(dataset.words(i), options.n, stop, seed, i) for i in range(len(labels))]
+    """In the order of their lengths, so that those of one length stand together.
+
+    stop_share: of the words of all sentences, how many are stop words.
+    """
+    stop, drawn, listed = words.stop_words(options.stop_words), [], []
+    for index in range(len(labels)):
+        sentence = dataset.words(index)
+        drawn.append(words.variables(sentence, options.n, stop, seed, index))
+        listed += words.are_stop_words(sentence, stop)
     usable = np.array([variables is not None for variables in drawn])
     if not usable.any():
         raise BadInput(
             f"interactions.n={options.n}: no {options.split} sentence has as many words that count; choose a smaller n "
             f"or other interactions.stop_words"
         )
-    chosen = choose(np.where(usable, labels, -1), len(splits.classes), options.samples, seed)
+    chosen = choose(labels, splits.classes, options, seed, usable)
     samples = [
         {**_sample(index, labels, splits), "words": [word.text for word in dataset.words(index)],
          "variables": drawn[index]}
         for index in sorted(chosen, key=lambda index: len(dataset[index][0]))
     ]  # fmt: skip
-    return {"sentences": len(labels), "too_short": int((~usable).sum()), "samples": samples}
+    share = round(float(np.mean(listed)), 4)
+    return {"sentences": len(labels), "too_short": int((~usable).sum()), "stop_share": share, "samples": samples}
 
 
 def _sample(index: int, labels: np.ndarray, splits: Splits) -> dict:

@@ -2,6 +2,7 @@
 
 interactions/samples.json                     which samples, their labels and variables, and where those lie
 interactions/baseline.npy                     what masked variables are replaced by
+interactions/engine.json                      how values are computed, chosen once
 interactions/<stage>/epoch_012/values.npy     float64 [samples, 2**n], index = bitmask
 interactions/<stage>/epoch_012/noise.npz      sample, subset [K] and v in float64 [K], of the last epoch
 interactions/<stage>/epoch_012/meta.json      written last
@@ -35,6 +36,14 @@ class Store:
         lines = ",\n".join(json.dumps(sample) for sample in about["samples"])
         head = json.dumps({key: value for key, value in about.items() if key != "samples"})
         write_text(self.folder / "samples.json", f'{head[:-1]}, "samples": [\n{lines}\n]}}\n')
+
+    def choices(self) -> dict[str, dict]:
+        """What was chosen when the first value was computed; {} before."""
+        path = self.folder / "engine.json"
+        return _read(path, lambda path: json.loads(path.read_text())) if path.exists() else {}
+
+    def write_choices(self, choices: dict[str, dict]) -> None:
+        write_text(self.folder / "engine.json", json.dumps(choices, indent=1) + "\n")
 
     def unit(self, stage: str, epoch: int) -> Path:
         return self.folder / stage / f"epoch_{epoch:03d}"

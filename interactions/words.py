@@ -22,8 +22,8 @@ OTHER_WORD, NO_WORD = -1, -2
 
 
 def stop_words(option: str | Sequence[str] | None) -> Set[str]:
-    """The words that are no variables. option: default (scikit-learn's, without negations) | a list of one's own |
-    None (no word is one)."""
+    """The words that are no variables. option: default (scikit-learn's English ones, without negations) | a list of
+    one's own | None (no word is one)."""
     if option is None:
         return frozenset()
     if option == "default":
@@ -49,7 +49,7 @@ def variables(words: Sequence, n: int, stop_words: Set[str], seed: int, index: i
     content = [
         (position, word)
         for position, word in enumerate(words)
-        if any(map(str.isalnum, word.text)) and word.text.lower() not in stop_words
+        if _is_word(word.text) and word.text.lower() not in stop_words
     ]
     if len(content) < n:
         return None
@@ -58,6 +58,15 @@ def variables(words: Sequence, n: int, stop_words: Set[str], seed: int, index: i
         {"word": word.text, "position": position, "tokens": list(word.tokens)}
         for position, word in (content[i] for i in sorted(chosen))
     ]
+
+
+def are_stop_words(words: Sequence, stop_words: Set[str]) -> list[bool]:
+    """Of each word that holds a letter or digit, whether it is a stop word."""
+    return [word.text.lower() in stop_words for word in words if _is_word(word.text)]
+
+
+def _is_word(text: str) -> bool:
+    return any(map(str.isalnum, text))
 
 
 def owner(variables: list[dict], words: Sequence, length: int) -> torch.Tensor:

@@ -7,6 +7,7 @@ while the evaluation goes on; the process that was started first joins them.
 import os
 import queue
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from multiprocessing import Queue, get_context
 
 import torch
@@ -14,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from conf.check import BadInput
 from interactions.checkpoints import checkpoints_of
-from interactions.engine import Engine
+from interactions.engine import Choice, Engines
 from interactions.pairs import Pair
 from interactions.pairs import evaluated as evaluated_here
 from interactions.problem import Problem
@@ -63,10 +64,11 @@ def _next(done: Queue, processes: list) -> Pair:
 def _work(settings: str, rank: int, count: int, pairs: list[Pair], done: Queue) -> None:
     parent = os.getppid()
     try:
-        for pair in _share(OmegaConf.create(settings), rank, count, pairs):
-            if os.getppid() != parent:  # it was killed
-                return
-            done.put(pair)
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # of the data, the parent has said it already
+            for pair in _share(OmegaConf.create(settings), rank, count, pairs):
+                if os.getppid() != parent:  # it was killed
+                    return
+                done.put(pair)
     except BadInput as error:
         done.put(error)
     except Exception as error:
@@ -78,7 +80,8 @@ def _share(cfg: DictConfig, rank: int, count: int, pairs: list[Pair]) -> Iterato
     model, splits = new_model(cfg, "probe", "target")
     store, units = Store(stage_folder(cfg, "interactions")), checkpoints_of(cfg)
     problem = Problem.read(store, splits, cfg.interactions, cfg.num_workers, _device(cfg.interactions.device, rank))
-    yield from evaluated_here(store, units, Engine(model, problem, cfg.interactions), pairs)
+    choices = {name: Choice(**choice) for name, choice in store.choices().items()}
+    yield from evaluated_here(store, units, Engines(model, problem, cfg.interactions, choices), pairs)
 
 
 def _device(name: str, rank: int) -> torch.device:

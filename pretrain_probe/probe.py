@@ -33,7 +33,8 @@ SMALL = 10_000_000
 
 def check(cfg: DictConfig) -> Need:
     model, splits = new_model(cfg, "probe", "target")
-    samples, width = len(splits.train) + len(splits.test), model.head.in_features
+    samples = len(splits.train) + len(splits.test)
+    width = model.eval().features(splits.collate([splits.train[0]])[0]).shape[1]
     heads = 8 * (width + 1) * len(splits.classes) * (cfg.probe.epochs + 1)
     return Need(forward=samples, loaded=samples, disk=4 * samples * width + heads)
 

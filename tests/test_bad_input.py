@@ -67,7 +67,7 @@ REFUSED = [
     ("+model.depth=3", "model depth"),
     ("stages=[analysis]", "analysis interactions stages=[interactions,analysis]"),
     ("stages=[finetune]", "finetune pretrain stages=[pretrain,finetune]"),
-    ("stages=[interactions]", "interactions probe stages=[probe,interactions]"),
+    ("stages=[interactions]", "interactions probe stages=[probe,interactions] interactions.roles=[finetune,scratch]"),
 ]
 
 # Refused by Hydra, whose message has several lines and lists what there is.

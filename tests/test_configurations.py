@@ -165,7 +165,7 @@ def test_a_choice_lists_what_is_allowed(default, key):
 def test_every_number_has_a_range_and_every_word_a_choice(default):
     """Of those that the schema knows and are neither true or false, nor a list, nor a name."""
     free = {"interactions.device", "wandb.project", "wandb.entity", "checkpoints.epochs", "analysis.name"}
-    free |= {f"interactions.{key}" for key in ("stop_words", "checkpoints", "batch_size", "compile")}
+    free |= {f"interactions.{key}" for key in ("stop_words", "roles", "checkpoints", "batch_size", "compile")}
     free |= {f"analysis.{key}" for key in ("measures", "salient", "empty_set", "normalise")}
     sections = ("pretrain", "probe", "finetune", "scratch", "interactions", "analysis", "wandb", "checkpoints")
     keys = {f"{section}.{key}" for section in sections for key in default[section]}
@@ -175,6 +175,8 @@ def test_every_number_has_a_range_and_every_word_a_choice(default):
 @pytest.mark.parametrize(("key", "value", "message"), [
     ("stages", [], "stages="), ("stages", ["pretrain", "fine"], "stages=fine is not known; allowed: pretrain"),
     ("analysis.measures", ["ratios"], "analysis.measures=ratios"), ("analysis.measures", [], "analysis.measures="),
+    ("interactions.roles", [], "interactions.roles="),
+    ("interactions.roles", ["scratch", "probe"], "interactions.roles=probe is not known; allowed: pretrain, finetune"),
     ("checkpoints.epochs", "some", "checkpoints.epochs=some"), ("checkpoints.epochs", [-1], "checkpoints.epochs="),
     ("name", "???", "name has no value"),
     ("interactions.grid", "???", "interactions.grid has no value"), ("finetune.lr", math.nan, "finetune.lr=nan"),
@@ -182,6 +184,17 @@ def test_every_number_has_a_range_and_every_word_a_choice(default):
 def test_what_cannot_be_run_is_refused(default, key, value, message):
     with pytest.raises(BadInput, match=message):
         check(changed(default, key, value))
+
+
+def test_files_of_a_role_that_is_left_out_are_refused(default):
+    cfg = changed(changed(default, "interactions.roles", ["pretrain", "finetune"]),
+                  "interactions.checkpoints.finetune", "a.pt")  # fmt: skip
+    check(cfg)
+    message = (
+        r"^interactions\.checkpoints\.scratch is given and interactions\.roles=\[pretrain,finetune\] leaves scratch "
+    )
+    with pytest.raises(BadInput, match=message):
+        check(changed(cfg, "interactions.checkpoints.scratch", "b.pt"))
 
 
 def test_an_output_that_cannot_be_written_is_refused(default, tmp_path):

@@ -25,7 +25,7 @@ MATHEMATICS = {
     *(f"analysis.{name}" for name in ("decomposition", "ratio", "jaccard", "chance", "estimate", "faithfulness")),
     *(f"analysis.{name}" for name in ("noise", "accuracy")),
 }
-DRAWING = {f"analysis.{name}" for name in ("drawing", "figures", "gallery", "labels", "report", "sentence")}
+DRAWING = {f"analysis.{name}" for name in ("drawing", "figures", "gallery", "glyphs", "labels", "report", "sentence")}
 PACKAGES = sorted(FLOOR.keys() - {"run"})
 FILES = [ROOT / "run.py", *sorted(file for name in PACKAGES for file in (ROOT / name).rglob("*.py"))]
 MODULES = {".".join(file.relative_to(ROOT).with_suffix("").parts): file for file in FILES}

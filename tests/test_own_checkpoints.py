@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from studies import Finished, Studies
+from studies import Finished, Studies, check_refused
 
 ONLY = "stages=[interactions,analysis]"
 ROLES = {"pretrain": "probe", "finetune": "finetune", "scratch": "scratch"}
@@ -76,6 +76,25 @@ def test_one_role_may_come_from_elsewhere(resumable: Studies, finished: Finished
         np.testing.assert_array_equal(np.load(there), np.load(ours / name / "values.npy"))
     assert (run / "interactions" / "scratch" / "epoch_020" / "values.npy").exists()
     assert not (run / "scratch").exists()
+
+
+def test_two_roles_are_enough(study: Studies, finished: Finished, elsewhere: Path) -> None:
+    given, roles = _given(elsewhere)[:2], "interactions.roles=[pretrain,finetune]"
+    check_refused(study(ONLY, *given), "interactions needs what scratch makes", f"do without that model: {roles}")
+    result = study(ONLY, *given, roles)
+    assert result.code == 0, result.err
+    ours, run = (base / "digits" / "seed=0" / "analysis" for base in (finished.output, study.output))
+    assert {path.name for path in (run.parent / "interactions").iterdir() if path.is_dir()} == {"probe", "finetune"}
+    tables = {path.stem: path.read_text() for path in (run / "tables").iterdir()}
+    assert set(tables) == {"decomposition", "jaccard", "faithfulness", "noise", "claims"}
+    assert tables["decomposition"] == (ours / "tables" / "decomposition.csv").read_text()
+    assert not any("scratch" in text for text in tables.values())
+    assert {path.stem for path in (run / "figures").iterdir()} == set(tables) - {"claims"}
+    text = (run / "report.html").read_text()
+    (line,) = (line for line in result.out.splitlines() if "left out" in line)
+    assert line.startswith("analysis: left out: for there is no model trained from scratch: ratio, the claims on what")
+    assert line.removeprefix("analysis: left out: ") in text
+    assert "from scratch</dt>" not in text
 
 
 def test_a_name_that_looks_like_a_pattern_is_a_name(study: Studies, elsewhere: Path) -> None:

@@ -18,8 +18,8 @@ TABLES = {
     "jaccard": ["model", "epoch", "mean", "low", "high", "chance"],
     "accuracy": ["model", "epoch", "quantity", "mean", "low", "high", "chance"],
     "faithfulness": ["model", "epoch", "quantity", "mean", "low", "high", "chance"],
-    "noise": ["model", "epoch", "order", "noise_v", "noise", "strength", "share"],
-    "claims": ["claim", "quantity", "value", "low", "high", "chance", "verdict"],
+    "noise": ["model", "epoch", "order", "noise_v", "explained", "noise", "strength", "share"],
+    "claims": ["claim", "quantity", "value", "low", "high", "chance", "verdict", "noise"],
 }
 FIGURES = ("decomposition", "ratio", "jaccard", "convergence", "faithfulness", "noise")
 UP_TO_THE_STORE = "stages=[pretrain,probe,finetune,scratch,interactions]"
@@ -41,7 +41,13 @@ def test_files_are_as_documented(run: Path, finished: Finished) -> None:
     units = [("probe", 2), *((stage, epoch) for stage in ("finetune", "scratch") for epoch in EPOCHS)]
     stored = {f"{stage}/epoch_{epoch:03d}/{file}" for stage, epoch in units for file in ("values.npy", "meta.json")}
     stored |= {f"{stage}/epoch_002/noise.npz" for stage in ("probe", "finetune", "scratch")}
-    assert files(run / "interactions") == stored | {"config.yaml", "done.json", "samples.json", "baseline.npy"}
+    assert files(run / "interactions") == stored | {
+        "config.yaml",
+        "done.json",
+        "samples.json",
+        "baseline.npy",
+        "engine.json",
+    }
     made = {"config.yaml", "done.json", "report.html", *(f"tables/{name}.csv" for name in TABLES)}
     made |= {f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "svg")}
     gallery = {name for name in files(run / "analysis") if name.startswith("gallery/")}

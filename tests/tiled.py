@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from torch import nn
+from torchvision.ops import FrozenBatchNorm2d
 
 from interactions.local import Local
 from interactions.masking import masked, membership
@@ -13,7 +14,7 @@ TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
 
 def trained(model: Classifier) -> Classifier:
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d | FrozenBatchNorm2d):
             nn.init.normal_(module.running_mean, std=0.2)
             nn.init.uniform_(module.running_var, 0.5, 2)
             nn.init.uniform_(module.weight, -1.5, 1.5)
@@ -50,13 +51,27 @@ def assert_close(found: torch.Tensor, expected: torch.Tensor) -> None:
     assert (found - expected).abs().max() <= TOLERANCE[found.dtype] * expected.abs().max()
 
 
+@torch.no_grad()
+def another_checkpoint(model: nn.Module) -> None:
+    """Other parameters and buffers, all of them."""
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.is_floating_point():
+            tensor.mul_(torch.empty_like(tensor).uniform_(0.6, 1.6))
+
+
 def agrees(model: nn.Module, shape: tuple[int, int, int], n: int, seed: int = 0, **options: int) -> Local:
-    """Asserts that the logits are those of brute force; options: of `Local.plan`."""
+    """Asserts that the logits are those of brute force, for the model's weights and for those of another checkpoint
+    that is loaded when the trace and the plan are there already; options: of `Local.plan`."""
     dtype = next(model.parameters()).dtype
     image, baseline, owner = sample(shape, n, seed)
     image, baseline = image.to(dtype), baseline.to(dtype)
     engine = Local(model, shape)
     assert engine.reason is None
-    found = engine.logits(engine.plan(owner, n, **options), image, baseline)
-    assert_close(found, brute_force(model, image, baseline, owner, n))
+    plan = engine.plan(owner, n, **options)
+    first = engine.logits(plan, image, baseline)
+    assert_close(first, brute_force(model, image, baseline, owner, n))
+    another_checkpoint(model)
+    second = engine.logits(plan, image, baseline)
+    assert_close(second, brute_force(model, image, baseline, owner, n))
+    assert not torch.allclose(first, second, rtol=1e-3)
     return engine

@@ -53,10 +53,18 @@ INPUTS = {
 ROLES = {"pretrain": "probe", "finetune": "finetune", "scratch": "scratch"}  # whose weights stand for which model
 
 
+def roles(cfg: DictConfig) -> list[str]:
+    """The models that are compared, in the order of ROLES."""
+    return [role for role in ROLES if role in cfg.interactions.roles]
+
+
 def inputs(cfg: DictConfig, stage: str) -> list[str]:
-    """The stages whose results `stage` reads: those whose checkpoints somebody else made are not needed."""
-    given = {ROLES[role] for role, files in cfg.interactions.checkpoints.items() if files}
-    return [name for name in INPUTS[stage] if name not in given or stage not in ("interactions", "analysis")]
+    """The stages whose results `stage` reads. Where models are compared, those of the roles that are left out, or whose
+    checkpoints somebody else made, are not needed."""
+    if stage not in ("interactions", "analysis"):
+        return list(INPUTS[stage])
+    ours = {ROLES[role] for role in roles(cfg) if not cfg.interactions.checkpoints[role]}
+    return [name for name in INPUTS[stage] if name in ours or name == "interactions"]
 
 
 def weights_of(cfg: DictConfig) -> str:
@@ -104,6 +112,8 @@ def _chosen(cfg: DictConfig, stage: str) -> dict:
         if OmegaConf.is_config(value):
             value = _without(OmegaConf.to_container(value, resolve=True), key.rpartition(".")[2])
         OmegaConf.update(chosen, key, value, force_add=True)
+    if "interactions" in seen and roles(cfg) != list(ROLES):  # results of all three may be older than this key
+        OmegaConf.update(chosen, "interactions.roles", roles(cfg), force_add=True)
     if "pretrain" not in seen:
         chosen.get("model", {}).pop("weights", None)
     return OmegaConf.to_container(chosen)

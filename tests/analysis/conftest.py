@@ -21,20 +21,30 @@ OPTIONS = {
 
 @pytest.fixture
 def study_of(tmp_path: Path) -> Callable[..., Study]:
-    """study_of(pretrain, finetune, scratch, **options): a Study of models with given interactions [samples, 2**n]; of
-    finetune and scratch a list, one for each epoch."""
+    """study_of(pretrain, finetune, scratch, noise=..., **options): a Study of models with given interactions
+    [samples, 2**n]; of finetune and scratch a list, one for each epoch; None or [] of a role that is left out.
 
-    def make(pretrain: np.ndarray, finetune: Sequence, scratch: Sequence, **options: object) -> Study:
-        samples, subsets = pretrain.shape
+    noise: standard deviation of what is added to the values, which the store holds some of without it as well."""
+
+    def make(
+        pretrain: np.ndarray | None, finetune: Sequence, scratch: Sequence, noise: float = 0, **options: object
+    ) -> Study:
+        given = [*([] if pretrain is None else [pretrain]), *finetune, *scratch]
+        samples, subsets = given[0].shape
+        draw = np.random.default_rng(5)
         store = Store(tmp_path / "interactions")
         store.folder.mkdir()
         about = [{"index": i, "label": 0, "class": "a", "variables": []} for i in range(samples)]
         store.write_samples({"split": "test", "n": subsets.bit_length() - 1, "kind": "image", "samples": about})
-        for stage, epochs in (("probe", {7: pretrain}), ("finetune", dict(enumerate(finetune))),
+        of_probe = {} if pretrain is None else {7: pretrain}
+        for stage, epochs in (("probe", of_probe), ("finetune", dict(enumerate(finetune))),
                               ("scratch", dict(enumerate(scratch)))):  # fmt: skip
             for epoch, strength in epochs.items():
-                store.write_part(stage, epoch, range(samples), values(strength))
-                store.complete(stage, epoch, [range(samples)], {})
+                exact = values(strength)
+                sample, subset = draw.integers(samples, size=256), draw.integers(subsets, size=256)
+                store.write_part(stage, epoch, range(samples), exact + draw.normal(scale=noise, size=exact.shape))
+                store.write_noise(stage, epoch, sample=sample, subset=subset, value=exact[sample, subset])
+                store.complete(stage, epoch, [range(samples)], {"precision": "float32"})
         return Study(store.folder, Options(**OPTIONS | options))
 
     return make

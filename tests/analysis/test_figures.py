@@ -144,6 +144,27 @@ def test_models_with_other_epochs_are_a_line_at_their_last_value(name, label):
         assert max(curve(axes, "fine-tuned").get_xdata()) == 3
 
 
+@pytest.mark.parametrize(("name", "label"), [("convergence", "linear probe"), ("faithfulness", "pre-trained")])
+def test_a_model_without_epochs_may_be_alone_with_its_chance(name, label):
+    data = table(name)
+    figure = getattr(figures, name)(data[data["model"].isin(["probe", "pretrain"])])
+    for axes in figure.axes:
+        assert list(curve(axes, label).get_ydata()) == [0.6, 0.6]
+        assert list(curve(axes, f"chance ({label})").get_ydata()) == [0.15, 0.15]
+        assert len(axes.get_xticks()) == 0
+
+
+@pytest.mark.parametrize("name", ["jaccard", "convergence", "faithfulness", "noise"])
+@pytest.mark.parametrize("model", ["finetune", "scratch"])
+def test_a_model_may_be_left_out(name, model):
+    data = table(name)
+    figure = getattr(figures, name)(data[data["model"] != model])
+    figure.draw_without_rendering()
+    names = " ".join(text.get_text() for text in figure.legends[0].texts)
+    assert {"finetune": "fine-tuned", "scratch": "from scratch"}[model] not in names
+    assert {"finetune": "from scratch", "scratch": "fine-tuned"}[model] in names
+
+
 def test_noise_is_that_of_the_last_epoch_on_a_log_axis():
     axes = draw("noise", epochs=3).axes[0]
     assert axes.get_yscale() == "log"

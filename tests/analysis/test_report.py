@@ -10,11 +10,20 @@ from analysis.report import CAPTIONS, FigureEntry, number, write_report
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
 CLAIMS = pd.DataFrame(
     [
-        ("More is discarded than kept.", "discarded / preserved", 2.4567, 2.1, 2.8, 2.41, "within chance"),
-        ("Scratch learns little.", "ratio", 0.2, 0.19, 0.21, np.nan, "holds"),
-        ("High orders go first.", "slope", -0.001234, -0.1, 0.1, 0.0, "fails"),
+        (
+            "More is discarded than kept.",
+            "discarded / preserved",
+            2.4567,
+            2.1,
+            2.8,
+            2.41,
+            "within chance",
+            "could overturn",
+        ),
+        ("Scratch learns little.", "ratio", 0.2, 0.19, 0.21, np.nan, "holds", ""),
+        ("High orders go first.", "slope", -0.001234, -0.1, 0.1, 0.0, "fails", ""),
     ],
-    columns=["claim", "quantity", "value", "low", "high", "chance", "verdict"],
+    columns=["claim", "quantity", "value", "low", "high", "chance", "verdict", "noise"],
 )
 
 
@@ -61,6 +70,17 @@ def test_claims_come_first_and_in_order_with_their_verdicts(write):
     assert badges == [("within-chance", "within chance"), ("holds", "holds"), ("fails", "fails")]
     assert "2.46 [2.10, 2.80]" in text
     assert "0.200 [0.190, 0.210]" in text
+
+
+def test_a_claim_that_noise_could_overturn_says_so_beside_its_verdict(write):
+    rows = re.findall(r"<tr>.*?</tr>", write().split("<tbody>")[1].split("</tbody>")[0], flags=re.DOTALL)
+    assert ["noise could overturn" in row for row in rows] == [True, False, False]
+
+
+def test_a_warning_in_the_summary_stands_out(write):
+    text = write(summary={"warning, fine-tuned": "noise", "model": "conv4"})
+    assert '<dt class="warning">warning, fine-tuned</dt><dd>noise</dd>' in text
+    assert "<dt>model</dt>" in text
 
 
 def test_text_of_users_is_escaped(write):

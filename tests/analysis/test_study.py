@@ -3,6 +3,7 @@ import pytest
 
 from analysis.faithfulness import salient
 from analysis.measures import Measures
+from conf.check import BadInput
 from interactions.mobius import orders
 
 
@@ -71,6 +72,20 @@ def test_the_empty_set_can_be_left_out_of_all_measures(study_of, models, empty_s
     intersection = np.where(a * b > 0, np.minimum(abs(a), abs(b)), 0).sum(1)
     observed = measures.similarities["finetune"].observed[0]
     np.testing.assert_allclose(observed, np.stack([intersection / union, np.ones(6)], axis=1), rtol=1e-9)
+
+
+def test_models_are_those_that_the_store_has(study_of, models):
+    assert study_of(None, models[:2], []).models == ["finetune"]
+
+
+def test_the_precision_is_that_of_the_last_epoch(study_of, models):
+    study = study_with(study_of, models)
+    assert study.precision("finetune") == "float32"
+    file = study.store.unit("finetune", 1) / "meta.json"
+    for text in ('{"precision": ', "{}"):
+        file.write_text(text)
+        with pytest.raises(BadInput, match=r"epoch_001/meta\.json can't be used .* stages=\[interactions\] again"):
+            study.precision("finetune")
 
 
 def test_weights_and_permutations_are_the_same_for_all_measures(study_of, models):

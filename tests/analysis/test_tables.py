@@ -70,6 +70,8 @@ def test_faithfulness_is_of_all_interactions_whatever_the_options(study_of, mode
 def test_noise_compares_the_last_epochs_with_their_values_in_float64(study, models):
     table = tables.noise(study)
     assert table["noise_v"].tolist() == pytest.approx([0.01] * 15)
+    largest = [abs(values(models[i])).max() for i in (0, 2, 4)]
+    assert table["explained"].tolist() == pytest.approx([2**-13 * v for v in largest for _ in range(5)])
     assert table.groupby("model")["epoch"].first().to_dict() == {"pretrain": 7, "finetune": 1, "scratch": 1}
     scratch = table[table["model"] == "scratch"].set_index("order")
     for k in range(5):

@@ -1,8 +1,9 @@
 import pytest
-from PIL import Image
+from PIL import Image, features
+from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from conf.check import BadInput
-from data.folder import folder
+from data.folder import endings, folder
 
 
 @pytest.fixture
@@ -62,7 +63,53 @@ def test_a_split_without_classes_is_refused(pets):
 
 def test_a_class_without_images_is_refused(pets):
     (pets / "test" / "dog" / "0.png").rename(pets / "test" / "dog" / "0.txt")
+    line = f"{pets}/test/dog holds no image file, but files with other endings: .txt (1): fill it, or delete it"
+    assert refused(pets) == line
+    (pets / "test" / "dog" / "0.txt").rename(pets / "test" / "dog" / ".DS_Store")
     assert refused(pets) == f"{pets}/test/dog holds no image file: fill it, or delete it"
+
+
+def test_all_that_pillow_can_read_is_taken(pets):
+    frames = [Image.new("RGB", (4, 5), colour) for colour in ("red", "blue")]
+    frames[0].save(pets / "train" / "cat" / "film.GIF", save_all=True, append_images=frames[1:])
+    frames[0].save(pets / "train" / "cat" / "other.jfif", "JPEG")
+    train = folder(str(pets.parent), "pets").train
+    assert [train.name(i).rsplit("/", 1)[1] for i in range(4)] == ["0.png", "1.png", "film.GIF", "other.jfif"]
+    assert train.open(2).getpixel((0, 0)) == (255, 0, 0)  # the first of its frames
+
+
+def test_endings_are_those_of_pictures():
+    assert set(IMG_EXTENSIONS) <= endings()
+    assert {".gif", ".jfif", ".jp2"} <= endings()
+    assert not {".pdf", ".eps", ".ps", ".mpg", ".h5", ".fits", ".pfm", ".txt", ".heic", ""} & endings()
+    assert (".avif" in endings()) == features.check("avif")
+
+
+def test_what_is_left_out_is_said_once_for_each_split(pets, capsys):
+    for name in ("a.txt", "b.TXT", "c.heic", ".DS_Store", "Thumbs.db", "._0.png", "LICENCE"):
+        (pets / "train" / "cat" / name).touch()
+    (pets / "test" / "dog" / "a.txt").touch()
+    for _ in range(2):
+        assert len(folder(str(pets.parent), "pets").train.labels) == 4
+    assert capsys.readouterr().out.splitlines() == [
+        f"4 files in {pets}/train are no images that can be read and are left out: .txt (2), no ending (1), .heic (1)",
+        f"1 file in {pets}/test is no image that can be read and is left out: .txt (1)",
+    ]
+
+
+def test_nothing_is_said_of_images_and_hidden_files(pets, capsys):
+    (pets / "train" / "cat" / ".DS_Store").touch()
+    folder(str(pets.parent), "pets")
+    assert capsys.readouterr().out == ""
+
+
+def test_no_more_than_a_few_endings_are_named(pets, capsys):
+    for number in range(12):
+        (pets / "train" / "cat" / f"x.{number:03}").touch()
+    folder(str(pets.parent), "pets")
+    line = capsys.readouterr().out
+    assert line.startswith("12 files")
+    assert line.endswith(".006 (1), .007 (1), ...\n")
 
 
 @pytest.mark.parametrize(("split", "has"), [("train", "training"), ("test", "test")])

@@ -16,7 +16,7 @@ def weights(seed):
 
 
 def checkpoints(**files):
-    return checkpoints_of(OmegaConf.create({"interactions": {"checkpoints": files}}))
+    return checkpoints_of(OmegaConf.create({"interactions": {"checkpoints": files, "roles": list(files)}}))
 
 
 @pytest.fixture

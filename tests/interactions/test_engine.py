@@ -69,8 +69,11 @@ def test_forward_passes_alone_gain_nothing(images):
 def test_a_transformer_is_dense_and_the_log_says_why(images):
     engine = Engine(Classifier(vit_tiny(3)).eval(), images, options())
     assert engine.local is None
-    assert engine.about().startswith("dense, in batches of 16 (local: ")
-    with pytest.raises(BadInput, match=r"interactions\.engine=local: this model can't be evaluated so"):
+    assert engine.about() == (
+        "dense, in batches of 16; not locally: predicted 1 times as fast, and it takes 1.5 to be worth it, "
+        "dense from reshape on (it is no layer of feature maps)"
+    )
+    with pytest.raises(BadInput, match=r"interactions\.engine=local can't be taken for this model: predicted 1 times"):
         Engine(Classifier(vit_tiny(3)).eval(), images, options(engine="local"))
 
 

@@ -9,6 +9,8 @@ from conf.check import BadInput
 from interactions.given import epochs, given
 from training.folder import settings
 
+ROLES = {"roles": ["pretrain", "finetune", "scratch"]}
+
 
 def files(tmp_path, *names):
     for name in names:
@@ -100,7 +102,8 @@ def test_settings_hold_size_and_date_of_files_and_the_model_named_in_them(tmp_pa
         {
             "seed": 0,
             "model": {"_target_": "a", "weights": f"{tmp_path}/epoch_2.pt#ema"},
-            "interactions": {"checkpoints": {"pretrain": f"{tmp_path}/*.pt#ema", "finetune": None, "scratch": None}},
+            "interactions": ROLES
+            | {"checkpoints": {"pretrain": f"{tmp_path}/*.pt#ema", "finetune": None, "scratch": None}},
         }
     )
     assert settings(cfg, "pretrain")["model"]["weights"].startswith(f"{tmp_path}/epoch_2.pt#ema (0 bytes, ")

@@ -34,7 +34,73 @@ RULES = {  # a network, and the layer and the reason with which it turns dense
         ("flatten", "no layer"),
     ),
     "read before and after": (lambda m, x: (y := m.a(x)) + torch.tanh(y), {"a": conv()}, ("flatten", "no layer")),
-    "a product": (lambda m, x: m.b(m.a(x) * x), {"a": conv(), "b": conv()}, ("mul", "several maps")),
+    "a product": (lambda m, x: m.b(m.a(x) * x), {"a": conv(), "b": conv()}, ("flatten", "no layer")),
+    "squeeze and excitation": (
+        lambda m, x: m.b((y := m.a(x)) * torch.sigmoid(y.mean((2, 3), keepdim=True))),
+        {"a": conv(), "b": conv()},
+        ("mean", "several cells"),
+    ),
+    "excitation by a pooled map": (
+        lambda m, x: m.b((y := m.a(x)) * torch.sigmoid(nn.functional.adaptive_avg_pool2d(y, 1))),
+        {"a": conv(), "b": conv()},
+        ("mul", "different sizes"),
+    ),
+    "a shape that is asked for": (
+        lambda m, x: m.b(y := m.a(x)).reshape(y.shape[0], 1, -1, y.size(3)),
+        {"a": conv(), "b": conv()},
+        ("reshape", "no layer"),
+    ),
+    "norms over channels by hand": (
+        lambda m, x: ((y := m.a(x)) - y.mean(1, keepdim=True)) / (y.var(1, unbiased=False, keepdim=True) + 1).sqrt(),
+        {"a": conv()},
+        ("flatten", "no layer"),
+    ),
+    "norms over rows": (
+        lambda m, x: m.n(m.a(x)),
+        {"a": conv(), "n": nn.LayerNorm(12)},
+        ("layers.n", "no known layer"),
+    ),
+    "channels last": (
+        lambda m, x: m.n(m.l(m.a(x).permute(0, 2, 3, 1))),
+        {"a": conv(), "l": nn.Linear(3, 5), "n": nn.LayerNorm(5)},
+        ("flatten", "no layer"),
+    ),
+    "a window over channels that come last": (
+        lambda m, x: m.p(m.a(x).permute(0, 2, 3, 1)),
+        {"a": conv(), "p": nn.MaxPool2d(2)},
+        ("layers.p", "several cells"),
+    ),
+    "maps side by side": (
+        lambda m, x: torch.cat([m.a(x), x, m.b(x).relu_()], 1),
+        {"a": conv(), "b": conv()},
+        ("flatten", "no layer"),
+    ),
+    "maps one below the other": (
+        lambda m, x: torch.cat([m.a(x), x], 2),
+        {"a": conv()},
+        ("cat", "several cells"),
+    ),
+    "dropout that passes on": (
+        lambda m, x: nn.functional.dropout(m.a(x), 0.5, False) + x,
+        {"a": conv()},
+        ("flatten", "no layer"),
+    ),
+    "a convolution by a parameter": (
+        lambda m, x: nn.functional.conv2d(x, 2 * m.a.weight, m.a.bias, 2, 1, 1, 3).div(m.a.bias.exp()[:, None, None]),
+        {"a": nn.Conv2d(3, 6, 3, groups=3)},
+        ("flatten", "no layer"),
+    ),
+    "a parameter per cell": (
+        lambda m, x: m.a(x) * m.l.weight,
+        {"a": conv(), "l": nn.Linear(12, 12)},
+        ("mul", "same for all cells"),
+    ),
+    "a number divided by a map": (lambda m, x: 1 / (m.a(x).square() + 1), {"a": conv()}, ("flatten", "no layer")),
+    "the statistics of the batch as a function": (
+        lambda m, x: nn.functional.batch_norm(m.a(x), None, None, training=True),
+        {"a": conv()},
+        ("batch_norm", "statistics of the batch"),
+    ),
     "overwritten": (
         lambda m, x: m.r(y := m.a(x)) + y,
         {"a": conv(), "r": nn.ReLU(inplace=True)},
@@ -102,6 +168,10 @@ def overwriting(layers: nn.ModuleDict, x: torch.Tensor) -> torch.Tensor:
     return y * z
 
 
+def by_the_way(layers: nn.ModuleDict, x: torch.Tensor) -> torch.Tensor:
+    return layers.a(x) * sum(layers.a._parameters["bias"].tolist())  # no proxy sees it
+
+
 def branching(layers: nn.ModuleDict, x: torch.Tensor) -> torch.Tensor:
     return layers.a(x) if x.sum() > 0 else x
 
@@ -111,6 +181,7 @@ def branching(layers: nn.ModuleDict, x: torch.Tensor) -> torch.Tensor:
     [
         (branching, "can't be traced"),
         (overwriting, "do something else"),
+        (by_the_way, "do not follow its weights"),
         (lambda m, x: x.flatten(2), "no layer of feature maps"),
     ],
 )

@@ -4,6 +4,7 @@ import pytest
 import torch
 from tiled import agrees, assert_close, brute_force, patches, sample, trained
 from torch import nn
+from torchvision.ops import FrozenBatchNorm2d
 
 from interactions import layout
 from interactions.local import Local
@@ -31,9 +32,66 @@ class Residual(nn.Module):
         return self.act(self.body(x) + self.shortcut(x))
 
 
+class Standardised(nn.Module):
+    """By two buffers, the second of them in an expression of its own."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.randn(channels, 1, 1))
+        self.register_buffer("variance", torch.rand(1, channels, 1, 1) + 0.5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x - self.mean) / (self.variance + 1e-5).sqrt()
+
+
+class StandardisedWeights(nn.Conv2d):
+    """A convolution with a function of its parameter, and its output gated by another."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__(before, after, 3, padding=1)
+        self.gate = nn.Parameter(torch.randn(after))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+        return nn.functional.conv2d(x, weight, self.bias, padding=1) * torch.sigmoid(self.gate)[:, None, None]
+
+
+class Concatenated(nn.Module):
+    """A map beside what two convolutions make of it, one of them depthwise."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(channels, 2, 3, padding=1)
+        self.b = nn.Conv2d(channels, channels, 5, padding=2, groups=channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([self.a(x), x, torch.relu(self.b(x))], dim=1)
+
+
+class OverChannels(nn.Module):
+    """A layer-norm over the channels of each cell and a linear layer, as in ConvNeXt."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm, self.mix = nn.LayerNorm(channels), nn.Linear(channels, 2 * channels)
+        self.back, self.scale = nn.Linear(2 * channels, channels), nn.Parameter(torch.randn(channels))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.back(nn.functional.gelu(self.mix(self.norm(x.permute(0, 2, 3, 1)))))
+        return x + (self.scale * y).permute(0, 3, 1, 2)
+
+
 def random_layers(draw: random.Random, channels: int) -> tuple[list[nn.Module], int]:
     """Some layers of one random kind, and the number of their channels."""
-    after, kind = draw.choice((4, 6)), draw.randrange(6)
+    after, kind = draw.choice((4, 6)), draw.randrange(10)
+    if kind == 5:
+        return [nn.Conv2d(channels, after, 3, padding=1), FrozenBatchNorm2d(after), nn.ReLU()], after
+    if kind == 6:
+        return [Standardised(channels), StandardisedWeights(channels, after), nn.SiLU(inplace=True)], after
+    if kind == 7:
+        return [Concatenated(channels), FrozenBatchNorm2d(2 * channels + 2)], 2 * channels + 2
+    if kind == 8:
+        return [OverChannels(channels)], channels
     if kind == 0:
         kernel = draw.choice(((1, 1), (3, 3), (5, 3), (2, 2)))
         padding = (draw.randint(0, 2), draw.randint(0, 2))
@@ -50,11 +108,11 @@ def random_layers(draw: random.Random, channels: int) -> tuple[list[nn.Module], 
 
 
 def random_model(seed: int, shape: tuple[int, int, int]) -> Classifier:
-    """A network of five random kinds of layers, fewer if the maps become too small, as if trained."""
+    """A network of six random kinds of layers, fewer if the maps become too small, as if trained."""
     draw = random.Random(seed)
     torch.manual_seed(seed)
     layers, channels, x = [], shape[0], torch.zeros(1, *shape)
-    for _ in range(5):
+    for _ in range(6):
         more, after = random_layers(draw, channels)
         try:
             x = nn.Sequential(*more).eval()(x)
@@ -66,7 +124,7 @@ def random_model(seed: int, shape: tuple[int, int, int]) -> Classifier:
 
 
 @pytest.mark.parametrize("sides", [layout.TILES, (1,), (2, 4, 8), (3, 6, 12)])
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(16))
 def test_random_networks(all_local, monkeypatch, seed, sides):
     monkeypatch.setattr(layout, "TILES", sides)
     shape = (3, 16 + seed % 5, 18 - seed % 3)

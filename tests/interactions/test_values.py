@@ -79,14 +79,14 @@ def test_equals_masking_one_input_at_a_time(problem):
                 p = given["model"](x[None]).double().softmax(1)[0, label]
             expected.append(torch.log(p / (1 - p)))
     expected = torch.stack(expected)
-    torch.testing.assert_close(every(problem, 64), expected, rtol=0, atol=1e-6 * expected.abs().max().item())
+    torch.testing.assert_close(every(problem, 64), expected, rtol=0, atol=1e-5 * expected.abs().max().item())
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 96, 1000])
 def test_does_not_depend_on_the_batch_size(problem, batch_size):
     expected = every(problem, 64)
     assert expected.std() > 0.1
-    torch.testing.assert_close(every(problem, batch_size), expected, rtol=0, atol=1e-6 * expected.abs().max().item())
+    torch.testing.assert_close(every(problem, batch_size), expected, rtol=0, atol=1e-5 * expected.abs().max().item())
 
 
 def test_does_not_depend_on_the_order_nor_on_what_else_is_asked(problem):
@@ -94,7 +94,7 @@ def test_does_not_depend_on_the_order_nor_on_what_else_is_asked(problem):
     torch.manual_seed(1)
     sample, subset = torch.randint(3, (21,)), torch.randint(2**N, (21,))
     found = masked_values(**problem[1], sample=sample, subset=subset, batch_size=16)
-    torch.testing.assert_close(found, expected[sample, subset], rtol=0, atol=1e-6 * expected.abs().max().item())
+    torch.testing.assert_close(found, expected[sample, subset], rtol=0, atol=1e-5 * expected.abs().max().item())
 
 
 def test_every_forward_pass_has_the_same_size_and_none_makes_gradients(problem):

@@ -11,6 +11,7 @@ from training.folder import (
     OWN_SETTINGS,
     check_settings,
     finish,
+    inputs,
     is_complete,
     settings,
     stage_folder,
@@ -53,7 +54,8 @@ def test_every_key_determines_a_stage_or_says_where_and_how_fast_it_runs(cfg):
     }  # reach readers, which are recorded
     elsewhere |= {"trainer.accelerator", "trainer.strategy"}
     elsewhere |= {f"interactions.{key}" for key in ("engine", "batch_size", "compile", "processes", "device")}
-    recorded = [settings(cfg, stage) for stage in STAGES]
+    added_later = change(cfg, interactions__roles=["pretrain", "scratch"])  # recorded where they are not neutral
+    recorded = [settings(cfg, stage) for stage in STAGES] + [settings(added_later, "interactions")]
     for key in cfg:
         inside = (f"{key}.{part}" for part in cfg[key]) if key in ("trainer", "data", "interactions") else [key]
         for path in inside:
@@ -99,6 +101,37 @@ def test_another_checkpoint_in_a_pattern_is_noticed(cfg, tmp_path):
     (tmp_path / "epoch_2.pt").write_bytes(b"1234")
     with pytest.raises(BadInput, match=r"interactions\.checkpoints\.finetune: .* there, .*epoch_2\.pt .* asked"):
         check_settings(mine, "interactions")
+
+
+def test_stages_of_roles_that_are_left_out_are_not_read(cfg):
+    two = change(cfg, interactions__roles=["finetune", "pretrain"])
+    assert inputs(two, "interactions") == ["probe", "finetune"]
+    assert inputs(two, "analysis") == ["interactions", "probe", "finetune"]
+    assert inputs(change(cfg, interactions__roles=["scratch"]), "interactions") == ["scratch"]
+    given = change(two, interactions__checkpoints={"finetune": "a.pt"})
+    assert inputs(given, "interactions") == ["probe"]
+    for stage in ("pretrain", "probe", "finetune", "scratch"):
+        assert inputs(two, stage) == inputs(cfg, stage) == list(INPUTS[stage])
+
+
+def test_results_of_all_roles_are_those_of_before_there_were_roles(cfg):
+    found = settings(change(cfg, interactions__roles=["scratch", "finetune", "pretrain"]), "interactions")
+    assert found == settings(cfg, "interactions")
+    assert "roles" not in found["interactions"]
+    assert settings(change(cfg, interactions__roles=["pretrain"]), "finetune") == settings(cfg, "finetune")
+
+
+def test_other_roles_are_other_results_in_whatever_order_they_are_given(cfg):
+    one, other = (
+        change(cfg, interactions__roles=roles) for roles in (["pretrain", "finetune"], ["finetune", "pretrain"])
+    )
+    found = settings(one, "interactions")
+    assert found == settings(other, "interactions")
+    assert found["interactions"]["roles"] == ["pretrain", "finetune"]
+    assert "scratch" not in found
+    start(cfg, "interactions")
+    with pytest.raises(BadInput, match=r"interactions.roles: absent there, \['pretrain', 'finetune'\] asked"):
+        check_settings(one, "interactions")
 
 
 def _has(node, path):

@@ -1,0 +1,73 @@
+"""Which layers of a network are its classifier: the ones that have an output per class.
+
+Mostly there is one, a linear layer at the end. There may be several (a distilled vision transformer averages two), or
+a 1x1 convolution whose maps are pooled, or hidden layers that happen to be as wide as there are classes. So, where it
+is not clear, the network is built once more for one class more: the classifier is what has grown.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from conf.check import BadInput
+
+
+def find(network: nn.Module, num_classes: int, build: Callable[[int], nn.Module]) -> list[str]:
+    """The names of these layers. build: makes the network for any number of classes.
+
+    Raises BadInput if there are none.
+    """
+    found = of_size(network, num_classes)
+    if len(found) != 1 or found[0] != last_linear(network):
+        found = _growing(found, num_classes, build) or found
+    if not found:
+        raise BadInput(
+            f"the model has no linear layer or 1x1 convolution with an output for each of the {num_classes} classes: "
+            f"it must take num_classes, or name its classifier, such as "
+            f"+model.head={last_linear(network) or 'classifier'}"
+        )
+    return found
+
+
+def named(network: nn.Module, wanted: str | Sequence[str]) -> list[str]:
+    """The layers that `model.head` names. Raises BadInput for what the network has not."""
+    names = [wanted] if isinstance(wanted, str) else list(wanted)
+    there = {name for name, _ in network.named_modules()} - {""}
+    for name in names:
+        if name not in there:
+            shown = [name for name, layer in network.named_modules() if _outputs(layer)][-5:]
+            raise BadInput(
+                f"model.head={name} is no layer of the model; the last ones that could be: {', '.join(shown)}"
+            )
+    return names
+
+
+def last_linear(network: nn.Module) -> str | None:
+    """None if there is none inside the network."""
+    names = [name for name, layer in network.named_modules() if isinstance(layer, nn.Linear) and name]
+    return names[-1] if names else None
+
+
+def of_size(network: nn.Module, num_classes: int) -> list[str]:
+    return [name for name, layer in network.named_modules() if name and _outputs(layer) == num_classes]
+
+
+def _growing(found: list[str], num_classes: int, build: Callable[[int], nn.Module]) -> list[str]:
+    """Those that have an output more if there is a class more; all if the network can't be built twice."""
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):  # without memory or random numbers
+            other = build(num_classes + 1)
+    except Exception:  # whatever a model's own code raises
+        return found
+    grown = set(of_size(other, num_classes + 1))
+    return [name for name in found if name in grown]
+
+
+def _outputs(layer: nn.Module) -> int | None:
+    """Of a layer that may be a classifier."""
+    if isinstance(layer, nn.Linear):
+        return layer.out_features
+    if isinstance(layer, nn.Conv2d) and tuple(layer.kernel_size) == (1, 1):
+        return layer.out_channels
+    return None

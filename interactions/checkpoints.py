@@ -68,10 +68,8 @@ def check(model: Classifier, units: list[Checkpoint]) -> None:
             if names and unit.stage not in said:
                 said.add(unit.stage)
                 count = f"{len(names)} tensor{'s' * (len(names) > 1)}"
-                tqdm.write(
-                    f"interactions: {unit.given.file} holds {count} that the model does not take: "
-                    f"{weights.listed(names)}"
-                )
+                what = f"{unit.given.file} holds {count} that the model does not take"
+                tqdm.write(f"{unit.given.key}: {what}: {weights.listed(names)}")
 
 
 def checkpoints_of(cfg: DictConfig) -> list[Checkpoint]:

@@ -40,9 +40,10 @@ def test_what_the_model_does_not_take_is_said_once_for_each_role(folder, model, 
     units = checkpoints(pretrain=f"{folder}/probed.pt", finetune=f"{folder}/ft_*.pt", scratch=f"{folder}/s*.pt#teacher")
     check(model, units)
     assert capsys.readouterr().out.splitlines() == [
-        f"interactions: {folder}/ft_1.pt holds 2 tensors that the model does not take: state_dict.projector.weight, "
-        f"state_dict.queue",
-        f"interactions: {folder}/scratch_1.pt holds 1 tensor that the model does not take: centre.c",
+        f"interactions.checkpoints.finetune: {folder}/ft_1.pt holds 2 tensors that the model does not take: "
+        f"state_dict.projector.weight, state_dict.queue",
+        f"interactions.checkpoints.scratch: {folder}/scratch_1.pt holds 1 tensor that the model does not take: "
+        f"centre.c",
     ]
 
 

@@ -1,20 +1,20 @@
 """Which checkpoints are evaluated: those of our own stages, or files that were made elsewhere."""
 
-import glob
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
+from tqdm import tqdm
 
-from conf.check import BadInput
+from interactions.given import given
 from models import weights
-from models.backbone import Classifier
+from models.address import Address
+from models.backbone import Classifier, Probed
+from models.copies import chosen
 from training import checkpoints
 from training.folder import ROLES, roles, stage_folder
 from training.train import pretrained_file
 
-IN_FOLDERS = ("model.safetensors", "pytorch_model.bin")  # as libraries of the hub save a model in a folder
 Weights = list[weights.State]
 
 
@@ -22,31 +22,55 @@ Weights = list[weights.State]
 class Checkpoint:
     """A model whose values are wanted: each of its parts ("" for the whole) with the file that holds it.
 
-    own: made by a stage of ours; others are renamed as our models name their weights; probed: with our linear probe.
+    given: as the user gave it, to be renamed as our models name their weights; None: made by a stage of ours;
+    probed: with our linear probe.
     """
 
     stage: str
     epoch: int
     parts: tuple[tuple[str, Path, str], ...]  # (part of the model, file, part of the file's weights)
     last: bool = False
-    own: bool = True
+    given: Address | None = None
     probed: bool = False
 
     def read(self) -> Weights:
         """Of each part, in order. Raises BadInput if a file is not there or damaged."""
-        return [checkpoints.read(file) if self.own else weights.read(file) for _, file, _ in self.parts]
+        return [weights.read(file) if self.given else checkpoints.read(file) for _, file, _ in self.parts]
 
-    def load_into(self, model: Classifier, states: Weights) -> None:
-        """Sets the model's weights to those that `read` gave. Raises BadInput if they are of another or hold NaN."""
+    def load_into(self, model: Classifier | Probed, states: Weights) -> list[str]:
+        """Sets the model's weights to those that `read` gave; returns the names of those that the model does not take.
+
+        Raises BadInput if they are of another model or hold NaN.
+        """
+        if self.given:
+            return _load_given(model, states[0], self.given)
         for (name, file, inside), state in zip(self.parts, states, strict=True):
-            state = state if self.own else _of_another_program(model, state)
             weights.load(model.get_submodule(name), weights.part(state, inside) if inside else state, file)
+        return []
 
 
-def _of_another_program(model: Classifier, state: weights.State) -> weights.State:
-    """Under our names, without what the model has not: other programs keep more in a file than weights."""
-    state, wanted = weights.as_classifier(model, state), model.state_dict()
-    return {key: tensor for key, tensor in state.items() if key in wanted}
+def _load_given(model: Classifier, state: weights.State, address: Address) -> list[str]:
+    """Other programs keep more in a file than the model."""
+    state, wanted = weights.as_classifier(model, chosen(model, state, address)), model.state_dict()
+    weights.load(model, {key: tensor for key, tensor in state.items() if key in wanted}, address.file)
+    return weights.left_out(model, state)
+
+
+def check(model: Classifier, with_probe: Classifier | Probed, units: list[Checkpoint]) -> None:
+    """Loads every checkpoint that is on disk already; says once per stage what is left out of the user's files.
+
+    with_probe: what takes the weights of our linear probe. Raises BadInput for one that can't be read, or is of another
+    model.
+    """
+    said = set()
+    for unit in tqdm(units, desc="checking checkpoints", unit="file", dynamic_ncols=True, leave=False):
+        if all(file.exists() for _, file, _ in unit.parts):  # others are yet to be made
+            names = unit.load_into(with_probe if unit.probed else model, unit.read())
+            if names and unit.stage not in said:
+                said.add(unit.stage)
+                count = f"{len(names)} tensor{'s' * (len(names) > 1)}"
+                what = f"{unit.given.file} holds {count} that the model does not take"
+                tqdm.write(f"{unit.given.key}: {what}: {weights.listed(names)}")
 
 
 def checkpoints_of(cfg: DictConfig) -> list[Checkpoint]:
@@ -56,7 +80,10 @@ def checkpoints_of(cfg: DictConfig) -> list[Checkpoint]:
         stage, files = ROLES[role], given(cfg, role)
         if files:
             last = max(files)
-            units += [Checkpoint(stage, e, (("", files[e], ""),), last=e == last, own=False) for e in sorted(files)]
+            units += [
+                Checkpoint(stage, epoch, (("", file.file, ""),), last=epoch == last, given=file)
+                for epoch, file in sorted(files.items())
+            ]
         else:
             units += _probed(cfg) if role == "pretrain" else _trained(cfg, stage)
     return units
@@ -74,42 +101,3 @@ def _trained(cfg: DictConfig, stage: str) -> list[Checkpoint]:
         Checkpoint(stage, epoch, (("", checkpoints.path(folder, epoch), ""),), last=epoch == last)
         for epoch in sorted(checkpoints.kept(cfg.checkpoints.epochs, last))
     ]
-
-
-def given(cfg: DictConfig, role: str) -> dict[int, Path]:
-    """epoch -> file, of the files given for a role; empty if none are.
-
-    The epoch is the last number in a file's name if all have one and they differ, else the place in the order given
-    (of a pattern: by name, numbers as numbers).
-    """
-    key, wanted = f"interactions.checkpoints.{role}", cfg.interactions.checkpoints[role]
-    if not wanted:
-        return {}
-    patterns = list(wanted) if OmegaConf.is_list(wanted) else [wanted]
-    if not all(isinstance(pattern, str) for pattern in patterns):
-        raise BadInput(
-            f"{key}={wanted} is not allowed: a file, a pattern such as runs/ft/epoch_*.pt, or a list of these"
-        )
-    files = [file for pattern in patterns for file in _matching(key, pattern)]
-    if role == "pretrain" and len(files) > 1:
-        raise BadInput(f"{key}={wanted} are {len(files)} files: one is wanted, the pre-trained model with its probe")
-    names = [file.parent.name if file.name in IN_FOLDERS else file.stem for file in files]
-    numbers = [re.findall(r"[0-9]+", name) for name in names]
-    epochs = [int(found[-1]) for found in numbers if found]
-    if len(set(epochs)) < len(files):
-        epochs = list(range(len(files)))
-    return dict(zip(epochs, files, strict=True))
-
-
-def _matching(key: str, pattern: str) -> list[Path]:
-    path = Path(pattern).expanduser()
-    found = [path] if path.exists() else [Path(name) for name in glob.glob(str(path), recursive=True)]
-    candidates = [[file] if file.is_file() else [file / name for name in IN_FOLDERS] for file in found]
-    files = [next(filter(Path.is_file, several)) for several in candidates if any(map(Path.is_file, several))]
-    if not files:
-        raise BadInput(f"{key}={pattern}: no such file, nor a folder with {' or '.join(IN_FOLDERS)}")
-    return sorted(files, key=_by_number)
-
-
-def _by_number(file: Path) -> list[str | int]:
-    return [int(part) if re.fullmatch("[0-9]+", part) else part for part in re.split("([0-9]+)", str(file))]

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from interactions import pairs, workers
 from interactions.checkpoints import Checkpoint, checkpoints_of
+from interactions.checkpoints import check as check_checkpoints
 from interactions.engine import Choice, Engine, Engines, predicted_speedup
 from interactions.problem import Problem
 from interactions.samples import describe, load
@@ -43,9 +44,7 @@ def check(cfg: DictConfig) -> Need:
     speedup = 1
     if cfg.plan or cfg.interactions.engine == "local":  # the others are never refused
         speedup = predicted_speedup(model, load(splits, about)[0], cfg.interactions.n, cfg.interactions.engine)
-    for unit in tqdm(units, desc="checking checkpoints", unit="file", dynamic_ncols=True, leave=False):
-        if all(file.exists() for _, file, _ in unit.parts):  # others are yet to be made
-            unit.load_into(with_probe if unit.probed else model, unit.read())
+    check_checkpoints(model, with_probe, units)
     values = len(units) * cfg.interactions.samples * 2**cfg.interactions.n
     loaded = len(splits.train) if splits.kind == "image" else 0
     return Need(forward=values, loaded=loaded, disk=8 * values, speedup=speedup)

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from conf.check import BadInput
 from models import heads
+from models.sizes import sizes
 
 NO_ARGUMENTS = ("weights", "input", "head")  # of `model`: where weights come from, what data are prepared for it, ...
 
@@ -158,7 +159,7 @@ def build(options: DictConfig, num_classes: int) -> Classifier:
 
     `head` names the layers that are its classifier, if they are not found.
     """
-    arguments = {key: value for key, value in options.items() if key not in NO_ARGUMENTS}
+    arguments = sizes(options) | {key: value for key, value in options.items() if key not in NO_ARGUMENTS}
     network = _instantiated(arguments, num_classes)
     wanted = options.get("head")
     if wanted:

@@ -4,6 +4,7 @@ torchvision:ResNet50_Weights.IMAGENET1K_V1            of torchvision, in its cac
 timm:vit_small_patch16_224.augreg_in1k                of timm, from the Hugging Face hub
 transformers:google-bert/bert-base-uncased            of transformers, from the hub
 /path/to/weights.pt, /path/to/folder                  a file of torch or safetensors; a folder as the hub has it
+/path/to/weights.pt#teacher                           one of several models in a file
 """
 
 from collections.abc import Callable
@@ -19,8 +20,11 @@ from torch import nn
 
 from conf.check import BadInput
 from conf.network import reachable
+from models.address import IN_FOLDERS, Address, split
 from models.backbone import Classifier
-from models.weights import State, as_classifier, part, read
+from models.copies import chosen
+from models.unreadable import first_line
+from models.weights import State, as_classifier, left_out, listed, part, read
 from models.weights import check as check_state
 
 OTHER_DATA = ("in21k", "in22k", "in12k")  # in timm's tags: larger ImageNets, which the study must not mix with 1K
@@ -54,7 +58,7 @@ def located(weights: str) -> Path:
     try:
         return found.get()
     except Exception as error:  # each library and each layer of the network below it has its own
-        raise _missing(weights, found, f"its download failed ({str(error).splitlines()[0]})") from error
+        raise _missing(weights, found, f"its download failed ({first_line(error)})") from error
 
 
 def _found(weights: str) -> Published:
@@ -65,7 +69,7 @@ def _found(weights: str) -> Published:
         if not found.here and not reachable(found.url):
             raise _missing(weights, found, f"{urlsplit(found.url).hostname} can't be reached")
         return found
-    path = Path(weights).expanduser()
+    path = Path(split(weights)[0]).expanduser()
     if not path.exists():
         raise BadInput(
             f"model.weights={weights} is no file or folder; nor is it pretrain (a stage of this program), scratch "
@@ -87,19 +91,20 @@ def backbone(model: Classifier, weights: str) -> tuple[State, Path, list[str]]:
     Raises BadInput if anything of the backbone is missing, of another shape, or not finite.
     """
     source = located(weights)
-    state = as_classifier(model, _contents(model, source))
-    wanted = model.backbone.state_dict()
+    file, name = split(weights)
+    contents = chosen(model, _contents(model, source), Address(source, name, "model.weights", (file,)))
+    state, wanted = as_classifier(model, contents), model.backbone.state_dict()
     found = part(state, "backbone")
     missing = sorted(wanted.keys() - found.keys())
     if missing:
+        there = f"; it holds {listed(contents)}" if not found else ""
         raise BadInput(
-            f"{source} lacks {len(missing)} of the {len(wanted)} tensors of this backbone ({', '.join(missing[:3])}"
-            f"{', ...' if len(missing) > 3 else ''}): it is of another model; check model=..."
+            f"{source} lacks {len(missing)} of the {len(wanted)} tensors of this backbone ({listed(missing)}){there}: "
+            f"it is of another model; check model=..."
         )
     found = {key: found[key] for key in wanted}
     check_state(model.backbone, found, source)
-    unexpected = sorted(state.keys() - {f"backbone.{key}" for key in wanted} - {"head.weight", "head.bias"})
-    return found, source, unexpected
+    return found, source, left_out(model, state)
 
 
 def _contents(model: Classifier, source: Path) -> State:
@@ -108,27 +113,32 @@ def _contents(model: Classifier, source: Path) -> State:
     encoder = getattr(model.backbone, "encoder", None)
     if source.is_file():
         return read(source)
+    file = next((source / name for name in IN_FOLDERS if (source / name).exists()), None)
     if isinstance(encoder, PreTrainedModel) and (source / "config.json").exists():
-        return _encoder_state(encoder, source)
-    names = ("model.safetensors", "pytorch_model.bin")
-    file = next((source / name for name in names if (source / name).exists()), None)
+        return _encoder_state(encoder, source, file)
     if file is None:
-        raise BadInput(f"model.weights={source} is a folder without {' or '.join(names)}: name a file")
+        raise BadInput(f"model.weights={source} is a folder without {' or '.join(IN_FOLDERS)}: name a file")
     return read(file)
 
 
-def _encoder_state(encoder: nn.Module, folder: Path) -> State:
-    """By transformers itself, which knows the names that its models had in former versions."""
+def _encoder_state(encoder: nn.Module, folder: Path, file: Path | None) -> State:
+    """By transformers itself, which knows the names that its models had in former versions. By ourselves (`file`) where
+    it finds nothing of the encoder: we look into wrappers, and say in one line what is wrong with a file."""
     from transformers.utils import logging  # not for images: transformers takes a second
 
-    logging.set_verbosity_error()  # it would print a table of the heads that are left out
+    logging.set_verbosity_error()  # it would print a table of the heads that are left out, and a bar
+    logging.disable_progress_bar()
     try:
         loaded, about = type(encoder).from_pretrained(folder, local_files_only=True, output_loading_info=True)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise BadInput(f"{folder} can't be read by transformers ({str(error).splitlines()[0]})") from error
+    except Exception as error:  # transformers raises many kinds
+        if file:
+            return read(file)
+        raise BadInput(f"{folder} can't be read by transformers ({first_line(error)})") from error
     state = {f"encoder.{key}": tensor for key, tensor in loaded.state_dict().items()}
     for key in about["missing_keys"]:  # transformers fills them with random numbers
         state.pop(f"encoder.{key}", None)
+    if file and not state:
+        return read(file)
     return state | {key: torch.empty(0) for key in about["unexpected_keys"]}
 
 

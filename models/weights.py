@@ -1,58 +1,80 @@
 """Reads weights, gives them the names a model has, loads them, and says clearly when they are not that model's."""
 
 import itertools
+import warnings
 import zipfile
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import nn
 
 from conf.check import BadInput
 from models.backbone import Classifier
+from models.unreadable import INSTEAD, program, refusal
 
 State = dict[str, torch.Tensor]
+DEEPEST = 5  # parts of the longest prefix that wrappers put before a name: "student.state_dict.module.backbone.0."
+DERIVED = {"num_batches_tracked", "position_ids", "token_type_ids", "relative_position_index", "attn_mask"}
 
 
 def read(file: Path) -> State:
-    """The state dict in a file of torch or safetensors, on the CPU; nothing in it is executed.
+    """The tensors in a file of torch or safetensors, on the CPU; nothing in it is executed.
 
-    One that lies under "state_dict", "model_state_dict" or "model", as many programs write it, is found. Raises
-    BadInput for a file that is not there, damaged, or holds no state dict.
+    Those of dicts inside the dict, as many programs write them, are named by their path: "state_dict.conv1.weight".
+    Raises BadInput for a file that is not there, damaged, or holds no state dict.
     """
     if not file.is_file():
         raise BadInput(f"{file} is not there")
     try:
-        if file.suffix == ".safetensors":
-            return safetensors.torch.load_file(file)
-        if zipfile.is_zipfile(file):  # torch's format since 1.6; its table of contents is at its end
-            state = torch.load(file, map_location="cpu", weights_only=True)
-        else:
-            state = _read_legacy(file)
+        content = _content(file)
+    except BadInput:
+        raise
     except Exception as error:  # torch raises many kinds
-        raise BadInput(f"{file} can't be read ({_first_line(error)})") from error
-    for key in ("state_dict", "model_state_dict", "model"):
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
-            state = state[key]
-    entries = state.items() if isinstance(state, dict) else [(None, None)]
-    if not all(isinstance(key, str) and isinstance(tensor, torch.Tensor) for key, tensor in entries):
-        raise BadInput(f"{file} holds no plain state dict")
-    return dict(state)
+        raise refusal(file, error) from error
+    state = _tensors(content)
+    if not state:
+        raise BadInput(f"{file} holds no plain state dict ({_about(content)}): {INSTEAD}")
+    return state
 
 
-def _read_legacy(file: Path) -> State:
-    """torch's format before 1.6, in which torchvision's VGG-16 is published."""
-    with file.open("rb") as head:
+def _content(file: Path) -> object:
+    if file.suffix == ".safetensors":
+        return safetensors.torch.load_file(file)
+    if zipfile.is_zipfile(file):  # torch's format since 1.6; its table of contents is at its end
+        if reason := program(file):
+            raise reason
+        return torch.load(file, map_location="cpu", weights_only=True)
+    with file.open("rb") as head:  # the one before, in which torchvision's VGG-16 is published
         if head.read(1) != b"\x80":  # a pickle's first byte
             raise ValueError("its end is missing, or it is no file of torch or safetensors")
-    return torch.load(file, map_location="cpu", weights_only=True)
+    with warnings.catch_warnings(action="ignore"):  # of pickles that torch did not write: those are refused
+        return torch.load(file, map_location="cpu", weights_only=True)
 
 
-def _first_line(error: Exception) -> str:
-    if isinstance(error, SafetensorError):
-        return f"no whole safetensors file: {error}"
-    return (str(error) or type(error).__name__).splitlines()[0]
+def _tensors(content: object, depth: int = 3) -> State:
+    """No deeper than a model in a wrapper in a wrapper: below lie the numbers that an optimiser keeps per weight."""
+    found = {}
+    for key, value in content.items() if isinstance(content, dict) and depth else ():
+        if isinstance(key, str) and isinstance(value, torch.Tensor):
+            found[key] = value
+        elif isinstance(key, str):
+            found |= {f"{key}.{name}": tensor for name, tensor in _tensors(value, depth - 1).items()}
+    return found
+
+
+def _about(content: object) -> str:
+    if not isinstance(content, dict):
+        return f"it holds an object of class {type(content).__name__}"
+    return f"its keys are {', '.join(map(str, content))}"[:200] if content else "its dict is empty"
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first three."""
+    names = list(names)
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def load(model: nn.Module, state: State, source: Path) -> None:
@@ -71,13 +93,14 @@ def check(model: nn.Module, state: State, source: Path) -> None:
     wanted = model.state_dict()
     different = sorted(wanted.keys() ^ state.keys())
     different += [key for key in sorted(wanted.keys() & state.keys()) if wanted[key].shape != state[key].shape]
-    if different and set(different) <= {"head.weight", "head.bias"} <= state.keys():
-        there, here = (len(weights["head.bias"]) for weights in (state, wanted))
+    if different and all(key.startswith("head.") and key in state and key in wanted for key in different):
+        there, here = (len(weights[different[0]]) for weights in (state, wanted))
         if there != here:
             raise BadInput(f"{source} has {there} classes and the task {here}: check data=...")
     if different:
-        shown = ", ".join(different[:3]) + (", ..." if len(different) > 3 else "")
-        raise BadInput(f"{source} is of another model: {len(different)} tensors differ ({shown}); check model=...")
+        raise BadInput(
+            f"{source} is of another model: {len(different)} tensors differ ({listed(different)}); check model=..."
+        )
     for key, tensor in state.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise BadInput(f"{source} holds NaN or infinity in {key}: the training diverged or the file is damaged")
@@ -101,9 +124,8 @@ def as_classifier(model: Classifier, state: State) -> State:
     classifier, or none ("bert.", "encoder."). The change of prefix is taken that makes most of the backbone's names
     known; the head is found by its name behind any prefix. What is unknown keeps its name.
     """
-    names = {**{key: key for key in model.state_dict()}, **model.names}
-    strip, add = max(_prefix_changes(state, names), key=lambda change: _known(state, names, *change))
-    renamed = {}
+    strip, add = prefix_change(model, state)
+    names, renamed = names_of(model), {}
     for key, tensor in state.items():
         known = names.get(add + key.removeprefix(strip)) if key.startswith(strip) else None
         renamed[known or key] = tensor
@@ -117,15 +139,35 @@ def as_classifier(model: Classifier, state: State) -> State:
     return counters | renamed
 
 
+def left_out(model: Classifier, state: State) -> list[str]:
+    """The names in `state`, which has those of `model`, that the model does not take; without counters and indices,
+    which some versions of a library write and others do not."""
+    return sorted(key for key in state.keys() - model.state_dict().keys() if key.rpartition(".")[2] not in DERIVED)
+
+
+def names_of(model: Classifier) -> dict[str, str]:
+    """Each name that a weight of `model` may have in a file -> what it is called here."""
+    return {**{key: key for key in model.state_dict()}, **model.names}
+
+
+def prefix_change(model: Classifier, state: State) -> tuple[str, str]:
+    """(prefix to take away, prefix to add) by which the most names, of tensors of the right shape, become known."""
+    names, shapes = names_of(model), {key: tensor.shape for key, tensor in model.state_dict().items()}
+
+    def known(change: tuple[str, str]) -> tuple[int, int]:
+        strip, add = change
+        found = [(names.get(add + key.removeprefix(strip)), key) for key in state if key.startswith(strip)]
+        fitting = sum(name is not None and shapes[name] == state[key].shape for name, key in found)
+        return fitting, sum(name is not None for name, _ in found)
+
+    return max(_prefix_changes(state, names), key=known)
+
+
 def _prefix_changes(state: State, names: dict[str, str]) -> list[tuple[str, str]]:
-    """(prefix to take away, prefix to add); none of both first, so that it is preferred among equals."""
+    """None of both first, so that it is preferred among equals."""
     tails = {key.rpartition(".")[2] for key in names}
     parts = [key.split(".") for key in state if key.rpartition(".")[2] in tails]
-    strips = {""} | {".".join(path[:depth]) + "." for path in parts for depth in (1, 2) if len(path) > depth}
-    commonest = sorted(strips, key=lambda strip: -sum(key.startswith(strip) for key in state))[:30]
+    strips = Counter(".".join(path[:depth]) + "." for path in parts for depth in range(1, min(len(path), DEEPEST + 1)))
     adds = {""} | {key.split(".")[0] + "." for key in names}
+    commonest = ["", *(strip for strip, _ in strips.most_common(30))]
     return sorted(itertools.product(commonest, adds), key=lambda change: (len(change[0]) + len(change[1]), change))
-
-
-def _known(state: State, names: dict[str, str], strip: str, add: str) -> int:
-    return sum(key.startswith(strip) and add + key.removeprefix(strip) in names for key in state)

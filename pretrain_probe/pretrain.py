@@ -41,6 +41,8 @@ def run(cfg: DictConfig) -> None:
 def _take(cfg: DictConfig) -> None:
     """Leaves the backbone's weights where the stages look for those that pre-training made."""
     weights = weights_of(cfg)
+    if weights != "scratch":
+        pretrained.located(weights)  # before the model, whose sizes may be in a file beside them
     torch.manual_seed(stream(cfg.seed, "pretrain", "weights"))
     model = build(cfg.model, num_classes=2)  # of the backbone alone, which random weights must not depend on the task
     state, source, unexpected = model.backbone.state_dict(), weights, []

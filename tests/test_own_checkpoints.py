@@ -19,6 +19,7 @@ def elsewhere(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> P
     for stage in ("finetune", "scratch"):
         for epoch in (0, 1, 2):
             state = torch.load(run / stage / "checkpoints" / f"epoch_{epoch:03d}.ckpt", weights_only=True)
+            state["projector"] = torch.ones(1)  # which the model does not take
             torch.save({"state_dict": _names_of_a_network(state)}, folder / f"{stage}-step{10 * epoch}.pt")
     backbone = torch.load(run / "pretrain" / "checkpoints" / "epoch_002.ckpt", weights_only=True)
     head = torch.load(run / "probe" / "checkpoints" / "epoch_002.ckpt", weights_only=True)
@@ -44,6 +45,9 @@ def test_the_values_and_tables_are_those_of_the_same_weights_trained_here(
 ) -> None:
     result = study(ONLY, *_given(elsewhere))
     assert result.code == 0, result.err
+    assert [line.split(": ")[-1] for line in result.out.splitlines() if "does not take" in line] == [
+        "state_dict.module.projector"
+    ] * 2  # once for finetune, once for scratch
     ours, run = finished.output / "digits" / "seed=0", study.output / "digits" / "seed=0"
     assert {path.name for path in run.iterdir()} == {"interactions", "analysis"}
     assert {path.name for path in study.output.iterdir()} == {"digits"}
@@ -109,11 +113,14 @@ def test_a_name_that_looks_like_a_pattern_is_a_name(study: Studies, elsewhere: P
     ("pretrain={}/finetune-*.pt", "are 3 files: one is wanted, the pre-trained model with its probe"),
     ("scratch={}/of_100_classes.pt", "of_100_classes.pt has 100 classes and the task 10: check data=..."),
     ("scratch={}/of_another_model.pt", "of_another_model.pt is of another model"),
+    ('scratch="{}/two.pt#momentum"', "two.pt holds no model momentum, but student, teacher; choose one"),
 ])  # fmt: skip
 def test_files_that_do_not_fit_are_refused(study: Studies, elsewhere: Path, change: str, said: str) -> None:
     state = torch.load(elsewhere / "probed.pt", weights_only=True)
     of_100 = {key: torch.cat([tensor] * 10) if "head" in key else tensor for key, tensor in state.items()}
     torch.save(of_100, elsewhere / "of_100_classes.pt")
+    student = torch.load(elsewhere / "scratch-step20.pt", weights_only=True)["state_dict"]
+    torch.save({"student": student, "teacher": state}, elsewhere / "two.pt")
     torch.save({"weight": torch.ones(3)}, elsewhere / "of_another_model.pt")
     result = study(ONLY, *_given(elsewhere), "interactions.checkpoints." + change.format(elsewhere))
     assert result.code == 2, result.err

@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from conf.check import BadInput
+from models.address import split
 from training.files import write_text
 
 # What determines a stage: its own keys and, through its inputs, those of other stages.
@@ -79,14 +80,19 @@ def settings(cfg: DictConfig, stage: str) -> dict:
     files = chosen.get("interactions", {}).get("checkpoints", {})
     for role, given in files.items():
         patterns = given if isinstance(given, list) else [given] if given else []
-        found = [name for pattern in patterns for name in sorted(glob.glob(str(pattern))) or [str(pattern)]]
-        files[role] = [_dated(name) for name in found] or None
+        files[role] = [_dated(name) for pattern in patterns for name in _matching(str(pattern))] or None
     return chosen
+
+
+def _matching(pattern: str) -> list[str]:
+    """The names that a pattern stands for, each with the #NAME behind the pattern."""
+    files, name = split(pattern)
+    return [f"{file}#{name}" if name else file for file in sorted(glob.glob(files)) or [files]]
 
 
 def _dated(name: str) -> str:
     """With size and date if it is a file: another one may come to lie in its place."""
-    path = Path(str(name)).expanduser()
+    path = Path(split(str(name))[0]).expanduser()
     if not path.is_file():
         return name
     about = path.stat()

@@ -100,6 +100,39 @@ def test_a_pooler_that_is_not_there_is_missing(tmp_path):
         pretrained.backbone(Classifier(bert(2, **SMALL_BERT)), str(tmp_path / "bert"))
 
 
+def whole(model, file):
+    torch.save(model, file)
+
+
+def cut(model, file):
+    torch.save(model.state_dict(), file)
+    file.write_bytes(file.read_bytes()[:1000])
+
+
+@pytest.mark.parametrize(("damage", "said"), [
+    (whole, r"pytorch_model\.bin can't be read \(it is a whole pickled model"),
+    (cut, r"pytorch_model\.bin can't be read"),
+    (None, r"can't be read by transformers \(Error no file named"),
+])  # fmt: skip
+def test_a_folder_that_transformers_cannot_read_is_refused_in_one_line(tmp_path, damage, said):
+    encoder = BertForPreTraining(BertConfig(**SMALL_BERT)).bert
+    encoder.config.save_pretrained(tmp_path)
+    if damage:
+        damage(encoder, tmp_path / "pytorch_model.bin")
+    with pytest.raises(BadInput, match=said) as refused:
+        pretrained.backbone(Classifier(bert(2, **SMALL_BERT)), str(tmp_path))
+    assert not {"\n", "\x1b"} & set(str(refused.value))
+
+
+def test_a_wrapper_in_a_folder_is_opened(tmp_path):
+    encoder = BertForPreTraining(BertConfig(**SMALL_BERT)).bert
+    encoder.config.save_pretrained(tmp_path)
+    torch.save({"student": encoder.state_dict(), "epoch": 3}, tmp_path / "pytorch_model.bin")
+    state, source, _ = pretrained.backbone(Classifier(bert(2, **SMALL_BERT)), str(tmp_path))
+    assert source == tmp_path
+    assert equal(state, {f"encoder.{key}": tensor for key, tensor in encoder.state_dict().items()})
+
+
 def network():
     return conv4(10, width=4, image_size=16)
 
@@ -165,7 +198,7 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, change, said):
 
 def test_nothing_in_a_file_is_executed(tmp_path):
     torch.save(network(), tmp_path / "whole_model.pt")
-    with pytest.raises(BadInput, match=r"whole_model\.pt can't be read \(Weights only load failed"):
+    with pytest.raises(BadInput, match=r"whole_model\.pt can't be read \(it is a whole pickled model"):
         pretrained.backbone(Classifier(network()), str(tmp_path / "whole_model.pt"))
 
 

@@ -1,0 +1,53 @@
+"""What a file is that can't be read as weights: said in one line, in place of torch's advice to read it unsafely."""
+
+import re
+import zipfile
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+from safetensors import SafetensorError
+
+from conf.check import BadInput
+
+INSTEAD = "save model.state_dict() in place of it"
+
+
+def program(file: Path) -> BadInput | None:
+    """Why a zip archive holds no weights, by the names of the files inside; None if it is as torch.save writes it."""
+    names = zipfile.ZipFile(file).namelist()
+    if any(name.endswith("/constants.pkl") for name in names):
+        return BadInput(f"{file} can't be read as weights (it is a TorchScript program): {INSTEAD}")
+    if any(name.endswith("/archive_format") for name in names):
+        return BadInput(f"{file} can't be read as weights (it is a program of torch.export): {INSTEAD}")
+    if not any(name.endswith("/data.pkl") for name in names):
+        return BadInput(f"{file} can't be read (a zip archive that torch.save did not write)")
+    return None
+
+
+def refusal(file: Path, error: Exception) -> BadInput:
+    """For what went wrong while `file` was read."""
+    first, *others = _refused(file, error) or [""]
+    if any(name.startswith("torch.nn.modules.") for name in (first, *others)):
+        return BadInput(f"{file} can't be read (it is a whole pickled model, or holds layers: {first}): {INSTEAD}")
+    if first:
+        return BadInput(f"{file} can't be read (a pickle with objects of {first}, which could run code): {INSTEAD}")
+    if isinstance(error, UnpicklingError):
+        return BadInput(f"{file} can't be read (its content is damaged, or torch.save did not write it)")
+    if isinstance(error, SafetensorError):
+        return BadInput(f"{file} can't be read (no whole safetensors file: {first_line(error)})")
+    return BadInput(f"{file} can't be read ({first_line(error)})")
+
+
+def _refused(file: Path, error: Exception) -> list[str]:
+    """The classes and functions that torch refuses to take from a pickle, the outermost first; in the format before
+    torch 1.6 that one alone."""
+    first = re.findall(r"GLOBAL (\S+) was not an allowed global", str(error))
+    if first and zipfile.is_zipfile(file):
+        return first + torch.serialization.get_unsafe_globals_in_checkpoint(file)
+    return first
+
+
+def first_line(error: Exception) -> str:
+    """Without the codes that colour a terminal."""
+    return re.sub(r"\x1b\[[\d;]*m", "", (str(error) or type(error).__name__).strip().splitlines()[0])

@@ -38,6 +38,8 @@ def folded(model: nn.Module, layer: Layer, fixed: Values) -> Folded:
         if op.maps or not is_affine(model, op.node, value):
             break
         zero, one = (_of(model, op.node, value, number, weight, fixed) for number in (0.0, 1.0))
+        if len(zero) != len(weight):  # one channel, multiplied by several numbers
+            break
         scale, shift = (one - zero) * scale, (one - zero) * shift + zero
         count, value = count + 1, op.node
     if count == 0:
@@ -69,7 +71,7 @@ def _of(
         y = _of_module(model.get_submodule(node.target), x)
     else:
         y = called(model, node, lambda other: x if other is value else _double(fixed[other]))
-    return y.expand_as(x).flatten()
+    return y.flatten()
 
 
 def _of_module(module: nn.Module, x: torch.Tensor) -> torch.Tensor:

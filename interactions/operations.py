@@ -35,7 +35,7 @@ OVER_CHANNELS = {"mean", "sum", "amax", "amin", "var", "std"}
 VIEWS = {"permute", "transpose", "movedim", "view", "view_as", "reshape", "flatten", "unflatten", "squeeze",
          "unsqueeze", "expand", "expand_as", "chunk", "split", "unbind", "narrow", "select", "getitem", "contiguous",
          "detach", "float", "double", "to", "type", "type_as", *RANDOM}  # fmt: skip
-LIBRARIES = ("torch", "torchvision.ops", "_operator")
+LIBRARIES = ("torch.", "torchvision.ops.", "_operator.")
 POOLINGS = {
     F.max_pool2d: nn.MaxPool2d,
     F.avg_pool2d: nn.AvgPool2d,
@@ -82,7 +82,7 @@ def name_of(node: fx.Node) -> str:
     """Of torch's own functions and methods, as they are written; "" for others and for modules."""
     if node.op == "call_method":
         return node.target
-    known = node.op == "call_function" and str(getattr(node.target, "__module__", "")).startswith(LIBRARIES)
+    known = node.op == "call_function" and f"{getattr(node.target, '__module__', '')}.".startswith(LIBRARIES)
     return node.target.__name__ if known else ""
 
 

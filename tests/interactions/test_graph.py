@@ -90,6 +90,11 @@ RULES = {  # a network, and the layer and the reason with which it turns dense
         {"a": nn.Conv2d(3, 6, 3, groups=3)},
         ("flatten", "no layer"),
     ),
+    "one channel that becomes several": (
+        lambda m, x: (m.a(x) * m.b.bias[:, None, None] - 0.5).relu(),
+        {"a": nn.Conv2d(3, 1, 3), "b": conv()},
+        ("flatten", "no layer"),
+    ),
     "a parameter per cell": (
         lambda m, x: m.a(x) * m.l.weight,
         {"a": conv(), "l": nn.Linear(12, 12)},

@@ -1,0 +1,81 @@
+"""What the local engine gains on timm's convnets: python -m benchmarks.convnets [MODEL ...]
+
+dense    our values by forward passes, on a part of the masked inputs
+local    our values by receptive fields, on all, planning included
+auto     which of the two is taken by itself: `interactions.engine=auto` goes by the prediction
+
+Random weights, images of 224 pixels, n = 10 patches. Sides alternate in one process; medians over draws of the patches.
+Writes benchmarks/convnets.csv, or of it the rows of the models that are named.
+"""
+
+import statistics
+import sys
+
+import pandas as pd
+import torch
+from torch import nn
+
+from benchmarks.timing import alternate, place, record
+from benchmarks.values import Case, problem, variables
+from interactions.engine import WORTHWHILE
+from interactions.local import Local
+from interactions.masking import membership
+from interactions.values import log_odds, masked_values
+from models.backbone import Classifier
+from models.batch import fitting
+from models.vision import timm_network
+from training.device import exact_float32
+
+MODELS = ("resnet18", "resnet50", "resnet50d", "resnetv2_50", "regnetx_016", "regnety_016", "efficientnet_b0",
+          "mobilenetv2_100", "mobilenetv3_large_100", "convnext_tiny", "densenet121")  # fmt: skip
+N, DRAWS, TIMED = 10, 3, 48
+
+
+def main() -> None:
+    wanted = sys.argv[1:] or MODELS
+    record(pd.DataFrame([measure(name) for name in wanted]), __file__, key="model" if sys.argv[1:] else None)
+
+
+@torch.no_grad()
+def measure(name: str) -> dict[str, object]:
+    torch.manual_seed(0)
+    where, case = place(), Case(lambda: timm_network(name, 10), 224, 8, TIMED)
+    model = Classifier(case.make()).eval().to(where, memory_format=torch.channels_last)
+    nn.init.normal_(model.head.weight, std=0.1)
+    inputs, baseline = (part.to(where) for part in problem(case))
+    size, engine = fitting(model, inputs, where), Local(model, inputs.shape[1:])
+    label, subset = torch.zeros(1, dtype=torch.long, device=where), torch.randperm(2**N, device=where)[:TIMED]
+    faster, predicted, errors, ends = [], [], [], []
+    for draw in range(DRAWS):
+        owner = variables(case, N, draw).to(where)
+        values = {}
+
+        def dense(owner: torch.Tensor = owner, values: dict = values) -> None:
+            sample = torch.zeros_like(subset)
+            values["dense"] = masked_values(model, inputs, baseline, membership(owner), label, sample, subset, size)
+
+        def local(owner: torch.Tensor = owner, values: dict = values) -> None:
+            plan = engine.plan(owner[0], N)
+            values["local"] = log_odds(engine.logits(plan, inputs[0], baseline), label.expand(2**N))
+
+        plan = engine.plan(owner[0], N)
+        predicted.append(plan.predicted_speedup)
+        ends.append(f"{plan.dense_from[0].removeprefix('backbone.')}: {plan.dense_from[1]}" if plan.dense_from else "")
+        with exact_float32():
+            dense_s, local_s = alternate([dense, local], 1)
+        faster.append(dense_s * 2**N / TIMED / local_s)
+        errors.append((values["dense"] - values["local"][subset]).abs().max() / values["dense"].abs().max())
+    taken = "local" if predicted[0] >= WORTHWHILE["auto"] else "dense"
+    return {
+        "model": name,
+        "local, times faster than dense": round(statistics.median(faster), 2),
+        "least": round(min(faster), 2),
+        "predicted": round(statistics.median(predicted), 2),
+        "auto takes": taken,
+        "dense from": ends[0],
+        "largest difference": f"{max(errors):.1e}",
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -4,12 +4,18 @@ import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
+from tiled import another_checkpoint
+from torch import nn
+from torchvision.ops import FrozenBatchNorm2d
 
 from conf.check import BadInput
-from interactions.engine import Engine, predicted_speedup
+from interactions.engine import Engine, Engines, predicted_speedup
+from interactions.evaluate import decided
 from interactions.patches import draw_patches, owner_map
 from interactions.problem import Problem
 from interactions.samples import Group
+from interactions.store import Store
+from interactions.values import log_odds
 from models.backbone import Classifier
 from models.text import bert
 from models.vision import conv4, vit_tiny
@@ -93,6 +99,74 @@ def test_sentences_are_dense():
     blocks = {first: engine.block(range(first, first + 2)) for first in (0, 2)}
     found = [blocks[2][1, 5], blocks[0][0, 63], blocks[2][0, 0]]
     np.testing.assert_allclose(torch.stack(found).numpy(), exact, atol=1e-5)
+
+
+def frozen():
+    """As transfer learning uses it: a frozen norm, and an input that is standardised by buffers."""
+
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mean", torch.zeros(3, 1, 1))
+            self.body = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1, bias=False), FrozenBatchNorm2d(8), nn.ReLU())
+            self.body += nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(8, 8, 3, padding=1), FrozenBatchNorm2d(8), nn.ReLU())
+            self.fc = nn.Linear(8, 3)
+
+        def forward(self, x):
+            return self.fc(self.body(x - self.mean).mean((2, 3)))
+
+    torch.manual_seed(1)
+    return Classifier(Network()).eval()
+
+
+def test_frozen_norms_are_local_and_follow_the_checkpoint(images):
+    engine = Engine(frozen(), images, options())
+    assert engine.about().startswith("local, predicted ")
+    another_checkpoint(engine.model)
+    local = engine.block(range(3))
+    dense = Engine(engine.model, images, options(engine="dense")).block(range(3))
+    torch.testing.assert_close(local, dense, rtol=0, atol=1e-5 * dense.abs().max().item())
+
+
+def squeezed():
+    """Its classifier is a convolution with ReLU after it: a linear probe can't take its place."""
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 3, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
+    return Classifier(nn.Sequential(*network, nn.Flatten()), ["2"]).eval()
+
+
+@pytest.mark.parametrize("name", ["dense", "local"])
+def test_a_probe_on_features_has_an_engine_of_its_own(images, name, all_local):
+    torch.manual_seed(0)
+    model = squeezed()
+    engines = Engines(model, images, options(engine=name), {})
+    network, probed = engines.network, engines.probed
+    assert network is not probed
+    assert probed.model.backbone is model.backbone
+    assert {choice.engine for choice in engines.choices.values()} == {name}
+    found = probed.block(range(2))[:, -1]
+    x = images.groups[0].inputs[:2]
+    expected = log_odds(probed.model.head(model.features(x)), images.groups[0].labels[:2])
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    same = Engines(Classifier(conv4(3, width=4)), images, options(engine=name), {})
+    assert same.probed is same.network
+
+
+def test_how_values_are_computed_is_chosen_once(images, tmp_path, capsys):
+    """A run that is resumed goes on as it was begun, whatever `auto` would choose now."""
+    store = Store(tmp_path)
+    first = decided(network(), images, options(engine="dense", batch_size=5), store)
+    assert store.choices()["network"] == {"engine": "dense", "batch_size": 5, "compile": False, "why_dense": ""}
+    store.write_part("scratch", 0, range(1), np.zeros((1, 2**N)))
+    second = decided(network(), images, options(engine="auto", batch_size="auto"), store)
+    assert second.network.choice == first.network.choice
+    assert second.network.local is None
+    assert store.has_part("scratch", 0, range(1))
+    assert capsys.readouterr().out == ""
+    third = decided(network(), images, options(engine="local", batch_size="auto"), store)
+    assert third.network.local is not None
+    assert "begun otherwise; what is left is done with interactions.engine=local" in capsys.readouterr().out
+    assert not store.has_part("scratch", 0, range(1))
+    assert store.choices()["network"]["engine"] == "local"
 
 
 def test_the_batch_size_is_found_by_itself(images):

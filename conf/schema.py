@@ -104,7 +104,7 @@ class Config:
     output: str = MISSING
     run_dir: str = MISSING
     data: Data = field(default_factory=Data)
-    model: Any = MISSING
+    model: Any = field(default_factory=lambda: {"head": None})
     num_workers: int = MISSING
     trainer: dict[str, Any] = field(default_factory=dict)
     checkpoints: Checkpoints = field(default_factory=Checkpoints)

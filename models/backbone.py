@@ -58,7 +58,7 @@ class Classifier(nn.Module):
         names = list(head) if head else [heads.last_linear(network)]
         if names == [None]:
             raise BadInput(
-                "the model has no linear layer inside it that could be its classifier: name it, +model.head=..."
+                "the model has no linear layer inside it that could be its classifier: name it, model.head=..."
             )
         layers = [network.get_submodule(name) for name in names]
         self.head = layers[0] if len(layers) == 1 else nn.ModuleList(layers)
@@ -104,7 +104,7 @@ def features(backbone: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
             slot.watched, slot.given = False, None
     if not given:
         raise BadInput(
-            "the model's forward pass does not call its classifier: name the layer that it calls, +model.head=..."
+            "the model's forward pass does not call its classifier: name the layer that it calls, model.head=..."
         )
     return given[0] if len(given) == 1 else torch.cat(given, dim=-1)
 

@@ -25,7 +25,7 @@ def find(network: nn.Module, num_classes: int, build: Callable[[int], nn.Module]
         raise BadInput(
             f"the model has no linear layer or 1x1 convolution with an output for each of the {num_classes} classes: "
             f"it must take num_classes, or name its classifier, such as "
-            f"+model.head={last_linear(network) or 'classifier'}"
+            f"model.head={last_linear(network) or 'classifier'}"
         )
     return found
 

@@ -112,8 +112,11 @@ def _chosen(cfg: DictConfig, stage: str) -> dict:
         if OmegaConf.is_config(value):
             value = _without(OmegaConf.to_container(value, resolve=True), key.rpartition(".")[2])
         OmegaConf.update(chosen, key, value, force_add=True)
-    if "interactions" in seen and roles(cfg) != list(ROLES):  # results of all three may be older than this key
+    # Results may be older than a key: it is left out while it asks for what was done without it.
+    if "interactions" in seen and roles(cfg) != list(ROLES):
         OmegaConf.update(chosen, "interactions.roles", roles(cfg), force_add=True)
+    if chosen.get("model", {}).get("head", "") is None:
+        chosen.model.pop("head")
     if "pretrain" not in seen:
         chosen.get("model", {}).pop("weights", None)
     return OmegaConf.to_container(chosen)

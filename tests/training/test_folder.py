@@ -134,6 +134,14 @@ def test_other_roles_are_other_results_in_whatever_order_they_are_given(cfg):
         check_settings(one, "interactions")
 
 
+def test_a_head_that_is_found_by_itself_is_in_no_settings(cfg):
+    """Results are older than the key."""
+    found = change(cfg, model__head=None)
+    assert all(settings(found, stage) == settings(cfg, stage) for stage in STAGES)
+    named = change(cfg, model__head="head")
+    assert all(settings(named, stage)["model"]["head"] == "head" for stage in STAGES)
+
+
 def _has(node, path):
     return not path or (isinstance(node, dict) and path[0] in node and _has(node[path[0]], path[1:]))
 

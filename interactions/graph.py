@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from torch import fx, nn
 
-from interactions.operations import Head, NotTiled, cellwise, head, macs_of, overwrites, passes_on
+from interactions.operations import Head, NotTiled, cellwise, head, is_cheap, macs_of, overwrites, passes_on
 from interactions.tiles import Window
 from interactions.trace import traced
 
@@ -33,7 +33,8 @@ class Layer:
 
     head: convolution, pooling, or None: the cells as they are; after: what then happens to each cell by itself;
     size: (H, W) of the output; channels: before and after; widest: the most channels that a cell has on the way;
-    added: the other maps that it reads, with their channels; macs: multiply-adds per output cell, after the head.
+    added: the other maps that it reads, with their channels; macs: multiply-adds per output cell, after the head;
+    passes: how many numbers per output cell are written on the way, by what is neither folded nor done in place.
     """
 
     number: int
@@ -48,6 +49,7 @@ class Layer:
     nodes: list[fx.Node] = field(default_factory=list)
     added: dict[fx.Node, int] = field(default_factory=dict)
     macs: int = 0
+    passes: int = 0
 
     @property
     def window(self) -> Window:
@@ -80,6 +82,7 @@ class Network:
         self.fixed = _not_from(self.image, nodes)
         self._fixed = set(self.fixed)
         self.macs = {node: macs_of(model, node, self.shapes) for node in self.shapes if node not in self._fixed}
+        self.written = {node for node in self.macs if not passes_on(model, node)}
         self.layers: list[Layer] = []
         self.last: set[fx.Node] = set()
         self.made = {self.image: -1}  # the layer that has made the value of a node
@@ -162,6 +165,7 @@ class Network:
         layer.after.append(Op(node, others))
         layer.added |= {other: self.channels(other) for other in others}
         layer.macs += self.macs[node] // math.prod(layer.size)
+        layer.passes += 0 if is_cheap(self.model, node) else self.channels(node)
         self._give(layer, node)
 
     def _give(self, layer: Layer, node: fx.Node) -> None:

@@ -147,7 +147,8 @@ def _add_tiling(layer: Layer, side: int, tiling: Tiled, tilings: Tilings, itemsi
     added = sum(count for node, count in layer.added.items() if not is_whole(tilings[node], Window(), out))
     moved = (layer.channels[1] + added) * itemsize
     cells = out.entries * side**2
-    return min(_head_costs(layer, source, out, itemsize)) + cells * (layer.macs + MACS_PER_BYTE * moved)
+    each = layer.macs + MACS_PER_BYTE * moved + DENSE_MACS_PER_BYTE * layer.passes * itemsize
+    return min(_head_costs(layer, source, out, itemsize)) + cells * each
 
 
 def _head_costs(layer: Layer, source: Tiling, out: Tiling, itemsize: int) -> tuple[float, float]:
@@ -169,7 +170,8 @@ def _head_costs(layer: Layer, source: Tiling, out: Tiling, itemsize: int) -> tup
 
 def _dense_cost(network: Network, node: fx.Node, itemsize: int) -> float:
     """Of a node on one whole input."""
-    return network.macs[node] + DENSE_MACS_PER_BYTE * itemsize * math.prod(network.shapes[node])
+    written = math.prod(network.shapes[node]) if node in network.written else 0
+    return network.macs[node] + DENSE_MACS_PER_BYTE * itemsize * written
 
 
 def _assembly_cost(network: Network, count: int, n: int, itemsize: int) -> float:

@@ -110,6 +110,13 @@ def passes_on(model: nn.Module, node: fx.Node) -> bool:
     return node.target is getattr or name_of(node) in VIEWS
 
 
+def is_cheap(model: nn.Module, node: fx.Node) -> bool:
+    """Whether it is folded into a convolution, done in place or nothing but a view, as a rule."""
+    if node.op == "call_module":
+        return isinstance(model.get_submodule(node.target), (nn.BatchNorm2d, nn.ReLU, *PASSING))
+    return passes_on(model, node) or name_of(node) in ("add", "iadd", "add_", "relu", "relu_", "batch_norm")
+
+
 def macs_of(model: nn.Module, node: fx.Node, shapes: Shapes) -> int:
     """Multiply-adds of a convolution or linear layer on one whole input; of other nodes none."""
     shape, name = shapes[node], name_of(node)
@@ -147,6 +154,8 @@ def head(model: nn.Module, node: fx.Node, fixed: set[fx.Node], shapes: Shapes) -
     if type(module) not in (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d):
         return None
     window = _window(module)
+    if isinstance(module, nn.AvgPool2d):
+        _check_average(module, window, shapes[node.all_input_nodes[0]][2:], shapes[node][2:])
     if isinstance(module, nn.Conv2d):
         return Head("conv", window, module.groups, module=module, macs=_work(module.weight.shape, module.groups))
     if isinstance(module, nn.MaxPool2d):
@@ -289,14 +298,19 @@ CONVOLUTION = {"input": None, "weight": None, "bias": None, "stride": 1, "paddin
 def _window(module: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) -> Window:
     if getattr(module, "padding_mode", "zeros") != "zeros":
         raise NotTiled(f"it pads with {module.padding_mode}")
-    if isinstance(module, nn.AvgPool2d) and (
-        module.ceil_mode or (any(_pair(module.padding)) and not module.count_include_pad)
-    ):
-        raise NotTiled("it averages over different numbers of cells")
     if getattr(module, "return_indices", False):
         raise NotTiled("it returns indices")
     kernel, dilation = _pair(module.kernel_size), _pair(getattr(module, "dilation", 1))
     return _checked_window(kernel, dilation, _pair(module.stride), module.padding)
+
+
+def _check_average(module: nn.AvgPool2d, window: Window, before: tuple[int, ...], after: tuple[int, ...]) -> None:
+    """Whether every average is over as many cells."""
+    padded = [side + 2 * padding for side, padding in zip(before, window.padding, strict=True)]
+    ends = [(side - 1) * window.stride + kernel for side, kernel in zip(after, window.kernel, strict=True)]
+    within = all(end <= side for end, side in zip(ends, padded, strict=True))  # ceil_mode may reach beyond
+    if not within or (any(window.padding) and not module.count_include_pad):
+        raise NotTiled("it averages over different numbers of cells")
 
 
 def _checked_window(

@@ -136,6 +136,16 @@ RULES = {  # a network, and the layer and the reason with which it turns dense
         {"a": conv(), "p": nn.AvgPool2d(3, 2, 1, count_include_pad=False)},
         ("layers.p", "different numbers"),
     ),
+    "averages that ceil_mode does not change": (
+        lambda m, x: m.p(m.a(x)),
+        {"a": conv(), "p": nn.AvgPool2d(2, 2, ceil_mode=True, count_include_pad=False)},
+        ("flatten", "no layer"),
+    ),
+    "averages that ceil_mode lengthens": (
+        lambda m, x: m.p(m.a(x)),
+        {"a": conv(), "p": nn.AvgPool2d(5, 3, ceil_mode=True)},
+        ("layers.p", "different numbers"),
+    ),
     "uneven windows": (
         lambda m, x: m.p(m.a(x)),
         {"a": conv(), "p": nn.AdaptiveAvgPool2d(5)},

@@ -23,7 +23,7 @@ def left_out(wanted: list[str], models: list[str]) -> dict[str, str]:
         subjects = [subject for subject, (about, _) in SUBJECTS.items() if not set(about) <= set(models)]
         names += [f"the claims on {', on '.join(subjects)}"] if subjects else []
     absent = " and ".join(text for model, text in ABSENT.items() if model not in models)
-    return {"left out": f"for there is {absent}: {', '.join(names)}"} if names else {}
+    return {"left out": f"as there is {absent}: {', '.join(names)}"} if names else {}
 
 
 def noise_warnings(study: Study, noise: pd.DataFrame) -> dict[str, str]:

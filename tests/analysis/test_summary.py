@@ -11,13 +11,13 @@ from conf.check import MEASURES
     [
         (["pretrain", "finetune", "scratch"], None),
         (["pretrain", "finetune"],
-         "for there is no model trained from scratch: ratio, the claims on what scratch learns, on how directly models "
+         "as there is no model trained from scratch: ratio, the claims on what scratch learns, on how directly models "
          "learn, on accuracy"),
         (["finetune", "scratch"],
-         "for there is no pre-trained model: decomposition, ratio, the claims on what fine-tuning discards, on what "
+         "as there is no pre-trained model: decomposition, ratio, the claims on what fine-tuning discards, on what "
          "scratch learns"),
         (["pretrain"],
-         "for there is no fine-tuned model and no model trained from scratch: decomposition, ratio, jaccard, the "
+         "as there is no fine-tuned model and no model trained from scratch: decomposition, ratio, jaccard, the "
          "claims on what fine-tuning discards, on what scratch learns, on how directly models learn, on accuracy"),
     ],
 )  # fmt: skip
@@ -27,7 +27,7 @@ def test_what_is_left_out_is_named_with_the_reason(models, expected):
 
 def test_only_what_was_wanted_is_left_out():
     assert left_out(["ratio", "noise"], ["pretrain", "finetune"]) == {
-        "left out": "for there is no model trained from scratch: ratio"
+        "left out": "as there is no model trained from scratch: ratio"
     }
     assert left_out(["jaccard", "noise"], ["pretrain", "finetune"]) == {}
 

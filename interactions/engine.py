@@ -22,6 +22,7 @@ from interactions.tokens import Tokens, embedding, tokens
 from interactions.values import log_odds, masked_values
 from models.backbone import Classifier, probed
 from models.batch import fitting
+from models.memory import formatted, settled
 from training.device import exact_float32
 from training.plan import gigabytes
 
@@ -95,10 +96,11 @@ class Engine:
     def __init__(self, model: nn.Module, problem: Problem, options: DictConfig, choice: Choice | None = None) -> None:
         self.problem, self.precision = problem, options.precision
         self.dtype = DTYPES[options.precision]
-        self.model = model.eval().to(problem.device, memory_format=torch.channels_last)
+        self.model = model.eval().to(problem.device)
+        inputs = problem.groups[0].inputs[:1].clone()  # a model may write to what it is given
+        self.memory_format = settled(self.model, inputs)
         wanted = choice.engine if choice else options.engine
         self.local, why_dense = local_for(self.model, problem.groups[0], problem.n, wanted)
-        inputs = problem.groups[0].inputs[:1]
         size = options.batch_size if choice is None else choice.batch_size
         if size == "auto":
             size = fitting(self.model, inputs, problem.device)
@@ -170,7 +172,8 @@ class Engine:
         one = slice(sample - group.first, sample - group.first + 1)
         kept = torch.tensor([subset], device=self.problem.device)
         with exact_float32():
-            logits = self.model(masked(inputs[one], base, group.member[one], kept)).double()
+            x = formatted(masked(inputs[one], base, group.member[one], kept), self.memory_format)
+            logits = self.model(x).double()
         return torch.cat([log_odds(logits, group.labels[one]), logits.abs().amax(1)])
 
     def in_float64(self, sample: np.ndarray, subset: np.ndarray) -> np.ndarray:
@@ -201,7 +204,7 @@ class Engine:
             model = forward or (self.forward if dtype == self.dtype else self.model)
             batch_size = min(self.batch_size, len(inputs) * 2**self.problem.n)  # not more than there are altogether
             return masked_values(model, inputs, base, group.member, group.labels, sample, subset,
-                                 batch_size, self._tokens.get(group.first))  # fmt: skip
+                                 batch_size, self._tokens.get(group.first), self.memory_format)  # fmt: skip
 
 
 class Engines:
@@ -211,7 +214,7 @@ class Engines:
     def __init__(self, model: Classifier, problem: Problem, options: DictConfig, choices: dict[str, Choice]) -> None:
         """choices: made before, by the engine's name (network, probed)."""
         self.network = self.probed = Engine(model, problem, options, choices.get("network"))
-        with_probe = probed(model, problem.groups[0].inputs[:1])
+        with_probe = probed(model, problem.groups[0].inputs[:1].clone())
         if with_probe is not model:
             self.probed = Engine(with_probe, problem, options, choices.get("probed"))
 

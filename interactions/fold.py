@@ -53,9 +53,11 @@ def is_affine(model: nn.Module, node: fx.Node, value: fx.Node) -> bool:
     """Whether the operation on `value` is an affine function of each channel, and of nothing else."""
     if node.op == "call_module":
         return type(model.get_submodule(node.target)) in (nn.BatchNorm2d, *PASSING)
+    if any(isinstance(argument, fx.Node) for argument in node.kwargs.values()):
+        return False
     name, first = name_of(node), node.args[:1] == (value,)
     once = sum(argument is value for argument in node.args) == 1
-    if name == "batch_norm":
+    if name == "batch_norm" and once:
         return first
     if name in QUOTIENTS:
         return first and once and "rounding_mode" not in node.kwargs

@@ -11,7 +11,17 @@ from dataclasses import dataclass, field
 
 from torch import fx, nn
 
-from interactions.operations import Head, NotTiled, cellwise, head, is_cheap, macs_of, overwrites, passes_on
+from interactions.operations import (
+    Head,
+    NotTiled,
+    cellwise,
+    head,
+    is_cheap,
+    macs_of,
+    may_pass_on,
+    overwrites,
+    passes_on,
+)
 from interactions.tiles import Window
 from interactions.trace import traced
 
@@ -87,6 +97,7 @@ class Network:
         self.last: set[fx.Node] = set()
         self.made = {self.image: -1}  # the layer that has made the value of a node
         self.of_shapes = _of_shapes(nodes, self._fixed)
+        self._check_fixed()
         self.stop = self._add_all(nodes)
         self.read_after = [self._read_after(count) for count in range(len(self.layers) + 1)]
 
@@ -130,6 +141,15 @@ class Network:
         else:
             self._begin(node, operands, None)
 
+    def _check_fixed(self) -> None:
+        """What does not depend on the input is computed once, and has to stay as it is."""
+        for node in self.graph.nodes:
+            first = node.all_input_nodes[0] if node.all_input_nodes else None
+            if first in self._fixed and overwrites(self.model, node):
+                own = node in self._fixed and first.op != "get_attr" and len(first.users) == 1
+                if not own:
+                    raise ValueError("it overwrites what it computes from its weights")
+
     def _read_after(self, count: int) -> set[fx.Node]:
         made = {self.image, *(layer.value for layer in self.layers[:count])}
         inside = {node for layer in self.layers[:count] for node in layer.nodes} | self.of_shapes
@@ -141,7 +161,7 @@ class Network:
             if user.all_input_nodes[0] is node:
                 if overwrites(self.model, user):
                     return True
-                if passes_on(self.model, user) and self._is_overwritten(user):
+                if may_pass_on(self.model, user) and self._is_overwritten(user):
                     return True
         return False
 

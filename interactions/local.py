@@ -17,6 +17,8 @@ from interactions.graph import Network
 from interactions.layers import Cells, TiledLayer
 from interactions.layout import Layout, layout
 from interactions.masking import membership
+from interactions.trace import some_inputs
+from models.memory import formatted, settled
 
 CHUNK = {"cpu": 2**25}  # bytes: more leave the caches
 CHUNK_ELSEWHERE = 2**28  # fewer would not fill an accelerator
@@ -74,6 +76,7 @@ class Local:
         self.model, self.network, self.reason = model, None, None
         try:
             self.network = Network(model, shape)
+            self.memory_format = settled(model, some_inputs(model, shape))
         except Exception as error:  # whatever a model does that is not made for tracing
             self.reason = f"it can't be traced ({(str(error) or type(error).__name__).splitlines()[0]})"
             return
@@ -131,7 +134,9 @@ class Local:
 
     def _whole(self, node: fx.Node, cells: torch.Tensor) -> torch.Tensor:
         """A map [B, H, W, C] as the network has it."""
-        return cells if node in self.network.last else cells.permute(0, 3, 1, 2)
+        if node in self.network.last:
+            return cells
+        return formatted(cells.permute(0, 3, 1, 2), self.memory_format)
 
     def _tiled(self, plan: Plan, image: torch.Tensor, baseline: torch.Tensor, fixed: Maps, chunk: int) -> Maps:
         """The maps that the rest of the network reads, as entries."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import fx, nn
 from torch.nn import functional as F
+from torch.nn.modules import module as every
 
 from interactions.tiles import Window
 
@@ -35,6 +36,9 @@ OVER_CHANNELS = {"mean", "sum", "amax", "amin", "var", "std"}
 VIEWS = {"permute", "transpose", "movedim", "view", "view_as", "reshape", "flatten", "unflatten", "squeeze",
          "unsqueeze", "expand", "expand_as", "chunk", "split", "unbind", "narrow", "select", "getitem", "contiguous",
          "detach", "float", "double", "to", "type", "type_as", *RANDOM}  # fmt: skip
+MAKING = ELEMENTWISE - {"contiguous"} | OVER_CHANNELS
+MAKING |= {"cat", "conv2d", "linear", "batch_norm", "layer_norm", "rms_norm", "group_norm", "matmul", "softmax",
+           "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d", "interpolate", "pad"}  # fmt: skip
 LIBRARIES = ("torch.", "torchvision.ops.", "_operator.")
 POOLINGS = {
     F.max_pool2d: nn.MaxPool2d,
@@ -71,10 +75,22 @@ class Head:
 
 
 def module_of(model: nn.Module, node: fx.Node) -> nn.Module | None:
-    """The module that a node calls. Raises NotTiled if it has hooks."""
+    """The module that a node calls. Raises NotTiled if it does something else than its class."""
     module = model.get_submodule(node.target) if node.op == "call_module" else None
-    if module is not None and (module._forward_pre_hooks or module._forward_hooks):
+    if module is None:
+        return None
+    hooks = (
+        module._forward_pre_hooks,
+        module._forward_hooks,
+        every._global_forward_hooks,
+        every._global_forward_pre_hooks,
+    )
+    if any(hooks):
         raise NotTiled("it has hooks")
+    if "forward" in vars(module):
+        raise NotTiled("its forward pass has been replaced")
+    if module.training:
+        raise NotTiled("it is in training mode")
     return module
 
 
@@ -108,6 +124,14 @@ def passes_on(model: nn.Module, node: fx.Node) -> bool:
     if node.op == "call_module":
         return isinstance(model.get_submodule(node.target), (*PASSING, nn.Flatten))
     return node.target is getattr or name_of(node) in VIEWS
+
+
+def may_pass_on(model: nn.Module, node: fx.Node) -> bool:
+    """The same, of all operations that are not known to make a new tensor."""
+    if node.op == "call_module":
+        return passes_on(model, node) or "Dropout" in type(model.get_submodule(node.target)).__name__
+    name = IN_PLACE.get(name_of(node), name_of(node))
+    return passes_on(model, node) or name not in MAKING
 
 
 def is_cheap(model: nn.Module, node: fx.Node) -> bool:
@@ -180,6 +204,7 @@ def cellwise(
         _check_module(module, last)
     elif name in ("cat", "concat", "concatenate"):
         _check_dimension(node, last, default=0)
+        _check_operands(node, name, maps, fixed, shapes, last)
     elif name in OVER_CHANNELS:
         _check_dimension(node, last, default=None)
         if not _keeps_dimensions(node, name):

@@ -10,6 +10,7 @@ no proxy sees (`self._buffers["std"].tolist()`): the graph is compared with the 
 import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 
 import torch
 from torch import fx, nn
@@ -20,20 +21,36 @@ ASSERTED = {getattr, operator.eq, operator.ne, operator.lt, operator.le, operato
 def traced(model: nn.Module, shape: tuple[int, ...]) -> tuple[fx.Graph, dict[fx.Node, tuple[int, ...]]]:
     """The graph, and the shape of each of its tensors for a batch of one input of this `shape`.
 
+    The model stays as it is: what it would keep from one forward pass to the next is kept by a copy of it.
     Raises whatever tracing or running the model does; ValueError if the graph is not what the model does.
     """
-    graph = _Tracer().trace(model)
-    _remove_assertions(graph)
-    parameter = next(model.parameters())
-    x = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0)).to(parameter.device, parameter.dtype)
-    recorder = _Shapes(model, graph)
-    with torch.inference_mode():
-        if not _same(recorder.run(x), model(x)):
+    copy, x = _copy(model), some_inputs(model, shape)
+    with torch.no_grad(), _kept(copy):
+        graph = _Tracer().trace(copy)
+        _remove_assertions(graph)
+        recorder = _Shapes(copy, graph)
+        if not _same(recorder.run(x.clone()), copy(x.clone())):
             raise ValueError("the traced operations do something else")
-        with _other_weights(model):
-            if not _same(fx.Interpreter(model, graph=graph).run(x), model(x)):
-                raise ValueError("the traced operations do not follow its weights")
+        _change_weights(copy)
+        if not _same(fx.Interpreter(copy, graph=graph).run(x.clone()), copy(x.clone())):
+            raise ValueError("the traced operations do not follow its weights")
+    for node in graph.nodes:  # tensors that the forward pass itself creates
+        if node.op == "get_attr" and node.target.startswith("_tensor_constant"):
+            setattr(model, node.target, getattr(copy, node.target))
     return graph, recorder.shapes
+
+
+def some_inputs(model: nn.Module, shape: tuple[int, ...]) -> torch.Tensor:
+    """A batch of one, of the model's type and on its device: [1, *shape]."""
+    parameter = next(model.parameters())
+    x = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
+    return x.to(parameter.device, parameter.dtype)
+
+
+def _copy(model: nn.Module) -> nn.Module:
+    """With the same parameters and buffers, and attributes of its own."""
+    shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    return deepcopy(model, shared)
 
 
 class _Tracer(fx.Tracer):
@@ -62,18 +79,30 @@ class _Shapes(fx.Interpreter):
 
 
 @contextmanager
-def _other_weights(model: nn.Module) -> Iterator[None]:
-    """Every parameter and buffer changed by a factor of its own, or filled if it is 0; afterwards as before."""
-    tensors = [tensor for tensor in (*model.parameters(), *model.buffers()) if tensor.is_floating_point()]
+def _kept(model: nn.Module) -> Iterator[None]:
+    """Whatever happens to parameters and buffers, afterwards they are as before."""
+    tensors = [*model.parameters(), *model.buffers()]
     before = [tensor.clone() for tensor in tensors]
     try:
-        for number, tensor in enumerate(tensors):
-            factor = 1.05 + 0.2 * (0.618 * number % 1)
-            tensor.mul_(factor) if tensor.any() else tensor.fill_(factor / 10)
         yield
     finally:
         for tensor, kept in zip(tensors, before, strict=True):
             tensor.copy_(kept)
+
+
+def _change_weights(model: nn.Module) -> None:
+    """Every parameter and buffer, each row and each column by a factor of its own; what is 0 is filled."""
+    for number, tensor in enumerate((*model.parameters(), *model.buffers())):
+        if tensor.is_floating_point():
+            if not tensor.any():
+                tensor.fill_(0.1)
+            for axis in {0, tensor.dim() - 1} if tensor.dim() else ():
+                place = torch.arange(tensor.shape[axis], device=tensor.device).view(
+                    -1, *[1] * (tensor.dim() - 1 - axis)
+                )
+                tensor.mul_(1.05 + 0.2 * (0.618 * (number + 1 + place) % 1))
+            if tensor.dim() == 0:
+                tensor.mul_(1.05 + 0.2 * (0.618 * number % 1))
 
 
 def _same(found: object, expected: object) -> bool:

@@ -7,6 +7,7 @@ from torch import nn
 
 from interactions.masking import masked
 from interactions.tokens import Tokens, selected
+from models.memory import formatted
 
 
 def log_odds(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -31,11 +32,12 @@ def masked_values(
     subset: torch.Tensor,
     batch_size: int,
     tokens: Tokens | None = None,
+    memory_format: torch.memory_format = torch.channels_last,
 ) -> torch.Tensor:
     """v of the masked inputs (sample[k], subset[k]), k < K: [K] float64, on the device of `inputs`.
 
     inputs: [S, ...]; baseline: [...]; member: [S, ...], of `masking.membership`; labels: [S]; sample, subset: [K];
-    tokens: of these inputs, where the model can take them in place of the inputs.
+    tokens: of these inputs, where the model can take them in place of the inputs; memory_format: of images.
     The model is in evaluation mode, of the inputs' type and on their device. Every forward pass has `batch_size`
     masked inputs, of whichever samples (the last batch repeats its last one), so that a value does not depend on K;
     fewer only if memory does not suffice. Nothing here waits for the device.
@@ -51,7 +53,7 @@ def masked_values(
                     selection.chosen = tokens.chosen(which, subset[batch])
                     x = inputs[:1].expand(batch_size, *inputs.shape[1:])  # for its shape: no memory
                 else:
-                    x = _masked_inputs(inputs, baseline, member, which, subset[batch])
+                    x = formatted(masked(inputs[which], baseline, member[which], subset[batch]), memory_format)
                 v = log_odds(model(x), labels[which])
             except torch.OutOfMemoryError:
                 if batch_size == 1:
@@ -62,10 +64,3 @@ def masked_values(
             out[start : start + size] = v[:size]
             start += size
     return out
-
-
-def _masked_inputs(
-    inputs: torch.Tensor, baseline: torch.Tensor, member: torch.Tensor, which: torch.Tensor, subset: torch.Tensor
-) -> torch.Tensor:
-    x = masked(inputs[which], baseline, member[which], subset)
-    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x  # as they are, if `inputs` are so

@@ -21,6 +21,7 @@ MATHEMATICS = {
     "interactions.masking",
     "interactions.tokens",
     "interactions.values",
+    "models.memory",
     "models.watch",
     *(f"analysis.{name}" for name in ("decomposition", "ratio", "jaccard", "chance", "estimate", "faithfulness")),
     *(f"analysis.{name}" for name in ("noise", "accuracy")),

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from torch.nn import functional as F
 
 from models.batch import fitting
+from models.memory import settled
 from training.device import device, exact_float32
 from training.plan import Need
 from training.train import new_model
@@ -33,12 +34,13 @@ class Rates:
         started = time.perf_counter()
         samples = [splits.train[i] for i in range(count)]
         loaded = (time.perf_counter() - started) / count / max(cfg.num_workers, 1)
-        model.to(where, memory_format=torch.channels_last)
+        model.to(where)
 
         def batch(size: int) -> list[torch.Tensor]:
             repeated = [samples[i % count] for i in range(min(size, MOST))]
             return [part.to(where) for part in splits.collate(repeated)]
 
+        settled(model, batch(1)[0])
         wanted = cfg.interactions.batch_size
         if wanted == "auto":
             wanted = fitting(model, batch(1)[0], where)

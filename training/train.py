@@ -11,6 +11,7 @@ from data.splits import build as build_data
 from models import batch, trial
 from models.backbone import Classifier
 from models.backbone import build as build_model
+from models.memory import settled
 from models.text import TextClassifier
 from models.weights import load_backbone, size
 from training import checkpoints
@@ -71,7 +72,7 @@ def first_inputs(splits: Splits) -> torch.Tensor:
 def train(cfg: DictConfig, stage: str, model: Classifier, splits: Splits) -> None:
     """Trains `model` on `splits` as the stage's part of the configuration says; leaves the stage complete."""
     options = cfg[stage]
-    model.to(memory_format=torch.channels_last)  # convolutions are faster so; other layers do not mind
+    settled(model, first_inputs(splits)[:1])
     folder = start(cfg, stage)
     module = Training(model, options, len(splits.test), cfg.seed, stage)
     where = make_trainer(cfg.trainer).strategy.root_device

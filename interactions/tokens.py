@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from interactions.masking import masked, membership
 from models.watch import watch
@@ -23,8 +25,33 @@ class Selection(nn.Module):
 
     chosen: torch.Tensor
 
+    def __init__(self, embedding: nn.Module) -> None:
+        super().__init__()
+        self._embedding = (embedding,)
+
     def forward(self, _: torch.Tensor) -> torch.Tensor:
         return self.chosen
+
+    def __getattr__(self, name: str) -> object:
+        """Networks ask their embedding for its sizes, or use its weights once more."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattribute__("_embedding")[0], name)
+
+
+class Readers(TorchDispatchMode):
+    """Counts the operations that read a tensor's memory, whether a layer does them or a function."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        super().__init__()
+        self.memory, self.count = tensor.untyped_storage().data_ptr(), 0
+
+    def __torch_dispatch__(self, func: object, types: object, args: tuple = (), kwargs: dict | None = None) -> object:
+        given = (value for value in tree_leaves((args, kwargs)) if isinstance(value, torch.Tensor))
+        if any(value.untyped_storage().data_ptr() == self.memory for value in given):
+            self.count += 1
+        return func(*args, **kwargs or {})
 
 
 @dataclass(frozen=True)
@@ -44,7 +71,8 @@ class Tokens:
 @contextmanager
 def selected(model: nn.Module, tokens: Tokens) -> Iterator[Selection]:
     """The model with its embedding replaced by a selection."""
-    layer, selection = model.get_submodule(tokens.name), Selection()
+    layer = model.get_submodule(tokens.name)
+    selection = Selection(layer)
     model.set_submodule(tokens.name, selection)
     try:
         yield selection
@@ -81,8 +109,23 @@ def embedding(model: nn.Module, inputs: torch.Tensor) -> str | None:
 
     watch(model, inputs, note)
     layer = model.get_submodule(takers[0]) if len(takers) == 1 else None
-    windows = isinstance(layer, nn.Conv2d) and layer.kernel_size == layer.stride and layer.padding == (0, 0)
-    return takers[0] if windows or isinstance(layer, nn.Embedding) else None
+    if isinstance(layer, nn.Embedding):
+        return takers[0]
+    return takers[0] if isinstance(layer, nn.Conv2d) and _cuts(layer) and _read_once(model, inputs) else None
+
+
+def _cuts(layer: nn.Conv2d) -> bool:
+    """Into windows that neither overlap nor leave gaps."""
+    return layer.kernel_size == layer.stride and layer.padding == (0, 0) and layer.dilation == (1, 1)
+
+
+@torch.no_grad()
+def _read_once(model: nn.Module, inputs: torch.Tensor) -> bool:
+    """By the convolution, and by no function besides: `x.mean()` is no layer."""
+    inputs = inputs.clone()
+    with Readers(inputs) as readers:
+        model(inputs)
+    return readers.count == 1
 
 
 def _owner_of_windows(owner: torch.Tensor, size: tuple[int, int]) -> torch.Tensor | None:

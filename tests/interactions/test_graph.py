@@ -95,6 +95,17 @@ RULES = {  # a network, and the layer and the reason with which it turns dense
         {"a": nn.Conv2d(3, 1, 3), "b": conv()},
         ("flatten", "no layer"),
     ),
+    "a square, by a keyword": (lambda m, x: torch.mul(y := m.a(x), other=y), {"a": conv()}, ("flatten", "no layer")),
+    "a quotient, by a keyword": (
+        lambda m, x: torch.div(m.a(x), other=m.a.bias[:, None, None] + 3),
+        {"a": conv()},
+        ("flatten", "no layer"),
+    ),
+    "overwritten under a view that swaps": (
+        lambda m, x: (nn.functional.dropout(y := m.a(x), 0.5, False), y.swapaxes(2, 3).relu_())[0],
+        {"a": conv()},
+        ("dropout", "overwrites"),
+    ),
     "a parameter per cell": (
         lambda m, x: m.a(x) * m.l.weight,
         {"a": conv(), "l": nn.Linear(12, 12)},
@@ -177,6 +188,37 @@ def test_hooks_are_not_overlooked(all_local):
     assert agrees(model.eval(), (3, 12, 12), n=3).network.stop == ("layers.b", "it has hooks")
 
 
+class Kept(nn.Module):
+    """Keeps what it computed at its first forward pass, may count its passes, and has a layer that is replaced."""
+
+    def __init__(self, counts: bool) -> None:
+        super().__init__()
+        self.a, self.b, self.head, self.counts = conv(), conv(), nn.Linear(3, 3), counts
+        self.register_buffer("passes", torch.zeros(()))
+        self.b.forward = torch.tanh
+        self.kept = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.kept is None:
+            self.kept = torch.ones_like(x[:1])
+        if self.counts:
+            self.passes.add_(1)
+        return self.head(self.b(self.a(x)).mean((2, 3)))
+
+
+@pytest.mark.parametrize("counts", [False, True])
+def test_a_trace_leaves_the_model_as_it_was(counts):
+    model = Kept(counts).eval()
+    before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    engine = Local(model, (3, 12, 12))
+    if counts:
+        assert engine.reason == "it can't be traced (it overwrites what it computes from its weights)"
+    else:
+        assert engine.network.stop == ("b", "its forward pass has been replaced")
+    assert not isinstance(model.kept, torch.fx.Proxy)
+    assert all(torch.equal(tensor, before[key]) for key, tensor in model.state_dict().items())
+
+
 def overwriting(layers: nn.ModuleDict, x: torch.Tensor) -> torch.Tensor:
     y = z = layers.a(x)
     y += x  # of z, too, which is not what a trace says
@@ -191,12 +233,26 @@ def branching(layers: nn.ModuleDict, x: torch.Tensor) -> torch.Tensor:
     return layers.a(x) if x.sum() > 0 else x
 
 
+def normalised(layers: nn.ModuleDict, x: torch.Tensor) -> torch.Tensor:
+    weight = layers.a._parameters["weight"]  # of any scale the same, and no proxy sees it
+    return nn.functional.conv2d(x, weight / weight.norm())
+
+
+def scaled_in_place(layers: nn.ModuleDict, x: torch.Tensor) -> torch.Tensor:
+    gate = layers.a.bias.exp()[:, None, None]
+    y = layers.a(x) * gate
+    gate.mul_(2)
+    return y * gate
+
+
 @pytest.mark.parametrize(
     ("rule", "reason"),
     [
         (branching, "can't be traced"),
         (overwriting, "do something else"),
         (by_the_way, "do not follow its weights"),
+        (normalised, "do not follow its weights"),
+        (scaled_in_place, "overwrites what it computes from its weights"),
         (lambda m, x: x.flatten(2), "no layer of feature maps"),
     ],
 )

@@ -27,12 +27,13 @@ SETTINGS = {"precision": "float32", "batch_size": 8, "compile": False, "engine":
 class Network(nn.Module):
     """A convolution, what is then done to its maps, and a linear layer."""
 
-    def __init__(self, rule):
+    def __init__(self, rule, preprocess=None):
         super().__init__()
         self.conv, self.rule, self.fc = nn.Conv2d(3, 8, 3, padding=1), rule, nn.Linear(8, 3)
+        self.preprocess = preprocess or (lambda x: x)
 
     def forward(self, x):
-        return self.fc(self.rule(self.conv(x)).mean((2, 3)))
+        return self.fc(self.rule(self.conv(self.preprocess(x))).mean((2, 3)))
 
 
 @pytest.fixture
@@ -46,9 +47,9 @@ def problem():
 def run(problem, tmp_path):
     """run(rule, **options): evaluates a checkpoint of the network with this rule; returns v [samples, 2**n]."""
 
-    def run(rule, **options):
+    def run(rule, preprocess=None, **options):
         torch.manual_seed(1)
-        model = Classifier(Network(rule)).eval()
+        model = Classifier(Network(rule, preprocess)).eval()
         engines = Engines(model, problem, OmegaConf.create(SETTINGS | {"n": N} | options), {})
         torch.manual_seed(2)
         state = Classifier(Network(rule)).state_dict()
@@ -94,7 +95,7 @@ def test_outputs_that_depend_on_the_batch_stop_the_run(run, tmp_path, engine, al
         run(of_the_batch, engine=engine)
     said = str(refused.value)
     assert said.startswith("finetune, epoch 7: v of sample ")
-    assert f"by the {engine} engine and " in said
+    assert f"by the {engine} engine, and other by " in said
     assert "depends on the rest of its batch" in said
     assert "interactions.engine=dense interactions.batch_size=1" in said
     assert "\n" not in said
@@ -115,7 +116,7 @@ def test_a_model_that_is_random_stops_the_run(run):
 def test_a_local_engine_that_is_wrong_stops_the_run(run, monkeypatch, tmp_path, all_local):
     right = Local.logits
     monkeypatch.setattr(Local, "logits", lambda *args: right(*args) + torch.tensor([1e-3, 0, 0]))
-    with pytest.raises(BadInput, match=r"by the local engine and .* is no rounding: take interactions.engine=dense"):
+    with pytest.raises(BadInput, match=r"by the local engine, .* is no rounding: take interactions.engine=dense"):
         run(torch.relu, engine="local")
     assert not list(tmp_path.rglob("*.npy"))
 
@@ -127,6 +128,38 @@ def test_rounding_is_told_from_mistakes_by_float64(run, monkeypatch, all_local):
     dense, local = run(magnifying), run(magnifying, engine="local")
     assert abs(dense - local).max() > 1e-4 * abs(dense).max()
     assert judged
+
+
+def test_a_mistake_in_float32_alone_stops_the_run(run, monkeypatch, all_local):
+    right = Local.logits
+
+    def wrong(engine, plan, image, *rest):
+        return right(engine, plan, image, *rest) * (1.01 if image.dtype == torch.float32 else 1)
+
+    monkeypatch.setattr(Local, "logits", wrong)
+    with pytest.raises(BadInput, match=r"something is wrong in float32 alone; take interactions\.engine=dense"):
+        run(torch.relu, engine="local")
+
+
+def test_a_model_that_writes_to_its_input_is_evaluated_as_it_is(run, problem):
+    before = problem.groups[0].inputs.clone()
+    found = run(torch.relu, preprocess=lambda x: x.sub_(0.5).div_(0.25))
+    assert torch.equal(problem.groups[0].inputs, before)
+    np.testing.assert_allclose(found, run(torch.relu, preprocess=lambda x: (x - 0.5) / 0.25), rtol=1e-6)
+
+
+def test_a_model_that_asks_for_views_of_memory_is_evaluated_as_it_is(run):
+    def viewed(y):
+        return y.view(y.size(0), -1).relu().view(y.shape)
+
+    def overwritten(y):
+        y.flatten(1).relu_()  # of a map with its channels last that would be a copy
+        return y
+
+    expected = run(torch.relu)
+    for rule in (viewed, overwritten):
+        for engine in ("dense", "auto"):
+            np.testing.assert_allclose(run(rule, engine=engine), expected, rtol=0, atol=1e-5)
 
 
 def test_numbers_that_overflow_stop_the_run(run):

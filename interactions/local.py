@@ -78,7 +78,7 @@ class Local:
             self.network = Network(model, shape)
             self.memory_format = settled(model, some_inputs(model, shape))
         except Exception as error:  # whatever a model does that is not made for tracing
-            self.reason = f"it can't be traced ({(str(error) or type(error).__name__).splitlines()[0]})"
+            self.reason = f"it can't be traced ({_first_sentence(error)})"
             return
         if not self.network.layers:
             name, why = self.network.stop or ("output", "there is no layer before it")
@@ -155,3 +155,8 @@ def _unused(reads: list[list[fx.Node]], rest: Collection[fx.Node]) -> list[list[
     """The maps that neither later layers nor the rest of the network read, by the last layer that does."""
     last = {node: index for index, nodes in enumerate(reads) for node in nodes}
     return [[node for node in last if last[node] == index and node not in rest] for index in range(len(reads))]
+
+
+def _first_sentence(error: Exception) -> str:
+    """Without the advice that follows."""
+    return (str(error) or type(error).__name__).splitlines()[0].partition(". ")[0]

@@ -99,6 +99,7 @@ class Engine:
         self.model = model.eval().to(problem.device)
         inputs = problem.groups[0].inputs[:1].clone()  # a model may write to what it is given
         self.memory_format = settled(self.model, inputs)
+        inputs = formatted(inputs, self.memory_format)
         wanted = choice.engine if choice else options.engine
         self.local, why_dense = local_for(self.model, problem.groups[0], problem.n, wanted)
         size = options.batch_size if choice is None else choice.batch_size
@@ -214,7 +215,8 @@ class Engines:
     def __init__(self, model: Classifier, problem: Problem, options: DictConfig, choices: dict[str, Choice]) -> None:
         """choices: made before, by the engine's name (network, probed)."""
         self.network = self.probed = Engine(model, problem, options, choices.get("network"))
-        with_probe = probed(model, problem.groups[0].inputs[:1].clone())
+        inputs = formatted(problem.groups[0].inputs[:1].clone(), self.network.memory_format)
+        with_probe = probed(model, inputs)
         if with_probe is not model:
             self.probed = Engine(with_probe, problem, options, choices.get("probed"))
 

@@ -150,7 +150,7 @@ def test_a_model_that_writes_to_its_input_is_evaluated_as_it_is(run, problem):
 
 def test_a_model_that_asks_for_views_of_memory_is_evaluated_as_it_is(run):
     def viewed(y):
-        return y.view(y.size(0), -1).relu().view(y.shape)
+        return y.view(y.size(0), -1).relu().view(y.shape)  # fails with the channels last
 
     def overwritten(y):
         y.flatten(1).relu_()  # of a map with its channels last that would be a copy

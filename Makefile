@@ -27,7 +27,7 @@ test: install
 	$(PYTHON) -m pytest
 
 bench: install
-	for script in values peers probe demo analysis noise processes; do $(PYTHON) -m benchmarks.$$script || exit 1; done
+	for script in values convnets peers probe demo analysis noise processes; do $(PYTHON) -m benchmarks.$$script || exit 1; done
 
 install: $(VENV)/installed
 

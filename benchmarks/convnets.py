@@ -29,9 +29,9 @@ from models.heads import find
 from models.vision import timm_network
 from training.device import exact_float32
 
-MODELS = ("resnet18", "resnet50", "resnet50d", "resnetv2_50", "regnetx_016", "regnety_016", "efficientnet_b0",
+MODELS = ("resnet50", "regnetx_016", "regnety_016", "efficientnet_b0",
           "mobilenetv2_100", "mobilenetv3_large_100", "convnext_tiny", "densenet121")  # fmt: skip
-N, DRAWS, TIMED = 10, 3, 48
+N, DRAWS, TIMED = 10, 2, 32
 
 
 def main() -> None:

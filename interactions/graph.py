@@ -121,7 +121,7 @@ class Network:
     def _add(self, node: fx.Node) -> None:
         operands = [operand for operand in node.all_input_nodes if operand not in self._fixed]
         if not operands or any(operand not in self.made for operand in operands) or len(self.shapes.get(node, ())) != 4:
-            raise NotTiled("it is no layer of feature maps")
+            raise NotTiled("its result is no feature map")
         if any(len(operand.users) > 1 and self._is_overwritten(operand) for operand in operands):
             raise NotTiled("something overwrites what it reads")
         found = head(self.model, node, self._fixed, self.shapes)

@@ -72,7 +72,7 @@ def layout(network: Network, member: np.ndarray, n: int, itemsize: int, limit: i
     total = [cost + _assembly_cost(network, number, n, itemsize) for number, cost in enumerate(layers)]
     count = int(np.argmin(total))
     if count < fit:
-        stop = (network.layers[count].name, "whole maps take less from there")
+        stop = (network.layers[count].name, "whole maps are faster from there on")
     return Layout(
         image=tilings[network.image],
         steps=[_step(layer, tilings, itemsize) for layer in network.layers[:count]],

@@ -208,7 +208,7 @@ def cellwise(
     elif name in OVER_CHANNELS:
         _check_dimension(node, last, default=None)
         if not _keeps_dimensions(node, name):
-            raise NotTiled("it is no layer of feature maps")
+            raise NotTiled("its result is no feature map")
     elif name in RANDOM:
         if _argument(node, "training") is not False:
             raise NotTiled("it is random")
@@ -270,7 +270,7 @@ def _permuted(node: fx.Node, last: bool) -> bool:
         tuple(axis % 4 if isinstance(axis, int) else axis for axis in given) if isinstance(given, tuple | list) else ()
     )
     if order != (TO_FIRST if last else TO_LAST):
-        raise NotTiled("it is no layer of feature maps")
+        raise NotTiled("its result is no feature map")
     return not last
 
 

@@ -77,7 +77,7 @@ def test_a_transformer_is_dense_and_the_log_says_why(images):
     assert engine.local is None
     assert engine.about() == (
         "dense, in batches of 16; not locally: predicted 1 times as fast, and it takes 1.5 to be worth it, "
-        "dense from reshape on (it is no layer of feature maps)"
+        "dense from reshape on (its result is no feature map)"
     )
     with pytest.raises(BadInput, match=r"interactions\.engine=local can't be taken for this model: predicted 1 times"):
         Engine(Classifier(vit_tiny(3)).eval(), images, options(engine="local"))

@@ -130,7 +130,7 @@ def test_random_networks(all_local, monkeypatch, seed, sides):
     shape = (3, 16 + seed % 5, 18 - seed % 3)
     model = random_model(seed, shape).to(torch.float64 if seed % 2 else torch.float32)
     engine = agrees(model, shape, n=1 + seed % 5, seed=seed)
-    assert engine.network.stop == (f"backbone.{len(model.backbone) - 2}", "it is no layer of feature maps")
+    assert engine.network.stop == (f"backbone.{len(model.backbone) - 2}", "its result is no feature map")
 
 
 NETWORKS = {
@@ -159,7 +159,7 @@ def test_cheap_parts_alone_are_local_when_that_is_cheapest():
     engine = agrees(model, (3, 32, 32), n=8)
     plan = engine.plan(patches(32, 32, 8, 0), 8)
     assert 0 < len(plan.layers) < len(engine.network.layers)
-    assert plan.dense_from[1] == "whole maps take less from there"
+    assert plan.dense_from[1] == "whole maps are faster from there on"
     assert plan.dense_cost / plan.local_cost == plan.predicted_speedup > 1
 
 

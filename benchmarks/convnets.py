@@ -4,7 +4,8 @@ dense    our values by forward passes, on a part of the masked inputs
 local    our values by receptive fields, on all, planning included
 auto     which of the two is taken by itself: `interactions.engine=auto` goes by the prediction
 
-Random weights, images of 224 pixels, n = 10 patches. Sides alternate in one process; medians over draws of the patches.
+Random weights, batch-norm as after seeing random images, images of 224 pixels, n = 10 patches. Sides alternate in one
+process; medians over draws of the patches.
 Writes benchmarks/convnets.csv, or of it the rows of the models that are named.
 """
 
@@ -44,7 +45,8 @@ def measure(name: str) -> dict[str, object]:
     torch.manual_seed(0)
     where, case = place(), Case(lambda: timm_network(name, 10), 224, 8, TIMED)
     model = Classifier(network := case.make(), find(network, 10, lambda count: timm_network(name, count)))
-    model.eval().to(where, memory_format=torch.channels_last)
+    model.to(where, memory_format=torch.channels_last)
+    calibrate(model, torch.randn(8, 3, case.side, case.side, device=where))
     nn.init.normal_(model.head.weight, std=0.1)
     inputs, baseline = (part.to(where) for part in problem(case))
     size, engine = fitting(model, inputs, where), Local(model, inputs.shape[1:])
@@ -81,6 +83,16 @@ def measure(name: str) -> dict[str, object]:
         "dense from": ends[0],
         "largest difference": f"{max(errors):.1e}",
     }
+
+
+def calibrate(model: nn.Module, images: torch.Tensor) -> None:
+    """Without this, signals of a new network may vanish, and with them all differences."""
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = 1.0
+            nn.init.uniform_(layer.weight, 0.5, 1.5)  # many begin the last one of a block with zeros
+    model.train()(images)
+    model.eval()
 
 
 def seconds(side: Callable[[], None]) -> float:

@@ -46,7 +46,7 @@ class Slot(nn.Module):
         self.made = self._head[0](*args, **kwargs)
         return self.made
 
-    def features(self) -> torch.Tensor:
+    def vector(self) -> torch.Tensor:
         """What came to the head, averaged over all but samples and channels: [B, D]."""
         head, last = self._head[0], self.dimensions - 1
         first = isinstance(head, CONVOLUTIONS) or (last == 3 and not isinstance(head, nn.Linear))
@@ -137,7 +137,7 @@ def observed(backbone: nn.Module, inputs: torch.Tensor) -> tuple[torch.Tensor, t
             raise BadInput(
                 "the model's forward pass does not call its classifier: name the layer that it calls, model.head=..."
             )
-        given = [slot.features() for slot in reached.values()]
+        given = [slot.vector() for slot in reached.values()]
         made = {name: slot.made for name, slot in reached.items()}
     finally:
         for slot in slots.values():

@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from conf.check import BadInput
-from models.backbone import Classifier, observed
+from models.backbone import Classifier
+from models.slot import observed
 from models.unreadable import first_line
 
 SAME = 1e-6  # of the largest number: what two passes of the same input may differ by

@@ -17,7 +17,7 @@ from training.plan import Need
 from training.seeds import stream
 from training.tracking import log_checkpoints, tracked
 
-AS_TAKEN = 2  # classes of the model that takes weights from elsewhere; its backbone alone is kept
+AS_TAKEN = 2  # classes of the model that given weights are loaded into; its backbone alone is kept
 
 
 def check(cfg: DictConfig) -> Need:

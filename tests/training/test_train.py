@@ -49,7 +49,7 @@ class Network(nn.Module):
         self.mix = torch.randn(6) if random else torch.ones(6)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.fc(self.hidden((self.body(x.mean((2, 3))).relu() * self.mix.to(x))))
+        return self.fc(self.hidden(self.body(x.mean((2, 3))).relu() * self.mix.to(x)))
 
 
 CHECKS = {

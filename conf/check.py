@@ -81,7 +81,10 @@ def check(cfg: DictConfig) -> None:
         _check_choice(key, OmegaConf.select(cfg, key), allowed)
     files = OmegaConf.select(cfg, "data.target.files")
     if cfg.data.made and OmegaConf.is_dict(files) and "made" not in files:
-        raise BadInput(f"data.made={cfg.data.made}: only cifar10, cub200, cars and sst2 can be made up")
+        raise BadInput(
+            f"data.made={cfg.data.made} (set by you or by debug=tiny) is for cifar10, cub200, cars and sst2 alone: set "
+            f"data.made=0 to use your own data"
+        )
     if cfg.interactions.batch_size != "auto":
         _check_range("interactions.batch_size", cfg.interactions.batch_size, 1, math.inf)
     _check_list("stages", cfg.stages, STAGES)

@@ -1,6 +1,7 @@
 """Sentences as token ids, with the words that the tokens belong to."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -16,7 +17,10 @@ from conf.check import BadInput
 from conf.network import reachable
 
 # Letters and digits, with apostrophes and hyphens inside: don't, n't, well-made. Any other mark is a word of its own.
-WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*|[^\s]")
+# Letters may have combining marks, such as the vowels of Hindi and Thai, which `re` does not count among them.
+MARKS = "".join(chr(code) for code in range(0x300, 0x20000) if unicodedata.category(chr(code))[0] == "M")
+LETTERS = rf"[^\W_]+(?:[{MARKS}]+[^\W_]*)*"
+WORD = re.compile(rf"{LETTERS}(?:['’-]{LETTERS})*|[^\s]")
 SPECIAL = {"pad": ("[PAD]", "<pad>"), "unk": ("[UNK]", "<unk>"), "cls": ("[CLS]", "<s>"), "sep": ("[SEP]", "</s>"),
            "mask": ("[MASK]", "<mask>")}  # fmt: skip
 

@@ -24,7 +24,7 @@ from training.folder import finish, start
 from training.plan import Need
 from training.seeds import stream
 from training.tracking import tracked
-from training.train import first_inputs, new_model
+from training.train import new_model, tried
 
 # The least share of stop words in English text: it has 30 to 50 %, headlines and short messages 20 %. In most other
 # languages with Latin letters 5 to 15 % happen to be on the English list, such as a, de, in and me; else none.
@@ -35,10 +35,8 @@ def check(cfg: DictConfig) -> Need:
     model, splits = new_model(cfg, "probe", "target")
     units = checkpoints_of(cfg)
     device(cfg.interactions.device)
-    inputs = first_inputs(splits)
-    trial.check(model, inputs, len(splits.classes), "data.target")
-    if cfg.interactions.batch_size != 1:
-        trial.check_alone(model, inputs)
+    inputs = tried(cfg, model, splits, "target")
+    trial.check_alone(model, inputs[:1] if cfg.interactions.batch_size == 1 else inputs)
     with_probe = probed(model, inputs[:1])
     about = describe(splits, cfg.interactions, cfg.seed)
     speedup = 1
@@ -62,12 +60,20 @@ def run(cfg: DictConfig) -> None:
     problem = Problem.read(store, splits, options, cfg.num_workers, device(options.device))
     with tracked(cfg, "interactions") as tracker:
         engines = decided(model, problem, options, store)
-        for engine in dict.fromkeys(map(engines.of, units)):
-            print(f"interactions: {engine.about()}", flush=True)
+        for line in _ways(engines, units):
+            print(f"interactions: {line}", flush=True)
         seconds = fill(cfg, store, units, engines)
         count = len(units) * problem.samples * 2**options.n
         tracker.summary.update({"checkpoints": len(units), "masked_inputs": count, "seconds": seconds})
     finish(store.folder)
+
+
+def _ways(engines: Engines, units: list[Checkpoint]) -> Iterator[str]:
+    """How values are computed; of which network, where the probed one needs another way."""
+    used = list(dict.fromkeys(map(engines.of, units)))
+    for engine in used:
+        which = "with the linear probe: " if engine is engines.probed else "without a probe: "
+        yield (which if len(used) > 1 else "") + engine.about()
 
 
 def _remarks(about: dict, options: DictConfig) -> Iterator[str]:

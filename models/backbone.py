@@ -14,35 +14,14 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.parameter import is_lazy
 
 from conf.check import BadInput
 from models import heads
 from models.sizes import sizes
+from models.slot import Slot, features, observed
 
 NO_ARGUMENTS = ("weights", "input", "head")  # of `model`: where weights come from, what data are prepared for it, ...
-
-
-class Slot(nn.Module):
-    """In the place of a head, which belongs to the classifier."""
-
-    def __init__(self, head: nn.Module) -> None:
-        super().__init__()
-        self._head = (head,)  # in a tuple, so that its weights are not the backbone's
-        self.watched, self.given, self.dimensions = False, None, 2
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self.watched:
-            self.given = x
-            if isinstance(x, torch.Tensor):  # what stands for one in a trace can't be asked
-                self.dimensions = x.dim()
-        return self._head[0](x)
-
-    def __getattr__(self, name: str) -> object:
-        """Networks ask their head for its sizes."""
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            return getattr(super().__getattribute__("_head")[0], name)
 
 
 class Classifier(nn.Module):
@@ -60,13 +39,15 @@ class Classifier(nn.Module):
             raise BadInput(
                 "the model has no linear layer inside it that could be its classifier: name it, model.head=..."
             )
-        layers = [network.get_submodule(name) for name in names]
+        layers = list(dict.fromkeys(network.get_submodule(name) for name in names))  # one may have several names
         self.head = layers[0] if len(layers) == 1 else nn.ModuleList(layers)
         prefixes = ["head."] if len(layers) == 1 else [f"head.{i}." for i in range(len(layers))]
         self.names = {}
-        for name, layer, prefix in zip(names, layers, prefixes, strict=True):
-            self.names |= {f"{name}.{key}": f"{prefix}{key}" for key in layer.state_dict()}
-            network.set_submodule(name, Slot(layer))
+        for layer, prefix in zip(layers, prefixes, strict=True):
+            slot = Slot(layer)
+            for name in heads.names_of(network, layer):
+                self.names |= {f"{name}.{key}": f"{prefix}{key}" for key in layer.state_dict()}
+                network.set_submodule(name, slot)
         self.names |= {key: f"backbone.{key}" for key in network.state_dict()}
         self.backbone = network
 
@@ -91,52 +72,31 @@ class Probed(nn.Module):
         return self.head(features(self.backbone, inputs))
 
 
-def features(backbone: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
-    """[B, D], of the heads that a forward pass reaches."""
-    slots = [layer for layer in backbone.modules() if isinstance(layer, Slot)]
-    for slot in slots:
-        slot.watched, slot.given = True, None
-    try:
-        backbone(inputs)
-        given = [_vector(slot.given, slot.dimensions) for slot in slots if slot.given is not None]
-    finally:
-        for slot in slots:
-            slot.watched, slot.given = False, None
-    if not given:
-        raise BadInput(
-            "the model's forward pass does not call its classifier: name the layer that it calls, model.head=..."
-        )
-    return given[0] if len(given) == 1 else torch.cat(given, dim=-1)
-
-
-def _vector(x: torch.Tensor, dimensions: int) -> torch.Tensor:
-    """[B, D, H, W], [B, L, D] or [B, D] -> [B, D]."""
-    if dimensions == 4:
-        return x.mean((2, 3))
-    return x.mean(1) if dimensions == 3 else x
-
-
-@torch.inference_mode()
+@torch.no_grad()
 def is_linear(model: Classifier, inputs: torch.Tensor) -> bool:
     """Whether its logits are what a linear head makes of its features, so that a linear probe can take its place.
 
-    Tried with a head of weights of its own, and with their opposite, which ReLU or a sum with something else betrays.
-    inputs: [1, ...].
+    Tried with a head of weights of its own, large ones, which a limit on the logits betrays, and with their opposite,
+    which ReLU or a sum with something else betrays. inputs: [1, ...].
     """
     if not isinstance(model.head, nn.Linear):
         return False
     kept = [parameter.clone() for parameter in model.head.parameters()]
+    draw = torch.Generator().manual_seed(0)
     try:
         for parameter in model.head.parameters():
-            nn.init.normal_(parameter)
+            parameter.copy_(10 * torch.randn(parameter.shape, generator=draw))
         found = []
         for _ in range(2):
-            expected = F.linear(model.features(inputs), model.head.weight, model.head.bias)
-            logits = model(inputs)
-            found.append(logits.shape == expected.shape and torch.allclose(logits, expected, rtol=1e-4, atol=1e-5))
+            logits, seen, _ = observed(model.backbone, inputs.clone())
+            expected = F.linear(seen, model.head.weight, model.head.bias)
+            close = (logits - expected).abs().max() <= 1e-4 * expected.abs().max()
+            found.append(logits.shape == expected.shape and bool(close))
             for parameter in model.head.parameters():
                 parameter.neg_()
         return all(found)
+    except Exception:  # of whatever reads what such weights make
+        return False
     finally:
         for parameter, before in zip(model.head.parameters(), kept, strict=True):
             parameter.copy_(before)
@@ -149,8 +109,9 @@ def probed(model: Classifier, inputs: torch.Tensor) -> Classifier | Probed:
     """
     if is_linear(model, inputs):
         return model
-    with torch.inference_mode():
-        width, classes = model.features(inputs).shape[1], model(inputs).shape[1]
+    with torch.no_grad():
+        logits, seen, _ = observed(model.backbone, inputs.clone())
+        width, classes = seen.shape[1], logits.shape[1]
     return Probed(model, width, classes)
 
 
@@ -159,18 +120,56 @@ def build(options: DictConfig, num_classes: int) -> Classifier:
 
     `head` names the layers that are its classifier, if they are not found.
     """
-    arguments = sizes(options) | {key: value for key, value in options.items() if key not in NO_ARGUMENTS}
+    arguments = {"_convert_": "all"} | sizes(options)  # lists are lists to the model's code, unless options say else
+    arguments |= {key: value for key, value in options.items() if key not in NO_ARGUMENTS}
     network = _instantiated(arguments, num_classes)
     wanted = options.get("head")
     if wanted:
-        return Classifier(network, heads.named(network, wanted))
-    return Classifier(network, heads.find(network, num_classes, lambda count: _instantiated(arguments, count)))
+        names = heads.named(network, wanted)
+    else:
+        names = heads.find(network, num_classes, lambda count: _instantiated(arguments, count))
+    model = Classifier(network, names)
+    if not list(model.backbone.parameters()):
+        raise BadInput(
+            f"nothing with weights is left beside the model's classifier ({', '.join(names)}): name only the layers "
+            f"that have an output per class, model.head=..."
+        )
+    return model
+
+
+def check_backbone(options: DictConfig, model: Classifier, other: int) -> None:
+    """Raises BadInput if the backbone of `model` is another one for `other` classes, so that it can't be handed on."""
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):  # without memory or random numbers
+            there = build(options, other)
+    except Exception:  # whatever a model's own code raises there
+        return
+    mine, others = (backbone.state_dict() for backbone in (model.backbone, there.backbone))
+    depend = [key for key in mine if key not in others or mine[key].shape != others[key].shape]
+    if depend or others.keys() - mine.keys():
+        named = ", ".join((depend or sorted(others.keys() - mine.keys()))[:5])
+        raise BadInput(
+            f"these tensors outside the model's classifier depend on the number of classes: {named}; name all layers "
+            f"with an output per class, model.head=[a,b]"
+        )
 
 
 def _instantiated(arguments: dict, num_classes: int) -> nn.Module:
     try:
-        return instantiate(arguments, num_classes=num_classes)
+        network = instantiate(arguments, num_classes=num_classes)
     except InstantiationException as error:
         if isinstance(error.__cause__, BadInput):
             raise error.__cause__ from None
-        raise BadInput(f"model can't be built: {error.__cause__ or error}") from error
+        reason = str(error.__cause__ or error)
+        way = "; write a small function that takes num_classes and returns the model, and make it the _target_"
+        hint = way if "unexpected keyword argument 'num_classes'" in reason else ""
+        raise BadInput(f"model can't be built: {reason}{hint}") from error
+    if not isinstance(network, nn.Module):
+        raise BadInput(f"model can't be built: its _target_ returns a {type(network).__name__}, and not an nn.Module")
+    lazy = [name for name, tensor in (*network.named_parameters(), *network.named_buffers()) if is_lazy(tensor)]
+    if lazy:
+        raise BadInput(
+            f"the model's {lazy[0]} has no size before the first input, as in nn.LazyLinear: give its layer the sizes "
+            f"of its inputs, as nn.Linear takes them"
+        )
+    return network

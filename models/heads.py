@@ -24,8 +24,8 @@ def find(network: nn.Module, num_classes: int, build: Callable[[int], nn.Module]
     if not found:
         raise BadInput(
             f"the model has no linear layer or 1x1 convolution with an output for each of the {num_classes} classes: "
-            f"it must take num_classes, or name its classifier, such as "
-            f"model.head={last_linear(network) or 'classifier'}"
+            f"it must take num_classes, or name its classifier, model.head=...; the last layers with weights: "
+            f"{_last(network)}"
         )
     return found
 
@@ -33,14 +33,18 @@ def find(network: nn.Module, num_classes: int, build: Callable[[int], nn.Module]
 def named(network: nn.Module, wanted: str | Sequence[str]) -> list[str]:
     """The layers that `model.head` names. Raises BadInput for what the network has not."""
     names = [wanted] if isinstance(wanted, str) else list(wanted)
-    there = {name for name, _ in network.named_modules()} - {""}
+    there = {name for name, _ in network.named_modules(remove_duplicate=False)} - {""}
     for name in names:
         if name not in there:
-            shown = [name for name, layer in network.named_modules() if _outputs(layer)][-5:]
             raise BadInput(
-                f"model.head={name} is no layer of the model; the last ones that could be: {', '.join(shown)}"
+                f"model.head={name} is no layer of the model; the last layers with weights: {_last(network)}"
             )
     return names
+
+
+def names_of(network: nn.Module, layer: nn.Module) -> list[str]:
+    """All of them: a network may hold a layer twice."""
+    return [name for name, other in network.named_modules(remove_duplicate=False) if other is layer]
 
 
 def last_linear(network: nn.Module) -> str | None:
@@ -71,3 +75,8 @@ def _outputs(layer: nn.Module) -> int | None:
     if isinstance(layer, nn.Conv2d) and tuple(layer.kernel_size) == (1, 1):
         return layer.out_channels
     return None
+
+
+def _last(network: nn.Module) -> str:
+    """The layers that could be meant, the last five; the caller can't know which."""
+    return ", ".join([name for name, layer in network.named_modules() if name and layer._parameters][-5:]) or "none"

@@ -1,57 +1,162 @@
 """Tries a model on an input or two before hours are spent on it: one line says what can't be served, and what to do."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from conf.check import BadInput
+from models.backbone import Classifier
+from models.slot import observed
+from models.unreadable import first_line
+
+SAME = 1e-6  # of the largest number: what two passes of the same input may differ by
+ALONE = 1e-9  # the same in float64, of an input alone and among others
+AUXILIARY = ("GoogLeNetOutputs", "InceptionOutputs")  # what torchvision's networks return in training mode
 
 
 def check(model: nn.Module, inputs: torch.Tensor, classes: int, where: str, training: bool = False) -> None:
-    """Raises BadInput unless the model makes logits [B, classes] of `inputs` [B, ...], in evaluation mode and, where
-    asked for, in training mode. where: the inputs come from. The model is left in evaluation mode, as it was."""
-    _check_logits(_tried(model.eval(), inputs[:1], where), 1, classes, "")
-    if not training:
-        return
-    before = [buffer.clone() for buffer in model.buffers()]  # batch-norm learns from what it sees
-    with torch.random.fork_rng(devices=[]):
-        logits = _tried(model.train(), inputs, where)
-    model.eval()
-    with torch.no_grad():
-        for buffer, kept in zip(model.buffers(), before, strict=True):
-            buffer.copy_(kept)
-    _check_logits(logits, len(inputs), classes, " in training mode")
+    """Raises BadInput unless the model makes logits [B, classes] of `inputs` [B, ...], in evaluation mode the same ones
+    twice, and, where asked for, in training mode some that it can learn from. where: the inputs come from.
+
+    The model is left in evaluation mode, as it was.
+    """
+    with as_it_was(model):
+        model.eval()
+        with torch.no_grad():
+            logits = _tried(model, inputs[:1], where)
+            _check_logits(logits, 1, classes, "")
+            _check_heads(model, inputs[:1], classes)
+            _check_same(model, inputs[:1])
+        if training:
+            logits = _tried(model.train(), inputs, where)
+            _check_logits(logits, len(inputs), classes, " in training mode")
+            _check_backward(model, logits)
 
 
 def check_alone(model: nn.Module, inputs: torch.Tensor) -> None:
-    """Raises BadInput if the first of `inputs` [B, ...] has other logits alone than among the others."""
-    with torch.inference_mode():
-        alone, among = model.eval()(inputs[:1]), model(inputs)[:1]
-    if (alone - among).abs().max() > 0.01 * alone.abs().max():
+    """Raises BadInput if the first of `inputs` [B, ...] has other logits alone than among the others, or if the model
+    can't run in float64, in which that is seen however gently an input depends on the others."""
+    with as_it_was(model), _in_float64(model.eval(), inputs) as inputs, torch.no_grad():
+        alone, among = _seen(model, inputs[:1]), _seen(model, inputs)
+    if any(_differ(one, other[: len(one)], ALONE) for one, other in zip(alone, among, strict=True)):
         raise BadInput(
             "the model's output for an input depends on the rest of its batch (as with batch-norm without running "
             "statistics): interactions.engine=dense interactions.batch_size=1 evaluates every input alone"
         )
 
 
+@contextmanager
+def as_it_was(model: nn.Module) -> Iterator[None]:
+    """Leaves the model in evaluation mode, its buffers and torch's random numbers as they were, and no gradients."""
+    kept = [
+        (layer, name, buffer, buffer.clone())
+        for layer in model.modules()
+        for name, buffer in layer._buffers.items()
+        if buffer is not None
+    ]
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        model.eval().zero_grad(set_to_none=True)
+        with torch.no_grad():
+            for layer, name, buffer, before in kept:
+                layer._buffers[name] = buffer.copy_(before)
+
+
+@contextmanager
+def _in_float64(model: nn.Module, inputs: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The inputs for the model in that type, if it can run so. Raises BadInput if it can't."""
+    try:
+        inputs = inputs.double() if inputs.is_floating_point() else inputs
+        try:
+            with torch.no_grad():
+                kind = model.double()(inputs.clone()).dtype
+            reason = "" if kind == torch.float64 else f"it returns {str(kind).removeprefix('torch.')}"
+        except Exception as error:  # whatever a model's own code raises
+            reason = first_line(error)
+        if reason:
+            raise BadInput(
+                f"the model can't run in float64, in which the noise of its values is measured ({reason}): leave out "
+                f"casts to float32 in its forward pass, and make its tensors buffers: self.register_buffer(name, x)"
+            )
+        yield inputs
+    finally:
+        model.float()
+
+
 def _tried(model: nn.Module, inputs: torch.Tensor, where: str) -> object:
     try:
-        with torch.inference_mode():
-            return model(inputs)
+        return model(inputs.clone())  # which a model may write to
     except BadInput:
         raise
     except Exception as error:  # whatever a model's own code raises
         shape = "x".join(map(str, inputs.shape[1:]))
-        reason = (str(error) or type(error).__name__).strip().splitlines()[0]
         raise BadInput(
-            f"model can't take the inputs of {where}, {shape} ({reason}): check model.input and data=..."
+            f"model can't take the inputs of {where}, {shape} ({first_line(error)}): check model.input and data=..."
+        ) from error
+
+
+def _seen(model: nn.Module, inputs: torch.Tensor) -> list[torch.Tensor]:
+    """Logits, and what comes to the classifier, whose weights may begin with zeros."""
+    if not isinstance(model, Classifier):
+        return [model(inputs.clone())]
+    logits, features, _ = observed(model.backbone, inputs.clone())
+    return [logits, features]
+
+
+def _differ(one: torch.Tensor, other: torch.Tensor, share: float) -> bool:
+    return bool((one - other).abs().max() > share * one.abs().max())
+
+
+def _check_same(model: nn.Module, inputs: torch.Tensor) -> None:
+    if any(_differ(one, other, SAME) for one, other in zip(_seen(model, inputs), _seen(model, inputs), strict=True)):
+        raise BadInput(
+            "the model is random in evaluation mode: the same input gives other logits each time; let its forward pass "
+            "draw random numbers only in training mode (F.dropout needs training=self.training)"
+        )
+
+
+def _check_heads(model: nn.Module, inputs: torch.Tensor, classes: int) -> None:
+    """Its classifier is what is new in every task, so it must have an output for each class."""
+    if not isinstance(model, Classifier):
+        return
+    try:
+        shapes = {name: list(made.shape) for name, made in observed(model.backbone, inputs.clone())[2].items()}
+    except (AttributeError, TypeError) as error:
+        raise BadInput(
+            f"the model's classifier must take a tensor and return one ({first_line(error)}): name a layer that does, "
+            f"model.head=..."
+        ) from error
+    for name, shape in shapes.items():
+        if classes not in (*shape[1:2], *shape[-1:]):
+            raise BadInput(
+                f"model.head={name} returns a tensor {shape}, without a number for each of the {classes} classes: name "
+                f"the layer that has an output per class"
+            )
+
+
+def _check_backward(model: nn.Module, logits: torch.Tensor) -> None:
+    labels = torch.arange(len(logits)) % logits.shape[1]
+    try:
+        F.cross_entropy(logits, labels).backward()
+    except Exception as error:  # whatever a model's own code causes
+        raise BadInput(
+            f"the model can't be trained: the backward pass of its loss fails ({first_line(error)}); its forward pass "
+            f"must not change in place what gradients need, nor leave them out (detach, no_grad)"
         ) from error
 
 
 def _check_logits(logits: object, count: int, classes: int, mode: str) -> None:
     if not isinstance(logits, torch.Tensor):
+        kind = type(logits).__name__
+        way = " (auxiliary classifiers: +model.aux_logits=false)" if kind in AUXILIARY else ""
         raise BadInput(
-            f"the model returns a {type(logits).__name__}{mode}, and not a tensor of logits [inputs, {classes}]: give "
-            f"it a forward pass that returns these alone (auxiliary classifiers: +model.aux_logits=false)"
+            f"the model returns a {kind}{mode}, and not a tensor of logits [inputs, {classes}]: give it a forward pass "
+            f"that returns these alone{way}"
         )
     if logits.shape != (count, classes):
         shape = list(logits.shape)
@@ -59,6 +164,6 @@ def _check_logits(logits: object, count: int, classes: int, mode: str) -> None:
             f"the model returns a tensor {shape}{mode} for {count} inputs, and not logits [{count}, {classes}]: it "
             f"must take num_classes, and return a number for each class"
         )
-    sums = logits.double().sum(1)
+    sums = logits.detach().double().sum(1)
     if classes > 1 and (logits >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-5):
         raise BadInput("the model returns probabilities, which sum to 1, and not logits: leave out its softmax")

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def watch(model: nn.Module, inputs: torch.Tensor, note: Callable[[str, tuple, object], None]) -> None:
     """Evaluates `inputs` [B, ...], telling `note` the name, inputs and output of every layer without layers inside.
 

@@ -1,5 +1,6 @@
 """Reads weights, gives them the names a model has, loads them, and says clearly when they are not that model's."""
 
+import argparse
 import itertools
 import warnings
 import zipfile
@@ -7,9 +8,12 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import safetensors.torch
 import torch
+from numpy._core import multiarray
 from torch import nn
+from torch.serialization import safe_globals
 
 from conf.check import BadInput
 from models.backbone import Classifier
@@ -18,6 +22,16 @@ from models.unreadable import INSTEAD, program, refusal
 State = dict[str, torch.Tensor]
 DEEPEST = 5  # parts of the longest prefix that wrappers put before a name: "student.state_dict.module.backbone.0."
 DERIVED = {"num_batches_tracked", "position_ids", "token_type_ids", "relative_position_index", "attn_mask"}
+# What programs keep beside weights, and what no code can hide in: options, and numbers of numpy, whose functions had
+# other names before numpy 2.
+INERT = [
+    argparse.Namespace,
+    np.dtype,
+    np.ndarray,
+    *(getattr(np.dtypes, name) for name in np.dtypes.__all__),
+    *((getattr(multiarray, name), f"numpy.{core}.multiarray.{name}")
+      for name in ("scalar", "_reconstruct") for core in ("core", "_core")),
+]  # fmt: skip
 
 
 def read(file: Path) -> State:
@@ -29,7 +43,8 @@ def read(file: Path) -> State:
     if not file.is_file():
         raise BadInput(f"{file} is not there")
     try:
-        content = _content(file)
+        with safe_globals(INERT):
+            content = _content(file)
     except BadInput:
         raise
     except Exception as error:  # torch raises many kinds

@@ -7,14 +7,17 @@ import torch
 from omegaconf import DictConfig
 
 from conf.check import BadInput
+from data.splits import build as build_data
 from models import pretrained
-from models.backbone import build
+from models.backbone import build, check_backbone
 from models.weights import size
 from training import checkpoints, train
 from training.folder import finish, start, weights_of
 from training.plan import Need
 from training.seeds import stream
 from training.tracking import log_checkpoints, tracked
+
+AS_TAKEN = 2  # classes of the model that given weights are loaded into; its backbone alone is kept
 
 
 def check(cfg: DictConfig) -> Need:
@@ -24,11 +27,25 @@ def check(cfg: DictConfig) -> Need:
                 "model.weights=pretrain wants a source task to train on, and data.source is null: choose another "
                 "data=..., or weights from elsewhere"
             )
-        return train.check(cfg, "pretrain", "source")
+        need = train.check(cfg, "pretrain", "source")
+        _check_target(cfg)
+        return need
     model, _ = train.new_model(cfg, "pretrain", "target")
+    check_backbone(cfg.model, model, AS_TAKEN)
     if weights_of(cfg) != "scratch":
         pretrained.check(model, weights_of(cfg))
     return Need(disk=size(model.backbone))
+
+
+def _check_target(cfg: DictConfig) -> None:
+    """Raises BadInput if the target task has another backbone than the source task, hours before it is loaded."""
+    model, source = train.new_model(cfg, "pretrain", "source")
+    try:
+        target = build_data(cfg.data.target, "data.target")
+    except BadInput:  # said by the stages that need it, which may run on another machine
+        return
+    if len(target.classes) != len(source.classes):
+        check_backbone(cfg.model, model, len(target.classes))
 
 
 def run(cfg: DictConfig) -> None:
@@ -44,7 +61,9 @@ def _take(cfg: DictConfig) -> None:
     if weights != "scratch":
         pretrained.located(weights)  # before the model, whose sizes may be in a file beside them
     torch.manual_seed(stream(cfg.seed, "pretrain", "weights"))
-    model = build(cfg.model, num_classes=2)  # of the backbone alone, which random weights must not depend on the task
+    model = build(
+        cfg.model, num_classes=AS_TAKEN
+    )  # of the backbone alone, which random weights must not depend on the task
     state, source, unexpected = model.backbone.state_dict(), weights, []
     if weights != "scratch":
         state, source, unexpected = pretrained.backbone(model, weights)

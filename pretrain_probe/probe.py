@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from data.module import Batches
 from data.splits import InMemory, Splits
-from models import batch, trial
+from models import batch
 from models.backbone import Classifier
 from training.classifier import Training
 from training.device import device
@@ -25,7 +25,7 @@ from training.folder import finish, locked, settings, stage_folder, start
 from training.plan import Need
 from training.seeds import stream
 from training.tracking import log_checkpoints, tracked
-from training.train import first_inputs, new_model, pretrained_model
+from training.train import new_model, pretrained_model, tried
 
 # Multiplications in a pass, below which threads wait for each other longer than they compute.
 SMALL = 10_000_000
@@ -34,9 +34,7 @@ SMALL = 10_000_000
 def check(cfg: DictConfig) -> Need:
     model, splits = new_model(cfg, "probe", "target")
     samples = len(splits.train) + len(splits.test)
-    inputs = first_inputs(splits)
-    trial.check(model, inputs, len(splits.classes), "data.target")
-    width = model.features(inputs).shape[1]
+    width = model.features(tried(cfg, model, splits, "target")).shape[1]
     heads = 8 * (width + 1) * len(splits.classes) * (cfg.probe.epochs + 1)
     return Need(forward=samples, loaded=samples, disk=4 * samples * width + heads)
 

@@ -132,7 +132,7 @@ NOT_THERE = [
     ("data=sst2 data.made=2 model=resnet18 model.weights=scratch", "text model"),
     ("experiment=cub200_resnet50 debug=tiny interactions.n=37 interactions.batch_size=8", "interactions.n=37 1 20"),
     ("experiment=sst2_bert debug=tiny +model.vocab_size=20", "tokenizer id model.vocab_size"),
-    ("data=svhn data.made=2 model=resnet18 model.weights=scratch", "data.made=2 cifar10 sst2"),
+    ("data=svhn data.made=2 model=resnet18 model.weights=scratch", "data.made=2 debug=tiny cifar10 sst2 data.made=0"),
     ("data=cifar10 data.made=2 model=resnet18 model.weights=scratch model.input.size=0", "model.input.size=0 pixels"),
     ("experiment=sst2_bert debug=tiny interactions.n=15", "interactions.n=15 test sentence interactions.stop_words"),
 ]

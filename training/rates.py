@@ -46,7 +46,7 @@ class Rates:
             wanted = fitting(model, batch(1)[0], where)
         forward, trained = batch(wanted), batch(cfg.finetune.batch_size)
 
-        @torch.inference_mode()
+        @torch.no_grad()
         def evaluate() -> None:
             with exact_float32():
                 model.eval()(forward[0])

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from data.module import Batches
 from data.splits import Splits
 from data.splits import build as build_data
-from models import batch, trial
+from models import batch, outside, trial
 from models.backbone import Classifier
 from models.backbone import build as build_model
 from models.memory import settled
@@ -57,11 +57,19 @@ def check(cfg: DictConfig, stage: str, task: str) -> Need:
     Raises BadInput for a model, task or trainer that can't be built, or a model that can't take the inputs.
     """
     model, splits = new_model(cfg, stage, task)
-    trial.check(model, first_inputs(splits), len(splits.classes), f"data.{task}", training=True)
+    tried(cfg, model, splits, task, training=True)
     quiet_lightning()
     make_trainer(cfg.trainer)
     kept = checkpoints.kept(cfg.checkpoints.epochs, cfg[stage].epochs)
     return Need.of_training(cfg[stage], size(model), len(splits.train), len(splits.test), len(kept))
+
+
+def tried(cfg: DictConfig, model: Classifier, splits: Splits, task: str, training: bool = False) -> torch.Tensor:
+    """The task's first inputs [B, ...], on which the model has been tried. Raises BadInput if it can't be served."""
+    inputs = first_inputs(splits)
+    trial.check(model, inputs, len(splits.classes), f"data.{task}", training)
+    outside.check(model, lambda: build_model(cfg.model, len(splits.classes)), inputs)
+    return inputs
 
 
 def first_inputs(splits: Splits) -> torch.Tensor:

@@ -7,7 +7,7 @@ from transformers import BertTokenizer
 
 import data.sentences
 from conf.check import BadInput
-from data.sentences import Sentences, load_tokenizer
+from data.sentences import WORD, Sentences, load_tokenizer
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 PIECES = [*SPECIAL, "good", "bad", "mov", "##ie", "well", "made", "it", "don", "do", "n", "t", "'", "-", ".", ",", "!"]
@@ -40,6 +40,17 @@ def test_words_and_the_positions_of_their_tokens(vocabulary, text, words):
     assert [(word.text, word.tokens) for word in sentences.words(0)] == words
     count = sum(len(tokens) for _, tokens in words)
     assert len(sentences[0][0]) == count + 2
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("हिन्दी में", ["हिन्दी", "में"]),
+    ("ภาษาไทยดี ครับ", ["ภาษาไทยดี", "ครับ"]),
+    ("كِتَابٌ، نعم", ["كِتَابٌ", "،", "نعم"]),
+    ("cafe\u0301-nai\u0308ve it\u0301's", ["cafe\u0301-nai\u0308ve", "it\u0301's"]),
+    ("\u0301a_b ❤\ufe0f 3½", ["\u0301", "a", "_", "b", "❤", "\ufe0f", "3½"]),
+])  # fmt: skip
+def test_words_go_on_over_combining_marks(text, words):
+    assert WORD.findall(text) == words
 
 
 def test_a_token_that_spans_several_marks_is_the_first_ones():

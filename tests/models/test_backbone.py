@@ -3,11 +3,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import nn
 
 from conf.check import BadInput
-from models.backbone import Classifier, Probed, build, is_linear
+from models import heads
+from models.backbone import Classifier, Probed, build, check_backbone, is_linear
 from models.heads import find
 from models.vision import conv4, vit_tiny
 
@@ -142,9 +143,11 @@ def cosine(num_classes):
 def test_any_layer_may_be_named(monkeypatch):
     monkeypatch.setitem(sys.modules, OWN, SimpleNamespace(cosine=cosine))
     options = {"_target_": f"{OWN}.cosine", "weights": "scratch", "input": {"size": 5}}
-    with pytest.raises(BadInput, match=r"no linear layer or 1x1 convolution with an output for each of the 7 classes"):
+    with pytest.raises(
+        BadInput, match=r"no linear layer or 1x1 convolution with an output for each of the 7 classes.*: body, cosine$"
+    ):
         build(OmegaConf.create(options), 7)
-    with pytest.raises(BadInput, match=r"model\.head=body\.fc is no layer of the model; "):
+    with pytest.raises(BadInput, match=r"model\.head=body\.fc is no layer of the model; .*: body, cosine$"):
         build(OmegaConf.create(options | {"head": "body.fc"}), 7)
     model = build(OmegaConf.create(options | {"head": "cosine"}), 7)
     x = torch.randn(2, 3, 5, 5)
@@ -154,11 +157,88 @@ def test_any_layer_may_be_named(monkeypatch):
 
 
 def test_a_head_that_is_not_called_is_refused():
-    unused = Network(lambda m, y: y.mean((2, 3)) @ m.fc.weight.T, fc=nn.Linear(4, 3))
-    model, x = Classifier(unused), torch.randn(2, 3, 5, 5)
-    assert model(x).shape == (2, 3)
+    x = torch.randn(2, 3, 5, 5)
+    unused = Network(lambda m, y: m.other(y.mean((2, 3))), fc=nn.Linear(4, 3), other=nn.Linear(4, 3))
     with pytest.raises(BadInput, match="does not call its classifier: name the layer that it calls, "):
+        Classifier(unused, ["fc"]).features(x)
+    asked = Network(lambda m, y: y.mean((2, 3)) @ m.fc.weight.T, fc=nn.Linear(4, 3))
+    model = Classifier(asked)
+    assert model(x).shape == (2, 3)
+    with pytest.raises(BadInput, match=r"uses the weights of its classifier fc without calling it: give .* a module"):
         model.features(x)
+
+
+def test_a_classifier_under_two_names():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.features, self.classifier = nn.Linear(4, 6), nn.Linear(6, 3)
+            self.model = nn.Sequential(self.features, self.classifier)
+
+        def forward(self, x):
+            return self.model(x)
+
+    x = torch.randn(2, 4)
+    for names in (["classifier"], ["model.1"], ["classifier", "model.1"]):
+        network = Twice()
+        keys, expected, before = set(network.state_dict()), network(x), network.features(x)
+        assert heads.named(network, names) == names
+        model = Classifier(network, names)
+        torch.testing.assert_close(model(x), expected)
+        torch.testing.assert_close(model.features(x), before)
+        assert model.names.keys() == keys
+        assert {model.names[key] for key in ("classifier.bias", "model.1.bias")} == {"head.bias"}
+        assert set(model.names.values()) == model.state_dict().keys()
+        assert is_linear(model, x[:1])
+
+
+LAYOUTS = {  # a head, the shape of what comes to it, the axes that are averaged
+    "a vector": (nn.Linear(4, 3), (2, 4), ()),
+    "tokens": (nn.Linear(4, 3), (2, 5, 4), (1,)),
+    "a map with channels last": (nn.Linear(4, 3), (2, 5, 6, 4), (1, 2)),
+    "a map": (nn.Conv2d(4, 3, 1), (2, 4, 5, 6), (2, 3)),
+    "a sequence": (nn.Conv1d(4, 3, 1), (2, 4, 5), (2,)),
+    "another layer on a map": (nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)), (2, 4, 5, 6),
+                               (2, 3)),
+    "another layer on tokens": (nn.Sequential(nn.Linear(4, 3)), (2, 5, 4), (1,)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_features_are_averaged_over_all_but_channels(name):
+    head, shape, axes = LAYOUTS[name]
+    x = torch.randn(shape)
+    expected = x.mean(axes) if axes else x
+    torch.testing.assert_close(Classifier(nn.Sequential(nn.Identity(), head), ["1"]).features(x), expected)
+
+
+def test_a_head_is_called_by_keywords_and_its_input_changed_afterwards():
+    def rule(m, y):
+        feature = y.mean((2, 3))
+        z = m.fc(input=feature)
+        feature.zero_()
+        return z
+
+    model, x = Classifier(Network(rule, fc=nn.Linear(4, 3))), torch.randn(1, 3, 5, 5)
+    torch.testing.assert_close(model.features(x), model.backbone.body(x).mean((2, 3)))
+    assert is_linear(model, x)
+
+
+def picky(m, y):
+    z = m.fc(y.mean((2, 3)))
+    if z.abs().max() > 5:
+        raise ValueError("too large")
+    return z
+
+
+@pytest.mark.parametrize("rule", [picky, lambda m, y: m.fc(y.mean((2, 3))).clamp(-9, 9)])
+def test_a_head_with_limits_is_not_linear(rule):
+    torch.manual_seed(0)
+    model, x = Classifier(Network(rule, fc=nn.Linear(4, 3))), torch.randn(1, 3, 5, 5)
+    state, before = torch.get_rng_state(), model.head.weight.clone()
+    assert not is_linear(model, x)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(model.head.weight, before)
 
 
 def test_a_model_without_a_classifier_is_refused():
@@ -183,3 +263,58 @@ def test_build_makes_as_many_classes_as_asked_for():
 def test_a_model_that_cannot_be_built_is_refused(options, message):
     with pytest.raises(BadInput, match=message):
         build(OmegaConf.create(options), num_classes=5)
+
+
+def own(monkeypatch, make, **options):
+    """The options of a model of one's own that `make` builds."""
+    monkeypatch.setitem(sys.modules, OWN, SimpleNamespace(make=make))
+    return OmegaConf.create({"_target_": f"{OWN}.make", "weights": "pretrain"} | options)
+
+
+def plain(num_classes):
+    return nn.Sequential(nn.Linear(4, num_classes), nn.ReLU(), nn.Linear(num_classes, num_classes))
+
+
+REFUSED = {
+    "layers without sizes": (lambda num_classes: nn.Sequential(nn.LazyLinear(4), nn.Linear(4, num_classes)), {},
+                             "the model's 0.weight has no size before the first input, as in nn.LazyLinear"),
+    "nothing but a classifier": (plain, {}, r"nothing with weights is left beside .* \(0, 2\): name only the layers"),
+    "another argument": (lambda classes: nn.Linear(4, classes), {},
+                         "unexpected keyword argument 'num_classes'; write a small function that takes num_classes"),
+    "no module": (lambda num_classes: (1, 2), {}, "its _target_ returns a tuple, and not an nn.Module"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_model_of_ones_own_that_cannot_be_served_is_refused(monkeypatch, name):
+    make, options, said = REFUSED[name]
+    with pytest.raises(BadInput, match=said) as refused:
+        build(own(monkeypatch, make, **options), 5)
+    assert "\n" not in str(refused.value)
+
+
+def test_lists_reach_a_models_code_as_lists_unless_it_asks_for_others(monkeypatch):
+    found = []
+
+    def make(num_classes, widths, more):
+        found.append((type(widths), type(more)))
+        return nn.Sequential(nn.Linear(4, widths[0]), nn.Linear(widths[0], num_classes))
+
+    arguments = {"widths": [6], "more": {"a": [1]}}
+    build(own(monkeypatch, make, **arguments), 5)
+    build(own(monkeypatch, make, **arguments, _convert_="none"), 5)
+    assert found == [(list, dict), (ListConfig, DictConfig)]
+
+
+def test_a_backbone_that_depends_on_the_number_of_classes_is_refused(monkeypatch):
+    def make(num_classes):
+        return nn.Sequential(nn.Linear(4, 6), nn.Linear(6, num_classes), nn.Linear(num_classes, num_classes))
+
+    options = own(monkeypatch, make, head="2")
+    with pytest.raises(BadInput, match=r"depend on the number of classes: 1.weight, 1.bias; .* model.head=\[a,b\]"):
+        check_backbone(options, build(options, 5), 3)
+    both = own(monkeypatch, make, head=["1", "2"])
+    model = build(both, 5)
+    state = torch.get_rng_state()
+    check_backbone(both, model, 3)
+    assert torch.equal(torch.get_rng_state(), state)

@@ -1,14 +1,19 @@
+import argparse
+import io
+import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from torch.serialization import get_safe_globals, safe_globals
 from transformers import BertConfig, BertForSequenceClassification
 
 from conf.check import BadInput
 from models.backbone import Classifier
 from models.text import bert
 from models.vision import conv4
-from models.weights import as_classifier, load, load_backbone, part, read
+from models.weights import INERT, as_classifier, load, load_backbone, part, read
 
 FILE = Path("outputs/digits/finetune/checkpoints/epoch_003.ckpt")
 SMALL_BERT = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
@@ -129,3 +134,29 @@ def test_what_is_no_state_dict_is_refused(tmp_path, content):
     torch.save(content, tmp_path / "a.pt")
     with pytest.raises(BadInput, match=r"a\.pt holds no plain state dict"):
         read(tmp_path / "a.pt")
+
+
+BESIDE = {  # what programs keep beside weights
+    "arguments": argparse.Namespace(lr=0.1, layers=[1, 2], more=argparse.Namespace(name="a")),
+    "numbers": {"best": np.float64(1), "epoch": np.int64(3), "last": np.float32(2), "done": np.bool_(True)},
+    "arrays": [np.arange(3), np.ones((2, 2), dtype=np.float32), np.array(["a", "b"])],
+}
+
+
+@pytest.mark.parametrize("new", [True, False], ids=["new", "before torch 1.6"])
+@pytest.mark.parametrize("kind", BESIDE)
+def test_what_lies_beside_weights_and_can_run_nothing_is_no_hindrance(tmp_path, kind, new):
+    state = {"a": torch.randn(2)}
+    torch.save({"model": state, "beside": BESIDE[kind]}, tmp_path / "a.pt", _use_new_zipfile_serialization=new)
+    found = read(tmp_path / "a.pt")
+    assert found.keys() == {"model.a"}
+    assert torch.equal(found["model.a"], state["a"])
+    assert argparse.Namespace not in get_safe_globals()
+
+
+def test_numbers_of_numpy_before_its_second_version():
+    content = pickle.dumps({"best": np.float64(1), "all": np.arange(3)}, protocol=2)
+    old = content.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+    assert old != content
+    with safe_globals(INERT):
+        assert torch._weights_only_unpickler.load(io.BytesIO(old))["best"] == 1

@@ -26,7 +26,7 @@ def _files() -> dict[str, str]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-@pytest.mark.parametrize(("name", "first"), [("values", "model"), ("peers", "n")])
+@pytest.mark.parametrize(("name", "first"), [("values", "model"), ("peers", "n"), ("convnets", "convnet")])
 def test_the_figures_of_speed_are_those_that_were_measured(name: str, first: str) -> None:
     """Every row of a table stands in the CSV."""
     with (ROOT / "benchmarks" / f"{name}.csv").open() as file:

@@ -11,19 +11,27 @@ from torch import nn
 
 @torch.no_grad()
 def settled(model: nn.Module, inputs: torch.Tensor) -> torch.memory_format:
-    """The format that the model is brought into. inputs: [B, ...], of its type and on its device. The model is left in
-    evaluation mode."""
-    expected = model.eval()(inputs.clone(memory_format=torch.contiguous_format))
+    """The format that the model is brought into. inputs: [B, ...], of its type and on its device."""
+    training = {layer: layer.training for layer in model.modules()}
     try:
-        model.to(memory_format=torch.channels_last)
-        found = model(formatted(inputs.clone(), torch.channels_last))
-        if torch.allclose(found, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()), equal_nan=True):
+        expected = model.eval()(inputs.clone(memory_format=torch.contiguous_format))
+        if _is_same(model, inputs, expected):
             return torch.channels_last
-    except Exception:  # of the model, or of its weights: those of 3D convolutions have no such format
-        pass
+    finally:
+        for layer, mode in training.items():
+            layer.training = mode
     for parameter in model.parameters():
         parameter.data = parameter.data.contiguous()
     return torch.contiguous_format
+
+
+def _is_same(model: nn.Module, inputs: torch.Tensor, expected: torch.Tensor) -> bool:
+    try:
+        model.to(memory_format=torch.channels_last)
+        found = model(formatted(inputs.clone(), torch.channels_last))
+        return torch.allclose(found, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()), equal_nan=True)
+    except Exception:  # of the model, or of its weights: those of 3D convolutions have no such format
+        return False
 
 
 def formatted(x: torch.Tensor, memory_format: torch.memory_format) -> torch.Tensor:

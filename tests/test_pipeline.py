@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from omegaconf import OmegaConf
 from studies import STAGES, Finished, Studies, files
 
@@ -29,6 +30,15 @@ FEW = ("analysis.measures=[ratio,noise]", "analysis.gallery=0")  # for what is a
 @pytest.fixture(scope="module")
 def run(finished: Finished) -> Path:
     return finished.output / "digits" / "seed=0"
+
+
+def test_training_is_in_training_mode(run: Path) -> None:
+    """Batch-norm learns its statistics."""
+    for stage in ("finetune", "scratch"):
+        first, last = (
+            torch.load(run / stage / "checkpoints" / f"epoch_00{epoch}.ckpt", weights_only=True) for epoch in (0, 2)
+        )
+        assert all(not torch.equal(first[key], last[key]) for key in first if key.endswith("running_mean"))
 
 
 def test_files_are_as_documented(run: Path, finished: Finished) -> None:

@@ -11,19 +11,11 @@ from dataclasses import dataclass, field
 
 from torch import fx, nn
 
-from interactions.operations import (
-    Head,
-    NotTiled,
-    cellwise,
-    head,
-    is_cheap,
-    macs_of,
-    may_pass_on,
-    overwrites,
-    passes_on,
-)
+from interactions.cellwise import cellwise
+from interactions.operations import NotTiled, is_cheap, macs_of, may_pass_on, overwrites, passes_on
 from interactions.tiles import Window
 from interactions.trace import traced
+from interactions.windowed import Head, head
 
 OF_SHAPES = {"shape", "ndim", "dtype", "device"}  # attributes and methods that tell nothing of a map's cells
 METHODS_OF_SHAPES = {"size", "dim", "ndimension"}

@@ -98,7 +98,7 @@ def _tables(
     }
     chosen = [name for name in makers if name in wanted and possible(name, study.models)]
     made = {name: makers[name]() for name in _progress(chosen, "tables")}
-    return {name: table for name, table in made.items() if len(table)}  # weights made elsewhere: no predictions
+    return {name: table for name, table in made.items() if len(table)}  # of given weights there are no predictions
 
 
 def _claims(measures: Measures, trained: dict[str, Outcomes], noise: pd.DataFrame) -> pd.DataFrame:

@@ -72,9 +72,9 @@ def summary(cfg: DictConfig, study: Study) -> dict[str, str]:
 
 
 def _checkpoints(cfg: DictConfig, study: Study, model: str) -> str:
-    elsewhere = ", made elsewhere" if cfg.interactions.checkpoints[model] else ""
+    origin = ", not trained by this program" if cfg.interactions.checkpoints[model] else ""
     epochs = study.epochs(model)
-    return f"{len(epochs)} checkpoints, epochs {epochs[0]} to {epochs[-1]}{elsewhere}"
+    return f"{len(epochs)} checkpoints, epochs {epochs[0]} to {epochs[-1]}{origin}"
 
 
 def _task(options: DictConfig) -> str:

@@ -29,9 +29,7 @@ def given(cfg: DictConfig, role: str) -> dict[int, Address]:
     named = [(file, split(pattern)[1]) for pattern in patterns for file in _matching(key, pattern)]
     addresses = [Address(file, name, key, tuple(patterns)) for file, name in dict.fromkeys(named)]
     if role == "pretrain" and len(addresses) > 1:
-        raise BadInput(
-            f"{key}={wanted} are {len(addresses)} files: one is wanted, the pre-trained model with its probe"
-        )
+        raise BadInput(f"{key}={wanted} names {len(addresses)} files: give one, the pre-trained model with its probe")
     return dict(zip(epochs([address.file for address in addresses]), addresses, strict=True))
 
 

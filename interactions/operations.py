@@ -117,8 +117,8 @@ def macs_of(model: nn.Module, node: fx.Node, shapes: Shapes) -> int:
 
 
 def work(weight: tuple[int, ...], groups: int) -> int:
-    """Multiply-adds per output cell; of a depthwise convolution as many as would take its time elsewhere: it is twice
-    as slow as others."""
+    """Multiply-adds per output cell; of a depthwise convolution twice as many as it has, for it is twice as slow as
+    others."""
     return math.prod(weight) * (2 if groups > 1 and weight[1] == 1 else 1)
 
 

@@ -61,7 +61,9 @@ def test_the_values_and_tables_are_those_of_the_same_weights_trained_here(
         ).read_bytes()
     assert "more accurate" not in (run / "analysis" / "tables" / "claims.csv").read_text()
     assert not (run / "analysis" / "tables" / "accuracy.csv").exists()
-    assert "3 checkpoints, epochs 0 to 20, made elsewhere" in (run / "analysis" / "report.html").read_text()
+    assert (
+        "3 checkpoints, epochs 0 to 20, not trained by this program" in (run / "analysis" / "report.html").read_text()
+    )
 
 
 def test_one_role_may_come_from_elsewhere(resumable: Studies, finished: Finished, elsewhere: Path) -> None:
@@ -110,7 +112,7 @@ def test_a_name_that_looks_like_a_pattern_is_a_name(study: Studies, elsewhere: P
     ("finetune=5", "interactions.checkpoints.finetune=5 is not allowed: a file, a pattern"),
     ("finetune={{a: b}}", "is not allowed: a file, a pattern"),
     ("finetune={}/nothing-*.pt", "nothing-*.pt: no such file"),
-    ("pretrain={}/finetune-*.pt", "are 3 files: one is wanted, the pre-trained model with its probe"),
+    ("pretrain={}/finetune-*.pt", "names 3 files: give one, the pre-trained model with its probe"),
     ("scratch={}/of_100_classes.pt", "of_100_classes.pt has 100 classes and the task 10: check data=..."),
     ("scratch={}/of_another_model.pt", "of_another_model.pt is of another model"),
     ('scratch="{}/two.pt#momentum"', "two.pt holds no model momentum, but student, teacher; choose one"),

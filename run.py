@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from conf import schema
 from conf.check import STAGES, BadInput, check
+from stages.need import Need, check_disk, table
 from training.folder import (
     ROLES,
     check_settings,
@@ -33,7 +34,6 @@ from training.folder import (
     stage_folder,
     weights_of,
 )
-from training.plan import Need, check_disk, table
 
 MODULES = {
     "pretrain": "pretrain_probe.pretrain",

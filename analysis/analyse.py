@@ -27,9 +27,9 @@ from analysis.study import Options, Study
 from analysis.summary import left_out, noise_warnings, summary
 from data.splits import Splits
 from data.splits import build as build_data
-from training.files import written
+from stages.files import written
+from stages.need import Need
 from training.folder import finish, inputs, settings, stage_folder, start
-from training.plan import Need
 from training.tracking import tracked
 
 HOW_TO_READ = """Intervals are 95 % bootstrap intervals over samples: those of the interactions, or the test set where \

@@ -19,16 +19,16 @@ import torch
 from torch import nn
 
 from benchmarks.timing import place, record
-from benchmarks.values import Case, problem, variables
+from benchmarks.values import Case, sample_set, variables
+from interactions.dense import log_odds, masked_values
 from interactions.engine import WORTHWHILE
-from interactions.local import Local
-from interactions.masking import membership
-from interactions.values import log_odds, masked_values
+from interactions.local.forward import Local
+from interactions.variables.masking import membership
 from models.backbone import Classifier
-from models.batch import fitting
+from models.batch_size import fitting
+from models.device import exact_float32
 from models.heads import find
 from models.vision import timm_network
-from training.device import exact_float32
 
 MODELS = ("resnet50", "regnetx_016", "regnety_016", "efficientnet_b0",
           "mobilenetv2_100", "mobilenetv3_large_100", "convnext_tiny", "densenet121")  # fmt: skip
@@ -48,7 +48,7 @@ def measure(name: str) -> dict[str, object]:
     model.to(where, memory_format=torch.channels_last)
     calibrate(model, torch.randn(8, 3, case.side, case.side, device=where))
     nn.init.normal_(model.head.weight, std=0.1)
-    inputs, baseline = (part.to(where) for part in problem(case))
+    inputs, baseline = (part.to(where) for part in sample_set(case))
     size, engine = fitting(model, inputs, where), Local(model, inputs.shape[1:])
     label, subset = torch.zeros(1, dtype=torch.long, device=where), torch.randperm(2**N, device=where)[:TIMED]
     faster, predicted, errors, ends = [], [], [], []

@@ -9,13 +9,13 @@ import pandas as pd
 import torch
 
 from benchmarks.timing import place, record
-from interactions.masking import membership
+from interactions.dense import masked_values
 from interactions.mobius import interactions, orders
-from interactions.patches import draw_patches, owner_map
-from interactions.values import masked_values
+from interactions.variables.masking import membership
+from interactions.variables.patches import draw_patches, owner_map
 from models.backbone import Classifier
+from models.device import exact_float32
 from models.vision import conv4, resnet18, vit_tiny
-from training.device import exact_float32
 
 N, SIDE, BATCH = 10, 32, 32
 MODELS = {

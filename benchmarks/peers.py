@@ -19,15 +19,15 @@ import torch
 from shapiq.game_theory.exact import ExactComputer
 
 from benchmarks.timing import alternate, record
-from interactions.local import Local
-from interactions.masking import membership
+from interactions.dense import log_odds, masked_values
+from interactions.local.forward import Local
 from interactions.mobius import interactions
-from interactions.patches import draw_patches, owner_map
-from interactions.values import log_odds, masked_values
+from interactions.variables.masking import membership
+from interactions.variables.patches import draw_patches, owner_map
 from models.backbone import Classifier
-from models.batch import fitting
+from models.batch_size import fitting
+from models.device import exact_float32
 from models.vision import conv4
-from training.device import exact_float32
 
 SIDE = 32
 SMALLEST, LARGEST, LARGEST_MATRIX = 8, 16, 14

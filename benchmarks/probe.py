@@ -18,12 +18,12 @@ from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 
 from benchmarks.timing import record
+from checkpoints.features import features
 from data.splits import InMemory, Splits
 from models.backbone import Classifier
-from models.batch import fitting
+from models.batch_size import fitting
 from models.vision import conv4, resnet18
 from pretrain_probe.probe import train
-from training.features import features
 
 EPOCHS, CLASSES, CPU = 20, 10, torch.device("cpu")
 TASKS = {  # network, pixels, training and test samples

@@ -17,16 +17,16 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from benchmarks.timing import record
+from checkpoints.roles import checkpoints_of
 from conf import schema
 from data.splits import Splits
-from interactions.checkpoints import checkpoints_of
-from interactions.pairs import Pair
-from interactions.problem import Problem
-from interactions.samples import describe
 from interactions.store import Store
+from interactions.units import Unit
+from interactions.variables.sample_set import SampleSet
+from interactions.variables.samples import describe
 from interactions.workers import evaluated
 from training.folder import start
-from training.train import new_model
+from training.tasks import new_model
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 N, SAMPLES, REPEATS = 10, 14, 5
@@ -35,15 +35,15 @@ N, SAMPLES, REPEATS = 10, 14, 5
 def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that are started
     with tempfile.TemporaryDirectory() as folder:
-        cfg, pairs = study(Path(folder))
-        taken = [(seconds(cfg, pairs, 1), seconds(cfg, pairs, 2)) for _ in range(REPEATS)]
+        cfg, units = study(Path(folder))
+        taken = [(seconds(cfg, units, 1), seconds(cfg, units, 2)) for _ in range(REPEATS)]
     one, two = (statistics.median(side) for side in zip(*taken, strict=True))
     rows = [{"processes": count, "samples per second": round(1 / each, 2)} for count, each in ((1, one), (2, two))]
     rows[1]["times faster than one"] = round(statistics.median(alone / both for alone, both in taken), 2)
     record(pd.DataFrame(rows), __file__)
 
 
-def study(folder: Path) -> tuple[DictConfig, list[Pair]]:
+def study(folder: Path) -> tuple[DictConfig, list[Unit]]:
     """The default experiment with checkpoints of random weights, and what its interactions stage evaluates."""
     schema.register()
     files = {role: folder / f"{role}_1.pt" for role in ("pretrain", "finetune", "scratch")}
@@ -57,17 +57,17 @@ def study(folder: Path) -> tuple[DictConfig, list[Pair]]:
     return cfg, prepared(cfg, splits)
 
 
-def prepared(cfg: DictConfig, splits: Splits) -> list[Pair]:
+def prepared(cfg: DictConfig, splits: Splits) -> list[Unit]:
     """The stage's folder with all but values; a sample at a time."""
     store, cpu = Store(start(cfg, "interactions")), torch.device("cpu")
     store.write_samples(describe(splits, cfg.interactions, cfg.seed))
-    problem = Problem.read(store, splits, cfg.interactions, cfg.num_workers, cpu)
-    return [(number, block) for number in range(len(checkpoints_of(cfg))) for block in problem.blocks(1)]
+    sample_set = SampleSet.read(store, splits, cfg.interactions, cfg.num_workers, cpu)
+    return [(number, block) for number in range(len(checkpoints_of(cfg))) for block in sample_set.blocks(1)]
 
 
-def seconds(cfg: DictConfig, pairs: list[Pair], count: int) -> float:
+def seconds(cfg: DictConfig, units: list[Unit], count: int) -> float:
     """Per sample, by `count` processes: from when all have given values to the last."""
-    ended = [time.perf_counter() for _ in evaluated(cfg, pairs, count)]
+    ended = [time.perf_counter() for _ in evaluated(cfg, units, count)]
     return (ended[-1] - ended[2 * count - 1]) / (len(ended) - 2 * count)
 
 

@@ -21,16 +21,16 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import alternate, place, record
-from interactions.local import Local
-from interactions.masking import masked, membership
-from interactions.patches import draw_patches, owner_map
+from interactions.dense import log_odds, masked_values
+from interactions.local.forward import Local
 from interactions.tokens import embedding, tokens
-from interactions.values import log_odds, masked_values
+from interactions.variables.masking import masked, membership
+from interactions.variables.patches import draw_patches, owner_map
 from models.backbone import Classifier
-from models.batch import fitting
+from models.batch_size import fitting
+from models.device import exact_float32
 from models.text import bert
 from models.vision import conv4, resnet18, timm_network, torchvision_network, vit_tiny
-from training.device import exact_float32
 
 NS, DRAWS = (8, 10, 12), 3
 REPEATS = 9  # of small networks
@@ -65,7 +65,7 @@ def main() -> None:
     record(pd.DataFrame(rows), __file__, key="model" if sys.argv[1:] else None)
 
 
-def problem(case: Case) -> tuple[torch.Tensor, torch.Tensor]:
+def sample_set(case: Case) -> tuple[torch.Tensor, torch.Tensor]:
     """Input [1, ...] and baseline of one sample."""
     torch.manual_seed(0)
     if case.side == 0:
@@ -87,7 +87,7 @@ def variables(case: Case, n: int, draw: int) -> torch.Tensor:
 def measure(name: str, case: Case, n: int) -> dict[str, object]:
     where = place()
     model = Classifier(case.make()).eval().to(where, memory_format=torch.channels_last)
-    inputs, baseline = (part.to(where) for part in problem(case))
+    inputs, baseline = (part.to(where) for part in sample_set(case))
     size, count = fitting(model, inputs, where), min(case.timed, 2**n)
     label = torch.zeros(1, dtype=torch.long, device=where)
     subset = torch.randperm(2**n, device=where)[:count]

@@ -20,7 +20,7 @@ from data.pictures import Arrays, Files, Raw, check_there
 
 
 @dataclass(frozen=True)
-class Official:
+class Expected:
     """files: paths under the root with their MD5 (None: any content, or a folder).
     archives: addresses, and the path under the root where what lies there belongs."""
 
@@ -53,7 +53,7 @@ def cifar100(root: str, download: bool = False) -> Raw:
 
 def _cifar(kind: type[datasets.CIFAR10], title: str, root: str, download: bool) -> Raw:
     files = [*kind.train_list, *kind.test_list, (kind.meta["filename"], kind.meta["md5"])]
-    official = Official(
+    expected = Expected(
         title, tuple((f"{kind.base_folder}/{name}", md5) for name, md5 in files), ((kind.url, kind.filename),)
     )
 
@@ -62,14 +62,14 @@ def _cifar(kind: type[datasets.CIFAR10], title: str, root: str, download: bool) 
         splits = (Arrays(s.data, s.targets, f"{title}, {name}") for s, name in ((train, "train"), (test, "test")))
         return Raw(*splits, tuple(train.classes))
 
-    return _loaded(official, root, download, read)
+    return _loaded(expected, root, download, read)
 
 
 @cache
 def svhn(root: str, download: bool = False) -> Raw:
     """Cropped digits; class 0 is the digit 0."""
     splits = [datasets.SVHN.split_list[split] for split in ("train", "test")]
-    official = Official(
+    expected = Expected(
         "SVHN", tuple((name, md5) for _, name, md5 in splits), tuple((url, name) for url, name, _ in splits)
     )
 
@@ -78,13 +78,13 @@ def svhn(root: str, download: bool = False) -> Raw:
         splits = (Arrays(s.data.transpose(0, 2, 3, 1), s.labels, f"SVHN, {name}") for name, s in both.items())
         return Raw(*splits, tuple(string.digits))
 
-    return _loaded(official, root, download, read)
+    return _loaded(expected, root, download, read)
 
 
 @cache
 def mnist(root: str, download: bool = False) -> Raw:
     archives = [name for name, _ in datasets.MNIST.resources]
-    official = Official(
+    expected = Expected(
         "MNIST",
         tuple((f"MNIST/raw/{name.removesuffix('.gz')}", None) for name in archives),
         tuple((datasets.MNIST.mirrors[0] + name, f"MNIST/raw/{name}") for name in archives),
@@ -95,17 +95,17 @@ def mnist(root: str, download: bool = False) -> Raw:
         splits = (Arrays(s.data.numpy(), s.targets.numpy(), f"MNIST, {name}") for name, s in both.items())
         return Raw(*splits, tuple(string.digits))
 
-    return _loaded(official, root, download, read)
+    return _loaded(expected, root, download, read)
 
 
 @cache
 def food101(root: str, download: bool = False) -> Raw:
-    official = Official(
+    expected = Expected(
         "Food-101",
         tuple((f"food-101/{name}", None) for name in ("meta/train.json", "meta/test.json", "images")),
         ((datasets.Food101._URL, "food-101.tar.gz"),),
     )
-    return _of_files(official, root, download, lambda **options: datasets.Food101(root, **options), ["train"])
+    return _of_files(expected, root, download, lambda **options: datasets.Food101(root, **options), ["train"])
 
 
 @cache
@@ -114,27 +114,27 @@ def aircraft(root: str, download: bool = False, split: str = "trainval") -> Raw:
     if split not in ("trainval", "train"):
         raise BadInput(f"split={split} is not known; allowed: trainval, train")
     names = ("variants.txt", f"images_variant_{split}.txt", "images_variant_test.txt", "images")
-    official = Official(
+    expected = Expected(
         "FGVC-Aircraft",
         tuple((f"fgvc-aircraft-2013b/data/{name}", None) for name in names),
         ((datasets.FGVCAircraft._URL, "fgvc-aircraft-2013b.tar.gz"),),
     )
-    return _of_files(official, root, download, lambda **options: datasets.FGVCAircraft(root, **options), [split])
+    return _of_files(expected, root, download, lambda **options: datasets.FGVCAircraft(root, **options), [split])
 
 
 @cache
 def flowers102(root: str, download: bool = False) -> Raw:
     """Oxford Flowers: its training and validation images together are trained on."""
     known = datasets.Flowers102._file_dict
-    official = Official(
+    expected = Expected(
         "Flowers-102",
         (*((f"flowers-102/{name}", md5) for name, md5 in (known["label"], known["setid"])), ("flowers-102/jpg", None)),
         tuple((datasets.Flowers102._download_url_prefix + name, f"flowers-102/{name}") for name, _ in known.values()),
     )
-    return _of_files(official, root, download, lambda **options: datasets.Flowers102(root, **options), ["train", "val"])
+    return _of_files(expected, root, download, lambda **options: datasets.Flowers102(root, **options), ["train", "val"])
 
 
-def _of_files(official: Official, root: str, download: bool, make: Callable, training: list[str]) -> Raw:
+def _of_files(expected: Expected, root: str, download: bool, make: Callable, training: list[str]) -> Raw:
     """Of a data set with a file per image; `training` names the splits that are trained on."""
 
     def read(download: bool) -> Raw:
@@ -142,46 +142,46 @@ def _of_files(official: Official, root: str, download: bool, make: Callable, tra
         for names in (training, ["test"]):
             parts = [make(split=name, download=download) for name in names]
             paths = [path for part in parts for path in part._image_files]
-            check_there(paths, official.title)
+            check_there(paths, expected.title)
             both.append(Files(paths, [label for part in parts for label in part._labels]))
         return Raw(*both, tuple(parts[0].classes))
 
-    return _loaded(official, root, download, read)
+    return _loaded(expected, root, download, read)
 
 
-def _loaded(official: Official, root: str, download: bool, read: Callable[[bool], Raw]) -> Raw:
+def _loaded(expected: Expected, root: str, download: bool, read: Callable[[bool], Raw]) -> Raw:
     try:
         return read(False)
     except BadInput:
         raise
     except Exception as error:  # of a damaged file, readers raise many kinds
-        problem = _problem(official, Path(root), error)
-    places = "; ".join(f"{url} as {Path(root, path)}" for url, path in official.archives)
+        problem = _problem(expected, Path(root), error)
+    places = "; ".join(f"{url} as {Path(root, path)}" for url, path in expected.archives)
     by_hand = f"or put {places}; data.download=true then unpacks it"
     if not download:
-        raise BadInput(f"{official.title} {problem}: get it with data.download=true, {by_hand}")
-    for url, path in official.archives:
+        raise BadInput(f"{expected.title} {problem}: get it with data.download=true, {by_hand}")
+    for url, path in expected.archives:
         if not Path(root, path).exists() and not reachable(url):
-            raise BadInput(f"{official.title} {problem}, and there is no network to {url}: wait for it, {by_hand}")
+            raise BadInput(f"{expected.title} {problem}, and there is no network to {url}: wait for it, {by_hand}")
     try:
         return read(True)
     except BadInput:
         raise
     except Exception as error:
-        problem = _problem(official, Path(root), error)
-        raise BadInput(f"{official.title} {problem}: downloading failed ({_first_line(error)}), {by_hand}") from None
+        problem = _problem(expected, Path(root), error)
+        raise BadInput(f"{expected.title} {problem}: downloading failed ({_first_line(error)}), {by_hand}") from None
 
 
-def _problem(official: Official, root: Path, error: Exception) -> str:
-    missing = [root / name for name, _ in official.files if not (root / name).exists()]
-    if len(missing) == len(official.files):
+def _problem(expected: Expected, root: Path, error: Exception) -> str:
+    missing = [root / name for name, _ in expected.files if not (root / name).exists()]
+    if len(missing) == len(expected.files):
         return f"is not in {root} ({missing[0]} and others are wanted)"
     if missing:
         return f"is only half there ({missing[0]} is missing; delete what there is of it)"
-    for name, md5 in official.files:
+    for name, md5 in expected.files:
         if md5 is not None and not check_integrity(root / name, md5):
             return f"is damaged ({root / name} has not the checksum of the official file; delete it)"
-    folder = (root / official.files[0][0]).parent
+    folder = (root / expected.files[0][0]).parent
     return f"can't be read from {folder} ({_first_line(error)}; delete what there is of it)"
 
 

@@ -2,13 +2,13 @@
 
 from omegaconf import DictConfig
 
-from training import train
-from training.plan import Need
+from stages.need import Need
+from training import stage, tasks
 
 
 def check(cfg: DictConfig) -> Need:
-    return train.check(cfg, "finetune", "target")
+    return stage.check(cfg, "finetune", "target")
 
 
 def run(cfg: DictConfig) -> None:
-    train.train(cfg, "finetune", *train.pretrained_model(cfg, "finetune"))
+    stage.run(cfg, "finetune", *tasks.pretrained_model(cfg, "finetune"))

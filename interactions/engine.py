@@ -1,7 +1,7 @@
-"""Evaluates the values of a problem with a model: by forward passes in batches of a fixed shape, or locally.
+"""Evaluates the values of a set of samples with a model: by forward passes in batches of a fixed shape, or locally.
 
 dense: all 2**n masked inputs go through the network. local: a convolutional network's early layers are computed once
-per version that a tile has (interactions/local.py). Both give the same values; what is predicted to be faster is taken,
+per version that a tile has (interactions/local/). Both give the same values; what is predicted to be faster is taken,
 by counts alone and not by the clock, so that a run repeats bit for bit.
 """
 
@@ -12,19 +12,19 @@ import torch
 from omegaconf import DictConfig
 from torch import nn
 
+from checkpoints.roles import Checkpoint, Weights
 from conf.check import BadInput
-from interactions.checkpoints import Checkpoint, Weights
-from interactions.local import Local, Plan
-from interactions.masking import masked
-from interactions.problem import Problem
-from interactions.samples import Group
+from interactions.dense import log_odds, masked_values
+from interactions.local.forward import Local, Plan
 from interactions.tokens import Tokens, embedding, tokens
-from interactions.values import log_odds, masked_values
+from interactions.variables.masking import masked
+from interactions.variables.sample_set import SampleSet
+from interactions.variables.samples import Group
 from models.backbone import Classifier, probed
-from models.batch import fitting
+from models.batch_size import fitting
+from models.device import exact_float32
 from models.memory import formatted, settled
-from training.device import exact_float32
-from training.plan import gigabytes
+from stages.need import gigabytes
 
 DTYPES = {
     "float32": torch.float32,
@@ -93,18 +93,20 @@ def predicted_speedup(model: nn.Module, group: Group, n: int, wanted: str) -> fl
 class Engine:
     """The model, with the weights of the checkpoint that was loaded last."""
 
-    def __init__(self, model: nn.Module, problem: Problem, options: DictConfig, choice: Choice | None = None) -> None:
-        self.problem, self.precision = problem, options.precision
+    def __init__(
+        self, model: nn.Module, sample_set: SampleSet, options: DictConfig, choice: Choice | None = None
+    ) -> None:
+        self.sample_set, self.precision = sample_set, options.precision
         self.dtype = DTYPES[options.precision]
-        self.model = model.eval().to(problem.device)
-        inputs = problem.groups[0].inputs[:1].clone()  # a model may write to what it is given
+        self.model = model.eval().to(sample_set.device)
+        inputs = sample_set.groups[0].inputs[:1].clone()  # a model may write to what it is given
         self.memory_format = settled(self.model, inputs)
         inputs = formatted(inputs, self.memory_format)
         wanted = choice.engine if choice else options.engine
-        self.local, why_dense = local_for(self.model, problem.groups[0], problem.n, wanted)
+        self.local, why_dense = local_for(self.model, sample_set.groups[0], sample_set.n, wanted)
         size = options.batch_size if choice is None else choice.batch_size
         if size == "auto":
-            size = fitting(self.model, inputs, problem.device)
+            size = fitting(self.model, inputs, sample_set.device)
         self.choice = choice or Choice("local" if self.local else "dense", size, options.compile, why_dense)
         self.batch_size = self.choice.batch_size
         self.forward = torch.compile(self.model, dynamic=False) if self.choice.compile else self.model
@@ -117,7 +119,7 @@ class Engine:
         if self.local is None:
             why = f"; not locally: {self.choice.why_dense}" if self.choice.why_dense else ""
             return f"dense, in batches of {self.batch_size}{why}"
-        plan = self._plan(self.problem.groups[0], 0)
+        plan = self._plan(self.sample_set.groups[0], 0)
         faster = f"predicted {plan.predicted_speedup:.2g} times as fast as dense"
         held = f"holding {gigabytes(plan.bytes)} of entries"
         return ", ".join(part for part in ("local", faster, held, _dense_from(plan)) if part)
@@ -135,23 +137,23 @@ class Engine:
         """v of all masked inputs of these samples, which have one shape: [len(block), 2**n] float64, on the device."""
         if self.local:
             return torch.stack([self.locally(number, self.dtype) for number in block])
-        subsets, where = 2**self.problem.n, self.problem.device
-        group = self.problem.group_of(block[0])
+        subsets, where = 2**self.sample_set.n, self.sample_set.device
+        group = self.sample_set.group_of(block[0])
         sample = (torch.arange(len(block), device=where) + block[0] - group.first).repeat_interleave(subsets)
         subset = torch.arange(subsets, device=where).repeat(len(block))
         return self._values(group, sample, subset, self.dtype).view(len(block), subsets)
 
     def in_a_batch(self, number: int, subset: int, dtype: torch.dtype) -> torch.Tensor:
         """v of one masked input by a forward pass of a whole batch: []."""
-        group, count = self.problem.group_of(number), 2**self.problem.n
-        kept = (torch.arange(min(self.batch_size, count), device=self.problem.device) + subset) % count
+        group, count = self.sample_set.group_of(number), 2**self.sample_set.n
+        kept = (torch.arange(min(self.batch_size, count), device=self.sample_set.device) + subset) % count
         return self._values(group, torch.full_like(kept, number - group.first), kept, dtype, self.forward)[0]
 
     def locally(self, number: int, dtype: torch.dtype) -> torch.Tensor:
         """v of all masked inputs of one sample: [2**n]."""
-        group = self.problem.group_of(number)
+        group = self.sample_set.group_of(number)
         place = number - group.first
-        image, base = group.inputs[place].to(dtype), self.problem.baseline.to(dtype)
+        image, base = group.inputs[place].to(dtype), self.sample_set.baseline.to(dtype)
         with exact_float32():
             logits = self.local.logits(self._plan(group, place), image, base)
         return log_odds(logits, group.labels[place].expand(len(logits)))
@@ -159,7 +161,7 @@ class Engine:
     def _plan(self, group: Group, place: int) -> Plan:
         number = group.first + place
         if number not in self._plans:
-            self._plans[number] = self.local.plan(group.owner[place], self.problem.n)
+            self._plans[number] = self.local.plan(group.owner[place], self.sample_set.n)
         return self._plans[number]
 
     @torch.inference_mode()
@@ -168,10 +170,10 @@ class Engine:
 
         By the weights that are loaded, which are of type `dtype` (None: the store's precision). On the device.
         """
-        group = self.problem.group_of(sample)
-        inputs, base = _as_type(dtype or self.dtype, group.inputs, self.problem.baseline)
+        group = self.sample_set.group_of(sample)
+        inputs, base = _as_type(dtype or self.dtype, group.inputs, self.sample_set.baseline)
         one = slice(sample - group.first, sample - group.first + 1)
-        kept = torch.tensor([subset], device=self.problem.device)
+        kept = torch.tensor([subset], device=self.sample_set.device)
         with exact_float32():
             x = formatted(masked(inputs[one], base, group.member[one], kept), self.memory_format)
             logits = self.model(x).double()
@@ -184,8 +186,8 @@ class Engine:
         """
         self.to(torch.float64)
         v = np.empty(len(sample))
-        for group, mine in self.problem.by_group(sample):
-            which, kept = (torch.from_numpy(part[mine]).to(self.problem.device) for part in (sample, subset))
+        for group, mine in self.sample_set.by_group(sample):
+            which, kept = (torch.from_numpy(part[mine]).to(self.sample_set.device) for part in (sample, subset))
             v[mine] = self._values(group, which - group.first, kept, torch.float64).cpu().numpy()
         return v
 
@@ -198,12 +200,12 @@ class Engine:
         forward: nn.Module | None = None,
     ) -> torch.Tensor:
         """forward: in place of the model: None: what was compiled, if it was for this type."""
-        inputs, base = _as_type(dtype, group.inputs, self.problem.baseline)
+        inputs, base = _as_type(dtype, group.inputs, self.sample_set.baseline)
         with exact_float32():
             if self.embedding and group.first not in self._tokens:
                 self._tokens[group.first] = tokens(self.model, self.embedding, inputs, base, group.owner)
             model = forward or (self.forward if dtype == self.dtype else self.model)
-            batch_size = min(self.batch_size, len(inputs) * 2**self.problem.n)  # not more than there are altogether
+            batch_size = min(self.batch_size, len(inputs) * 2**self.sample_set.n)  # not more than there are altogether
             return masked_values(model, inputs, base, group.member, group.labels, sample, subset,
                                  batch_size, self._tokens.get(group.first), self.memory_format)  # fmt: skip
 
@@ -212,13 +214,15 @@ class Engines:
     """Of a store: one for networks as they are, and one for the pre-trained network with a linear probe, where that
     can't take the place of the network's own head."""
 
-    def __init__(self, model: Classifier, problem: Problem, options: DictConfig, choices: dict[str, Choice]) -> None:
+    def __init__(
+        self, model: Classifier, sample_set: SampleSet, options: DictConfig, choices: dict[str, Choice]
+    ) -> None:
         """choices: made before, by the engine's name (network, probed)."""
-        self.network = self.probed = Engine(model, problem, options, choices.get("network"))
-        inputs = formatted(problem.groups[0].inputs[:1].clone(), self.network.memory_format)
+        self.network = self.probed = Engine(model, sample_set, options, choices.get("network"))
+        inputs = formatted(sample_set.groups[0].inputs[:1].clone(), self.network.memory_format)
         with_probe = probed(model, inputs)
         if with_probe is not model:
-            self.probed = Engine(with_probe, problem, options, choices.get("probed"))
+            self.probed = Engine(with_probe, sample_set, options, choices.get("probed"))
 
     @property
     def choices(self) -> dict[str, Choice]:

@@ -10,21 +10,21 @@ import numpy as np
 from omegaconf import DictConfig
 from tqdm import tqdm
 
-from interactions import pairs, workers
-from interactions.checkpoints import Checkpoint, checkpoints_of
-from interactions.checkpoints import check as check_checkpoints
+from checkpoints.roles import Checkpoint, checkpoints_of
+from checkpoints.roles import check as check_checkpoints
+from interactions import units, workers
 from interactions.engine import Choice, Engine, Engines, predicted_speedup
-from interactions.problem import Problem
-from interactions.samples import describe, load
 from interactions.store import Store
+from interactions.variables.sample_set import SampleSet
+from interactions.variables.samples import describe, load
 from models import trial
 from models.backbone import Classifier, probed
-from training.device import device
+from models.device import device
+from stages.need import Need
 from training.folder import finish, start
-from training.plan import Need
 from training.seeds import stream
+from training.tasks import new_model, tried
 from training.tracking import tracked
-from training.train import new_model, tried
 
 # The least share of stop words in English text: it has 30 to 50 %, headlines and short messages 20 %. In most other
 # languages with Latin letters 5 to 15 % happen to be on the English list, such as a, de, in and me; else none.
@@ -33,7 +33,7 @@ ENGLISH = 0.15
 
 def check(cfg: DictConfig) -> Need:
     model, splits = new_model(cfg, "probe", "target")
-    units = checkpoints_of(cfg)
+    checkpoints = checkpoints_of(cfg)
     device(cfg.interactions.device)
     inputs = tried(cfg, model, splits, "target")
     trial.check_alone(model, inputs[:1] if cfg.interactions.batch_size == 1 else inputs)
@@ -42,8 +42,8 @@ def check(cfg: DictConfig) -> Need:
     speedup = 1
     if cfg.plan or cfg.interactions.engine == "local":  # the others are never refused
         speedup = predicted_speedup(model, load(splits, about)[0], cfg.interactions.n, cfg.interactions.engine)
-    check_checkpoints(model, with_probe, units)
-    values = len(units) * cfg.interactions.samples * 2**cfg.interactions.n
+    check_checkpoints(model, with_probe, checkpoints)
+    values = len(checkpoints) * cfg.interactions.samples * 2**cfg.interactions.n
     loaded = len(splits.train) if splits.kind == "image" else 0
     return Need(forward=values, loaded=loaded, disk=8 * values, speedup=speedup)
 
@@ -51,26 +51,26 @@ def check(cfg: DictConfig) -> Need:
 def run(cfg: DictConfig) -> None:
     options = cfg.interactions
     model, splits = new_model(cfg, "probe", "target")
-    units = checkpoints_of(cfg)
+    checkpoints = checkpoints_of(cfg)
     about = describe(splits, options, cfg.seed)
     for line in _remarks(about, options):
         print(f"interactions: {line}", flush=True)
     store = Store(start(cfg, "interactions"))
     store.write_samples(about)
-    problem = Problem.read(store, splits, options, cfg.num_workers, device(options.device))
+    sample_set = SampleSet.read(store, splits, options, cfg.num_workers, device(options.device))
     with tracked(cfg, "interactions") as tracker:
-        engines = decided(model, problem, options, store)
-        for line in _ways(engines, units):
+        engines = decided(model, sample_set, options, store)
+        for line in _ways(engines, checkpoints):
             print(f"interactions: {line}", flush=True)
-        seconds = fill(cfg, store, units, engines)
-        count = len(units) * problem.samples * 2**options.n
-        tracker.summary.update({"checkpoints": len(units), "masked_inputs": count, "seconds": seconds})
+        seconds = fill(cfg, store, checkpoints, engines)
+        count = len(checkpoints) * sample_set.samples * 2**options.n
+        tracker.summary.update({"checkpoints": len(checkpoints), "masked_inputs": count, "seconds": seconds})
     finish(store.folder)
 
 
-def _ways(engines: Engines, units: list[Checkpoint]) -> Iterator[str]:
+def _ways(engines: Engines, checkpoints: list[Checkpoint]) -> Iterator[str]:
     """How values are computed; of which network, where the probed one needs another way."""
-    used = list(dict.fromkeys(map(engines.of, units)))
+    used = list(dict.fromkeys(map(engines.of, checkpoints)))
     for engine in used:
         which = "with the linear probe: " if engine is engines.probed else "without a probe: "
         yield (which if len(used) > 1 else "") + engine.about()
@@ -86,7 +86,7 @@ def _remarks(about: dict, options: DictConfig) -> Iterator[str]:
                f"language interactions.stop_words takes null or a list of your own")  # fmt: skip
 
 
-def decided(model: Classifier, problem: Problem, options: DictConfig, store: Store) -> Engines:
+def decided(model: Classifier, sample_set: SampleSet, options: DictConfig, store: Store) -> Engines:
     """The engines that the store's values were begun with, unless the options name others."""
     choices = {name: Choice(**choice) for name, choice in store.choices().items()}
     other = sorted({option for choice in choices.values() for option in choice.differs(options)})
@@ -94,61 +94,63 @@ def decided(model: Classifier, problem: Problem, options: DictConfig, store: Sto
         print(f"interactions: the store was begun otherwise; what is left is done with {', '.join(other)}", flush=True)
         store.remove_parts(store.folder)  # the values of a checkpoint are all computed in one way
         choices = {}
-    engines = Engines(model, problem, options, choices)
+    engines = Engines(model, sample_set, options, choices)
     store.write_choices({name: asdict(choice) for name, choice in engines.choices.items()})
     return engines
 
 
-def fill(cfg: DictConfig, store: Store, units: list[Checkpoint], engines: Engines) -> float:
+def fill(cfg: DictConfig, store: Store, checkpoints: list[Checkpoint], engines: Engines) -> float:
     """Evaluates what is missing, in blocks of samples that are kept as soon as they are there. Returns seconds."""
-    started, problem = time.monotonic(), engines.network.problem
-    blocks = problem.blocks(math.ceil(engines.network.batch_size / 2**problem.n))
-    missing = [number for number, unit in enumerate(units) if not store.has(unit.stage, unit.epoch)]
+    started, sample_set = time.monotonic(), engines.network.sample_set
+    blocks = sample_set.blocks(math.ceil(engines.network.batch_size / 2**sample_set.n))
+    missing = [
+        number for number, checkpoint in enumerate(checkpoints) if not store.has(checkpoint.stage, checkpoint.epoch)
+    ]
     wanted = [
         (number, block)
         for number in missing
         for block in blocks
-        if not store.has_part(units[number].stage, units[number].epoch, block)
+        if not store.has_part(checkpoints[number].stage, checkpoints[number].epoch, block)
     ]
-    bar = tqdm(total=len(units) * problem.samples, desc="interactions", unit="sample", dynamic_ncols=True,
+    bar = tqdm(total=len(checkpoints) * sample_set.samples, desc="interactions", unit="sample", dynamic_ncols=True,
                mininterval=0.5)  # fmt: skip
-    bar.update(len(units) * problem.samples - sum(len(block) for _, block in wanted))
+    bar.update(len(checkpoints) * sample_set.samples - sum(len(block) for _, block in wanted))
     for number in missing:
-        if units[number].last:
-            _measure_noise(store, units[number], engines.of(units[number]), cfg.interactions, cfg.seed)
+        if checkpoints[number].last:
+            _measure_noise(store, checkpoints[number], engines.of(checkpoints[number]), cfg.interactions, cfg.seed)
     left = Counter(number for number, _ in wanted)
     for number in set(missing) - left.keys():  # killed between the last block and joining them
-        _complete(cfg, store, units[number], engines.of(units[number]), blocks)
+        _complete(cfg, store, checkpoints[number], engines.of(checkpoints[number]), blocks)
     processes = cfg.interactions.processes
     if processes > 1 and wanted:
         done = workers.evaluated(cfg, wanted, processes)
     else:
-        done = pairs.evaluated(store, units, engines, wanted)
+        done = units.evaluated(store, checkpoints, engines, wanted)
     for number, block in done:
-        bar.set_postfix_str(f"{units[number].stage} epoch {units[number].epoch}")
+        bar.set_postfix_str(f"{checkpoints[number].stage} epoch {checkpoints[number].epoch}")
         bar.update(len(block))
         left[number] -= 1
         if left[number] == 0:
-            _complete(cfg, store, units[number], engines.of(units[number]), blocks)
+            _complete(cfg, store, checkpoints[number], engines.of(checkpoints[number]), blocks)
     bar.close()
     store.remove_parts(store.folder)  # of a run that was killed between joining and removing them
     return time.monotonic() - started
 
 
-def _complete(cfg: DictConfig, store: Store, unit: Checkpoint, engine: Engine, blocks: list[range]) -> None:
+def _complete(cfg: DictConfig, store: Store, checkpoint: Checkpoint, engine: Engine, blocks: list[range]) -> None:
     options = cfg.interactions
-    about = {"stage": unit.stage, "epoch": unit.epoch, "samples": engine.problem.samples, "n": options.n,
+    about = {"stage": checkpoint.stage, "epoch": checkpoint.epoch, "samples": engine.sample_set.samples, "n": options.n,
              "precision": options.precision, "engine": engine.about(), "batch_size": engine.batch_size,
-             "device": str(engine.problem.device),
-             "files": [str(file) for _, file, _ in unit.parts]}  # fmt: skip
-    store.complete(unit.stage, unit.epoch, blocks, about)
+             "device": str(engine.sample_set.device),
+             "files": [str(file) for _, file, _ in checkpoint.parts]}  # fmt: skip
+    store.complete(checkpoint.stage, checkpoint.epoch, blocks, about)
 
 
-def _measure_noise(store: Store, unit: Checkpoint, engine: Engine, options: DictConfig, seed: int) -> None:
+def _measure_noise(store: Store, checkpoint: Checkpoint, engine: Engine, options: DictConfig, seed: int) -> None:
     """Evaluates some masked inputs in float64 too."""
     draw = np.random.default_rng(stream(seed, "noise"))
-    sample = draw.integers(engine.problem.samples, size=options.noise_masks)
+    sample = draw.integers(engine.sample_set.samples, size=options.noise_masks)
     subset = draw.integers(2**options.n, size=options.noise_masks)
-    engine.load(unit, unit.read())
+    engine.load(checkpoint, checkpoint.read())
     v = engine.in_float64(sample, subset)
-    store.write_noise(unit.stage, unit.epoch, sample=sample, subset=subset, value=v)
+    store.write_noise(checkpoint.stage, checkpoint.epoch, sample=sample, subset=subset, value=v)

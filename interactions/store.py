@@ -18,7 +18,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from conf.check import BadInput
-from training.files import write_array, write_text, written
+from stages.files import write_array, write_text, written
 
 
 class Store:

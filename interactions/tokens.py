@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from interactions.masking import masked, membership
+from interactions.variables.masking import masked, membership
 from models.watch import watch
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from checkpoints.roles import Checkpoint
 from conf.check import BadInput
-from interactions.checkpoints import Checkpoint
 from interactions.engine import Engine
 from training.seeds import stream
 
@@ -60,9 +60,9 @@ def _seconds(engine: Engine) -> float:
     return max(time.monotonic() - started, 1e-6)
 
 
-def drawn(unit: Checkpoint, block: range, count: int, n: int) -> list[Check]:
+def drawn(checkpoint: Checkpoint, block: range, count: int, n: int) -> list[Check]:
     """Masked inputs of these samples, spread over samples and orders, the same in every run."""
-    draw = np.random.default_rng(stream(0, "check", unit.stage, unit.epoch, block[0]))
+    draw = np.random.default_rng(stream(0, "check", checkpoint.stage, checkpoint.epoch, block[0]))
     samples = np.resize(draw.permutation(np.array(block)), count)
     orders = ((np.arange(count) + draw.random(count)) / max(count, 1) * (n + 1)).astype(int)
     kept = [sum(1 << int(variable) for variable in draw.permutation(n)[:order]) for order in orders]
@@ -84,16 +84,16 @@ class Verifier:
         unlike = ~(abs(ours - plain[:, 0]) <= self.usual * plain[:, 1])  # of NaN, too
         return [check for check, found in zip(checks, unlike, strict=True) if found]
 
-    def judge(self, engine: Engine, unit: Checkpoint, check: Check, v: float, plain: np.ndarray) -> None:
+    def judge(self, engine: Engine, checkpoint: Checkpoint, check: Check, v: float, plain: np.ndarray) -> None:
         """Raises BadInput unless the difference is rounding. The engine holds the checkpoint's weights; load others
         afterwards. v: of the engine, plain: [2], both in the store's precision."""
-        name = _name(unit, check)
+        name = _name(checkpoint, check)
         if not np.isfinite([v, *plain]).all():
             raise BadInput(
                 f"{name} is {v:.6g} in {engine.precision}, which is no number to work with: take "
                 f"interactions.precision=float32 or float64, or check the weights"
             )
-        near = [check, *(Check(check.sample, check.subset ^ 1 << bit) for bit in range(min(3, engine.problem.n)))]
+        near = [check, *(Check(check.sample, check.subset ^ 1 << bit) for bit in range(min(3, engine.sample_set.n)))]
         rounded = _alone(engine, near)
         engine.to(torch.float64)
         exact, again = _alone(engine, near), _alone(engine, near)
@@ -128,9 +128,10 @@ def _alone(engine: Engine, checks: list[Check]) -> np.ndarray:
     return torch.stack([engine.alone(check.sample, check.subset, dtype) for check in checks]).cpu().numpy()
 
 
-def _name(unit: Checkpoint, check: Check) -> str:
+def _name(checkpoint: Checkpoint, check: Check) -> str:
     variables = ", ".join(str(i) for i in range(check.subset.bit_length()) if check.subset >> i & 1)
-    return f"{unit.stage}, epoch {unit.epoch}: v of sample {check.sample} with the variables {{{variables}}} kept"
+    of = f"{checkpoint.stage}, epoch {checkpoint.epoch}"
+    return f"{of}: v of sample {check.sample} with the variables {{{variables}}} kept"
 
 
 def _way_out_of_batches(engine: Engine) -> str:

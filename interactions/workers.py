@@ -1,6 +1,6 @@
 """Spreads the evaluation over processes, each with a device or a share of the cores of its own.
 
-Every process takes its share of the (checkpoint, block of samples) pairs and leaves values where the store keeps them
+Every process takes its share of the (checkpoint, block of samples) units and leaves values where the store keeps them
 while the evaluation goes on; the process that was started first joins them.
 """
 
@@ -13,33 +13,33 @@ from multiprocessing import Queue, get_context
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from checkpoints.roles import checkpoints_of
 from conf.check import BadInput
-from interactions.checkpoints import checkpoints_of
 from interactions.engine import Choice, Engines
-from interactions.pairs import Pair
-from interactions.pairs import evaluated as evaluated_here
-from interactions.problem import Problem
 from interactions.store import Store
-from training.device import device
+from interactions.units import Unit
+from interactions.units import evaluated as evaluated_here
+from interactions.variables.sample_set import SampleSet
+from models.device import device
 from training.folder import stage_folder
-from training.train import new_model
+from training.tasks import new_model
 
 
-def evaluated(cfg: DictConfig, pairs: list[Pair], count: int) -> Iterator[Pair]:
-    """Has `count` processes evaluate the pairs; gives each when its values are in the store.
+def evaluated(cfg: DictConfig, units: list[Unit], count: int) -> Iterator[Unit]:
+    """Has `count` processes evaluate the units; gives each when its values are in the store.
 
     Raises what the first of them to fail raised.
     """
     context = get_context("spawn")  # a forked process could not use the device
     done, settings = context.Queue(), OmegaConf.to_yaml(cfg, resolve=True)
     processes = [
-        context.Process(target=_work, args=(settings, rank, count, pairs[rank::count], done), daemon=True)
+        context.Process(target=_work, args=(settings, rank, count, units[rank::count], done), daemon=True)
         for rank in range(count)
     ]
     for process in processes:
         process.start()
     try:
-        for _ in pairs:
+        for _ in units:
             yield _next(done, processes)
     finally:
         for process in processes:
@@ -47,7 +47,7 @@ def evaluated(cfg: DictConfig, pairs: list[Pair], count: int) -> Iterator[Pair]:
             process.join()
 
 
-def _next(done: Queue, processes: list) -> Pair:
+def _next(done: Queue, processes: list) -> Unit:
     while True:
         try:
             answer = done.get(timeout=1)
@@ -61,27 +61,29 @@ def _next(done: Queue, processes: list) -> Pair:
         return answer
 
 
-def _work(settings: str, rank: int, count: int, pairs: list[Pair], done: Queue) -> None:
+def _work(settings: str, rank: int, count: int, units: list[Unit], done: Queue) -> None:
     parent = os.getppid()
     try:
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # of the data, the parent has said it already
-            for pair in _share(OmegaConf.create(settings), rank, count, pairs):
+            for unit in _share(OmegaConf.create(settings), rank, count, units):
                 if os.getppid() != parent:  # it was killed
                     return
-                done.put(pair)
+                done.put(unit)
     except BadInput as error:
         done.put(error)
     except Exception as error:
         done.put(RuntimeError(f"{type(error).__name__} in a process of interactions: {error}"))
 
 
-def _share(cfg: DictConfig, rank: int, count: int, pairs: list[Pair]) -> Iterator[Pair]:
+def _share(cfg: DictConfig, rank: int, count: int, units: list[Unit]) -> Iterator[Unit]:
     torch.set_num_threads(max(1, torch.get_num_threads() // count))
     model, splits = new_model(cfg, "probe", "target")
-    store, units = Store(stage_folder(cfg, "interactions")), checkpoints_of(cfg)
-    problem = Problem.read(store, splits, cfg.interactions, cfg.num_workers, _device(cfg.interactions.device, rank))
+    store, checkpoints = Store(stage_folder(cfg, "interactions")), checkpoints_of(cfg)
+    sample_set = SampleSet.read(
+        store, splits, cfg.interactions, cfg.num_workers, _device(cfg.interactions.device, rank)
+    )
     choices = {name: Choice(**choice) for name, choice in store.choices().items()}
-    yield from evaluated_here(store, units, Engines(model, problem, cfg.interactions, choices), pairs)
+    yield from evaluated_here(store, checkpoints, Engines(model, sample_set, cfg.interactions, choices), units)
 
 
 def _device(name: str, rank: int) -> torch.device:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 import torch
 
 from conf.check import BadInput
-from models.address import Address
 from models.backbone import Classifier
 from models.weights import State, names_of, prefix_change
+from stages.address import Address
 
 WRAPPERS = {"state_dict", "model_state_dict", "model", "module"}  # no names of a model among several
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from conf.check import BadInput
-from models.address import IN_FOLDERS, split
+from stages.address import IN_FOLDERS, split
 
 KINDS = {"models.text.bert": "bert", "models.text.distilbert": "distilbert"}
 OURS = {"pool", "dropout"}  # arguments of these two that mean something else than the library's of the same name

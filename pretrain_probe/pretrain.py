@@ -6,14 +6,15 @@ Its folder is shared by all runs with the same source training, or the same weig
 import torch
 from omegaconf import DictConfig
 
+from checkpoints import disk
 from conf.check import BadInput
 from data.splits import build as build_data
 from models import pretrained
 from models.backbone import build, check_backbone
 from models.weights import size
-from training import checkpoints, train
+from stages.need import Need
+from training import stage, tasks
 from training.folder import finish, start, weights_of
-from training.plan import Need
 from training.seeds import stream
 from training.tracking import log_checkpoints, tracked
 
@@ -27,10 +28,10 @@ def check(cfg: DictConfig) -> Need:
                 "model.weights=pretrain wants a source task to train on, and data.source is null: choose another "
                 "data=..., or weights from elsewhere"
             )
-        need = train.check(cfg, "pretrain", "source")
+        need = stage.check(cfg, "pretrain", "source")
         _check_target(cfg)
         return need
-    model, _ = train.new_model(cfg, "pretrain", "target")
+    model, _ = tasks.new_model(cfg, "pretrain", "target")
     check_backbone(cfg.model, model, AS_TAKEN)
     if weights_of(cfg) != "scratch":
         pretrained.check(model, weights_of(cfg))
@@ -39,7 +40,7 @@ def check(cfg: DictConfig) -> Need:
 
 def _check_target(cfg: DictConfig) -> None:
     """Raises BadInput if the target task has another backbone than the source task, hours before it is loaded."""
-    model, source = train.new_model(cfg, "pretrain", "source")
+    model, source = tasks.new_model(cfg, "pretrain", "source")
     try:
         target = build_data(cfg.data.target, "data.target")
     except BadInput:  # said by the stages that need it, which may run on another machine
@@ -50,7 +51,7 @@ def _check_target(cfg: DictConfig) -> None:
 
 def run(cfg: DictConfig) -> None:
     if weights_of(cfg) == "pretrain":
-        train.train(cfg, "pretrain", *train.new_model(cfg, "pretrain", "source"))
+        stage.run(cfg, "pretrain", *tasks.new_model(cfg, "pretrain", "source"))
     else:
         _take(cfg)
 
@@ -71,6 +72,6 @@ def _take(cfg: DictConfig) -> None:
         print(f"pretrain: {len(state)} tensors from {source}{left_out}", flush=True)
     folder = start(cfg, "pretrain")
     with tracked(cfg, "pretrain") as tracker:
-        checkpoints.write(folder, 0, {f"backbone.{key}": tensor for key, tensor in state.items()})
+        disk.write(folder, 0, {f"backbone.{key}": tensor for key, tensor in state.items()})
         log_checkpoints(tracker, cfg, "pretrain")
     finish(folder, weights=weights, source=str(source), not_of_the_backbone=unexpected)

@@ -13,19 +13,19 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from checkpoints.features import features
 from data.module import Batches
 from data.splits import InMemory, Splits
-from models import batch
+from models import batch_size
 from models.backbone import Classifier
-from training.classifier import Training
-from training.device import device
-from training.features import features
+from models.device import device
+from stages.need import Need
+from training.classifier import LightningClassifier
 from training.fit import Row, fit
 from training.folder import finish, locked, settings, stage_folder, start
-from training.plan import Need
 from training.seeds import stream
+from training.tasks import new_model, pretrained_model, tried
 from training.tracking import log_checkpoints, tracked
-from training.train import new_model, pretrained_model, tried
 
 # Multiplications in a pass, below which threads wait for each other longer than they compute.
 SMALL = 10_000_000
@@ -85,7 +85,7 @@ def _features_of(model: Classifier, splits: Splits, folder: Path, num_workers: i
     """The task with features in place of inputs; in float64, so that the convex problem converges fully."""
     where = device("auto")
 
-    at_once = batch.loaded(model, splits.collate([splits.train[0]])[0], where)
+    at_once = batch_size.loaded(model, splits.collate([splits.train[0]])[0], where)
 
     def frozen(split: str, dataset: Dataset) -> InMemory:
         batches = DataLoader(dataset, at_once, collate_fn=splits.collate, num_workers=num_workers)
@@ -95,7 +95,7 @@ def _features_of(model: Classifier, splits: Splits, folder: Path, num_workers: i
                    kind="features")  # fmt: skip
 
 
-class LinearProbe(Training):
+class LinearProbe(LightningClassifier):
     """Multinomial logistic regression: mean cross-entropy + l2/2 |W|^2, by L-BFGS on all samples or by SGD."""
 
     def __init__(self, head: nn.Linear, options: DictConfig, test_samples: int, seed: int) -> None:

@@ -2,13 +2,13 @@
 
 from omegaconf import DictConfig
 
-from training import train
-from training.plan import Need
+from stages.need import Need
+from training import stage, tasks
 
 
 def check(cfg: DictConfig) -> Need:
-    return train.check(cfg, "scratch", "target")
+    return stage.check(cfg, "scratch", "target")
 
 
 def run(cfg: DictConfig) -> None:
-    train.train(cfg, "scratch", *train.new_model(cfg, "scratch", "target"))
+    stage.run(cfg, "scratch", *tasks.new_model(cfg, "scratch", "target"))

@@ -40,7 +40,7 @@ def test_damaged_checkpoint_in_the_store(resumable: Studies, damage: callable, s
     run = resumable.output / "digits" / "seed=0"
     for stage in ("interactions", "analysis"):
         shutil.rmtree(run / stage)
-    file = run / "finetune" / "checkpoints" / "epoch_001.ckpt"
+    file = run / "finetune" / "checkpoints" / "epoch_001.pt"
     damage(file)
     before = contents(resumable.output)
     check_refused(resumable(), str(file), said)
@@ -51,15 +51,15 @@ def test_damaged_checkpoint_in_the_store(resumable: Studies, damage: callable, s
 def test_damaged_pretraining(resumable: Studies, stage: str) -> None:
     run = resumable.output / "digits" / "seed=0"
     shutil.rmtree(run / stage)
-    _cut(run / "pretrain" / "checkpoints" / "epoch_002.ckpt")
+    _cut(run / "pretrain" / "checkpoints" / "epoch_002.pt")
     before = contents(resumable.output)
-    check_refused(resumable(f"stages=[{stage}]"), "epoch_002.ckpt", "read")
+    check_refused(resumable(f"stages=[{stage}]"), "epoch_002.pt", "read")
     assert contents(resumable.output) == before
 
 
 @pytest.mark.parametrize("damage", [_cut, _overwritten, _emptied])
 def test_damaged_checkpoint_to_go_on_from(study: Studies, damage: callable) -> None:
-    study("stages=[scratch]", kill_at=("before", "digits/seed=0/scratch/checkpoints/epoch_002.ckpt"))
+    study("stages=[scratch]", kill_at=("before", "digits/seed=0/scratch/checkpoints/epoch_002.pt"))
     last = study.output / "digits" / "seed=0" / "scratch" / "checkpoints" / "last.ckpt"
     damage(last)
     check_refused(study("stages=[scratch]"), str(last), "delete")

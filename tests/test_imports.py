@@ -9,7 +9,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = (
     {"conf"},
+    {"stages"},
     {"data", "models"},
+    {"checkpoints"},
     {"training"},
     {"interactions", "pretrain_probe", "finetune", "scratch"},
     {"analysis"},
@@ -18,9 +20,9 @@ FLOORS = (
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 MATHEMATICS = {
     "interactions.mobius",
-    "interactions.masking",
+    "interactions.variables.masking",
     "interactions.tokens",
-    "interactions.values",
+    "interactions.dense",
     "models.memory",
     "models.watch",
     *(f"analysis.{name}" for name in ("decomposition", "ratio", "jaccard", "chance", "estimate", "faithfulness")),

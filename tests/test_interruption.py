@@ -76,7 +76,7 @@ def _ended(study: Studies) -> Path:
 
 def test_killed_twice_at_the_same_moment(study: Studies, finished: Finished) -> None:
     """A run that dies again before it got any further (a queue's time limit) leaves no more behind than the first."""
-    (moment,) = (name for name in finished.result.replaced if name.endswith("finetune/checkpoints/epoch_001.ckpt"))
+    (moment,) = (name for name in finished.result.replaced if name.endswith("finetune/checkpoints/epoch_001.pt"))
     study("stages=[pretrain,finetune]", kill_at=("before", moment))
     first = files(study.output)
     study("stages=[pretrain,finetune]", kill_at=("before", moment))
@@ -137,7 +137,7 @@ def _tables(output: Path) -> dict[str, bytes]:
 
 
 def _weights(output: Path) -> dict[str, dict[str, torch.Tensor]]:
-    found = output.rglob("epoch_*.ckpt")
+    found = output.rglob("epoch_*.pt")
     return {str(path.relative_to(output)): torch.load(path, weights_only=True) for path in found}
 
 

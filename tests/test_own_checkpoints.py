@@ -18,11 +18,11 @@ def elsewhere(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> P
     folder, run = tmp_path_factory.mktemp("elsewhere"), finished.output / "digits" / "seed=0"
     for stage in ("finetune", "scratch"):
         for epoch in (0, 1, 2):
-            state = torch.load(run / stage / "checkpoints" / f"epoch_{epoch:03d}.ckpt", weights_only=True)
+            state = torch.load(run / stage / "checkpoints" / f"epoch_{epoch:03d}.pt", weights_only=True)
             state["projector"] = torch.ones(1)  # which the model does not take
             torch.save({"state_dict": _names_of_a_network(state)}, folder / f"{stage}-step{10 * epoch}.pt")
-    backbone = torch.load(run / "pretrain" / "checkpoints" / "epoch_002.ckpt", weights_only=True)
-    head = torch.load(run / "probe" / "checkpoints" / "epoch_002.ckpt", weights_only=True)
+    backbone = torch.load(run / "pretrain" / "checkpoints" / "epoch_002.pt", weights_only=True)
+    head = torch.load(run / "probe" / "checkpoints" / "epoch_002.pt", weights_only=True)
     probed = {key: tensor for key, tensor in backbone.items() if key.startswith("backbone.")}
     probed |= {f"head.{key}": tensor for key, tensor in head.items()}
     torch.save(_names_of_a_network(probed), folder / "probed.pt")

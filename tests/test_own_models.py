@@ -80,12 +80,12 @@ def test_every_value_is_that_of_brute_force(study: Studies, mine: Path, monkeypa
         v = np.load(run_folder / "interactions" / stage / "epoch_002" / "values.npy")
         expected = [_brute_force(network, run_folder, stage, sample) for sample in about["samples"][:3]]
         np.testing.assert_allclose(v[:3], expected, rtol=0, atol=1e-5 * abs(np.array(expected)).max(), err_msg=stage)
-    pretrained = torch.load(run_folder / "pretrain" / "checkpoints" / "epoch_002.ckpt", weights_only=True)
+    pretrained = torch.load(run_folder / "pretrain" / "checkpoints" / "epoch_002.pt", weights_only=True)
     assert set(pretrained) >= {"head.0.weight", "head.1.bias", "backbone.scale"}
 
 
 def _brute_force(network: torch.nn.Module, run_folder: Path, stage: str, sample: dict) -> np.ndarray:
-    source = run_folder / ("pretrain" if stage == "probe" else stage) / "checkpoints" / "epoch_002.ckpt"
+    source = run_folder / ("pretrain" if stage == "probe" else stage) / "checkpoints" / "epoch_002.pt"
     state = torch.load(source, weights_only=True)
     names = {"head.0.": "a.", "head.1.": "b.", "backbone.": ""}
     renamed = {
@@ -114,7 +114,7 @@ def _logits(network: torch.nn.Module, x: torch.Tensor, run_folder: Path, stage: 
     """Of the probe: linear on what comes to both heads, averaged over the map."""
     if stage != "probe":
         return network(x)
-    head = torch.load(run_folder / "probe" / "checkpoints" / "epoch_002.ckpt", weights_only=True)
+    head = torch.load(run_folder / "probe" / "checkpoints" / "epoch_002.pt", weights_only=True)
     feature = network.maps(x).mean((2, 3)).repeat(1, 2)
     return feature @ head["weight"].double().T + head["bias"].double()
 

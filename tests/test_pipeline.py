@@ -36,14 +36,14 @@ def test_training_is_in_training_mode(run: Path) -> None:
     """Batch-norm learns its statistics."""
     for stage in ("finetune", "scratch"):
         first, last = (
-            torch.load(run / stage / "checkpoints" / f"epoch_00{epoch}.ckpt", weights_only=True) for epoch in (0, 2)
+            torch.load(run / stage / "checkpoints" / f"epoch_00{epoch}.pt", weights_only=True) for epoch in (0, 2)
         )
         assert all(not torch.equal(first[key], last[key]) for key in first if key.endswith("running_mean"))
 
 
 def test_files_are_as_documented(run: Path, finished: Finished) -> None:
     trained = {"config.yaml", "done.json", "metrics.csv", "predictions.npy", "losses.npy"}
-    trained |= {f"checkpoints/epoch_{epoch:03d}.ckpt" for epoch in EPOCHS}
+    trained |= {f"checkpoints/epoch_{epoch:03d}.pt" for epoch in EPOCHS}
     features = {name for name in files(run / "pretrain") if name.startswith("features/")}
     assert files(run / "pretrain") - features == trained
     assert files(run / "probe") == files(run / "finetune") == files(run / "scratch") == trained
@@ -188,7 +188,7 @@ def test_another_model_has_a_folder_of_its_own(resumable: Studies) -> None:
 
 
 def test_weights_from_a_file_do_what_they_do_from_our_own_stage(study: Studies, run: Path) -> None:
-    file = run / "pretrain" / "checkpoints" / "epoch_002.ckpt"
+    file = run / "pretrain" / "checkpoints" / "epoch_002.pt"
     weights = f'model.weights="{file}"'  # in quotes for Hydra: there is a = in it
     result = study(weights, UP_TO_THE_STORE)
     assert result.code == 0, result.err
@@ -197,7 +197,7 @@ def test_weights_from_a_file_do_what_they_do_from_our_own_stage(study: Studies, 
     )
     other = study.output / "digits" / "seed=0"
     made = {name for name in files(other / "pretrain") if not name.startswith("features/")}
-    assert made == {"config.yaml", "done.json", "checkpoints/epoch_000.ckpt"}
+    assert made == {"config.yaml", "done.json", "checkpoints/epoch_000.pt"}
     keys = set(OmegaConf.load(other / "pretrain" / "config.yaml"))
     assert keys == {"model"}, "it is the same for all seeds and tasks"
     for name in ("probe/epoch_002", "finetune/epoch_002", "scratch/epoch_002"):

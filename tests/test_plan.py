@@ -8,7 +8,7 @@ import pytest
 from studies import STAGES, Studies, files
 
 from conf.check import BadInput
-from training.plan import Need, check_disk, duration, gigabytes, table
+from stages.need import Need, check_disk, duration, gigabytes, table
 from training.rates import Rates
 
 

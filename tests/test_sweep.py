@@ -54,7 +54,7 @@ def test_two_runs_want_the_same_pretraining(study: Studies) -> None:
     assert sorted("pretrain: complete in" in result.out for result in results) == [False, True]
     replaced = [name for result in results for name in result.replaced]
     (pretrain,) = _pretrainings(study.output)
-    assert replaced.count(str((pretrain / "checkpoints" / "epoch_010.ckpt").relative_to(study.output))) == 1
+    assert replaced.count(str((pretrain / "checkpoints" / "epoch_010.pt").relative_to(study.output))) == 1
     assert sum("waiting: another run works in" in result.out for result in results) == 1
     first, second = (study.output / name / "seed=0" / "finetune" for name in ("one", "two"))
     assert _same_weights(first, second, epoch=2)
@@ -73,6 +73,6 @@ def _pretrainings(output: Path) -> list[Path]:
 
 def _same_weights(first: Path, second: Path, epoch: int) -> bool:
     states = [
-        torch.load(folder / "checkpoints" / f"epoch_{epoch:03d}.ckpt", weights_only=True) for folder in (first, second)
+        torch.load(folder / "checkpoints" / f"epoch_{epoch:03d}.pt", weights_only=True) for folder in (first, second)
     ]
     return all(torch.equal(states[0][key], states[1][key]) for key in states[0])

@@ -11,7 +11,7 @@ from studies import ROOT, STAGES, Studies, files
 
 from conf import schema
 from data.splits import build as build_data
-from interactions.values import log_odds
+from interactions.dense import log_odds
 from models.backbone import build as build_model
 
 TINY = (
@@ -73,7 +73,7 @@ def test_every_value_is_that_of_the_sentence_masked_by_hand(output: Path, run: P
         run = _again(output, "background", "interactions.background=mask")
     splits = build_data(cfg.data.target, "data.target")
     model = build_model(cfg.model, 2).eval()
-    model.load_state_dict(torch.load(run / "finetune" / "checkpoints" / "epoch_002.ckpt", weights_only=True))
+    model.load_state_dict(torch.load(run / "finetune" / "checkpoints" / "epoch_002.pt", weights_only=True))
     stored, about = _values(run), json.loads((run / "interactions" / "samples.json").read_text())
     lengths = []
     for sample, values in zip(about["samples"], stored, strict=True):

@@ -60,7 +60,7 @@ def test_history_is_metrics_csv(runs: dict[str, list[dict]], tracked: Finished, 
 def test_checkpoints_are_references(runs: dict[str, list[dict]], tracked: Finished, stage: str) -> None:
     (artifact,) = _artifacts(runs[stage], "checkpoint")
     contents = {entry["path"]: entry for entry in artifact["manifest"]["contents"]}
-    assert sorted(contents) == [f"epoch_{epoch:03d}.ckpt" for epoch in range(3)]
+    assert sorted(contents) == [f"epoch_{epoch:03d}.pt" for epoch in range(3)]
     for name, entry in contents.items():
         assert entry["ref"].startswith("file://")
         assert entry["ref"].endswith(f"checkpoints/{name}")
@@ -71,7 +71,7 @@ def test_weights_are_not_copied(tracked: Finished) -> None:
     places = [*tracked.output.rglob("wandb"), tracked.output.parent / "scrap" / "wandb"]
     kept = [file for place in places for file in place.rglob("*") if file.is_file()]
     assert kept
-    sizes = {file.stat().st_size for file in tracked.output.rglob("epoch_*.ckpt")}
+    sizes = {file.stat().st_size for file in tracked.output.rglob("epoch_*.pt")}
     assert [file for file in kept if file.suffix == ".ckpt" or file.stat().st_size in sizes] == []
 
 
@@ -104,7 +104,7 @@ def test_logged_table_is_the_table_on_disk(runs: dict[str, list[dict]], tracked:
 def test_a_resumed_run_is_complete_by_itself(study: Studies) -> None:
     """A killed stage leaves a run without an end beside the one of the second attempt, which has every epoch."""
     options = ("wandb.mode=offline", "stages=[scratch]")
-    study(*options, kill_at=("before", "digits/seed=0/scratch/checkpoints/epoch_002.ckpt"))
+    study(*options, kill_at=("before", "digits/seed=0/scratch/checkpoints/epoch_002.pt"))
     assert study(*options).code == 0
     ended = [records for records in _read_back(study.output) if any(record["type"] == "exit" for record in records)]
     assert len(_folders(study.output)) == 2

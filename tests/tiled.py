@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
-from interactions.local import Local
-from interactions.masking import masked, membership
+from interactions.local.forward import Local
+from interactions.variables.masking import masked, membership
 from models.backbone import Classifier
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from training.seeds import stream
 
 
-class Training(lightning.LightningModule):
+class LightningClassifier(lightning.LightningModule):
     """Trains `model`, any module from inputs to logits.
 
     After each epoch: `train_loss`, `train_accuracy` (means over the epoch's batches, as trained) and

@@ -23,16 +23,16 @@ from lightning.pytorch.callbacks import Checkpoint
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
+from checkpoints import disk
 from conf.check import BadInput
-from training import checkpoints
-from training.classifier import Training
-from training.files import write_array, written
+from stages.files import write_array, written
+from training.classifier import LightningClassifier
 
 Row = dict[str, float]
 
 
 def fit(
-    module: Training,
+    module: LightningClassifier,
     data: lightning.LightningDataModule,
     folder: Path,
     epochs: int,
@@ -48,7 +48,7 @@ def fit(
         trainer_options,
         max_epochs=epochs,
         callbacks=[keeper, Progress(module.stage, epochs)],
-        plugins=[checkpoints.AtomicCheckpointIO()],
+        plugins=[disk.AtomicCheckpointIO()],
         default_root_dir=folder,
     )
     resume = last if last.exists() else None
@@ -98,11 +98,11 @@ class EveryEpoch(Checkpoint):
         for row in self.rows:  # a resumed W&B run is complete by itself
             self.track(row)
 
-    def on_train_start(self, trainer: lightning.Trainer, module: Training) -> None:
+    def on_train_start(self, trainer: lightning.Trainer, module: LightningClassifier) -> None:
         if not self.rows:
             self._keep(trainer, module, epoch=0)
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, module: Training) -> None:
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: LightningClassifier) -> None:
         if not np.isfinite(module.train_loss):
             raise BadInput(
                 f"{module.stage}: the loss is {module.train_loss} in epoch {trainer.current_epoch + 1}; "
@@ -111,7 +111,7 @@ class EveryEpoch(Checkpoint):
         self._keep(trainer, module, epoch=trainer.current_epoch + 1)
         trainer.save_checkpoint(self.last)
 
-    def _keep(self, trainer: lightning.Trainer, module: Training, epoch: int) -> None:
+    def _keep(self, trainer: lightning.Trainer, module: LightningClassifier, epoch: int) -> None:
         labels = torch.as_tensor(np.asarray(trainer.datamodule.splits.test.labels))
         row = {"epoch": epoch}
         if epoch > 0:
@@ -124,7 +124,7 @@ class EveryEpoch(Checkpoint):
         if not trainer.is_global_zero:
             return
         if epoch in self.kept:
-            checkpoints.write(self.folder, epoch, module.model.state_dict())
+            disk.write(self.folder, epoch, module.model.state_dict())
         self._write_metrics()
         self.track(row)
 
@@ -147,7 +147,7 @@ class Progress(lightning.Callback):
     def __init__(self, stage: str, epochs: int) -> None:
         self.stage, self.epochs = stage, epochs
 
-    def on_train_start(self, trainer: lightning.Trainer, module: Training) -> None:
+    def on_train_start(self, trainer: lightning.Trainer, module: LightningClassifier) -> None:
         total = trainer.estimated_stepping_batches * trainer.accumulate_grad_batches
         self.bar = tqdm(
             total=int(total), initial=trainer.fit_loop.total_batch_idx + 1, desc=self.stage, unit="batch",
@@ -157,7 +157,7 @@ class Progress(lightning.Callback):
     def on_train_batch_end(self, *_: object) -> None:
         self.bar.update()
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, module: Training) -> None:
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: LightningClassifier) -> None:
         labels = torch.as_tensor(np.asarray(trainer.datamodule.splits.test.labels))
         accuracy = (module.test_predictions == labels).double().mean()
         self.bar.set_postfix_str(f"epoch {trainer.current_epoch + 1}/{self.epochs}, test accuracy {accuracy:.3f}")

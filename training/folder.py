@@ -21,8 +21,8 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from conf.check import BadInput
-from models.address import split
-from training.files import write_text
+from stages.address import split
+from stages.files import write_text
 
 # What determines a stage: its own keys and, through its inputs, those of other stages.
 # Where and how fast it runs (accelerator, strategy, device, batch size of the interactions) does not, nor does where

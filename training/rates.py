@@ -9,11 +9,11 @@ import torch
 from omegaconf import DictConfig
 from torch.nn import functional as F
 
-from models.batch import fitting
+from models.batch_size import fitting
+from models.device import device, exact_float32
 from models.memory import settled
-from training.device import device, exact_float32
-from training.plan import Need
-from training.train import new_model
+from stages.need import Need
+from training.tasks import new_model
 
 SAMPLES, MOST = 8, 64  # different samples; inputs passed through the network at once
 

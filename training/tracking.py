@@ -47,7 +47,7 @@ def log_checkpoints(run: wandb.Run, cfg: DictConfig, stage: str) -> None:
     """The stage's weights as references to the files: nothing is copied or uploaded."""
     folder = stage_folder(cfg, stage) / "checkpoints"
     artifact = wandb.Artifact(f"{stage}-{run.id}", type="checkpoint", metadata={"folder": str(folder)})
-    for file in sorted(folder.glob("epoch_*.ckpt")):
+    for file in sorted(folder.glob("epoch_*.pt")):
         artifact.add_reference(file.resolve().as_uri(), name=file.name)
     run.log_artifact(artifact)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from interactions import layout
+from interactions.local import layout
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
 from conf.check import BadInput
+from interactions.dense import log_odds
 from interactions.engine import Engine, Engines, predicted_speedup
 from interactions.evaluate import decided
-from interactions.patches import draw_patches, owner_map
-from interactions.problem import Problem
-from interactions.samples import Group
 from interactions.store import Store
-from interactions.values import log_odds
+from interactions.variables.patches import draw_patches, owner_map
+from interactions.variables.sample_set import SampleSet
+from interactions.variables.samples import Group
 from models.backbone import Classifier
 from models.text import bert
 from models.vision import conv4, vit_tiny
@@ -36,7 +36,7 @@ def images():
     torch.manual_seed(0)
     owner = torch.stack([owner_map(draw_patches(N, 8, 1, 32, 32, 0, index), 32, 32) for index in range(3)])
     group = Group(0, torch.randn(3, 3, 32, 32), owner, torch.tensor([0, 2, 1]))
-    return Problem([group], torch.randn(3, 32, 32), N)
+    return SampleSet([group], torch.randn(3, 32, 32), N)
 
 
 def network():
@@ -90,7 +90,7 @@ def test_sentences_are_dense():
               torch.tensor([0, 1]))
         for first, length in ((0, 8), (2, 11))
     ]  # fmt: skip
-    engine = Engine(Classifier(bert(2, **SMALL_BERT)).eval(), Problem(groups, torch.tensor(4), N), options())
+    engine = Engine(Classifier(bert(2, **SMALL_BERT)).eval(), SampleSet(groups, torch.tensor(4), N), options())
     assert engine.about() == "dense, in batches of 16"
     sample, subset = np.array([3, 0, 2]), np.array([5, 63, 0])
     exact = engine.in_float64(sample, subset)

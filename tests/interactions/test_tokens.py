@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from interactions.masking import masked, membership
-from interactions.patches import draw_patches, owner_map
+from interactions.dense import masked_values
 from interactions.tokens import embedding, tokens
-from interactions.values import masked_values
+from interactions.variables.masking import masked, membership
+from interactions.variables.patches import draw_patches, owner_map
 from models.backbone import Classifier
 from models.text import bert
 from models.vision import conv4, timm_network, torchvision_network, vit_tiny
@@ -38,7 +38,7 @@ IMAGE_MODELS = {
 }
 
 
-def problem(grid: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def sample_set(grid: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     torch.manual_seed(0)
     owner = torch.stack([owner_map(draw_patches(N, grid, 0, 32, 32, seed=0, index=i), 32, 32) for i in range(2)])
     return torch.randn(2, 3, 32, 32), torch.randn(3, 32, 32), owner
@@ -50,7 +50,7 @@ def test_values_are_those_of_masked_images(name):
     make, layer = IMAGE_MODELS[name]
     model = Classifier(make()).eval()
     nn.init.normal_(model.head.weight)  # torchvision's ViT begins with a head of zeros
-    inputs, baseline, owner = problem(grid=2)
+    inputs, baseline, owner = sample_set(grid=2)
     assert embedding(model, inputs[:1]) == layer
     found = tokens(model, layer, inputs, baseline, owner)
     sample, subset = torch.arange(2).repeat_interleave(2**N), torch.arange(2**N).repeat(2)
@@ -65,7 +65,7 @@ def test_values_are_those_of_masked_images(name):
 def test_a_masked_token_is_the_embedding_of_the_masked_input(name):
     make, layer = IMAGE_MODELS[name]
     model = Classifier(make()).eval()
-    inputs, baseline, owner = problem(grid=2)
+    inputs, baseline, owner = sample_set(grid=2)
     found = tokens(model, layer, inputs, baseline, owner)
     which, subset = torch.arange(2).repeat_interleave(2**N), torch.arange(2**N).repeat(2)
     with torch.no_grad():
@@ -76,7 +76,7 @@ def test_a_masked_token_is_the_embedding_of_the_masked_input(name):
 def test_a_token_that_sees_two_variables_is_no_token():
     """28-pixel cells cut through 16-pixel tokens; here cells of 8 through tokens of 16."""
     model = Classifier(torchvision_network("vit_b_16", 3, image_size=32)).eval()
-    inputs, baseline, owner = problem(grid=4)
+    inputs, baseline, owner = sample_set(grid=4)
     assert tokens(model, "backbone.conv_proj", inputs, baseline, owner) is None
 
 

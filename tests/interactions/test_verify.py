@@ -11,12 +11,12 @@ from torch import nn
 from conf.check import BadInput
 from interactions import verify
 from interactions.engine import Engines
-from interactions.local import Local
-from interactions.pairs import evaluated
-from interactions.patches import draw_patches, owner_map
-from interactions.problem import Problem
-from interactions.samples import Group
+from interactions.local.forward import Local
 from interactions.store import Store
+from interactions.units import evaluated
+from interactions.variables.patches import draw_patches, owner_map
+from interactions.variables.sample_set import SampleSet
+from interactions.variables.samples import Group
 from interactions.verify import LEAST, Budget, Check, drawn
 from models.backbone import Classifier
 
@@ -37,20 +37,20 @@ class Network(nn.Module):
 
 
 @pytest.fixture
-def problem():
+def sample_set():
     torch.manual_seed(0)
     owner = torch.stack([owner_map(draw_patches(N, 4, 0, 16, 16, 0, index), 16, 16) for index in range(3)])
-    return Problem([Group(0, torch.randn(3, 3, 16, 16), owner, torch.tensor([0, 2, 1]))], torch.randn(3, 16, 16), N)
+    return SampleSet([Group(0, torch.randn(3, 3, 16, 16), owner, torch.tensor([0, 2, 1]))], torch.randn(3, 16, 16), N)
 
 
 @pytest.fixture
-def run(problem, tmp_path):
+def run(sample_set, tmp_path):
     """run(rule, **options): evaluates a checkpoint of the network with this rule; returns v [samples, 2**n]."""
 
     def run(rule, preprocess=None, **options):
         torch.manual_seed(1)
         model = Classifier(Network(rule, preprocess)).eval()
-        engines = Engines(model, problem, OmegaConf.create(SETTINGS | {"n": N} | options), {})
+        engines = Engines(model, sample_set, OmegaConf.create(SETTINGS | {"n": N} | options), {})
         torch.manual_seed(2)
         state = Classifier(Network(rule)).state_dict()
         unit = SimpleNamespace(
@@ -141,10 +141,10 @@ def test_a_mistake_in_float32_alone_stops_the_run(run, monkeypatch, all_local):
         run(torch.relu, engine="local")
 
 
-def test_a_model_that_writes_to_its_input_is_evaluated_as_it_is(run, problem):
-    before = problem.groups[0].inputs.clone()
+def test_a_model_that_writes_to_its_input_is_evaluated_as_it_is(run, sample_set):
+    before = sample_set.groups[0].inputs.clone()
     found = run(torch.relu, preprocess=lambda x: x.sub_(0.5).div_(0.25))
-    assert torch.equal(problem.groups[0].inputs, before)
+    assert torch.equal(sample_set.groups[0].inputs, before)
     np.testing.assert_allclose(found, run(torch.relu, preprocess=lambda x: (x - 0.5) / 0.25), rtol=1e-6)
 
 

@@ -5,9 +5,9 @@ from interactions.workers import _work
 
 
 def test_a_process_repeats_nothing_that_the_first_has_said(monkeypatch, capsys):
-    def share(cfg, rank, count, pairs):
+    def share(cfg, rank, count, units):
         print("1 file is left out")
-        yield from pairs
+        yield from units
 
     monkeypatch.setattr(workers, "_share", share)
     done = Queue()

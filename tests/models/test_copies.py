@@ -9,12 +9,12 @@ from transformers import BertConfig, BertForSequenceClassification, BertModel
 
 from conf.check import BadInput
 from models import pretrained
-from models.address import Address
 from models.backbone import Classifier
 from models.copies import chosen, copies
 from models.text import bert
 from models.vision import conv4
 from models.weights import as_classifier, load, read
+from stages.address import Address
 
 SMALL_BERT = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
               "intermediate_size": 32, "max_position_embeddings": 20}  # fmt: skip

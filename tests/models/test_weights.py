@@ -15,7 +15,7 @@ from models.text import bert
 from models.vision import conv4
 from models.weights import INERT, as_classifier, load, load_backbone, part, read
 
-FILE = Path("outputs/digits/finetune/checkpoints/epoch_003.ckpt")
+FILE = Path("outputs/digits/finetune/checkpoints/epoch_003.pt")
 SMALL_BERT = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
               "intermediate_size": 32, "max_position_embeddings": 20}  # fmt: skip
 

@@ -5,11 +5,11 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
+from checkpoints import disk
 from conf.check import BadInput
 from data.module import Batches
 from data.splits import InMemory, Splits
-from training import checkpoints
-from training.classifier import Training
+from training.classifier import LightningClassifier
 from training.fit import fit
 
 EPOCHS = 3
@@ -32,7 +32,7 @@ def training(folder, track=lambda row: None, trainer=TRAINER, kept=range(EPOCHS 
     torch.manual_seed(5)
     model = nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 3))
     torch.seed()
-    module = Training(model, OmegaConf.create(OPTIONS | options), 30, seed=0, stage="finetune")
+    module = LightningClassifier(model, OmegaConf.create(OPTIONS | options), 30, seed=0, stage="finetune")
     data = Batches(splits(), 16, seed=0)
     fit(module, data, folder, EPOCHS, set(kept), OmegaConf.create(trainer), track)
     return module
@@ -48,8 +48,8 @@ def finished(tmp_path_factory):
 
 def test_every_epoch_is_kept_and_readable_without_running_code(finished):
     folder, _ = finished
-    assert checkpoints.epochs(folder) == [0, 1, 2, 3]
-    states = [torch.load(checkpoints.path(folder, epoch), weights_only=True) for epoch in range(4)]
+    assert disk.epochs(folder) == [0, 1, 2, 3]
+    states = [torch.load(disk.path(folder, epoch), weights_only=True) for epoch in range(4)]
     weights = [state["0.weight"] for state in states]
     assert not any(torch.equal(weights[epoch], weights[epoch + 1]) for epoch in range(3))
     torch.manual_seed(5)
@@ -65,7 +65,7 @@ def test_predictions_and_losses_are_those_of_the_kept_weights(finished):
     assert predictions.shape == losses.shape == (4, 30)
     model = nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 3)).eval()
     for epoch in range(4):
-        model.load_state_dict(checkpoints.read(checkpoints.path(folder, epoch)))
+        model.load_state_dict(disk.read(disk.path(folder, epoch)))
         with torch.no_grad():
             logits = model(test.inputs)
         np.testing.assert_array_equal(predictions[epoch], logits.argmax(1))
@@ -87,7 +87,7 @@ def test_metrics_are_the_means_of_the_outcomes_and_are_tracked(finished):
 
 def same(one, other):
     for epoch in range(EPOCHS + 1):
-        left, right = (checkpoints.read(checkpoints.path(folder, epoch)) for folder in (one, other))
+        left, right = (disk.read(disk.path(folder, epoch)) for folder in (one, other))
         assert all(torch.equal(left[key], right[key]) for key in left), f"epoch {epoch}"
     for name in ("metrics.csv", "predictions.npy", "losses.npy"):
         assert (one / name).read_bytes() == (other / name).read_bytes()
@@ -105,7 +105,7 @@ def test_resuming_equals_no_interruption(finished, tmp_path, epoch):
 
     with pytest.raises(Killed):
         training(tmp_path, killer)
-    assert checkpoints.epochs(tmp_path) == list(range(epoch + 1))
+    assert disk.epochs(tmp_path) == list(range(epoch + 1))
     rows = []
     training(tmp_path, rows.append)
     same(tmp_path, finished[0])
@@ -134,7 +134,7 @@ def test_a_damaged_state_is_refused(tmp_path):
 
 def test_only_the_wanted_epochs_are_kept(tmp_path):
     training(tmp_path, kept=[1, 3])
-    assert checkpoints.epochs(tmp_path) == [1, 3]
+    assert disk.epochs(tmp_path) == [1, 3]
     assert len(np.load(tmp_path / "predictions.npy")) == EPOCHS + 1
 
 
@@ -142,7 +142,7 @@ def test_only_the_wanted_epochs_are_kept(tmp_path):
 def test_a_training_that_diverges_is_refused_and_keeps_no_bad_epoch(tmp_path):
     with pytest.raises(BadInput, match=r"finetune: the loss is nan in epoch 1.*lower finetune\.lr"):
         training(tmp_path, optimizer="sgd", lr=1e38)
-    assert checkpoints.epochs(tmp_path) == [0]
+    assert disk.epochs(tmp_path) == [0]
 
 
 def test_options_that_lightning_does_not_know_are_refused(tmp_path):

@@ -5,7 +5,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from conf.check import STAGES, BadInput
-from training.files import written
+from stages.files import written
 from training.folder import (
     INPUTS,
     OWN_SETTINGS,

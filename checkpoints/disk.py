@@ -1,0 +1,51 @@
+"""Weights of every epoch on disk. Epoch e is the model after e epochs; epoch 0 is before training."""
+
+from pathlib import Path
+
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from conf.check import BadInput
+from models import weights
+from models.weights import State
+from stages.files import written
+
+
+def path(folder: Path, epoch: int) -> Path:
+    return folder / "checkpoints" / f"epoch_{epoch:03d}.pt"
+
+
+def epochs(folder: Path) -> list[int]:
+    """The epochs whose weights are there, in order."""
+    files = (folder / "checkpoints").glob("epoch_*.pt")
+    return sorted(int(file.stem.removeprefix("epoch_")) for file in files)
+
+
+def kept(wanted: str | list[int], last: int) -> set[int]:
+    """The epochs to keep out of 0..last: all, or those listed and the last."""
+    return set(range(last + 1)) if wanted == "all" else {epoch for epoch in wanted if epoch <= last} | {last}
+
+
+def write(folder: Path, epoch: int, state: State) -> None:
+    file = path(folder, epoch)
+    with written(file) as beside:
+        torch.save({key: tensor.detach().cpu() for key, tensor in state.items()}, beside)
+
+
+def read(file: Path) -> State:
+    """The weights in `file`, which a stage made. Raises BadInput if it is not there or damaged."""
+    if not file.exists():
+        raise BadInput(f"{file} is not there: run the stage that makes it")
+    try:
+        return weights.read(file)
+    except BadInput as error:
+        raise BadInput(f"{error}: delete its stage's folder and run it again") from error
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Lightning stages a checkpoint in $TMPDIR and moves it, which copies, and so can be cut short, if that is another
+    file system: write beside and rename instead."""
+
+    def save_checkpoint(self, checkpoint: dict, path: str, storage_options: object = None) -> None:
+        with written(Path(path)) as beside:
+            torch.save(checkpoint, beside)

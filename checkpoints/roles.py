@@ -1,0 +1,103 @@
+"""Which checkpoints are evaluated: those of our own stages, or files that were made elsewhere."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+from tqdm import tqdm
+
+from checkpoints import disk
+from models import weights
+from models.backbone import Classifier, Probed
+from models.copies import chosen
+from stages.address import Address
+from stages.given import given
+from training.folder import ROLES, roles, stage_folder
+from training.tasks import pretrained_file
+
+Weights = list[weights.State]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model whose values are wanted: each of its parts ("" for the whole) with the file that holds it.
+
+    given: as the user gave it, to be renamed as our models name their weights; None: made by a stage of ours;
+    probed: with our linear probe.
+    """
+
+    stage: str
+    epoch: int
+    parts: tuple[tuple[str, Path, str], ...]  # (part of the model, file, part of the file's weights)
+    last: bool = False
+    given: Address | None = None
+    probed: bool = False
+
+    def read(self) -> Weights:
+        """Of each part, in order. Raises BadInput if a file is not there or damaged."""
+        return [weights.read(file) if self.given else disk.read(file) for _, file, _ in self.parts]
+
+    def load_into(self, model: Classifier | Probed, states: Weights) -> list[str]:
+        """Sets the model's weights to those that `read` gave; returns the names of those that the model does not take.
+
+        Raises BadInput if they are of another model or hold NaN.
+        """
+        if self.given:
+            return _load_given(model, states[0], self.given)
+        for (name, file, inside), state in zip(self.parts, states, strict=True):
+            weights.load(model.get_submodule(name), weights.part(state, inside) if inside else state, file)
+        return []
+
+
+def _load_given(model: Classifier, state: weights.State, address: Address) -> list[str]:
+    """Other programs keep more in a file than the model."""
+    state, wanted = weights.as_classifier(model, chosen(model, state, address)), model.state_dict()
+    weights.load(model, {key: tensor for key, tensor in state.items() if key in wanted}, address.file)
+    return weights.left_out(model, state)
+
+
+def check(model: Classifier, with_probe: Classifier | Probed, units: list[Checkpoint]) -> None:
+    """Loads every checkpoint that is on disk already; says once per stage what is left out of the user's files.
+
+    with_probe: what takes the weights of our linear probe. Raises BadInput for one that can't be read, or is of another
+    model.
+    """
+    said = set()
+    for unit in tqdm(units, desc="checking checkpoints", unit="file", dynamic_ncols=True, leave=False):
+        if all(file.exists() for _, file, _ in unit.parts):  # others are yet to be made
+            names = unit.load_into(with_probe if unit.probed else model, unit.read())
+            if names and unit.stage not in said:
+                said.add(unit.stage)
+                count = f"{len(names)} tensor{'s' * (len(names) > 1)}"
+                what = f"{unit.given.file} holds {count} that the model does not take"
+                tqdm.write(f"{unit.given.key}: {what}: {weights.listed(names)}")
+
+
+def checkpoints_of(cfg: DictConfig) -> list[Checkpoint]:
+    """Of the roles to compare: the probed pre-trained model, and every kept epoch of fine-tuning and of scratch."""
+    units = []
+    for role in roles(cfg):
+        stage, files = ROLES[role], given(cfg, role)
+        if files:
+            last = max(files)
+            units += [
+                Checkpoint(stage, epoch, (("", file.file, ""),), last=epoch == last, given=file)
+                for epoch, file in sorted(files.items())
+            ]
+        else:
+            units += _probed(cfg) if role == "pretrain" else _trained(cfg, stage)
+    return units
+
+
+def _probed(cfg: DictConfig) -> list[Checkpoint]:
+    head = disk.path(stage_folder(cfg, "probe"), cfg.probe.epochs)
+    parts = (("backbone", pretrained_file(cfg), "backbone"), ("head", head, ""))
+    return [Checkpoint("probe", cfg.probe.epochs, parts, last=True, probed=True)]
+
+
+def _trained(cfg: DictConfig, stage: str) -> list[Checkpoint]:
+    last, folder = cfg[stage].epochs, stage_folder(cfg, stage)
+    return [
+        Checkpoint(stage, epoch, (("", disk.path(folder, epoch), ""),), last=epoch == last)
+        for epoch in sorted(disk.kept(cfg.checkpoints.epochs, last))
+    ]

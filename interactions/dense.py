@@ -1,0 +1,66 @@
+"""v(x_T) for all 2**n subsets T of the variables of every sample."""
+
+from contextlib import nullcontext
+
+import torch
+from torch import nn
+
+from interactions.tokens import Tokens, selected
+from interactions.variables.masking import masked
+from models.memory import formatted
+
+
+def log_odds(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """v = log p/(1-p) of the true class (Eq. 1), as z_y - logsumexp(z_j, j != y): finite where p rounds to 1.
+
+    logits: [B, classes], any float type; labels: [B]. Returns [B] float64.
+    """
+    logits = logits.double()
+    true = logits.gather(1, labels[:, None])
+    others = logits.scatter(1, labels[:, None], -torch.inf)
+    return true[:, 0] - others.logsumexp(1)
+
+
+@torch.inference_mode()
+def masked_values(
+    model: nn.Module,
+    inputs: torch.Tensor,
+    baseline: torch.Tensor,
+    member: torch.Tensor,
+    labels: torch.Tensor,
+    sample: torch.Tensor,
+    subset: torch.Tensor,
+    batch_size: int,
+    tokens: Tokens | None = None,
+    memory_format: torch.memory_format = torch.channels_last,
+) -> torch.Tensor:
+    """v of the masked inputs (sample[k], subset[k]), k < K: [K] float64, on the device of `inputs`.
+
+    inputs: [S, ...]; baseline: [...]; member: [S, ...], of `masking.membership`; labels: [S]; sample, subset: [K];
+    tokens: of these inputs, where the model can take them in place of the inputs; memory_format: of images.
+    The model is in evaluation mode, of the inputs' type and on their device. Every forward pass has `batch_size`
+    masked inputs, of whichever samples (the last batch repeats its last one), so that a value does not depend on K;
+    fewer only if memory does not suffice. Nothing here waits for the device.
+    """
+    out = torch.empty(len(subset), dtype=torch.float64, device=inputs.device)
+    start = 0
+    with selected(model, tokens) if tokens else nullcontext() as selection:
+        while start < len(subset):
+            batch = torch.arange(start, start + batch_size, device=inputs.device).clamp(max=len(subset) - 1)
+            which = sample[batch]
+            try:
+                if selection is not None:
+                    selection.chosen = tokens.chosen(which, subset[batch])
+                    x = inputs[:1].expand(batch_size, *inputs.shape[1:])  # for its shape: no memory
+                else:
+                    x = formatted(masked(inputs[which], baseline, member[which], subset[batch]), memory_format)
+                v = log_odds(model(x), labels[which])
+            except torch.OutOfMemoryError:
+                if batch_size == 1:
+                    raise
+                batch_size //= 2
+                continue
+            size = min(batch_size, len(subset) - start)
+            out[start : start + size] = v[:size]
+            start += size
+    return out

@@ -1,0 +1,130 @@
+"""Operations of which every output cell is made of the same cell of one or several maps.
+
+Activations, sums, products, concatenated channels, normalisations over the channels, linear layers on them. Maps have
+their channels first, [B, C, H, W], or last, [B, H, W, C]; `permute` leads from one to the other. Operands that do not
+depend on the input (weights, buffers, what is computed from them) may be of any kind, as long as they are the same for
+all cells: what FrozenBatchNorm2d multiplies by is [1, C, 1, 1].
+"""
+
+from collections.abc import Mapping
+
+from torch import fx, nn
+
+from interactions.local.operations import (
+    ELEMENTWISE,
+    IN_PLACE,
+    OVER_CHANNELS,
+    PASSING,
+    RANDOM,
+    NotTiled,
+    Shapes,
+    argument,
+    module_of,
+    name_of,
+)
+
+ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish)
+ACTIVATIONS += (nn.Softplus, nn.Sigmoid, nn.Tanh, nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish)
+CHANNELS_FIRST = (nn.BatchNorm2d, nn.PReLU, nn.LocalResponseNorm)
+CHANNELS_LAST = (nn.LayerNorm, nn.RMSNorm, nn.Linear)
+TO_LAST, TO_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
+
+
+def cellwise(
+    model: nn.Module, node: fx.Node, maps: Mapping[fx.Node, bool], fixed: set[fx.Node], shapes: Shapes
+) -> bool:
+    """Whether the node's value has its channels last. Raises NotTiled if it is not cellwise.
+
+    maps: of its operands those that depend on the input, with whether they have their channels last.
+    """
+    last = next(iter(maps.values()))
+    if len(set(maps.values())) > 1:
+        raise NotTiled("its maps have their channels in different places")
+    module, name = module_of(model, node), name_of(node)
+    if name == "permute":
+        return _permuted(node, last)
+    if module is not None:
+        _check_module(module, last)
+    elif name in ("cat", "concat", "concatenate"):
+        _check_dimension(node, last, default=0)
+        _check_operands(node, name, maps, fixed, shapes, last)
+    elif name in OVER_CHANNELS:
+        _check_dimension(node, last, default=None)
+        if not _keeps_dimensions(node, name):
+            raise NotTiled("its result is no feature map")
+    elif name in RANDOM:
+        if argument(node, "training") is not False:
+            raise NotTiled("it is random")
+    else:
+        _check_function(node, name, last)
+        _check_operands(node, name, maps, fixed, shapes, last)
+    return last
+
+
+def _check_module(module: nn.Module, last: bool) -> None:
+    kind = type(module)
+    if kind in (*ACTIVATIONS, *PASSING):
+        return
+    if kind in CHANNELS_FIRST and not last:
+        if kind is nn.BatchNorm2d and module.running_mean is None:
+            raise NotTiled("it normalises with the statistics of the batch")
+        return
+    if kind in CHANNELS_LAST and last and len(getattr(module, "normalized_shape", [0])) == 1:
+        return
+    raise NotTiled("it is no known layer")
+
+
+def _check_function(node: fx.Node, name: str, last: bool) -> None:
+    if "out" in node.kwargs:
+        raise NotTiled("it writes to another map")
+    if name == "batch_norm" and not last:
+        if argument(node, "training", 5) or argument(node, "running_mean", 1) is None:
+            raise NotTiled("it normalises with the statistics of the batch")
+    elif name in ("layer_norm", "rms_norm") and last:
+        if len(argument(node, "normalized_shape", 1)) != 1:
+            raise NotTiled("it normalises over several cells")
+    elif not (name == "linear" and last) and IN_PLACE.get(name, name.removesuffix("_")) not in ELEMENTWISE:
+        raise NotTiled("it is no known layer")
+
+
+def _check_operands(
+    node: fx.Node, name: str, maps: Mapping[fx.Node, bool], fixed: set[fx.Node], shapes: Shapes, last: bool
+) -> None:
+    """Maps of one size, and all else the same for every cell."""
+    cells = slice(1, 3) if last else slice(2, 4)
+    if any(shapes[operand][cells] != shapes[node][cells] for operand in maps):
+        raise NotTiled("its maps have different sizes")
+    if name in ("batch_norm", "layer_norm", "rms_norm", "linear"):  # their vectors are of the channels
+        return
+    for operand in node.all_input_nodes:
+        if operand in fixed and any(side > 1 for side in _over_cells(shapes.get(operand, ()), last)):
+            raise NotTiled("it is not the same for all cells")
+
+
+def _over_cells(shape: tuple[int, ...], last: bool) -> list[int]:
+    """The sides of an operand that lie along the batch and the rows and columns of a map."""
+    padded = (1,) * (4 - len(shape)) + tuple(shape)
+    return [padded[axis] for axis in ((0, 1, 2) if last else (0, 2, 3))] + list(padded[4:])
+
+
+def _permuted(node: fx.Node, last: bool) -> bool:
+    given = node.args[1] if len(node.args) == 2 else node.args[1:] or node.kwargs.get("dims", ())
+    order = (
+        tuple(axis % 4 if isinstance(axis, int) else axis for axis in given) if isinstance(given, tuple | list) else ()
+    )
+    if order != (TO_FIRST if last else TO_LAST):
+        raise NotTiled("its result is no feature map")
+    return not last
+
+
+def _check_dimension(node: fx.Node, last: bool, default: int | None) -> None:
+    """Whether it works along the channels."""
+    given = argument(node, "dim", 1, default)
+    axes = given if isinstance(given, tuple | list) else [given]
+    if [axis % 4 if isinstance(axis, int) else axis for axis in axes] != [3 if last else 1]:
+        raise NotTiled("it reaches over several cells")
+
+
+def _keeps_dimensions(node: fx.Node, name: str) -> bool:
+    place = 2 if name in ("mean", "sum", "amax", "amin") else 99  # of others it depends on what comes before
+    return argument(node, "keepdim", place) is True

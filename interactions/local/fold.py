@@ -1,0 +1,87 @@
+"""A convolution and what follows it of affine functions of single channels, as one convolution of other weights.
+
+Batch-norm in evaluation mode is y = scale * x + shift, and so are its kin that fetch or compute these numbers in other
+ways (FrozenBatchNorm2d multiplies and adds buffers; a network may divide by a parameter). Whatever an operation is,
+what it makes of 0 and of 1 tells scale and shift, in float64, so that nothing is lost in the difference.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import fx, nn
+from torch.nn import functional as F
+
+from interactions.local.graph import Layer
+from interactions.local.operations import PASSING, called, name_of
+
+Values = Mapping[fx.Node, torch.Tensor]
+SUMS = {"add", "iadd", "add_", "sub", "isub", "sub_"}
+PRODUCTS = {"mul", "imul", "mul_"}
+QUOTIENTS = {"truediv", "itruediv", "div", "div_"}
+
+
+class Folded(NamedTuple):
+    """Weight and bias of the convolution; count: how many of the layer's operations they do."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+    count: int
+
+
+def folded(model: nn.Module, layer: Layer, fixed: Values) -> Folded:
+    """Of a layer that begins with a convolution."""
+    weight, bias = layer.head.weights(fixed)
+    count, value = 0, layer.nodes[0]
+    scale, shift = weight.new_ones(len(weight)).double(), weight.new_zeros(len(weight)).double()
+    for op in layer.after:
+        if op.maps or not is_affine(model, op.node, value):
+            break
+        zero, one = (_of(model, op.node, value, number, weight, fixed) for number in (0.0, 1.0))
+        if len(zero) != len(weight):  # one channel, multiplied by several numbers
+            break
+        scale, shift = (one - zero) * scale, (one - zero) * shift + zero
+        count, value = count + 1, op.node
+    if count == 0:
+        return Folded(weight, bias, 0)
+    if bias is not None:
+        shift = shift + bias.double() * scale
+    return Folded((weight.double() * scale.view(-1, 1, 1, 1)).to(weight.dtype), shift.to(weight.dtype), count)
+
+
+def is_affine(model: nn.Module, node: fx.Node, value: fx.Node) -> bool:
+    """Whether the operation on `value` is an affine function of each channel, and of nothing else."""
+    if node.op == "call_module":
+        return type(model.get_submodule(node.target)) in (nn.BatchNorm2d, *PASSING)
+    if any(isinstance(argument, fx.Node) for argument in node.kwargs.values()):
+        return False
+    name, first = name_of(node), node.args[:1] == (value,)
+    once = sum(argument is value for argument in node.args) == 1
+    if name == "batch_norm" and once:
+        return first
+    if name in QUOTIENTS:
+        return first and once and "rounding_mode" not in node.kwargs
+    return name in SUMS | PRODUCTS and once
+
+
+def _of(
+    model: nn.Module, node: fx.Node, value: fx.Node, number: float, weight: torch.Tensor, fixed: Values
+) -> torch.Tensor:
+    """What the operation makes of this number in each channel: [C] float64."""
+    x = weight.new_full((1, len(weight), 1, 1), number, dtype=torch.float64)
+    if node.op == "call_module":
+        y = _of_module(model.get_submodule(node.target), x)
+    else:
+        y = called(model, node, lambda other: x if other is value else _double(fixed[other]))
+    return y.flatten()
+
+
+def _of_module(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    if not isinstance(module, nn.BatchNorm2d):
+        return x
+    given = (module.running_mean, module.running_var, module.weight, module.bias)
+    return F.batch_norm(x, *map(_double, given), eps=module.eps)
+
+
+def _double(value: object) -> object:
+    return value.double() if isinstance(value, torch.Tensor) and value.is_floating_point() else value

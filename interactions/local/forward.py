@@ -1,0 +1,162 @@
+"""The logits of all 2**n masked inputs of a convolutional network, far below the cost of 2**n forward passes.
+
+A cell of an early feature map sees only the variables in its receptive field: where these are k, it has 2**k different
+values, not 2**n. So maps are kept as entries, the versions of their tiles (see `tiles`); a layer gathers the windows of
+its own entries from those of the map before (see `layout`). Where whole maps are less work they are put together, and
+the rest of the network runs on them as it is.
+"""
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import torch
+from torch import fx, nn
+
+from interactions.local.graph import Network
+from interactions.local.layers import Cells, TiledLayer
+from interactions.local.layout import Layout, layout
+from interactions.local.trace import some_inputs
+from interactions.variables.masking import membership
+from models.memory import formatted, settled
+
+CHUNK = {"cpu": 2**25}  # bytes: more leave the caches
+CHUNK_ELSEWHERE = 2**28  # fewer would not fill an accelerator
+
+Maps = dict[fx.Node, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How all masked inputs of one sample are evaluated, whatever its image and the weights: layout, with its costs.
+
+    pixels: [entries of the input], a pixel of the image (row by row) or, `H * W` later, of the baseline; layers: those
+    that run on entries; unused: the maps that nothing reads any more after each; rest: how maps are put together.
+    """
+
+    n: int
+    layout: Layout
+    pixels: torch.Tensor
+    layers: list[TiledLayer]
+    unused: list[list[fx.Node]]
+    rest: dict[fx.Node, Cells]
+
+    @property
+    def local_cost(self) -> float:
+        return self.layout.local_cost
+
+    @property
+    def dense_cost(self) -> float:
+        return self.layout.dense_cost
+
+    @property
+    def bytes(self) -> int:
+        """Of the entries of maps and of what says where they are; a few times the chunk of `logits` come on top."""
+        gathers = [*self.rest.values(), *(cells for layer in self.layers for cells in layer.gathers)]
+        return self.layout.bytes + self.pixels.nbytes + sum(cells.entries.nbytes for cells in gathers)
+
+    @property
+    def predicted_speedup(self) -> float:
+        return self.dense_cost / self.local_cost
+
+    @property
+    def dense_from(self) -> tuple[str, str] | None:
+        """The first layer that runs on whole maps, and the reason; None if none does."""
+        return self.layout.dense_from
+
+
+class Local:
+    """Evaluates a model that is in evaluation mode. Weights that are loaded into it later are the ones that are used.
+
+    reason: why no layer of the model can be evaluated locally; None if some can.
+    """
+
+    def __init__(self, model: nn.Module, shape: tuple[int, int, int]) -> None:
+        """shape: (C, H, W) of the inputs."""
+        self.model, self.network, self.reason = model, None, None
+        try:
+            self.network = Network(model, shape)
+            self.memory_format = settled(model, some_inputs(model, shape))
+        except Exception as error:  # whatever a model does that is not made for tracing
+            self.reason = f"it can't be traced ({_first_sentence(error)})"
+            return
+        if not self.network.layers:
+            name, why = self.network.stop or ("output", "there is no layer before it")
+            self.reason = f"dense from its first operation on, {name} ({why})"
+
+    def plan(self, owner: torch.Tensor, n: int, memory: int = 2**31) -> Plan:
+        """owner: [1, H, W] int64, the variable of each pixel (-1: none); memory: bytes for the entries of maps."""
+        parameter = next(self.model.parameters())
+        member = membership(owner)[0].long().cpu().numpy()
+        found = layout(self.network, member, n, parameter.element_size(), memory)
+        image, where = found.image, parameter.device
+        pixels = image.tile + (image.kept != image.variables[image.tile]) * member.size
+        return Plan(
+            n=n,
+            layout=found,
+            pixels=torch.from_numpy(pixels).to(where),
+            layers=[TiledLayer(step, self.network, where) for step in found.steps],
+            unused=_unused([[step.layer.source, *step.layer.added] for step in found.steps], found.rest),
+            rest={node: Cells(cells, where) for node, cells in found.rest.items()},
+        )
+
+    @torch.inference_mode()
+    def logits(self, plan: Plan, image: torch.Tensor, baseline: torch.Tensor, chunk: int | None = None) -> torch.Tensor:
+        """[2**n, classes], index = bitmask (bit i: variable i is kept).
+
+        image, baseline: [C, H, W], of the model's type and on its device; chunk: bytes of windows that are gathered at
+        a time, and of the largest of the whole maps (None: CHUNK). Raises ValueError if the plan has no layer that runs
+        on entries: then the model's own forward passes are the way.
+        """
+        if not plan.layers:
+            raise ValueError(f"nothing is gained by tiles for this sample: {plan.dense_from}")
+        chunk = chunk or CHUNK.get(image.device.type, CHUNK_ELSEWHERE)
+        network, fixed = self.network, self._fixed()
+        maps = self._tiled(plan, image, baseline.expand_as(image), fixed, chunk)
+        done = {network.image, *(node for step in plan.layout.steps for node in step.layer.nodes)}
+        left = [shape for node, shape in network.shapes.items() if node not in done | fixed.keys()]
+        batch_size = max(16, chunk // (max(map(math.prod, left)) * image.element_size()))
+        rest, logits = fx.Interpreter(self.model, graph=network.graph), []
+        for start in range(0, 2**plan.n, batch_size):
+            end = min(start + batch_size, 2**plan.n)
+            whole = {node: self._whole(node, cells.take(maps[node], start, end)) for node, cells in plan.rest.items()}
+            shaped = {node: image.new_empty(()).expand(end - start, *network.shapes[node][1:]) for node in done}
+            logits.append(rest.run(initial_env=shaped | fixed | whole))
+        return torch.cat(logits)
+
+    def _fixed(self) -> Maps:
+        """The values of the nodes that do not depend on the image, by the weights that are loaded."""
+        run = fx.Interpreter(self.model, graph=self.network.graph)
+        run.args_iter = iter(())
+        for node in self.network.fixed:
+            run.env[node] = run.run_node(node)
+        return run.env
+
+    def _whole(self, node: fx.Node, cells: torch.Tensor) -> torch.Tensor:
+        """A map [B, H, W, C] as the network has it."""
+        if node in self.network.last:
+            return cells
+        return formatted(cells.permute(0, 3, 1, 2), self.memory_format)
+
+    def _tiled(self, plan: Plan, image: torch.Tensor, baseline: torch.Tensor, fixed: Maps, chunk: int) -> Maps:
+        """The maps that the rest of the network reads, as entries."""
+        pixels = torch.cat([image.flatten(1).T, baseline.flatten(1).T])
+        entries = pixels.new_zeros(len(plan.pixels) + 1, 1, 1, len(image))
+        torch.index_select(pixels, 0, plan.pixels, out=entries[:-1].view(-1, len(image)))
+        maps = {self.network.image: entries}
+        for layer, unused in zip(plan.layers, plan.unused, strict=True):
+            maps[layer.value] = layer(maps, fixed, chunk)
+            for node in unused:
+                del maps[node]
+        return maps
+
+
+def _unused(reads: list[list[fx.Node]], rest: Collection[fx.Node]) -> list[list[fx.Node]]:
+    """The maps that neither later layers nor the rest of the network read, by the last layer that does."""
+    last = {node: index for index, nodes in enumerate(reads) for node in nodes}
+    return [[node for node in last if last[node] == index and node not in rest] for index in range(len(reads))]
+
+
+def _first_sentence(error: Exception) -> str:
+    """Without the advice that follows."""
+    return (str(error) or type(error).__name__).splitlines()[0].partition(". ")[0]

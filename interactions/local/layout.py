@@ -1,0 +1,204 @@
+"""How a network's maps are cut into tiles for one sample, where it turns dense, and what that costs.
+
+Costs are in multiply-adds: those of the arithmetic, and those that could be done while the data are moved.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from torch import fx
+
+from interactions.local.graph import Layer, Network
+from interactions.local.tiles import Gather, Tiling, Window, gather, is_whole, seen_through, windows
+
+MACS_PER_BYTE = 14  # of entries, gathered from anywhere
+DENSE_MACS_PER_BYTE = 7  # of whole maps: fitted to VGG-16, two ResNets and a small network on a CPU, within 2 %
+GROUPS_ON_TILES = 2.2  # times as slow as on whole maps, of convolutions in groups of channels
+TILES = (1, 2, 4, 8, 16)  # powers of two: tiles of any other side rarely are made of whole tiles of the map before
+
+Seen = dict[fx.Node, np.ndarray]
+Tilings = dict[fx.Node, Tiling]
+Tiled = Callable[[fx.Node, int], Tiling]  # of a layer's value, with tiles of that side
+
+
+@dataclass
+class Step:
+    """A layer on tiles, and where it finds, among the entries of other maps, its windows and the cells it adds to them.
+
+    unfolded: a window per output cell, for a matrix product; otherwise one per tile, for a convolution or pooling.
+    A gather that is None takes the entries as they are.
+    """
+
+    layer: Layer
+    source: Tiling
+    out: Tiling
+    unfolded: bool
+    windows: Gather | None
+    added: dict[fx.Node, Gather | None]
+
+
+@dataclass
+class Layout:
+    """steps: the layers that run on tiles; rest: how the maps that are read later are put together, for all subsets.
+
+    dense_from: the name of the first layer that runs on whole maps, and the reason, None if none does; costs: of all
+    subsets; bytes: of the maps' entries that are kept at a time, at most.
+    """
+
+    image: Tiling
+    steps: list[Step]
+    rest: dict[fx.Node, Gather]
+    dense_from: tuple[str, str] | None
+    local_cost: float
+    dense_cost: float
+    bytes: int
+
+
+def layout(network: Network, member: np.ndarray, n: int, itemsize: int, limit: int) -> Layout:
+    """member: [H, W] int64, the bit of each pixel's variable, 0 for none; limit: of `Layout.bytes`."""
+    tilings = {network.image: Tiling(member, 1, n)}
+    costs, stop = _tile(network, _seen(network, member), tilings, itemsize)
+    dense = {node: 2**n * _dense_cost(network, node, itemsize) for node in network.macs}
+    kept = [_kept_bytes(network, index, tilings, itemsize) for index in range(len(costs))]
+    fit = next((index for index, size in enumerate(kept) if size > limit), len(costs))
+    if fit < len(costs):
+        stop = (network.layers[fit].name, f"the entries of its maps take {kept[fit] / 2**20:.0f} MiB")
+    layers = [sum(dense.values())]  # with the first ones on tiles, by their number
+    for cost, layer in zip(costs[:fit], network.layers, strict=False):
+        layers.append(layers[-1] + cost - sum(dense[node] for node in layer.nodes))
+    total = [cost + _assembly_cost(network, number, n, itemsize) for number, cost in enumerate(layers)]
+    count = int(np.argmin(total))
+    if count < fit:
+        stop = (network.layers[count].name, "whole maps are faster from there on")
+    return Layout(
+        image=tilings[network.image],
+        steps=[_step(layer, tilings, itemsize) for layer in network.layers[:count]],
+        rest={node: _whole(tilings[node]) for node in network.read_after[count]} if count else {},
+        dense_from=stop,
+        local_cost=total[count],
+        dense_cost=total[0],
+        bytes=max(kept[:count], default=0),
+    )
+
+
+def _seen(network: Network, member: np.ndarray) -> Seen:
+    """The variables that the cells of each layer see, [H, W], by the node of its value."""
+    seen = {network.image: member}
+    for layer in network.layers:
+        cells = seen_through(layer.window, seen[layer.source], layer.size)
+        for other in layer.added:
+            cells = cells | seen[other]
+        seen[layer.value] = cells
+    return seen
+
+
+def _tile(network: Network, seen: Seen, tilings: Tilings, itemsize: int) -> tuple[list[float], tuple[str, str] | None]:
+    """Adds the tilings of the layers. Returns the cost of each, and the first layer that has none, with the reason.
+
+    Maps of one size have tiles of one size, so that they can be added.
+    """
+    n, sides, costs = tilings[network.image].n, {}, []
+    tiling = cache(lambda node, side: Tiling(seen[node], side, n))
+    for index, layer in enumerate(network.layers):
+        if layer.size not in sides:
+            sides[layer.size] = _best_side(network.layers[index:], tiling, tilings, itemsize)
+        if not _fits(layer, sides[layer.size], tilings):
+            return costs, (layer.name, "its tiles would not be made of whole tiles")
+        costs.append(_add_tiling(layer, sides[layer.size], tiling, tilings, itemsize))
+    return costs, network.stop
+
+
+def _best_side(layers: list[Layer], tiling: Tiled, tilings: Tilings, itemsize: int) -> int:
+    """The side of tiles that is cheapest for all layers that make maps of the first one's size, from what is tiled.
+
+    The smallest of which the next larger is dearer: among equals, small ones leave the later layers more choice.
+    """
+    size = layers[0].size
+    sides = [side for side in TILES if _fits(layers[0], side, tilings)]
+    sides = [side for side in sides if side <= max(size)] or sides[:1] or [1]
+    best, least = sides[0], np.inf
+    for side in sides:
+        trial, cost = dict(tilings), 0.0
+        for layer in layers:
+            if layer.size == size and _fits(layer, side, trial):
+                cost += _add_tiling(layer, side, tiling, trial, itemsize)
+        if cost >= least:
+            break
+        best, least = side, cost
+    return best
+
+
+def _fits(layer: Layer, side: int, tilings: Tilings) -> bool:
+    """Whether windows of tiles of that side begin where tiles begin."""
+    if any(node not in tilings for node in (layer.source, *layer.added)):
+        return False
+    return side * layer.window.stride % tilings[layer.source].t == 0 and all(
+        side % tilings[node].t == 0 for node in layer.added
+    )
+
+
+def _add_tiling(layer: Layer, side: int, tiling: Tiled, tilings: Tilings, itemsize: int) -> float:
+    """Returns the cost of the layer."""
+    source = tilings[layer.source]
+    tilings[layer.value] = out = tiling(layer.value, side)
+    added = sum(count for node, count in layer.added.items() if not is_whole(tilings[node], Window(), out))
+    moved = (layer.channels[1] + added) * itemsize
+    cells = out.entries * side**2
+    each = layer.macs + MACS_PER_BYTE * moved + DENSE_MACS_PER_BYTE * layer.passes * itemsize
+    return min(_head_costs(layer, source, out, itemsize)) + cells * each
+
+
+def _head_costs(layer: Layer, source: Tiling, out: Tiling, itemsize: int) -> tuple[float, float]:
+    """Of the convolution or pooling with one window per tile, and with one per output cell.
+
+    Convolutions whose outputs are small are slow: each is handled by itself.
+    """
+    cells, whole, macs = out.t**2, is_whole(source, layer.window, out), layer.head.macs if layer.head else 0
+    tile = len(layer.window.cells(0, out.t)) * len(layer.window.cells(1, out.t))
+    moved = 0 if whole else MACS_PER_BYTE * itemsize * layer.channels[0] * out.entries
+    if layer.is_convolution and layer.head.groups > 1:
+        return out.entries * macs * cells * GROUPS_ON_TILES + moved * tile, np.inf
+    per_tile = out.entries * macs * (cells + 4) + moved * tile
+    if not layer.unfolds or (whole and cells > 1 and not layer.window.is_point):
+        return per_tile, np.inf
+    kernel = layer.window.kernel[0] * layer.window.kernel[1]
+    return per_tile, out.entries * macs * cells + moved * cells * kernel
+
+
+def _dense_cost(network: Network, node: fx.Node, itemsize: int) -> float:
+    """Of a node on one whole input."""
+    written = math.prod(network.shapes[node]) if node in network.written else 0
+    return network.macs[node] + DENSE_MACS_PER_BYTE * itemsize * written
+
+
+def _assembly_cost(network: Network, count: int, n: int, itemsize: int) -> float:
+    """Of putting together the maps that are read after the first `count` layers, if these run on tiles."""
+    shapes = [network.shapes[node] for node in network.read_after[count]] if count else []
+    return 2**n * MACS_PER_BYTE * itemsize * sum(map(math.prod, shapes))
+
+
+def _kept_bytes(network: Network, index: int, tilings: Tilings, itemsize: int) -> int:
+    """Of the maps that are there while a layer runs: its own, and earlier ones that it or what follows reads."""
+    nodes = {network.layers[index].value} | network.read_after[index] - {network.image}
+    return sum(tilings[node].entries * tilings[node].t ** 2 * network.channels(node) * itemsize for node in nodes)
+
+
+def _step(layer: Layer, tilings: Tilings, itemsize: int) -> Step:
+    source, out = tilings[layer.source], tilings[layer.value]
+    per_tile, per_cell = _head_costs(layer, source, out, itemsize)
+    found = windows(source, layer.window, out)
+    unfolded = per_cell < per_tile
+    if unfolded and found is not None:
+        found = found.unfolded(layer.window, out.t)
+    return Step(
+        layer, source, out, unfolded, found, {node: windows(tilings[node], Window(), out) for node in layer.added}
+    )
+
+
+def _whole(tiling: Tiling) -> Gather:
+    """All cells of the map, for each of the 2**n subsets."""
+    corner, kept = np.zeros((1, 2), np.int64), np.arange(2**tiling.n)
+    return gather(tiling, corner, np.array([len(kept)]), kept, *(np.arange(side) for side in tiling.size))

@@ -1,0 +1,120 @@
+"""Operations of which every output cell is made of a window of input cells: convolutions and poolings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import fx, nn
+from torch.nn import functional as F
+
+from interactions.local.operations import NotTiled, Shapes, argument, module_of, name_of, work
+from interactions.local.tiles import Window
+
+POOLINGS = {
+    F.max_pool2d: nn.MaxPool2d,
+    F.avg_pool2d: nn.AvgPool2d,
+    F.adaptive_avg_pool2d: nn.AdaptiveAvgPool2d,
+}
+CONVOLUTION = {"input": None, "weight": None, "bias": None, "stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+
+
+@dataclass(frozen=True)
+class Head:
+    """A convolution (with weight and bias: of `module`, or nodes of the graph) or a pooling (max, avg)."""
+
+    kind: str
+    window: Window
+    groups: int = 1
+    divisor: int | None = None
+    module: nn.Conv2d | None = None
+    weight: fx.Node | None = None
+    bias: fx.Node | None = None
+    macs: int = 0  # multiply-adds per output cell
+
+    def weights(self, fixed: Mapping[fx.Node, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """fixed: the values of all nodes that do not depend on the input."""
+        if self.module:
+            return self.module.weight, self.module.bias
+        return fixed[self.weight], None if self.bias is None else fixed[self.bias]
+
+
+def head(model: nn.Module, node: fx.Node, fixed: set[fx.Node], shapes: Shapes) -> Head | None:
+    """None if the operation is no convolution or pooling. Raises NotTiled if its windows are not served.
+
+    Subclasses of torch's modules are not known: they may do something else.
+    """
+    module = module_of(model, node)
+    if node.op == "call_function" and node.target in POOLINGS:
+        module = _pooling(node)
+    if name_of(node) == "conv2d":
+        return _convolution_function(node, fixed, shapes)
+    if type(module) is nn.AdaptiveAvgPool2d:
+        return Head("avg", _adaptive(shapes[node.all_input_nodes[0]][2:], shapes[node][2:]))
+    if type(module) not in (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d):
+        return None
+    window = _window(module)
+    if isinstance(module, nn.AvgPool2d):
+        _check_average(module, window, shapes[node.all_input_nodes[0]][2:], shapes[node][2:])
+    if isinstance(module, nn.Conv2d):
+        return Head("conv", window, module.groups, module=module, macs=work(module.weight.shape, module.groups))
+    if isinstance(module, nn.MaxPool2d):
+        return Head("max", window)
+    return Head("avg", window, divisor=module.divisor_override)
+
+
+def _pooling(node: fx.Node) -> nn.Module:
+    """The module that does what a function does."""
+    try:
+        return POOLINGS[node.target](*node.args[1:], **node.kwargs)
+    except TypeError:
+        raise NotTiled("its arguments are not known") from None
+
+
+def _convolution_function(node: fx.Node, fixed: set[fx.Node], shapes: Shapes) -> Head:
+    given = [argument(node, name, place, default) for place, (name, default) in enumerate(CONVOLUTION.items())]
+    _, weight, bias, stride, padding, dilation, groups = given
+    if weight not in fixed or bias not in {None, *fixed}:
+        raise NotTiled("its weights depend on the input")
+    _, _, *kernel = shapes[weight]
+    window = _checked_window(tuple(kernel), _pair(dilation), _pair(stride), padding)
+    return Head("conv", window, groups, weight=weight, bias=bias, macs=work(shapes[weight], groups))
+
+
+def _window(module: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) -> Window:
+    if getattr(module, "padding_mode", "zeros") != "zeros":
+        raise NotTiled(f"it pads with {module.padding_mode}")
+    if getattr(module, "return_indices", False):
+        raise NotTiled("it returns indices")
+    kernel, dilation = _pair(module.kernel_size), _pair(getattr(module, "dilation", 1))
+    return _checked_window(kernel, dilation, _pair(module.stride), module.padding)
+
+
+def _check_average(module: nn.AvgPool2d, window: Window, before: tuple[int, ...], after: tuple[int, ...]) -> None:
+    """Whether every average is over as many cells."""
+    padded = [side + 2 * padding for side, padding in zip(before, window.padding, strict=True)]
+    ends = [(side - 1) * window.stride + kernel for side, kernel in zip(after, window.kernel, strict=True)]
+    within = all(end <= side for end, side in zip(ends, padded, strict=True))  # ceil_mode may reach beyond
+    if not within or (any(window.padding) and not module.count_include_pad):
+        raise NotTiled("it averages over different numbers of cells")
+
+
+def _checked_window(
+    kernel: tuple[int, int], dilation: tuple[int, int], strides: tuple[int, int], padding: object
+) -> Window:
+    if isinstance(padding, str):
+        padding = tuple(d * (k - 1) // 2 if padding == "same" else 0 for d, k in zip(dilation, kernel, strict=True))
+    if strides[0] != strides[1]:
+        raise NotTiled("its strides differ")
+    return Window(kernel, dilation, _pair(padding), strides[0])
+
+
+def _adaptive(before: tuple[int, ...], after: tuple[int, ...]) -> Window:
+    """The average over windows of one size that do not overlap."""
+    stride = before[0] // after[0]
+    if before != tuple(stride * side for side in after):
+        raise NotTiled("its windows have different sizes")
+    return Window((stride, stride), stride=stride)
+
+
+def _pair(value: int | tuple[int, ...]) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (value[0], value[-1])

@@ -1,0 +1,98 @@
+"""Evaluates units of a checkpoint and a block of samples, in this process: neither disk nor device waits for the other.
+
+The next checkpoint's weights are read while one is evaluated, and the next block is computed while values are fetched
+from the device, compared with plain forward passes and written.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import torch
+
+from checkpoints.roles import Checkpoint, Weights
+from conf.check import BadInput
+from interactions.engine import Engine, Engines
+from interactions.store import Store
+from interactions.verify import LEAST, Budget, Check, Verifier, drawn
+
+Unit = tuple[int, range]  # number of the checkpoint among all; block of samples
+
+
+class Computed(NamedTuple):
+    """Values of a unit, on their way to the CPU. plain: [K, 2], of `Engine.alone`, of the K checks."""
+
+    number: int
+    block: range
+    v: torch.Tensor
+    checks: list[Check]
+    plain: torch.Tensor
+    arrived: torch.cuda.Event | None
+
+
+def evaluated(store: Store, checkpoints: list[Checkpoint], engines: Engines, units: list[Unit]) -> Iterator[Unit]:
+    """Gives each unit when its values are in the store. Raises BadInput if they are not those of forward passes."""
+    budget, verifier = Budget(engines.network), Verifier(engines.network.dtype)
+    waiting = None
+    for number, states, blocks in _read_ahead(checkpoints, units):
+        checkpoint, engine = checkpoints[number], engines.of(checkpoints[number])
+        engine.load(checkpoint, states)
+        for block in blocks:
+            computed = _computed(engine, checkpoint, number, block, budget.count(LEAST if block == blocks[0] else 0))
+            if waiting:
+                if _check(store, checkpoints, engines, verifier, waiting):
+                    engine.load(checkpoint, states)
+                yield _stored(store, checkpoints, waiting)
+            waiting = computed
+    if waiting:
+        _check(store, checkpoints, engines, verifier, waiting)
+        yield _stored(store, checkpoints, waiting)
+
+
+def _computed(engine: Engine, checkpoint: Checkpoint, number: int, block: range, count: int) -> Computed:
+    """Later work on the device is not waited for."""
+    v, checks = engine.block(block), drawn(checkpoint, block, count, engine.sample_set.n)
+    plain = torch.stack([engine.alone(check.sample, check.subset) for check in checks]) if checks else v.new_empty(0, 2)
+    if not v.is_cuda:
+        return Computed(number, block, v.cpu(), checks, plain.cpu(), None)
+    v, plain = (part.to("cpu", non_blocking=True) for part in (v, plain))
+    return Computed(number, block, v, checks, plain, torch.cuda.current_stream(engine.sample_set.device).record_event())
+
+
+def _check(
+    store: Store, checkpoints: list[Checkpoint], engines: Engines, verifier: Verifier, computed: Computed
+) -> bool:
+    """Whether weights were loaded for it. Raises BadInput, and removes what there is of the checkpoint, if values are
+    not those of plain forward passes."""
+    if computed.arrived:
+        computed.arrived.synchronize()
+    v, plain, first = computed.v.numpy(), computed.plain.numpy(), computed.block[0]
+    suspects = verifier.suspects(v, first, computed.checks, plain)
+    checkpoint = checkpoints[computed.number]
+    engine = engines.of(checkpoint)
+    for check in suspects:
+        engine.load(checkpoint, checkpoint.read())
+        try:
+            seen = plain[computed.checks.index(check)]
+            verifier.judge(engine, checkpoint, check, v[check.sample - first, check.subset], seen)
+        except BadInput:
+            store.remove_parts(store.unit(checkpoint.stage, checkpoint.epoch))
+            raise
+    return bool(suspects)
+
+
+def _stored(store: Store, checkpoints: list[Checkpoint], computed: Computed) -> Unit:
+    checkpoint = checkpoints[computed.number]
+    store.write_part(checkpoint.stage, checkpoint.epoch, computed.block, computed.v.numpy())
+    return computed.number, computed.block
+
+
+def _read_ahead(checkpoints: list[Checkpoint], units: list[Unit]) -> Iterator[tuple[int, Weights, list[range]]]:
+    """Each checkpoint with its weights and blocks."""
+    numbers = list(dict.fromkeys(number for number, _ in units))
+    with ThreadPoolExecutor(1) as reader:
+        following = [reader.submit(checkpoints[number].read) for number in numbers[:1]]
+        for place, number in enumerate(numbers):
+            states = following.pop().result()
+            following += [reader.submit(checkpoints[after].read) for after in numbers[place + 1 : place + 2]]
+            yield number, states, [block for owner, block in units if owner == number]

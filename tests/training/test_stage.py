@@ -1,0 +1,86 @@
+"""A model of one's own is tried before any stage begins."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+from torch import nn
+
+from conf import schema
+from conf.check import BadInput
+from interactions import evaluate
+from pretrain_probe import pretrain, probe
+from training import stage
+
+OWN = "test_train_models"
+CONF = Path(__file__).resolve().parents[2] / "conf"
+
+schema.register()
+
+
+@pytest.fixture
+def study(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., DictConfig]:
+    """The configuration of a tiny study of the model that a function builds."""
+
+    def configured(make: Callable[[int], nn.Module], *overrides: str) -> DictConfig:
+        monkeypatch.setitem(sys.modules, OWN, SimpleNamespace(make=make))
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            target = ["data=digits", "model=conv4", f"model._target_={OWN}.make", "~model.width", "~model.image_size"]
+            tiny = [
+                "trainer.accelerator=cpu",
+                "interactions.n=2",
+                "interactions.samples=10",
+                "data.source.train_samples=70",
+            ]
+            return compose("config", [f"output={tmp_path}", *target, *tiny, *overrides])
+
+    return configured
+
+
+class Network(nn.Module):
+    def __init__(self, num_classes: int, width: int = 4, random: bool = False) -> None:
+        super().__init__()
+        self.body, self.hidden, self.fc = nn.Linear(3, 6), nn.Linear(6, width), nn.Linear(width, num_classes)
+        self.mix = torch.randn(6) if random else torch.ones(6)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc(self.hidden(self.body(x.mean((2, 3))).relu() * self.mix.to(x)))
+
+
+CHECKS = {
+    "pretrain": pretrain.check,
+    "probe": probe.check,
+    "finetune": lambda cfg: stage.check(cfg, "finetune", "target"),
+    "interactions": evaluate.check,
+}
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_every_stage_refuses_random_tensors_that_no_checkpoint_holds(study, name):
+    assert CHECKS[name](study(Network))
+    with pytest.raises(BadInput, match="tensor mix is random and no checkpoint holds it"):
+        CHECKS[name](study(lambda num_classes: Network(num_classes, random=True)))
+
+
+def test_a_backbone_that_fits_the_source_task_alone_is_refused_before_it_is_trained(study):
+    def make(num_classes: int) -> nn.Module:
+        return Network(num_classes, width=num_classes)
+
+    cfg = study(make, "model.head=fc")
+    with pytest.raises(BadInput, match=r"depend on the number of classes: hidden.weight, hidden.bias"):
+        pretrain.check(cfg)
+
+
+def test_a_model_in_float32_alone_is_refused_whatever_the_batch(study):
+    class Single(Network):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x).float()
+
+    for size in (1, 8):
+        with pytest.raises(BadInput, match=r"can't run in float64, .*it returns float32"):
+            evaluate.check(study(Single, f"interactions.batch_size={size}"))

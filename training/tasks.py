@@ -1,0 +1,58 @@
+"""A model for a task: built with random weights of its own, or begun from the pre-trained backbone, and tried."""
+
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig
+
+from checkpoints import disk
+from data.splits import Splits
+from data.splits import build as build_data
+from models import outside, trial
+from models.backbone import Classifier
+from models.backbone import build as build_model
+from models.text import TextClassifier
+from models.weights import load_backbone
+from training.folder import stage_folder, weights_of
+from training.seeds import stream
+
+
+def new_model(cfg: DictConfig, stage: str, task: str) -> tuple[Classifier, Splits]:
+    """The stage's model with its own random weights, and the task ("source" or "target") it has classes for.
+
+    Raises BadInput if either can't be built.
+    """
+    splits = build_data(cfg.data[task], f"data.{task}")
+    torch.manual_seed(stream(cfg.seed, stage, "weights"))
+    model = build_model(cfg.model, len(splits.classes))
+    if isinstance(model.backbone, TextClassifier) and splits.kind == "text":
+        sentences = [ids for part in (splits.train, splits.test) for ids in getattr(part, "ids", ())]
+        longest = max(map(len, sentences), default=0)
+        model.backbone.read(splits.pad, max((int(ids.max()) for ids in sentences), default=0), longest)
+    return model, splits
+
+
+def pretrained_model(cfg: DictConfig, stage: str) -> tuple[Classifier, Splits]:
+    """The same for the target task, with the pre-trained backbone. Raises BadInput if its weights don't fit."""
+    model, splits = new_model(cfg, stage, "target")
+    file = pretrained_file(cfg)
+    load_backbone(model, disk.read(file), file)
+    return model, splits
+
+
+def pretrained_file(cfg: DictConfig) -> Path:
+    epoch = cfg.pretrain.epochs if weights_of(cfg) == "pretrain" else 0
+    return disk.path(stage_folder(cfg, "pretrain"), epoch)
+
+
+def tried(cfg: DictConfig, model: Classifier, splits: Splits, task: str, training: bool = False) -> torch.Tensor:
+    """The task's first inputs [B, ...], on which the model has been tried. Raises BadInput if it can't be served."""
+    inputs = first_inputs(splits)
+    trial.check(model, inputs, len(splits.classes), f"data.{task}", training)
+    outside.check(model, lambda: build_model(cfg.model, len(splits.classes)), inputs)
+    return inputs
+
+
+def first_inputs(splits: Splits) -> torch.Tensor:
+    """Two training inputs, if there are so many: [B, ...]."""
+    return splits.collate([splits.train[i] for i in range(min(2, len(splits.train)))])[0]

@@ -10,7 +10,7 @@ import numpy as np
 from analysis.chance import permutations
 from analysis.estimate import resamples
 from analysis.faithfulness import salient
-from conf.check import BadInput
+from conf.errors import BadInput
 from interactions.mobius import interactions, orders
 from interactions.store import Store
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from models import weights
 from models.weights import State
 from stages.files import written

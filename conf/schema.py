@@ -1,50 +1,98 @@
-"""What a configuration may hold: every key and its type, so that a mistyped key or value is an error before any
-work starts. The values, and what each key means, are in `config.yaml`; the ranges in `check.py`.
+"""Every key of the configuration, once: its type, what is allowed, and which results it decides. A mistyped key or value
+is an error before any work starts. The values, and what each key means, are in `config.yaml`.
 
-`data.source`, `data.target` and `model` are open: their keys are the arguments of what their `_target_` names.
-`trainer` is open to all options of Lightning's trainer.
+A result is what a stage leaves (stages/table.py); what decides it, decides where it lies, so that whoever wants the same
+finds it. `lr` of `finetune` decides the result `finetune`, and through it what is made from that. Keys that say only
+where, how fast or what is shown decide nothing: with `interactions.processes=2` the same values are found again.
+
+`data.source`, `data.target` and `model` are open: their keys are the arguments of what their `_target_` names. `trainer`
+is open to all options of Lightning's trainer.
+
+A key that is added to a published version needs a `neutral` value: the one that does what was done before there was the
+key. It is left out of what decides a result, so that nobody's results are lost; it is never changed afterwards.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
+from conf.allowed import Anything, Choice, Epochs, Number, Several
+
+NOTHING: tuple[str, ...] = ()
+SAMPLES = ("interactions/samples",)
+VALUES = ("interactions/probe", "interactions/finetune", "interactions/scratch")
+ROLES = ("pretrain", "finetune", "scratch")
+MEASURES = ("decomposition", "ratio", "jaccard", "accuracy", "faithfulness", "noise", "claims")
+NO_NEUTRAL = object()
+
+
+@dataclass(frozen=True)
+class Key:
+    """decides: names of results, in stages/table.py; None: those of its section."""
+
+    allowed: Anything | Number | Choice | Several | Epochs
+    decides: tuple[str, ...] | None = None
+    neutral: object = NO_NEUTRAL
+
+
+def key(allowed: object = Anything(), decides: tuple[str, ...] | None = None, neutral: object = NO_NEUTRAL) -> Any:
+    return field(default=MISSING, metadata={"key": Key(allowed, decides, neutral)})
+
+
+def section(kind: type, *decides: str) -> Any:
+    return field(default_factory=kind, metadata={"decides": decides})
+
+
+@dataclass
+class Seeds:
+    data: int = key(Number(0, 2**31 - 1), NOTHING)  # it reaches results through the tasks that ask for it
+    samples: int = key(Number(0, 2**31 - 1), SAMPLES)
+    pretrain: int = key(Number(0, 2**31 - 1), ("pretrain", "probe"))
+    train: int = key(Number(0, 2**31 - 1), ("finetune", "scratch"))
+
 
 @dataclass
 class Data:
-    source: Any = MISSING
-    target: Any = MISSING
-    root: str = MISSING
-    download: bool = MISSING
-    skip_corrupt: bool = MISSING
-    made: int = MISSING
+    source: Any = key(decides=("pretrain",))
+    target: Any = key(decides=("probe", "finetune", "scratch", *SAMPLES))
+    root: str = key()
+    download: bool = key()
+    skip_corrupt: bool = key()
+    synthetic: int = key(Number(0, 1000))
+    size: Any = key()
 
 
 @dataclass
 class Training:
-    epochs: int = MISSING
-    batch_size: int = MISSING
-    optimizer: str = MISSING
-    lr: float = MISSING
-    weight_decay: float = MISSING
-    momentum: float = MISSING
-    schedule: str = MISSING
+    epochs: int = key(Number(1, 100_000))
+    batch_size: int = key(Number(1))
+    optimizer: str = key(Choice(("adamw", "sgd")))
+    lr: float = key(Number(0))
+    weight_decay: float = key(Number(0))
+    momentum: float = key(Number(0, 1))
+    schedule: str = key(Choice(("cosine", "constant")))
 
 
 @dataclass
 class Probe:
-    solver: str = MISSING
-    l2: float = MISSING
-    epochs: int = MISSING
-    lr: float = MISSING
-    batch_size: int = MISSING
+    solver: str = key(Choice(("lbfgs", "sgd")))
+    l2: float = key(Number(0))
+    epochs: int = key(Number(1, 100_000))
+    lr: float = key(Number(0))
+    batch_size: int = key(Number(1))
+
+
+@dataclass
+class Start:
+    epoch: Any = key(Number(0, words=("last",)), neutral="last")
 
 
 @dataclass
 class Checkpoints:
-    epochs: Any = MISSING
+    epochs: Any = key(Epochs())  # which are kept decides no training, and which are compared is part of the analysis
 
 
 @dataclass
@@ -56,65 +104,87 @@ class Files:
 
 @dataclass
 class Interactions:
-    n: int = MISSING
-    samples: int = MISSING
-    split: str = MISSING
-    grid: int = MISSING
-    margin: int = MISSING
-    baseline: str = MISSING
-    stop_words: Any = MISSING
-    background: str = MISSING
-    roles: list[str] = MISSING
+    n: int = key(Number(1, 20), SAMPLES)
+    samples: int = key(Number(2), SAMPLES)
+    split: str = key(Choice(("test", "train")), SAMPLES)
+    grid: int = key(Number(1), SAMPLES)
+    margin: int = key(Number(0), SAMPLES)
+    baseline: str = key(Choice(("mean_image", "channel_mean", "zero")), SAMPLES)
+    stop_words: Any = key(decides=SAMPLES)
+    background: str = key(Choice(("keep", "mask")), SAMPLES)
+    roles: list[str] = key(Several(ROLES))
     checkpoints: Files = field(default_factory=Files)
-    precision: str = MISSING
-    noise_masks: int = MISSING
-    engine: str = MISSING
-    batch_size: Any = MISSING
-    compile: bool = MISSING
-    processes: int = MISSING
-    device: str = MISSING
+    precision: str = key(Choice(("float32", "float64", "bfloat16", "float16")), VALUES)
+    noise_masks: int = key(Number(1), VALUES)
+    engine: str = key(Choice(("auto", "dense", "local")))
+    batch_size: Any = key(Number(1, words=("auto",)))
+    compile: bool = key()
+    processes: int = key(Number(1, 1024))
+    device: str = key()
 
 
 @dataclass
 class Analysis:
-    name: str = MISSING
-    measures: list[str] = MISSING
-    salient: bool = MISSING
-    tau: float = MISSING
-    empty_set: bool = MISSING
-    normalise: bool = MISSING
-    permutations: int = MISSING
-    resamples: int = MISSING
-    gallery: int = MISSING
+    measures: list[str] = key(Several(MEASURES))
+    salient: bool = key()
+    tau: float = key(Number(0, 1))
+    empty_set: bool = key()
+    normalise: bool = key()
+    permutations: int = key(Number(1))
+    resamples: int = key(Number(10))
+    gallery: int = key(Number(0))
 
 
 @dataclass
 class Wandb:
-    mode: str = MISSING
-    project: str = MISSING
-    entity: str | None = MISSING
+    mode: str = key(Choice(("offline", "online", "disabled")))
+    project: str = key()
+    entity: str | None = key()
 
 
 @dataclass
 class Config:
-    name: str = MISSING
-    seed: int = MISSING
-    stages: list[str] = MISSING
-    plan: bool = MISSING
-    output: str = MISSING
-    run_dir: str = MISSING
-    data: Data = field(default_factory=Data)
-    model: Any = field(default_factory=lambda: {"head": None})
-    num_workers: int = MISSING
-    trainer: dict[str, Any] = field(default_factory=dict)
-    checkpoints: Checkpoints = field(default_factory=Checkpoints)
-    pretrain: Training = field(default_factory=Training)
-    probe: Probe = field(default_factory=Probe)
-    finetune: Training = field(default_factory=Training)
-    scratch: Training = field(default_factory=Training)
-    interactions: Interactions = field(default_factory=Interactions)
-    analysis: Analysis = field(default_factory=Analysis)
-    wandb: Wandb = field(default_factory=Wandb)
+    name: str = key(decides=NOTHING)
+    seed: int = key(Number(0, 2**31 - 1), NOTHING)  # it reaches results through `seeds`
+    seeds: Seeds = section(Seeds)
+    repeat: str | None = key(decides=NOTHING, neutral=None)  # decides every result, see stages/identity.py
+    stages: Any = key(decides=NOTHING)
+    plan: bool = key(decides=NOTHING)
+    output: str = key(decides=NOTHING)
+    run_dir: str | None = key(decides=NOTHING)
+    data: Data = section(Data)
+    model: Any = field(
+        default_factory=lambda: {"head": None}, metadata={"key": Key(Anything(), ("pretrain", "scratch"))}
+    )
+    num_workers: int = key(Number(0), NOTHING)
+    trainer: dict[str, Any] = field(
+        default_factory=dict, metadata={"key": Key(Anything(), ("pretrain", "finetune", "scratch"))}
+    )
+    checkpoints: Checkpoints = section(Checkpoints)
+    start: Start = section(Start, "probe", "finetune")
+    pretrain: Training = section(Training, "pretrain")
+    probe: Probe = section(Probe, "probe")
+    finetune: Training = section(Training, "finetune")
+    scratch: Training = section(Training, "scratch")
+    interactions: Interactions = section(Interactions)
+    analysis: Analysis = section(Analysis, "analysis")
+    wandb: Wandb = section(Wandb)
+
+
+def keys(kind: type = Config, before: str = "", decides: tuple[str, ...] = NOTHING) -> Iterator[tuple[str, Key]]:
+    """Every key by its path, such as finetune.lr, with what it decides filled in."""
+    for entry in fields(kind):
+        path = f"{before}{entry.name}"
+        if is_dataclass(entry.type):
+            yield from keys(entry.type, f"{path}.", entry.metadata.get("decides", NOTHING))
+        else:
+            known = entry.metadata.get("key", Key(Anything()))
+            yield path, Key(known.allowed, decides if known.decides is None else known.decides, known.neutral)
+
+
+def deciding(result: str) -> Iterator[tuple[str, Key]]:
+    """The keys that decide the result of this name by themselves, not through what it is made from."""
+    return ((path, known) for path, known in keys() if result in known.decides)
 
 
 def register() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torchvision.datasets.utils import download_url, extract_archive
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from conf.network import reachable
 
 

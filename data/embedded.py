@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from data.splits import InMemory, Splits, balanced_order
 
 CHARACTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from data.pictures import Files, Raw
 
 TRAIN, TEST = ("train",), ("test", "val")

@@ -12,7 +12,7 @@ import numpy as np
 from huggingface_hub import constants, snapshot_download
 from PIL import Image
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from conf.network import reachable
 from data.pictures import Pictures, Raw, upright
 

@@ -15,7 +15,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 from tqdm import tqdm
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from data.pictures import Pictures, Raw
 from data.splits import Splits, balanced_order
 

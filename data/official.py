@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from torchvision import datasets
 
-from conf.check import BadInput
-from data import made as made_up
+from conf.errors import BadInput
+from data import synthetic as made_up
 from data.archives import download_file, get_folder
 from data.pictures import Files, Raw, check_there
 
@@ -34,14 +34,14 @@ CARS = (
 def cub200(
     root: str,
     download: bool = False,
-    made: int = 0,
+    synthetic: int = 0,
     origin: str = "files",
     repository: str = "",
     revision: str = "main",
 ) -> Raw:
-    """CUB-200-2011. origin: files | hub (`repository` at `revision`). made: images of a class to make up instead."""
-    if made:
-        root = str(made_up.cub200(root, made))
+    """CUB-200-2011. origin: files | hub (`repository` at `revision`). synthetic: images of a class to make up instead."""
+    if synthetic:
+        root = str(made_up.cub200(root, synthetic))
     elif _of_hub(origin):
         return _from_hub(repository, revision, root, download)
     base = Path(root, "CUB_200_2011")
@@ -70,14 +70,14 @@ def cub200(
 def cars(
     root: str,
     download: bool = False,
-    made: int = 0,
+    synthetic: int = 0,
     origin: str = "files",
     repository: str = "",
     revision: str = "main",
 ) -> Raw:
-    """Stanford Cars. origin: files | hub (`repository` at `revision`). made: images of a class to make up instead."""
-    if made:
-        root = str(made_up.cars(root, made))
+    """Stanford Cars. origin: files | hub (`repository` at `revision`). synthetic: images of a class to make up instead."""
+    if synthetic:
+        root = str(made_up.cars(root, synthetic))
     elif _of_hub(origin):
         return _from_hub(repository, revision, root, download)
     base = Path(root, "stanford_cars")

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from torch.utils.data import Dataset
 from transformers import BertTokenizer
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from data.sentences import Sentences
 from data.splits import Splits
 from data.wordpiece import SPECIAL, vocabulary

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps
 
-from conf.check import BadInput
+from conf.errors import BadInput
 
 
 class Pictures(ABC):

@@ -13,7 +13,7 @@ from huggingface_hub import constants
 from torch.utils.data import Dataset
 from transformers import AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from conf.network import reachable
 
 # Letters and digits, with apostrophes and hyphens inside: don't, n't, well-made. Any other mark is a word of its own.

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset, default_collate
 
-from conf.check import BadInput
+from conf.errors import BadInput
 
 
 @dataclass(frozen=True)

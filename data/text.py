@@ -9,11 +9,11 @@ import numpy as np
 from omegaconf import DictConfig
 from torchvision.datasets.utils import download_and_extract_archive
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from conf.network import reachable
-from data.made import sst2 as made_sst2
 from data.sentences import Sentences, load_tokenizer
 from data.splits import Splits, balanced_order
+from data.synthetic import sst2 as synthetic_sst2
 
 SST2_URL = "https://dl.fbaipublicfiles.com/glue/data/SST-2.zip"
 SST2_MD5 = "9f81648d4199384278b86e315dac217c"
@@ -80,19 +80,19 @@ def _check_lengths(sentences: Sentences, numbers: np.ndarray, split: str, max_le
             )
 
 
-def sst2(root: str, download: bool, origin: str, repository: str, revision: str | None, made: int) -> Texts:
+def sst2(root: str, download: bool, origin: str, repository: str, revision: str | None, synthetic: int) -> Texts:
     """SST-2, negative or positive; the development set is the test set, for the labels of the test set are not public.
 
     origin: files (GLUE's SST-2/train.tsv and dev.tsv under `root`) | hub (`repository` at `revision`).
-    made: of a class, how many sentences to make up first, as files of the same format.
+    synthetic: of a class, how many sentences to make up first, as files of the same format.
     """
     if origin not in ("files", "hub"):
         raise BadInput(f"data: origin={origin} is not known; allowed: files, hub")
     classes = ("negative", "positive")
-    if origin == "hub" and not made:
+    if origin == "hub" and not synthetic:
         parts = (_hub_rows(repository, revision, split, root, download) for split in ("train", "validation"))
         return Texts(*parts, classes)
-    folder = Path(made_sst2(root, made) if made else root, "SST-2")
+    folder = Path(synthetic_sst2(root, synthetic) if synthetic else root, "SST-2")
     if download and not (folder / "train.tsv").exists():
         _download(root)
     hint = f"unpack {SST2_URL} in {root}, or set data.download=true"
@@ -100,7 +100,7 @@ def sst2(root: str, download: bool, origin: str, repository: str, revision: str 
         _indexed(*_table(folder / name, "sentence", "label", "\t", tables.QUOTE_NONE, hint), ("0", "1"), folder / name)
         for name in ("train.tsv", "dev.tsv")
     )
-    return Texts(*parts, classes, folder / "vocab.txt" if made else None)
+    return Texts(*parts, classes, folder / "vocab.txt" if synthetic else None)
 
 
 def csv(root: str, path: str, test_path: str, text: str, label: str, separator: str) -> Texts:

@@ -13,9 +13,9 @@ from pathlib import Path
 from torchvision import datasets
 from torchvision.datasets.utils import check_integrity
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from conf.network import reachable
-from data import made as made_up
+from data import synthetic as made_up
 from data.pictures import Arrays, Files, Raw, check_there
 
 
@@ -38,10 +38,10 @@ class MadeCIFAR10(datasets.CIFAR10):
 
 
 @cache
-def cifar10(root: str, download: bool = False, made: int = 0) -> Raw:
-    """made: if above 0, so many made-up images of a class in place of the real files."""
-    if made:
-        return _cifar(MadeCIFAR10, "CIFAR-10 (made up)", str(made_up.cifar10(root, made)), download=False)
+def cifar10(root: str, download: bool = False, synthetic: int = 0) -> Raw:
+    """synthetic: if above 0, so many made-up images of a class in place of the real files."""
+    if synthetic:
+        return _cifar(MadeCIFAR10, "CIFAR-10 (made up)", str(made_up.cifar10(root, synthetic)), download=False)
     return _cifar(datasets.CIFAR10, "CIFAR-10", root, download)
 
 

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from checkpoints.roles import Checkpoint, Weights
-from conf.check import BadInput
+from conf.errors import BadInput
 from interactions.dense import log_odds, masked_values
 from interactions.local.forward import Local, Plan
 from interactions.tokens import Tokens, embedding, tokens

@@ -17,7 +17,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from stages.files import write_array, write_text, written
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 
 from checkpoints.roles import Checkpoint, Weights
-from conf.check import BadInput
+from conf.errors import BadInput
 from interactions.engine import Engine, Engines
 from interactions.store import Store
 from interactions.verify import LEAST, Budget, Check, Verifier, drawn

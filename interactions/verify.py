@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from checkpoints.roles import Checkpoint
-from conf.check import BadInput
+from conf.errors import BadInput
 from interactions.engine import Engine
 from training.seeds import stream
 

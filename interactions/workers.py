@@ -14,7 +14,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from checkpoints.roles import checkpoints_of
-from conf.check import BadInput
+from conf.errors import BadInput
 from interactions.engine import Choice, Engines
 from interactions.store import Store
 from interactions.units import Unit

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.parameter import is_lazy
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from models import heads
 from models.sizes import sizes
 from models.slot import Slot, features, observed

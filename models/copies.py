@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import torch
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from models.backbone import Classifier
 from models.weights import State, names_of, prefix_change
 from stages.address import Address

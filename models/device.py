@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
-from conf.check import BadInput
+from conf.errors import BadInput
 
 
 def device(name: str) -> torch.device:

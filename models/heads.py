@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from conf.check import BadInput
+from conf.errors import BadInput
 
 
 def find(network: nn.Module, num_classes: int, build: Callable[[int], nn.Module]) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import nn
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from models.trial import as_it_was
 
 

@@ -18,7 +18,7 @@ import torchvision
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from torch import nn
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from conf.network import reachable
 from models.backbone import Classifier
 from models.copies import chosen

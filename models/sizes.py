@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from stages.address import IN_FOLDERS, split
 
 KINDS = {"models.text.bert": "bert", "models.text.distilbert": "distilbert"}

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from conf.check import BadInput
+from conf.errors import BadInput
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 

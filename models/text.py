@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from transformers import BertConfig, BertModel, DistilBertConfig, DistilBertModel, PreTrainedModel
 
-from conf.check import BadInput
+from conf.errors import BadInput
 
 POOLS = ("pooler", "cls", "mean")
 

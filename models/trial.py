@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from models.backbone import Classifier
 from models.slot import observed
 from models.unreadable import first_line

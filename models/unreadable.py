@@ -8,7 +8,7 @@ from pickle import UnpicklingError
 import torch
 from safetensors import SafetensorError
 
-from conf.check import BadInput
+from conf.errors import BadInput
 
 INSTEAD = "save model.state_dict() in place of it"
 

@@ -6,7 +6,7 @@ import torchvision
 from torch import nn
 from torchvision.models import VisionTransformer
 
-from conf.check import BadInput
+from conf.errors import BadInput
 
 
 def conv4(num_classes: int, width: int = 64, image_size: int = 32, channels: int = 3) -> nn.Module:

@@ -15,7 +15,7 @@ from numpy._core import multiarray
 from torch import nn
 from torch.serialization import safe_globals
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from models.backbone import Classifier
 from models.unreadable import INSTEAD, program, refusal
 

@@ -7,7 +7,7 @@ import torch
 from omegaconf import DictConfig
 
 from checkpoints import disk
-from conf.check import BadInput
+from conf.errors import BadInput
 from data.splits import build as build_data
 from models import pretrained
 from models.backbone import build, check_backbone

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from stages.address import IN_FOLDERS, Address, split
 
 # An epoch goes before a step where a name has both: epoch=3-step=400.

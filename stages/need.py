@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from conf.check import BadInput
+from conf.errors import BadInput
 
 STATES = {"adamw": 2, "sgd": 1}  # numbers that an optimiser keeps per weight
 

@@ -120,20 +120,20 @@ NOT_THERE = [
         "model=resnet18 model.weights=/no/such/file.pt",
         "model.weights=/no/such/file.pt pretrain scratch torchvision:NAME",
     ),
-    ("experiment=cub200_resnet50 data.made=1", "resnet50-0676ba61.pth download.pytorch.org curl model.weights=/path"),
-    ("experiment=cars_vit_s data.made=1", "vit_small_patch16_224.augreg_in1k huggingface.co hf download"),
-    ("experiment=sst2_bert data.made=1", "google-bert/bert-base-uncased huggingface.co hf download"),
+    ("experiment=cub200_resnet50 data.synthetic=1", "resnet50-0676ba61.pth download.pytorch.org curl model.weights=/path"),
+    ("experiment=cars_vit_s data.synthetic=1", "vit_small_patch16_224.augreg_in1k huggingface.co hf download"),
+    ("experiment=sst2_bert data.synthetic=1", "google-bert/bert-base-uncased huggingface.co hf download"),
     ("experiment=cub200_resnet50", "CUB_200_2011 data.download=true"),
     ("experiment=cub200_resnet50 data.download=true", "CUB_200_2011 data.caltech.edu"),
     ("experiment=sst2_bert", "train.tsv SST-2"),
-    ("experiment=cub200_resnet50 data.made=1 model.weights=pretrain", "model.weights=pretrain data.source null"),
-    ("data=cifar10 data.made=1 model=bert", "model.input size"),
+    ("experiment=cub200_resnet50 data.synthetic=1 model.weights=pretrain", "model.weights=pretrain data.source null"),
+    ("data=cifar10 data.synthetic=1 model=bert", "model.input size"),
     ("data=digits model=bert", "model.input.size"),
-    ("data=sst2 data.made=2 model=resnet18 model.weights=scratch", "text model"),
+    ("data=sst2 data.synthetic=2 model=resnet18 model.weights=scratch", "text model"),
     ("experiment=cub200_resnet50 debug=tiny interactions.n=37 interactions.batch_size=8", "interactions.n=37 1 20"),
     ("experiment=sst2_bert debug=tiny +model.vocab_size=20", "tokenizer id model.vocab_size"),
-    ("data=svhn data.made=2 model=resnet18 model.weights=scratch", "data.made=2 debug=tiny cifar10 sst2 data.made=0"),
-    ("data=cifar10 data.made=2 model=resnet18 model.weights=scratch model.input.size=0", "model.input.size=0 pixels"),
+    ("data=svhn data.synthetic=2 model=resnet18 model.weights=scratch", "data.synthetic=2 debug=tiny cifar10 sst2 data.synthetic=0"),
+    ("data=cifar10 data.synthetic=2 model=resnet18 model.weights=scratch model.input.size=0", "model.input.size=0 pixels"),
     ("experiment=sst2_bert debug=tiny interactions.n=15", "interactions.n=15 test sentence interactions.stop_words"),
 ]
 
@@ -147,7 +147,7 @@ def test_what_is_not_there_is_said_within_seconds(study: Studies, tmp_path: Path
     running = study.start(*overrides.split(), *options, tiny=False, **nowhere, **caches)
     result = running.wait(60)
     check_refused(result, *named.split())
-    assert not {name for name in files(study.output) if not name.startswith("made/")}
+    assert not {name for name in files(study.output) if not name.startswith("synthetic/")}
 
 
 def test_more_devices_than_there_are(study: Studies) -> None:

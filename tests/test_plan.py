@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from studies import STAGES, Studies, files
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from stages.need import Need, check_disk, duration, gigabytes, table
 from training.rates import Rates
 

@@ -24,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
 from checkpoints import disk
-from conf.check import BadInput
+from conf.errors import BadInput
 from stages.files import write_array, written
 from training.classifier import LightningClassifier
 

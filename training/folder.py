@@ -20,7 +20,7 @@ import filelock
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from stages.address import split
 from stages.files import write_text
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import wandb
 from omegaconf import DictConfig
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from training.folder import is_first_process, settings, stage_folder
 
 

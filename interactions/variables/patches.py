@@ -5,7 +5,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from conf.check import BadInput
+from conf.errors import BadInput
 
 Box = tuple[int, int, int, int]  # top, left, height, width in pixels
 

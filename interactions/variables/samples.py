@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from omegaconf import DictConfig
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from data.splits import Splits
 from interactions.variables import patches, words
 from interactions.variables.masking import membership

@@ -8,7 +8,7 @@ from collections.abc import Sequence, Set
 import numpy as np
 import torch
 
-from conf.check import BadInput
+from conf.errors import BadInput
 
 # They turn what a sentence says around, and are on scikit-learn's list.
 NEGATIONS = frozenset({

@@ -3,7 +3,7 @@ import pytest
 
 from analysis.faithfulness import salient
 from analysis.measures import Measures
-from conf.check import BadInput
+from conf.errors import BadInput
 from interactions.mobius import orders
 
 

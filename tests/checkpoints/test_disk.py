@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from checkpoints.disk import epochs, kept, path, read, write
-from conf.check import BadInput
+from conf.errors import BadInput
 
 STATE = {"weight": torch.arange(6.0).view(2, 3), "steps": torch.tensor(7), "half": torch.ones(2).half()}
 

@@ -5,7 +5,7 @@ import torch
 from omegaconf import OmegaConf
 
 from checkpoints.roles import check, checkpoints_of
-from conf.check import BadInput
+from conf.errors import BadInput
 from models.backbone import Classifier
 from models.vision import conv4
 

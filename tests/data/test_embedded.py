@@ -6,7 +6,7 @@ import torch
 from omegaconf import OmegaConf
 from sklearn.datasets import load_digits
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from data.embedded import CHARACTERS, FACES, _glyph, digits, glyphs
 from data.splits import build
 

@@ -2,7 +2,7 @@ import pytest
 from PIL import Image, features
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from data.folder import endings, folder
 
 

@@ -11,7 +11,7 @@ import pytest
 from huggingface_hub import constants
 from PIL import Image
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from data import hub
 from data.official import cub200
 

@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from data.images import readable, task
 from data.pictures import Arrays, Files, Raw, check_there, rgb
 from data.splits import balanced_order, build

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conf.check import BadInput
-from data import archives, made, official
+from conf.errors import BadInput
+from data import archives, official, synthetic
 from data.official import cars, cub200, indoor67, shenzhen
 
 
@@ -92,7 +92,7 @@ def test_tables_of_cub_in_another_form_are_refused(birds, table, line, message):
 
 @pytest.mark.parametrize("reader", [cub200, cars])
 def test_made_up_files_are_read_as_the_real_ones_are(tmp_path, reader):
-    raw = reader(str(tmp_path), made=2)
+    raw = reader(str(tmp_path), synthetic=2)
     assert len(raw.classes) == 4
     for pictures in (raw.train, raw.test):
         assert np.bincount(pictures.labels).tolist() == [2] * 4
@@ -110,7 +110,7 @@ def test_there_are_two_origins(tmp_path, reader):
 @pytest.fixture
 def base(tmp_path):
     """Stanford Cars with made-up images, where the real ones belong."""
-    folder = made.cars(tmp_path / "elsewhere", 1) / "stanford_cars"
+    folder = synthetic.cars(tmp_path / "elsewhere", 1) / "stanford_cars"
     return Path(shutil.copytree(folder, tmp_path / "stanford_cars"))
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from data.phrases import (
     ADDITION,
     CONTRAST,

@@ -6,7 +6,7 @@ from tokenizers import Tokenizer, models
 from transformers import BertTokenizer
 
 import data.sentences
-from conf.check import BadInput
+from conf.errors import BadInput
 from data.sentences import WORD, Sentences, load_tokenizer
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

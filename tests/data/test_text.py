@@ -10,13 +10,13 @@ from omegaconf import OmegaConf
 
 import data.sentences
 import data.text
-from conf.check import BadInput
+from conf.errors import BadInput
 from data.sentences import load_tokenizer
 from data.text import Texts, task
 from data.text import csv as table
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-PIECES = [*SPECIAL, "good", "bad", "mov", "##ie", "well", "made", "it", "don", "do", "n", "t", "'", "-", ".", ",", "!"]
+PIECES = [*SPECIAL, "good", "bad", "mov", "##ie", "well", "synthetic", "it", "don", "do", "n", "t", "'", "-", ".", ",", "!"]
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_no_tokenizer_is_refused_and_that_of_the_texts_comes_first(options, voca
 
 
 def sst2(root, **changed):
-    options = {"download": False, "origin": "files", "repository": "stanfordnlp/sst2", "revision": None, "made": 0}
+    options = {"download": False, "origin": "files", "repository": "stanfordnlp/sst2", "revision": None, "synthetic": 0}
     return data.text.sst2(str(root), **options | changed)
 
 
@@ -178,7 +178,7 @@ def test_sst2_of_the_hub(tmp_path, monkeypatch):
 
 
 def test_made_up_sentences_are_read_by_the_same_reader_with_their_own_tokenizer(tmp_path, options):
-    files = sst2(tmp_path, made=4)
+    files = sst2(tmp_path, synthetic=4)
     assert np.bincount(files.train[1]).tolist() == np.bincount(files.test[1]).tolist() == [4, 4]
     splits = task(files, options(tokenizer=None, max_length=128), None, None, 0)
     assert splits.train.tokenizer is load_tokenizer(files.tokenizer)

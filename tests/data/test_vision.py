@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.io import savemat
 from torchvision import datasets
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from data import vision
 
 ROOM = np.random.default_rng(0)
@@ -35,7 +35,7 @@ def numbers(pictures):
 
 
 def test_made_up_cifar10_is_read_as_the_real_one_is(tmp_path):
-    raw = vision.cifar10(str(tmp_path), made=3)
+    raw = vision.cifar10(str(tmp_path), synthetic=3)
     assert raw.classes == ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
     for pictures, split in ((raw.train, "train"), (raw.test, "test")):
         assert np.bincount(pictures.labels).tolist() == [3] * 10
@@ -43,7 +43,7 @@ def test_made_up_cifar10_is_read_as_the_real_one_is(tmp_path):
         assert (image.mode, image.size) == ("RGB", (32, 32))
         np.testing.assert_array_equal(np.asarray(image), pictures.pixels[17])
         assert pictures.name(17) == f"CIFAR-10 (made up), {split} image 17"
-    assert vision.cifar10(str(tmp_path), made=3) is raw
+    assert vision.cifar10(str(tmp_path), synthetic=3) is raw
 
 
 def write_svhn(root, monkeypatch, labels=(10, 1, 9)):

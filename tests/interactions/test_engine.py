@@ -8,7 +8,7 @@ from tiled import another_checkpoint
 from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from interactions.dense import log_odds
 from interactions.engine import Engine, Engines, predicted_speedup
 from interactions.evaluate import decided

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from interactions.store import Store
 
 BLOCKS = [range(0, 4), range(4, 8), range(8, 10)]

@@ -8,7 +8,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from interactions import verify
 from interactions.engine import Engines
 from interactions.local.forward import Local

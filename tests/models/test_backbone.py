@@ -6,7 +6,7 @@ import torch
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import nn
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from models import heads
 from models.backbone import Classifier, Probed, build, check_backbone, is_linear
 from models.heads import find

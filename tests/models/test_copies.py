@@ -7,7 +7,7 @@ import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from transformers import BertConfig, BertForSequenceClassification, BertModel
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from models import pretrained
 from models.backbone import Classifier
 from models.copies import chosen, copies

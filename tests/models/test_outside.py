@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from models.backbone import Classifier
 from models.outside import check
 

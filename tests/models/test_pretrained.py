@@ -10,7 +10,7 @@ from timm import create_model
 from torchvision.models import resnet18 as torchvision_resnet18
 from transformers import BertConfig, BertForPreTraining
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from models import pretrained
 from models.backbone import Classifier
 from models.text import bert

@@ -8,7 +8,7 @@ import torch
 from omegaconf import OmegaConf
 from transformers import BertConfig, BertModel, DistilBertConfig, DistilBertModel
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from models import pretrained
 from models.backbone import build
 from models.sizes import sizes

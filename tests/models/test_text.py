@@ -2,7 +2,7 @@ import pytest
 import torch
 from transformers import BertForSequenceClassification
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from models.backbone import Classifier
 from models.text import bert, distilbert
 

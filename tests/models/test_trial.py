@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from models.backbone import Classifier
 from models.trial import check, check_alone
 from models.watch import watch

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from models.vision import conv4
 from models.weights import read
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from models.vision import conv4, resnet18, timm_network, torchvision_network, vit_tiny
 
 

@@ -9,7 +9,7 @@ import torch
 from torch.serialization import get_safe_globals, safe_globals
 from transformers import BertConfig, BertForSequenceClassification
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from models.backbone import Classifier
 from models.text import bert
 from models.vision import conv4

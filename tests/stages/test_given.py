@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from stages.given import epochs, given
 from training.folder import settings
 

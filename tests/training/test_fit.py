@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from checkpoints import disk
-from conf.check import BadInput
+from conf.errors import BadInput
 from data.module import Batches
 from data.splits import InMemory, Splits
 from training.classifier import LightningClassifier

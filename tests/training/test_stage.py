@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from conf import schema
-from conf.check import BadInput
+from conf.errors import BadInput
 from interactions import evaluate
 from pretrain_probe import pretrain, probe
 from training import stage

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from data.splits import InMemory
 from interactions.variables.patches import baseline, draw_patches, owner_map
 

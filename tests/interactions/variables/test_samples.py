@@ -5,7 +5,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from data.sentences import Word
 from data.splits import InMemory, Splits
 from interactions.variables.patches import owner_map

@@ -5,7 +5,7 @@ import torch
 from omegaconf import OmegaConf
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from data.sentences import Word
 from interactions.variables.masking import masked, membership
 from interactions.variables.words import NEGATIONS, owner, stop_words, variables

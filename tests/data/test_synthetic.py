@@ -6,10 +6,10 @@ import pytest
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from transformers import BertTokenizerFast
 
-from conf.check import BadInput
-from data import made
+from conf.errors import BadInput
+from data import synthetic
 
-WRITERS = (made.cifar10, made.cub200, made.cars, made.sst2)
+WRITERS = (synthetic.cifar10, synthetic.cub200, synthetic.cars, synthetic.sst2)
 
 
 def contents(folder):
@@ -38,16 +38,16 @@ def test_what_is_not_finished_is_not_there(tmp_path, write, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(made.np.random, "default_rng", killed)
+        patch.setattr(synthetic.np.random, "default_rng", killed)
         with pytest.raises(KeyboardInterrupt):
             write(tmp_path, 3)
-    assert list((tmp_path / "made").iterdir()) == []
+    assert list((tmp_path / "synthetic").iterdir()) == []
     assert contents(write(tmp_path, 3))
 
 
 @pytest.mark.parametrize("write", WRITERS)
 def test_a_root_that_cannot_be_written_is_refused(tmp_path, write):
-    (tmp_path / "made").touch()
+    (tmp_path / "synthetic").touch()
     with pytest.raises(BadInput, match=rf"^data.root: can't write to {tmp_path}/made \(File exists\)$"):
         write(tmp_path, 3)
 
@@ -61,7 +61,7 @@ def reviews(folder):
 
 
 def test_reviews_are_balanced_different_and_have_five_content_words(tmp_path):
-    splits = reviews(made.sst2(tmp_path, 20))
+    splits = reviews(synthetic.sst2(tmp_path, 20))
     sentences = [row["sentence"] for rows in splits.values() for row in rows]
     assert len(sentences) == len(set(sentences)) == 80
     for rows in splits.values():
@@ -73,7 +73,7 @@ def test_reviews_are_balanced_different_and_have_five_content_words(tmp_path):
 
 
 def test_the_vocabulary_is_one_of_bert_and_knows_every_word(tmp_path):
-    folder = made.sst2(tmp_path, 5)
+    folder = synthetic.sst2(tmp_path, 5)
     vocabulary = (folder / "SST-2" / "vocab.txt").read_text().splitlines()
     assert vocabulary[:5] == ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     assert len(vocabulary) == len(set(vocabulary))
@@ -84,6 +84,6 @@ def test_the_vocabulary_is_one_of_bert_and_knows_every_word(tmp_path):
 
 
 def test_more_reviews_than_there_are_is_refused(tmp_path):
-    with pytest.raises(BadInput, match=r"^data.made=60000 is not allowed: at most 57344 sentences of a class can be"):
-        made.sst2(tmp_path, 60000)
+    with pytest.raises(BadInput, match=r"^data.synthetic=60000 is not allowed: at most 57344 sentences of a class can be"):
+        synthetic.sst2(tmp_path, 60000)
     assert list(tmp_path.iterdir()) == []

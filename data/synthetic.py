@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy.io import savemat
 
-from conf.check import BadInput
+from conf.errors import BadInput
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 BIRDS = ("001.Black_footed_Albatross", "002.Laysan_Albatross", "003.Sooty_Albatross", "004.Groove_billed_Ani")
@@ -36,25 +36,25 @@ def cifar10(root: str | Path, per_class: int) -> Path:
 
     Returns the folder to read from in place of `root`; so do the other functions here.
     """
-    return _once(Path(root, "made", f"cifar10-{per_class}"), lambda folder: _write_cifar10(folder, per_class))
+    return _once(Path(root, "synthetic", f"cifar10-{per_class}"), lambda folder: _write_cifar10(folder, per_class))
 
 
 def cub200(root: str | Path, per_class: int) -> Path:
     """The first four classes of CUB-200-2011, JPEG files of different sizes."""
-    return _once(Path(root, "made", f"cub200-{per_class}"), lambda folder: _write_cub200(folder, per_class))
+    return _once(Path(root, "synthetic", f"cub200-{per_class}"), lambda folder: _write_cub200(folder, per_class))
 
 
 def cars(root: str | Path, per_class: int) -> Path:
     """The first four classes of Stanford Cars, JPEG files of different sizes."""
-    return _once(Path(root, "made", f"cars-{per_class}"), lambda folder: _write_cars(folder, per_class))
+    return _once(Path(root, "synthetic", f"cars-{per_class}"), lambda folder: _write_cars(folder, per_class))
 
 
 def sst2(root: str | Path, per_class: int) -> Path:
     """Short reviews, all different, as GLUE's SST-2/{train,dev}.tsv, and a vocabulary in BERT's format beside them."""
     most = len(_sentences(0)) // 2
     if per_class > most:
-        raise BadInput(f"data.made={per_class} is not allowed: at most {most} sentences of a class can be made up")
-    return _once(Path(root, "made", f"sst2-{per_class}"), lambda folder: _write_sst2(folder, per_class))
+        raise BadInput(f"data.synthetic={per_class} is not allowed: at most {most} sentences of a class can be made up")
+    return _once(Path(root, "synthetic", f"sst2-{per_class}"), lambda folder: _write_sst2(folder, per_class))
 
 
 def _once(folder: Path, write: Callable[[Path], None]) -> Path:

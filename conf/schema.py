@@ -1,15 +1,15 @@
-"""Every key of the configuration, once: its type, what is allowed, and which results it decides. A mistyped key or value
-is an error before any work starts. The values, and what each key means, are in `config.yaml`.
+"""Every key of the configuration, once: its type, what is allowed, and which results it decides. A mistyped key or
+value is an error before any work starts. The values, and what each key means, are in `config.yaml`.
 
-A result is what a stage leaves (stages/table.py); what decides it, decides where it lies, so that whoever wants the same
-finds it. `lr` of `finetune` decides the result `finetune`, and through it what is made from that. Keys that say only
-where, how fast or what is shown decide nothing: with `interactions.processes=2` the same values are found again.
+A result is what a stage leaves (stages/table.py); what decides it, decides where it lies, so that whoever wants the
+same finds it. `lr` of `finetune` decides the result `finetune`, and through it what is made from that. Keys that say
+only where, how fast or what is shown decide nothing: with `interactions.processes=2` the same values are found again.
 
-`data.source`, `data.target` and `model` are open: their keys are the arguments of what their `_target_` names. `trainer`
-is open to all options of Lightning's trainer.
+`data.source`, `data.target` and `model` are open: their keys are the arguments of what their `_target_` names.
+`trainer` is open to all options of Lightning's trainer.
 
-A key that is added to a published version needs a `neutral` value: the one that does what was done before there was the
-key. It is left out of what decides a result, so that nobody's results are lost; it is never changed afterwards.
+A key that is added to a published version needs a `neutral` value: the one that does what was done before there was
+the key. It is left out of what decides a result, so that nobody's results are lost; it is never changed afterwards.
 """
 
 from collections.abc import Iterator

@@ -39,7 +39,7 @@ def cub200(
     repository: str = "",
     revision: str = "main",
 ) -> Raw:
-    """CUB-200-2011. origin: files | hub (`repository` at `revision`). synthetic: images of a class to make up instead."""
+    """CUB-200-2011. origin: files | hub (`repository` at `revision`). synthetic: images made up per class instead."""
     if synthetic:
         root = str(made_up.cub200(root, synthetic))
     elif _of_hub(origin):
@@ -75,7 +75,7 @@ def cars(
     repository: str = "",
     revision: str = "main",
 ) -> Raw:
-    """Stanford Cars. origin: files | hub (`repository` at `revision`). synthetic: images of a class to make up instead."""
+    """Stanford Cars. origin: files | hub (`repository` at `revision`). synthetic: images made up per class instead."""
     if synthetic:
         root = str(made_up.cars(root, synthetic))
     elif _of_hub(origin):

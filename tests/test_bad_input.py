@@ -120,7 +120,10 @@ NOT_THERE = [
         "model=resnet18 model.weights=/no/such/file.pt",
         "model.weights=/no/such/file.pt pretrain scratch torchvision:NAME",
     ),
-    ("experiment=cub200_resnet50 data.synthetic=1", "resnet50-0676ba61.pth download.pytorch.org curl model.weights=/path"),
+    (
+        "experiment=cub200_resnet50 data.synthetic=1",
+        "resnet50-0676ba61.pth download.pytorch.org curl model.weights=/path",
+    ),
     ("experiment=cars_vit_s data.synthetic=1", "vit_small_patch16_224.augreg_in1k huggingface.co hf download"),
     ("experiment=sst2_bert data.synthetic=1", "google-bert/bert-base-uncased huggingface.co hf download"),
     ("experiment=cub200_resnet50", "CUB_200_2011 data.download=true"),
@@ -132,8 +135,14 @@ NOT_THERE = [
     ("data=sst2 data.synthetic=2 model=resnet18 model.weights=scratch", "text model"),
     ("experiment=cub200_resnet50 debug=tiny interactions.n=37 interactions.batch_size=8", "interactions.n=37 1 20"),
     ("experiment=sst2_bert debug=tiny +model.vocab_size=20", "tokenizer id model.vocab_size"),
-    ("data=svhn data.synthetic=2 model=resnet18 model.weights=scratch", "data.synthetic=2 debug=tiny cifar10 sst2 data.synthetic=0"),
-    ("data=cifar10 data.synthetic=2 model=resnet18 model.weights=scratch model.input.size=0", "model.input.size=0 pixels"),
+    (
+        "data=svhn data.synthetic=2 model=resnet18 model.weights=scratch",
+        "data.synthetic=2 debug=tiny cifar10 sst2 data.synthetic=0",
+    ),
+    (
+        "data=cifar10 data.synthetic=2 model=resnet18 model.weights=scratch model.input.size=0",
+        "model.input.size=0 pixels",
+    ),
     ("experiment=sst2_bert debug=tiny interactions.n=15", "interactions.n=15 test sentence interactions.stop_words"),
 ]
 

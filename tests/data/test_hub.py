@@ -221,4 +221,4 @@ def test_a_missing_repository_is_known_within_seconds(tmp_path):
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, env={"HF_HOME": str(tmp_path)}
     )
     assert time.monotonic() - started < 20
-    assert f"conf.check.BadInput: {NAME} is not there: " in result.stderr
+    assert f"conf.errors.BadInput: {NAME} is not there: " in result.stderr

@@ -277,6 +277,6 @@ def test_files_that_are_listed_have_to_be_there(tmp_path):
 def test_a_bad_input_says_its_line_and_nothing_else_after_a_trip_through_another_process():
     line = "a.jpg can't be read"
     text = "Caught BadInput in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  File x\n"
-    text += f"conf.check.BadInput: {line}\n"
+    text += f"conf.errors.BadInput: {line}\n"
     assert str(BadInput(text)) == line
     assert str(BadInput(line)) == line

@@ -16,7 +16,7 @@ from data.text import Texts, task
 from data.text import csv as table
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-PIECES = [*SPECIAL, "good", "bad", "mov", "##ie", "well", "synthetic", "it", "don", "do", "n", "t", "'", "-", ".", ",", "!"]
+PIECES = [*SPECIAL, "good", "bad", "mov", "##ie", "well", "made", "it", "don", "do", "n", "t", "'", "-", ".", ",", "!"]
 
 
 @pytest.fixture

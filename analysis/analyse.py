@@ -27,9 +27,12 @@ from analysis.study import Options, Study
 from analysis.summary import left_out, noise_warnings, summary
 from data.splits import Splits
 from data.splits import build as build_data
+from interactions.store import Samples, Store
 from stages.files import written
+from stages.identity import Result, Results
 from stages.need import Need
-from training.folder import finish, inputs, settings, stage_folder, start
+from stages.results import epochs_of, finish, nested, start
+from stages.table import ROLES, roles
 from training.tracking import tracked
 
 HOW_TO_READ = """Intervals are 95 % bootstrap intervals over samples: those of the interactions, or the test set where \
@@ -50,36 +53,44 @@ FIGURES = {
 }
 
 
-def check(cfg: DictConfig) -> Need:
+def check(cfg: DictConfig, results: Results) -> Need:
     build_data(cfg.data.target, "data.target")
     return Need(disk=10_000_000)  # figures, gallery and report
 
 
-def run(cfg: DictConfig) -> None:
-    splits = build_data(cfg.data.target, "data.target")
-    study = Study(stage_folder(cfg, "interactions"), _options(cfg))
+def run(cfg: DictConfig, results: Results, name: str) -> None:
+    splits, result = build_data(cfg.data.target, "data.target"), results[name]
+    study = _study(cfg, result)
     labels = np.asarray(splits.test.labels)
-    known = [stage for stage in ("finetune", "scratch", "probe") if stage in inputs(cfg, "analysis")]
-    trained = {stage: outcomes(stage_folder(cfg, stage), labels) for stage in known}
-    folder = start(cfg, "analysis")
-    with tracked(cfg, "analysis") as tracker:
+    known = [stage for stage in ("finetune", "scratch", "probe") if stage in result.inputs]
+    trained = {stage: outcomes(result.inputs[stage].folder, labels) for stage in known}
+    folder = start(result)
+    with tracked(cfg, result) as tracker:
         wanted, noise = list(cfg.analysis.measures), tables.noise(study)
         beware = left_out(wanted, study.models) | noise_warnings(study, noise)
-        for name, text in beware.items():
-            print(f"analysis: {name}: {text}", flush=True)
+        for title, text in beware.items():
+            print(f"analysis: {title}: {text}", flush=True)
         made = _tables(study, trained, labels, noise, wanted)
-        for name, table in made.items():
-            _write_table(table, folder / "tables" / f"{name}.csv")
+        for title, table in made.items():
+            _write_table(table, folder / "tables" / f"{title}.csv")
         drawn = _figures(made, folder, study.unit)
         cards = _gallery(study, splits, cfg.analysis.gallery, folder / "gallery")
-        _report(cfg, beware | summary(cfg, study), made, drawn, cards, folder)
+        _report(result, beware | summary(cfg, study), made, drawn, cards)
         _log(tracker, made, drawn, cards)
-    finish(folder)
+    finish(result)
+
+
+def _study(cfg: DictConfig, result: Result) -> Study:
+    """Of the roles that are compared."""
+    samples = Samples(result.inputs["interactions/samples"].folder)
+    values = {role: result.inputs[f"interactions/{stage}"] for role, stage in ROLES.items() if role in roles(cfg)}
+    stores = {role: Store(read.folder, samples) for role, read in values.items()}
+    return Study(samples, stores, {role: epochs_of(read) for role, read in values.items()}, _options(cfg))
 
 
 def _options(cfg: DictConfig) -> Options:
     keys = ("salient", "tau", "empty_set", "normalise", "permutations", "resamples")
-    return Options(**{key: cfg.analysis[key] for key in keys}, seed=cfg.seed)
+    return Options(**{key: cfg.analysis[key] for key in keys}, seed=cfg.seeds.samples)
 
 
 def _tables(
@@ -128,7 +139,7 @@ def _figures(made: dict[str, pd.DataFrame], folder: Path, unit: str) -> list[Fig
 def _gallery(study: Study, splits: Splits, count: int, folder: Path) -> list[tuple[str, Path]]:
     """Draws `count` of the samples, spread over the classes; (title, picture) of each."""
     shutil.rmtree(folder, ignore_errors=True)
-    about = study.store.samples()
+    about = study.about
     dataset = getattr(splits, about["split"])
     last = {model: (study.final(model), study.values(model, study.last(model))) for model in study.models}
     spread = np.unique(np.linspace(0, study.samples - 1, min(count, study.samples)).astype(int))
@@ -154,22 +165,17 @@ def _shown(sample: dict, dataset: Dataset, splits: Splits) -> Picture | Sentence
 
 
 def _report(
-    cfg: DictConfig,
-    summary: dict[str, str],
-    made: dict[str, pd.DataFrame],
-    drawn: list[FigureEntry],
-    cards: list,
-    folder: Path,
+    result: Result, summary: dict[str, str], made: dict[str, pd.DataFrame], drawn: list[FigureEntry], cards: list
 ) -> None:
     write_report(
-        folder / "report.html",
+        result.folder / "report.html",
         title="Why does pre-training help?",
         summary=summary,
         claims=made.get("claims", pd.DataFrame(columns=tables.CLAIMS)),
         figures=drawn,
         gallery=cards,
         how_to_read=HOW_TO_READ,
-        settings=OmegaConf.to_yaml(OmegaConf.create(settings(cfg, "analysis"))),
+        settings=OmegaConf.to_yaml(OmegaConf.create(nested(result.decided()))),
     )
 
 

@@ -54,7 +54,7 @@ class Noisy(Study):
 
     def __init__(self, study: Study, sizes: dict[str, float]) -> None:
         """sizes: of the noise of v, for each model."""
-        super().__init__(study.store.folder, study.options)
+        self.__dict__ |= {key: value for key, value in study.__dict__.items() if key not in ("weights", "permutations")}
         draw = np.random.default_rng([study.options.seed, 3])
         shape = (DRAWS * study.samples, 2**study.n)
         self.noise = {model: interactions(draw.normal(scale=size, size=shape)) for model, size in sizes.items()}

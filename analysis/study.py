@@ -1,20 +1,15 @@
 """The interactions of one run as the measures see them: read from the store, with the options applied."""
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
 from analysis.chance import permutations
 from analysis.estimate import resamples
 from analysis.faithfulness import salient
-from conf.errors import BadInput
 from interactions.mobius import interactions, orders
-from interactions.store import Store
-
-FOLDERS = {"pretrain": "probe", "finetune": "finetune", "scratch": "scratch"}  # whose values stand for which model
+from interactions.store import Samples, Store
 
 
 @dataclass(frozen=True)
@@ -31,12 +26,16 @@ class Options:
 
 
 class Study:
-    """Models are "pretrain" (through its linear probe), "finetune" and "scratch", those of them that the store has. The
+    """Models are "pretrain" (through its linear probe), "finetune" and "scratch", those of them that are compared. The
     last two have epochs."""
 
-    def __init__(self, folder: Path, options: Options) -> None:
-        self.store, self.options = Store(folder), options
-        about = self.store.samples()
+    def __init__(
+        self, samples: Samples, stores: dict[str, Store], epochs: dict[str, list[int]], options: Options
+    ) -> None:
+        """stores: of each model; epochs: those that are compared, in order."""
+        self.stores, self.options = stores, options
+        self.about, self._epochs = samples.read(), epochs
+        about = self.about
         self.n, self.samples = about["n"], len(about["samples"])
         first = 0 if options.empty_set else 1
         self.subsets = slice(first, None)  # of the 2**n subsets: all, or without the empty one
@@ -47,30 +46,23 @@ class Study:
         """Of the interactions."""
         return "share of E|v(x_N) - v(x_0)|" if self.options.normalise else "log-odds"
 
-    @cached_property
+    @property
     def models(self) -> list[str]:
-        """Those that the store has values of."""
-        return [model for model, folder in FOLDERS.items() if self.store.epochs(folder)]
+        return list(self.stores)
 
     def epochs(self, model: str) -> list[int]:
-        return self.store.epochs(FOLDERS[model])
+        return self._epochs[model]
 
     def last(self, model: str) -> int:
         return self.epochs(model)[-1]
 
     def values(self, model: str, epoch: int) -> np.ndarray:
         """v: [samples, 2**n]."""
-        return self.store.values(FOLDERS[model], epoch)
+        return self.stores[model].values(epoch)
 
     def precision(self, model: str) -> str:
         """In which the values of its last epoch were computed."""
-        unit = self.store.unit(FOLDERS[model], self.last(model))
-        try:
-            return json.loads((unit / "meta.json").read_text())["precision"]
-        except (OSError, ValueError, KeyError) as error:
-            raise BadInput(
-                f"{unit / 'meta.json'} can't be used ({error}): delete {unit} and run stages=[interactions] again"
-            ) from error
+        return self.stores[model].meta(self.last(model))["precision"]
 
     def interactions(self, model: str, epoch: int) -> np.ndarray:
         """I: [samples, 2**n], with the options `normalise` and `salient` applied."""

@@ -7,7 +7,7 @@ from analysis.claims import SUBJECTS
 from analysis.drawing import NAMES
 from analysis.measures import possible
 from analysis.study import Study
-from training.folder import weights_of
+from stages.given import weights_of
 
 ABSENT = {
     "pretrain": "no pre-trained model",
@@ -51,7 +51,7 @@ def _reason(precision: str) -> str:
 
 def summary(cfg: DictConfig, study: Study) -> dict[str, str]:
     """What was run."""
-    about, options, half = study.store.samples(), cfg.analysis, "16" in cfg.interactions.precision
+    about, options, half = study.about, cfg.analysis, "16" in cfg.interactions.precision
     too_short = f"; {about['too_short']} of {about['sentences']} are too short" if "too_short" in about else ""
     models = {
         NAMES[model]: _origin(cfg) if model == "pretrain" else _checkpoints(cfg, study, model) for model in study.models

@@ -10,7 +10,7 @@ from analysis.claims import Claim
 from analysis.estimate import Estimate, estimate, quotient, resamples
 from analysis.measures import Measures
 from analysis.noise import explained, noise_by_order, noise_of_values
-from analysis.study import FOLDERS, Study
+from analysis.study import Study
 from interactions.mobius import interactions, orders
 
 ESTIMATE = ["mean", "low", "high", "chance"]
@@ -83,7 +83,7 @@ def noise(study: Study) -> pd.DataFrame:
     rows = []
     for model in study.models:
         epoch = study.last(model)
-        v, checked = study.values(model, epoch), study.store.noise(FOLDERS[model], epoch)
+        v, checked = study.values(model, epoch), study.stores[model].noise(epoch)
         noise_v = noise_of_values(v[checked["sample"], checked["subset"]], checked["value"])
         bound = explained(v, study.precision(model))
         expected = noise_by_order(noise_v, study.n)

@@ -21,11 +21,6 @@ def epochs(folder: Path) -> list[int]:
     return sorted(int(file.stem.removeprefix("epoch_")) for file in files)
 
 
-def kept(wanted: str | list[int], last: int) -> set[int]:
-    """The epochs to keep out of 0..last: all, or those listed and the last."""
-    return set(range(last + 1)) if wanted == "all" else {epoch for epoch in wanted if epoch <= last} | {last}
-
-
 def write(folder: Path, epoch: int, state: State) -> None:
     file = path(folder, epoch)
     with written(file) as beside:

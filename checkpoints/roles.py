@@ -7,13 +7,15 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from checkpoints import disk
+from conf.errors import BadInput
 from models import weights
 from models.backbone import Classifier, Probed
 from models.copies import chosen
 from stages.address import Address
-from stages.given import given
-from training.folder import ROLES, roles, stage_folder
-from training.tasks import pretrained_file
+from stages.given import of_role, weights_of
+from stages.identity import Results
+from stages.results import epochs_of, last_epoch
+from stages.table import ROLES, role_of
 
 Weights = list[weights.State]
 
@@ -73,31 +75,33 @@ def check(model: Classifier, with_probe: Classifier | Probed, units: list[Checkp
                 tqdm.write(f"{unit.given.key}: {what}: {weights.listed(names)}")
 
 
-def checkpoints_of(cfg: DictConfig) -> list[Checkpoint]:
-    """Of the roles to compare: the probed pre-trained model, and every kept epoch of fine-tuning and of scratch."""
-    units = []
-    for role in roles(cfg):
-        stage, files = ROLES[role], given(cfg, role)
-        if files:
-            last = max(files)
-            units += [
-                Checkpoint(stage, epoch, (("", file.file, ""),), last=epoch == last, given=file)
-                for epoch, file in sorted(files.items())
-            ]
-        else:
-            units += _probed(cfg) if role == "pretrain" else _trained(cfg, stage)
-    return units
-
-
-def _probed(cfg: DictConfig) -> list[Checkpoint]:
-    head = disk.path(stage_folder(cfg, "probe"), cfg.probe.epochs)
-    parts = (("backbone", pretrained_file(cfg), "backbone"), ("head", head, ""))
-    return [Checkpoint("probe", cfg.probe.epochs, parts, last=True, probed=True)]
-
-
-def _trained(cfg: DictConfig, stage: str) -> list[Checkpoint]:
-    last, folder = cfg[stage].epochs, stage_folder(cfg, stage)
+def checkpoints_of(cfg: DictConfig, results: Results, name: str) -> list[Checkpoint]:
+    """Those whose values are the result of this name: the probed pre-trained model, or every epoch that is asked for of
+    fine-tuning or of scratch. Of a training that is still to come, as far as it is planned."""
+    role = role_of(name)
+    stage, files = ROLES[role], of_role(cfg, role)
+    if files:
+        return [
+            Checkpoint(stage, epoch, (("", file.file, ""),), last=epoch == max(files), given=file)
+            for epoch, file in sorted(files.items())
+        ]
+    epochs = epochs_of(results[name])
+    if role == "pretrain":
+        head = disk.path(results[stage].folder, epochs[-1])
+        parts = (("backbone", start_file(cfg, results), "backbone"), ("head", head, ""))
+        return [Checkpoint(stage, epochs[-1], parts, last=True, probed=True)]
     return [
-        Checkpoint(stage, epoch, (("", disk.path(folder, epoch), ""),), last=epoch == last)
-        for epoch in sorted(disk.kept(cfg.checkpoints.epochs, last))
+        Checkpoint(stage, epoch, (("", disk.path(results[stage].folder, epoch), ""),), last=epoch == epochs[-1])
+        for epoch in epochs
     ]
+
+
+def start_file(cfg: DictConfig, results: Results) -> Path:
+    """The pre-trained weights that probe and fine-tuning start from. Raises BadInput if training ended before them."""
+    if weights_of(cfg) != "pretrain":
+        return disk.path(results["pretrain"].folder, 0)
+    last = last_epoch(results["pretrain"])
+    epoch = last if cfg.start.epoch == "last" else cfg.start.epoch
+    if epoch > last:
+        raise BadInput(f"start.epoch={epoch} is not there: pre-training ended after {last} epochs")
+    return disk.path(results["pretrain"].folder, epoch)

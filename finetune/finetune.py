@@ -2,13 +2,14 @@
 
 from omegaconf import DictConfig
 
+from stages.identity import Results
 from stages.need import Need
 from training import stage, tasks
 
 
-def check(cfg: DictConfig) -> Need:
+def check(cfg: DictConfig, results: Results) -> Need:
     return stage.check(cfg, "finetune", "target")
 
 
-def run(cfg: DictConfig) -> None:
-    stage.run(cfg, "finetune", *tasks.pretrained_model(cfg, "finetune"))
+def run(cfg: DictConfig, results: Results, name: str) -> None:
+    stage.run(cfg, results[name], *tasks.pretrained_model(cfg, results, "finetune"))

@@ -12,60 +12,86 @@ from tqdm import tqdm
 
 from checkpoints.roles import Checkpoint, checkpoints_of
 from checkpoints.roles import check as check_checkpoints
+from data.splits import build as build_data
 from interactions import units, workers
 from interactions.engine import Choice, Engine, Engines, predicted_speedup
-from interactions.store import Store
+from interactions.store import Samples, Store
 from interactions.variables.sample_set import SampleSet
-from interactions.variables.samples import describe, load
+from interactions.variables.samples import baseline, describe, load
 from models import trial
 from models.backbone import Classifier, probed
 from models.device import device
+from stages.identity import Result, Results, compared
 from stages.need import Need
-from training.folder import finish, start
+from stages.results import finish, is_complete, start
 from training.seeds import stream
 from training.tasks import new_model, tried
 from training.tracking import tracked
 
+SAMPLES = "interactions/samples"
 # The least share of stop words in English text: it has 30 to 50 %, headlines and short messages 20 %. In most other
 # languages with Latin letters 5 to 15 % happen to be on the English list, such as a, de, in and me; else none.
 ENGLISH = 0.15
 
 
-def check(cfg: DictConfig) -> Need:
+def check(cfg: DictConfig, results: Results) -> Need:
     model, splits = new_model(cfg, "probe", "target")
-    checkpoints = checkpoints_of(cfg)
+    missing = [name for name in compared(cfg) if not is_complete(results[name])]
+    checkpoints = [checkpoint for name in missing for checkpoint in checkpoints_of(cfg, results, name)]
     device(cfg.interactions.device)
     inputs = tried(cfg, model, splits, "target")
     trial.check_alone(model, inputs[:1] if cfg.interactions.batch_size == 1 else inputs)
     with_probe = probed(model, inputs[:1])
-    about = describe(splits, cfg.interactions, cfg.seed)
+    about = describe(splits, cfg.interactions, cfg.seeds.samples)
     speedup = 1
     if cfg.plan or cfg.interactions.engine == "local":  # the others are never refused
         speedup = predicted_speedup(model, load(splits, about)[0], cfg.interactions.n, cfg.interactions.engine)
     check_checkpoints(model, with_probe, checkpoints)
-    values = len(checkpoints) * cfg.interactions.samples * 2**cfg.interactions.n
-    loaded = len(splits.train) if splits.kind == "image" else 0
+    wanted = [checkpoint for checkpoint in checkpoints if not _store(results, checkpoint).has(checkpoint.epoch)]
+    values = len(wanted) * cfg.interactions.samples * 2**cfg.interactions.n
+    loaded = len(splits.train) if splits.kind == "image" and not is_complete(results[SAMPLES]) else 0
     return Need(forward=values, loaded=loaded, disk=8 * values, speedup=speedup)
 
 
-def run(cfg: DictConfig) -> None:
-    options = cfg.interactions
-    model, splits = new_model(cfg, "probe", "target")
-    checkpoints = checkpoints_of(cfg)
-    about = describe(splits, options, cfg.seed)
+def run(cfg: DictConfig, results: Results, name: str) -> None:
+    if name == SAMPLES:
+        _choose(cfg, results[name])
+    else:
+        _evaluate(cfg, results, name)
+
+
+def _choose(cfg: DictConfig, result: Result) -> None:
+    """Leaves which samples are evaluated, with which variables, and what masks these."""
+    options, splits = cfg.interactions, build_data(cfg.data.target, "data.target")
+    about = describe(splits, options, cfg.seeds.samples)
     for line in _remarks(about, options):
         print(f"interactions: {line}", flush=True)
-    store = Store(start(cfg, "interactions"))
-    store.write_samples(about)
-    sample_set = SampleSet.read(store, splits, options, cfg.num_workers, device(options.device))
-    with tracked(cfg, "interactions") as tracker:
+    samples = Samples(start(result))
+    samples.write_baseline(baseline(splits, options.baseline, cfg.num_workers).numpy())
+    samples.write(about)
+    finish(result)
+
+
+def _evaluate(cfg: DictConfig, results: Results, name: str) -> None:
+    """Leaves the values of one role's checkpoints."""
+    options, result = cfg.interactions, results[name]
+    model, splits = new_model(cfg, "probe", "target")
+    store = Store(start(result), Samples(results[SAMPLES].folder))
+    checkpoints = checkpoints_of(cfg, results, name)
+    about, masking = store.samples.read(), store.samples.baseline()
+    sample_set = SampleSet.read(about, masking, splits, options.background, device(options.device))
+    with tracked(cfg, result) as tracker:
         engines = decided(model, sample_set, options, store)
         for line in _ways(engines, checkpoints):
-            print(f"interactions: {line}", flush=True)
+            print(f"{name}: {line}", flush=True)
         seconds = fill(cfg, store, checkpoints, engines)
         count = len(checkpoints) * sample_set.samples * 2**options.n
         tracker.summary.update({"checkpoints": len(checkpoints), "masked_inputs": count, "seconds": seconds})
-    finish(store.folder)
+    finish(result, last=max(checkpoint.epoch for checkpoint in checkpoints))
+
+
+def _store(results: Results, checkpoint: Checkpoint) -> Store:
+    return Store(results[f"interactions/{checkpoint.stage}"].folder, Samples(results[SAMPLES].folder))
 
 
 def _ways(engines: Engines, checkpoints: list[Checkpoint]) -> Iterator[str]:
@@ -103,31 +129,29 @@ def fill(cfg: DictConfig, store: Store, checkpoints: list[Checkpoint], engines: 
     """Evaluates what is missing, in blocks of samples that are kept as soon as they are there. Returns seconds."""
     started, sample_set = time.monotonic(), engines.network.sample_set
     blocks = sample_set.blocks(math.ceil(engines.network.batch_size / 2**sample_set.n))
-    missing = [
-        number for number, checkpoint in enumerate(checkpoints) if not store.has(checkpoint.stage, checkpoint.epoch)
-    ]
+    missing = [number for number, checkpoint in enumerate(checkpoints) if not store.has(checkpoint.epoch)]
     wanted = [
         (number, block)
         for number in missing
         for block in blocks
-        if not store.has_part(checkpoints[number].stage, checkpoints[number].epoch, block)
+        if not store.has_part(checkpoints[number].epoch, block)
     ]
-    bar = tqdm(total=len(checkpoints) * sample_set.samples, desc="interactions", unit="sample", dynamic_ncols=True,
+    bar = tqdm(total=len(checkpoints) * sample_set.samples, desc=f"interactions/{checkpoints[0].stage}", unit="sample", dynamic_ncols=True,
                mininterval=0.5)  # fmt: skip
     bar.update(len(checkpoints) * sample_set.samples - sum(len(block) for _, block in wanted))
-    for number in missing:
-        if checkpoints[number].last:
-            _measure_noise(store, checkpoints[number], engines.of(checkpoints[number]), cfg.interactions, cfg.seed)
+    for checkpoint in checkpoints:
+        if checkpoint.last and not store.has_noise(checkpoint.epoch):
+            _measure_noise(store, checkpoint, engines.of(checkpoint), cfg.interactions, cfg.seeds.samples)
     left = Counter(number for number, _ in wanted)
     for number in set(missing) - left.keys():  # killed between the last block and joining them
         _complete(cfg, store, checkpoints[number], engines.of(checkpoints[number]), blocks)
     processes = cfg.interactions.processes
     if processes > 1 and wanted:
-        done = workers.evaluated(cfg, wanted, processes)
+        done = workers.evaluated(cfg, store, checkpoints, wanted, processes)
     else:
         done = units.evaluated(store, checkpoints, engines, wanted)
     for number, block in done:
-        bar.set_postfix_str(f"{checkpoints[number].stage} epoch {checkpoints[number].epoch}")
+        bar.set_postfix_str(f"epoch {checkpoints[number].epoch}")
         bar.update(len(block))
         left[number] -= 1
         if left[number] == 0:
@@ -143,7 +167,7 @@ def _complete(cfg: DictConfig, store: Store, checkpoint: Checkpoint, engine: Eng
              "precision": options.precision, "engine": engine.about(), "batch_size": engine.batch_size,
              "device": str(engine.sample_set.device),
              "files": [str(file) for _, file, _ in checkpoint.parts]}  # fmt: skip
-    store.complete(checkpoint.stage, checkpoint.epoch, blocks, about)
+    store.complete(checkpoint.epoch, blocks, about)
 
 
 def _measure_noise(store: Store, checkpoint: Checkpoint, engine: Engine, options: DictConfig, seed: int) -> None:
@@ -153,4 +177,4 @@ def _measure_noise(store: Store, checkpoint: Checkpoint, engine: Engine, options
     subset = draw.integers(2**options.n, size=options.noise_masks)
     engine.load(checkpoint, checkpoint.read())
     v = engine.in_float64(sample, subset)
-    store.write_noise(checkpoint.stage, checkpoint.epoch, sample=sample, subset=subset, value=v)
+    store.write_noise(checkpoint.epoch, sample=sample, subset=subset, value=v)

@@ -1,8 +1,8 @@
 """The values on disk: stored v, from which interactions are derived whenever they are wanted.
 
-interactions/samples.json                     which samples, their labels and variables, and where those lie
-interactions/baseline.npy                     what masked variables are replaced by
-interactions/engine.json                      how values are computed, chosen once
+interactions/samples/samples.json             which samples, their labels and variables, and where those lie
+interactions/samples/baseline.npy             what masked variables are replaced by
+interactions/<stage>/engine.json              how values are computed, chosen once
 interactions/<stage>/epoch_012/values.npy     float64 [samples, 2**n], index = bitmask
 interactions/<stage>/epoch_012/noise.npz      sample, subset [K] and v in float64 [K], of the last epoch
 interactions/<stage>/epoch_012/meta.json      written last
@@ -21,21 +21,34 @@ from conf.errors import BadInput
 from stages.files import write_array, write_text, written
 
 
-class Store:
-    """The store of one run, in its `interactions` folder."""
+class Samples:
+    """The chosen samples, which the stores of all roles share."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def samples(self) -> dict:
+    def read(self) -> dict:
         """{"split", "n", "kind", "samples": [{"index", "label", "class", "variables"}]}"""
-        return _read(self.folder / "samples.json", lambda path: json.loads(path.read_text()))
+        return _read(self.folder / "samples.json", lambda path: json.loads(path.read_text()), self.folder)
 
-    def write_samples(self, about: dict) -> None:
+    def write(self, about: dict) -> None:
         """One line per sample."""
         lines = ",\n".join(json.dumps(sample) for sample in about["samples"])
         head = json.dumps({key: value for key, value in about.items() if key != "samples"})
         write_text(self.folder / "samples.json", f'{head[:-1]}, "samples": [\n{lines}\n]}}\n')
+
+    def baseline(self) -> np.ndarray:
+        return _read(self.folder / "baseline.npy", np.load, self.folder)
+
+    def write_baseline(self, baseline: np.ndarray) -> None:
+        write_array(self.folder / "baseline.npy", baseline)
+
+
+class Store:
+    """The values of one role's checkpoints."""
+
+    def __init__(self, folder: Path, samples: Samples) -> None:
+        self.folder, self.samples = folder, samples
 
     def choices(self) -> dict[str, dict]:
         """What was chosen when the first value was computed; {} before."""
@@ -45,48 +58,56 @@ class Store:
     def write_choices(self, choices: dict[str, dict]) -> None:
         write_text(self.folder / "engine.json", json.dumps(choices, indent=1) + "\n")
 
-    def unit(self, stage: str, epoch: int) -> Path:
-        return self.folder / stage / f"epoch_{epoch:03d}"
+    def unit(self, epoch: int) -> Path:
+        return self.folder / f"epoch_{epoch:03d}"
 
-    def has(self, stage: str, epoch: int) -> bool:
-        return (self.unit(stage, epoch) / "meta.json").exists()
+    def has(self, epoch: int) -> bool:
+        return all((self.unit(epoch) / name).exists() for name in ("meta.json", "values.npy"))
 
-    def epochs(self, stage: str) -> list[int]:
+    def epochs(self) -> list[int]:
         """The epochs that are complete, in order."""
-        names = (path.parent.name for path in (self.folder / stage).glob("epoch_*/meta.json"))
+        names = (path.parent.name for path in self.folder.glob("epoch_*/meta.json"))
         return sorted(int(re.sub(r"\D", "", name)) for name in names)
 
-    def values(self, stage: str, epoch: int) -> np.ndarray:
+    def values(self, epoch: int) -> np.ndarray:
         """v: [samples, 2**n] float64."""
-        about, path = self.samples(), self.unit(stage, epoch) / "values.npy"
+        about, path = self.samples.read(), self.unit(epoch) / "values.npy"
         v = _read(path, np.load, path.parent)
         shape = (len(about["samples"]), 2 ** about["n"])
         if v.shape != shape or not np.isfinite(v).all():
             raise _damaged(path, f"no finite array of shape {shape}", path.parent)
         return v
 
-    def noise(self, stage: str, epoch: int) -> dict[str, np.ndarray]:
+    def meta(self, epoch: int) -> dict:
+        """How the values were computed."""
+        unit = self.unit(epoch)
+        return _read(unit / "meta.json", lambda path: json.loads(path.read_text()), unit)
+
+    def noise(self, epoch: int) -> dict[str, np.ndarray]:
         """{"sample", "subset", "value"}, each [K]."""
-        unit = self.unit(stage, epoch)
+        unit = self.unit(epoch)
         return _read(unit / "noise.npz", lambda path: dict(np.load(path)), unit)
 
-    def has_part(self, stage: str, epoch: int, block: range) -> bool:
-        return self._part(stage, epoch, block).exists()
+    def has_noise(self, epoch: int) -> bool:
+        return (self.unit(epoch) / "noise.npz").exists()
 
-    def write_part(self, stage: str, epoch: int, block: range, v: np.ndarray) -> None:
-        write_array(self._part(stage, epoch, block), v)
+    def has_part(self, epoch: int, block: range) -> bool:
+        return self._part(epoch, block).exists()
 
-    def _part(self, stage: str, epoch: int, block: range) -> Path:
-        return self.unit(stage, epoch) / f"part_{block[0]}-{block[-1]}.npy"
+    def write_part(self, epoch: int, block: range, v: np.ndarray) -> None:
+        write_array(self._part(epoch, block), v)
 
-    def write_noise(self, stage: str, epoch: int, **arrays: np.ndarray) -> None:
-        with written(self.unit(stage, epoch) / "noise.npz") as beside, beside.open("wb") as file:
+    def _part(self, epoch: int, block: range) -> Path:
+        return self.unit(epoch) / f"part_{block[0]}-{block[-1]}.npy"
+
+    def write_noise(self, epoch: int, **arrays: np.ndarray) -> None:
+        with written(self.unit(epoch) / "noise.npz") as beside, beside.open("wb") as file:
             np.savez(file, **arrays)
 
-    def complete(self, stage: str, epoch: int, blocks: list[range], about: dict) -> None:
+    def complete(self, epoch: int, blocks: list[range], about: dict) -> None:
         """Joins the blocks to `values.npy` and marks the checkpoint complete."""
-        unit = self.unit(stage, epoch)
-        write_array(unit / "values.npy", np.concatenate([np.load(self._part(stage, epoch, block)) for block in blocks]))
+        unit = self.unit(epoch)
+        write_array(unit / "values.npy", np.concatenate([np.load(self._part(epoch, block)) for block in blocks]))
         write_text(unit / "meta.json", json.dumps(about, indent=1) + "\n")
         self.remove_parts(unit)
 

@@ -76,14 +76,14 @@ def _check(
             seen = plain[computed.checks.index(check)]
             verifier.judge(engine, checkpoint, check, v[check.sample - first, check.subset], seen)
         except BadInput:
-            store.remove_parts(store.unit(checkpoint.stage, checkpoint.epoch))
+            store.remove_parts(store.unit(checkpoint.epoch))
             raise
     return bool(suspects)
 
 
 def _stored(store: Store, checkpoints: list[Checkpoint], computed: Computed) -> Unit:
     checkpoint = checkpoints[computed.number]
-    store.write_part(checkpoint.stage, checkpoint.epoch, computed.block, computed.v.numpy())
+    store.write_part(checkpoint.epoch, computed.block, computed.v.numpy())
     return computed.number, computed.block
 
 

@@ -13,7 +13,7 @@ from multiprocessing import Queue, get_context
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from checkpoints.roles import checkpoints_of
+from checkpoints.roles import Checkpoint
 from conf.errors import BadInput
 from interactions.engine import Choice, Engines
 from interactions.store import Store
@@ -21,11 +21,12 @@ from interactions.units import Unit
 from interactions.units import evaluated as evaluated_here
 from interactions.variables.sample_set import SampleSet
 from models.device import device
-from training.folder import stage_folder
 from training.tasks import new_model
 
 
-def evaluated(cfg: DictConfig, units: list[Unit], count: int) -> Iterator[Unit]:
+def evaluated(
+    cfg: DictConfig, store: Store, checkpoints: list[Checkpoint], units: list[Unit], count: int
+) -> Iterator[Unit]:
     """Has `count` processes evaluate the units; gives each when its values are in the store.
 
     Raises what the first of them to fail raised.
@@ -33,7 +34,9 @@ def evaluated(cfg: DictConfig, units: list[Unit], count: int) -> Iterator[Unit]:
     context = get_context("spawn")  # a forked process could not use the device
     done, settings = context.Queue(), OmegaConf.to_yaml(cfg, resolve=True)
     processes = [
-        context.Process(target=_work, args=(settings, rank, count, units[rank::count], done), daemon=True)
+        context.Process(
+            target=_work, args=(settings, store, checkpoints, rank, count, units[rank::count], done), daemon=True
+        )
         for rank in range(count)
     ]
     for process in processes:
@@ -61,11 +64,19 @@ def _next(done: Queue, processes: list) -> Unit:
         return answer
 
 
-def _work(settings: str, rank: int, count: int, units: list[Unit], done: Queue) -> None:
+def _work(
+    settings: str,
+    store: Store,
+    checkpoints: list[Checkpoint],
+    rank: int,
+    count: int,
+    units: list[Unit],
+    done: Queue,
+) -> None:
     parent = os.getppid()
     try:
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # of the data, the parent has said it already
-            for unit in _share(OmegaConf.create(settings), rank, count, units):
+            for unit in _share(OmegaConf.create(settings), store, checkpoints, rank, count, units):
                 if os.getppid() != parent:  # it was killed
                     return
                 done.put(unit)
@@ -75,13 +86,14 @@ def _work(settings: str, rank: int, count: int, units: list[Unit], done: Queue) 
         done.put(RuntimeError(f"{type(error).__name__} in a process of interactions: {error}"))
 
 
-def _share(cfg: DictConfig, rank: int, count: int, units: list[Unit]) -> Iterator[Unit]:
+def _share(
+    cfg: DictConfig, store: Store, checkpoints: list[Checkpoint], rank: int, count: int, units: list[Unit]
+) -> Iterator[Unit]:
     torch.set_num_threads(max(1, torch.get_num_threads() // count))
     model, splits = new_model(cfg, "probe", "target")
-    store, checkpoints = Store(stage_folder(cfg, "interactions")), checkpoints_of(cfg)
-    sample_set = SampleSet.read(
-        store, splits, cfg.interactions, cfg.num_workers, _device(cfg.interactions.device, rank)
-    )
+    where = _device(cfg.interactions.device, rank)
+    about, masking = store.samples.read(), store.samples.baseline()
+    sample_set = SampleSet.read(about, masking, splits, cfg.interactions.background, where)
     choices = {name: Choice(**choice) for name, choice in store.choices().items()}
     yield from evaluated_here(store, checkpoints, Engines(model, sample_set, cfg.interactions, choices), units)
 

@@ -8,26 +8,26 @@ from omegaconf import DictConfig
 
 from checkpoints import disk
 from conf.errors import BadInput
+from conf.sources import no_source
 from data.splits import build as build_data
 from models import pretrained
 from models.backbone import build, check_backbone
 from models.weights import size
+from stages.given import weights_of
+from stages.identity import Result, Results
 from stages.need import Need
+from stages.results import finish, start
 from training import stage, tasks
-from training.folder import finish, start, weights_of
 from training.seeds import stream
 from training.tracking import log_checkpoints, tracked
 
 AS_TAKEN = 2  # classes of the model that given weights are loaded into; its backbone alone is kept
 
 
-def check(cfg: DictConfig) -> Need:
+def check(cfg: DictConfig, results: Results) -> Need:
     if weights_of(cfg) == "pretrain":
         if cfg.data.source is None:
-            raise BadInput(
-                "model.weights=pretrain wants a source task to train on, and data.source is null: choose another "
-                "data=..., or weights from elsewhere"
-            )
+            raise no_source()
         need = stage.check(cfg, "pretrain", "source")
         _check_target(cfg)
         return need
@@ -49,19 +49,19 @@ def _check_target(cfg: DictConfig) -> None:
         check_backbone(cfg.model, model, len(target.classes))
 
 
-def run(cfg: DictConfig) -> None:
+def run(cfg: DictConfig, results: Results, name: str) -> None:
     if weights_of(cfg) == "pretrain":
-        stage.run(cfg, "pretrain", *tasks.new_model(cfg, "pretrain", "source"))
+        stage.run(cfg, results[name], *tasks.new_model(cfg, "pretrain", "source"))
     else:
-        _take(cfg)
+        _take(cfg, results[name])
 
 
-def _take(cfg: DictConfig) -> None:
+def _take(cfg: DictConfig, result: Result) -> None:
     """Leaves the backbone's weights where the stages look for those that pre-training made."""
     weights = weights_of(cfg)
     if weights != "scratch":
         pretrained.located(weights)  # before the model, whose sizes may be in a file beside them
-    torch.manual_seed(stream(cfg.seed, "pretrain", "weights"))
+    torch.manual_seed(stream(cfg.seeds.pretrain, "pretrain", "weights"))
     model = build(
         cfg.model, num_classes=AS_TAKEN
     )  # of the backbone alone, which random weights must not depend on the task
@@ -70,8 +70,8 @@ def _take(cfg: DictConfig) -> None:
         state, source, unexpected = pretrained.backbone(model, weights)
         left_out = f"; not of the backbone: {len(unexpected)} ({', '.join(unexpected[:3])})" if unexpected else ""
         print(f"pretrain: {len(state)} tensors from {source}{left_out}", flush=True)
-    folder = start(cfg, "pretrain")
-    with tracked(cfg, "pretrain") as tracker:
+    folder = start(result)
+    with tracked(cfg, result) as tracker:
         disk.write(folder, 0, {f"backbone.{key}": tensor for key, tensor in state.items()})
-        log_checkpoints(tracker, cfg, "pretrain")
-    finish(folder, weights=weights, source=str(source), not_of_the_backbone=unexpected)
+        log_checkpoints(tracker, result)
+    finish(result, last=0, weights=weights, source=str(source), not_of_the_backbone=unexpected)

@@ -19,19 +19,21 @@ from data.splits import InMemory, Splits
 from models import batch_size
 from models.backbone import Classifier
 from models.device import device
+from stages.identity import Result, Results
+from stages.locks import locked
 from stages.need import Need
+from stages.results import finish, hashes, start
 from training.classifier import LightningClassifier
 from training.fit import Row, fit
-from training.folder import finish, locked, settings, stage_folder, start
-from training.seeds import stream
-from training.tasks import new_model, pretrained_model, tried
+from training.seeds import seed_of, stream
+from training.tasks import new_model, pretrained_model, start_file, tried
 from training.tracking import log_checkpoints, tracked
 
 # Multiplications in a pass, below which threads wait for each other longer than they compute.
 SMALL = 10_000_000
 
 
-def check(cfg: DictConfig) -> Need:
+def check(cfg: DictConfig, results: Results) -> Need:
     model, splits = new_model(cfg, "probe", "target")
     samples = len(splits.train) + len(splits.test)
     width = model.features(tried(cfg, model, splits, "target")).shape[1]
@@ -39,22 +41,25 @@ def check(cfg: DictConfig) -> Need:
     return Need(forward=samples, loaded=samples, disk=4 * samples * width + heads)
 
 
-def run(cfg: DictConfig) -> None:
-    model, splits = pretrained_model(cfg, "probe")
-    folder = start(cfg, "probe")
-    with locked(kept := features_folder(cfg, splits)):
+def run(cfg: DictConfig, results: Results, name: str) -> None:
+    model, splits = pretrained_model(cfg, results, name)
+    result, seed = results[name], seed_of(cfg, name)
+    folder = start(result)
+    with locked(kept := features_folder(result, start_file(cfg, results))):
         seen = _features_of(model, splits, kept, cfg.num_workers)
-    with tracked(cfg, "probe") as tracker:
-        module = train(seen, cfg.probe, cfg.seed, folder, tracker.log)
-        log_checkpoints(tracker, cfg, "probe")
-    finish(folder, gradient=gradient_norm(module, seen.train))
+    with tracked(cfg, result) as tracker:
+        module = train(seen, cfg.probe, seed, folder, tracker.log)
+        log_checkpoints(tracker, result)
+    finish(result, last=cfg.probe.epochs, gradient=gradient_norm(module, seen.train))
 
 
-def features_folder(cfg: DictConfig, splits: Splits) -> Path:
-    """Beside the backbone that they are of, and named by the data and its preprocessing: for all runs with both."""
-    target = settings(cfg, "probe")["data"]["target"]
-    text = json.dumps([target, len(splits.train), len(splits.test)], sort_keys=True)
-    return stage_folder(cfg, "pretrain") / "features" / hashlib.sha256(text.encode()).hexdigest()[:8]
+def features_folder(probe: Result, weights: Path) -> Path:
+    """Beside the backbone that they are of, named by its weights and the data: for all probes of both."""
+    target = {path: value for path, value in probe.settings.items() if path.startswith("data.target.")}
+    pretrain = probe.inputs["pretrain"]
+    sha256 = hashes(pretrain.folder).get(str(weights.relative_to(pretrain.folder)), weights.name)
+    text = json.dumps([target, sha256], sort_keys=True)
+    return pretrain.folder / "features" / hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def train(seen: Splits, options: DictConfig, seed: int, folder: Path, track: Callable[[Row], None]) -> "LinearProbe":

@@ -1,6 +1,7 @@
 """Files that are whole or not there: written beside, on disk, then renamed into place."""
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,17 +13,28 @@ import numpy as np
 def written(path: Path) -> Iterator[Path]:
     """Gives a path to write to, and renames it to `path` once its content is on disk: what exists is complete.
 
-    Its name is always the same, so that what a killed run left is overwritten; one process at a time works there.
+    Its name is this process's own: two that write the same file do not write into each other's. What a killed process
+    leaves is removed when its result is begun again (stages/results.py).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.tmp")
+    made = beside(path)
     try:
-        yield beside
-        with beside.open("rb") as file:
+        yield made
+        with made.open("rb") as file:
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        os.replace(made, path)
     finally:
-        beside.unlink(missing_ok=True)
+        made.unlink(missing_ok=True)
+
+
+def beside(path: Path) -> Path:
+    """A new path in the same folder, for what will be renamed to `path`."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether it is what `beside` gave and nobody renamed."""
+    return path.name.startswith(".") and path.suffix == ".tmp"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The files that the user gives for a role: which, which model in each of them, and of which epoch it is."""
+"""The files of weights that the user gives: which, which model in each of them, and of which epoch it is."""
 
 import glob
 import re
@@ -15,10 +15,9 @@ COUNTED = [
 ]
 
 
-def given(cfg: DictConfig, role: str) -> dict[int, Address]:
-    """epoch -> where the weights lie, of the files given for a role (of a pattern: by name, numbers as numbers); empty
-    if none are. Raises BadInput for what is no file."""
-    key, wanted = f"interactions.checkpoints.{role}", cfg.interactions.checkpoints[role]
+def given(key: str, wanted: object) -> dict[int, Address]:
+    """epoch -> where the weights lie, of the files that stand at `key` (of a pattern: by name, numbers as numbers); empty
+    if none do. Raises BadInput for what is no file."""
     if not wanted:
         return {}
     patterns = list(wanted) if OmegaConf.is_list(wanted) else [wanted]
@@ -26,11 +25,43 @@ def given(cfg: DictConfig, role: str) -> dict[int, Address]:
         raise BadInput(
             f"{key}={wanted} is not allowed: a file, a pattern such as runs/ft/epoch_*.pt, or a list of these"
         )
-    named = [(file, split(pattern)[1]) for pattern in patterns for file in _matching(key, pattern)]
+    named = [(file, split(pattern)[1]) for pattern in patterns for file in matching(key, pattern)]
     addresses = [Address(file, name, key, tuple(patterns)) for file, name in dict.fromkeys(named)]
-    if role == "pretrain" and len(addresses) > 1:
-        raise BadInput(f"{key}={wanted} names {len(addresses)} files: give one, the pre-trained model with its probe")
     return dict(zip(epochs([address.file for address in addresses]), addresses, strict=True))
+
+
+def of_role(cfg: DictConfig, role: str) -> dict[int, Address]:
+    """The same of the files that were given for a role. Raises BadInput for several of the pre-trained model."""
+    key, wanted = f"interactions.checkpoints.{role}", cfg.interactions.checkpoints[role]
+    found = given(key, wanted)
+    if role == "pretrain" and len(found) > 1:
+        raise BadInput(f"{key}={wanted} names {len(found)} files: give one, the pre-trained model with its probe")
+    return found
+
+
+def weights_of(cfg: DictConfig) -> str:
+    """Where pre-trained weights come from: "pretrain" (that stage trains them), "scratch" (random), the name that a
+    library has for them, or FILE or FILE#NAME: of a list or pattern of files, that of `start.epoch`.
+
+    Raises BadInput if there is none of that epoch.
+    """
+    wanted, epoch = cfg.model.get("weights", "pretrain"), cfg.start.epoch
+    if isinstance(wanted, str) and not _is_pattern(wanted):
+        if epoch != "last" and wanted != "pretrain":
+            raise BadInput(
+                f"start.epoch={epoch} is not allowed: model.weights={wanted} are of one epoch, last is wanted"
+            )
+        return wanted
+    found = given("model.weights", wanted)
+    if epoch != "last" and epoch not in found:
+        raise BadInput(f"start.epoch={epoch}: model.weights has the epochs {', '.join(map(str, sorted(found)))}")
+    address = found[max(found) if epoch == "last" else epoch]
+    return f"{address.file}#{address.name}" if address.name else str(address.file)
+
+
+def _is_pattern(text: str) -> bool:
+    path = Path(split(text)[0]).expanduser()
+    return not path.exists() and any(character in str(path) for character in "*?[")
 
 
 def epochs(files: list[Path]) -> list[int]:
@@ -55,7 +86,8 @@ def _counted(name: str) -> int | None:
     return None if found[-1] is None else int(found[-1])
 
 
-def _matching(key: str, pattern: str) -> list[Path]:
+def matching(key: str, pattern: str) -> list[Path]:
+    """The files that a pattern stands for, ~ and ** included; of a folder, the file of weights in it."""
     path = Path(split(pattern)[0]).expanduser()
     found = [path] if path.exists() else [Path(name) for name in glob.glob(str(path), recursive=True)]
     candidates = [[file] if file.is_file() else [file / name for name in IN_FOLDERS] for file in found]

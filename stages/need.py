@@ -54,7 +54,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def table(rows: list[tuple[str, str, Need, float]]) -> str:
+def planned(rows: list[tuple[str, str, Need, float]]) -> str:
     """rows: (stage; complete, begun or to do; its need; seconds)."""
     lines = [f"{'stage':<13} {'state':<9} {'forward':>13} {'trained on':>12} {'disk':>9} {'time':>8}"]
     lines += [

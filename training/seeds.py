@@ -2,6 +2,10 @@
 
 import hashlib
 
+from omegaconf import DictConfig
+
+PURPOSES = {"pretrain": "pretrain", "probe": "pretrain", "finetune": "train", "scratch": "train"}
+
 
 def stream(seed: int, *names: object) -> int:
     """A seed of its own for each name, the same in every process: stream(0, "scratch") != stream(0, "pretrain").
@@ -10,3 +14,8 @@ def stream(seed: int, *names: object) -> int:
     """
     text = "/".join(str(part) for part in (seed, *names))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little") % (2**31)
+
+
+def seed_of(cfg: DictConfig, stage: str) -> int:
+    """Of a stage's random weights, order and dropout."""
+    return cfg.seeds[PURPOSES[stage]]

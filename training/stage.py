@@ -2,18 +2,18 @@
 
 from omegaconf import DictConfig
 
-from checkpoints import disk
 from data.module import Batches
 from data.splits import Splits
 from models import batch_size
 from models.backbone import Classifier
 from models.memory import settled
 from models.weights import size
+from stages.identity import Result
 from stages.need import Need
+from stages.results import epochs_kept, finish, kept, start
 from training.classifier import LightningClassifier
 from training.fit import fit, make_trainer, quiet_lightning
-from training.folder import finish, start
-from training.seeds import stream
+from training.seeds import seed_of, stream
 from training.tasks import first_inputs, new_model, tried
 from training.tracking import log_checkpoints, tracked
 
@@ -27,21 +27,22 @@ def check(cfg: DictConfig, stage: str, task: str) -> Need:
     tried(cfg, model, splits, task, training=True)
     quiet_lightning()
     make_trainer(cfg.trainer)
-    kept = disk.kept(cfg.checkpoints.epochs, cfg[stage].epochs)
-    return Need.of_training(cfg[stage], size(model), len(splits.train), len(splits.test), len(kept))
+    count = len(kept(cfg.checkpoints.epochs, cfg[stage].epochs))
+    return Need.of_training(cfg[stage], size(model), len(splits.train), len(splits.test), count)
 
 
-def run(cfg: DictConfig, stage: str, model: Classifier, splits: Splits) -> None:
-    """Trains `model` on `splits` as the stage's part of the configuration says; leaves the stage complete."""
-    options = cfg[stage]
+def run(cfg: DictConfig, result: Result, model: Classifier, splits: Splits) -> None:
+    """Trains `model` on `splits` as the stage's part of the configuration says; leaves the result complete."""
+    stage, options = result.name, cfg[result.name]
     settled(model, first_inputs(splits)[:1])
-    folder = start(cfg, stage)
-    module = LightningClassifier(model, options, len(splits.test), cfg.seed, stage)
+    folder, seed = start(result), seed_of(cfg, stage)
+    module = LightningClassifier(model, options, len(splits.test), seed, stage)
     where = make_trainer(cfg.trainer).strategy.root_device
     at_once = batch_size.loaded(model, splits.collate([splits.test[0]])[0], where)
-    data = Batches(splits, options.batch_size, stream(cfg.seed, stage, "order"), cfg.num_workers, at_once)
-    kept = disk.kept(cfg.checkpoints.epochs, options.epochs)
-    with tracked(cfg, stage) as tracker:
-        fit(module, data, folder, options.epochs, kept, cfg.trainer, tracker.log)
-        log_checkpoints(tracker, cfg, stage)
-    finish(folder)
+    data = Batches(splits, options.batch_size, stream(seed, stage, "order"), cfg.num_workers, at_once)
+    # What was kept before stays: somebody asked for it.
+    wanted = kept(result.asked, options.epochs) | epochs_kept(result)
+    with tracked(cfg, result) as tracker:
+        last = fit(module, data, folder, options.epochs, wanted, cfg.trainer, tracker.log) or options.epochs
+        log_checkpoints(tracker, result)
+    finish(result, last=last)

@@ -1,11 +1,10 @@
 """A model for a task: built with random weights of its own, or begun from the pre-trained backbone, and tried."""
 
-from pathlib import Path
-
 import torch
 from omegaconf import DictConfig
 
 from checkpoints import disk
+from checkpoints.roles import start_file
 from data.splits import Splits
 from data.splits import build as build_data
 from models import outside, trial
@@ -13,8 +12,8 @@ from models.backbone import Classifier
 from models.backbone import build as build_model
 from models.text import TextClassifier
 from models.weights import load_backbone
-from training.folder import stage_folder, weights_of
-from training.seeds import stream
+from stages.identity import Results
+from training.seeds import seed_of, stream
 
 
 def new_model(cfg: DictConfig, stage: str, task: str) -> tuple[Classifier, Splits]:
@@ -23,7 +22,7 @@ def new_model(cfg: DictConfig, stage: str, task: str) -> tuple[Classifier, Split
     Raises BadInput if either can't be built.
     """
     splits = build_data(cfg.data[task], f"data.{task}")
-    torch.manual_seed(stream(cfg.seed, stage, "weights"))
+    torch.manual_seed(stream(seed_of(cfg, stage), stage, "weights"))
     model = build_model(cfg.model, len(splits.classes))
     if isinstance(model.backbone, TextClassifier) and splits.kind == "text":
         sentences = [ids for part in (splits.train, splits.test) for ids in getattr(part, "ids", ())]
@@ -32,17 +31,12 @@ def new_model(cfg: DictConfig, stage: str, task: str) -> tuple[Classifier, Split
     return model, splits
 
 
-def pretrained_model(cfg: DictConfig, stage: str) -> tuple[Classifier, Splits]:
+def pretrained_model(cfg: DictConfig, results: Results, stage: str) -> tuple[Classifier, Splits]:
     """The same for the target task, with the pre-trained backbone. Raises BadInput if its weights don't fit."""
     model, splits = new_model(cfg, stage, "target")
-    file = pretrained_file(cfg)
+    file = start_file(cfg, results)
     load_backbone(model, disk.read(file), file)
     return model, splits
-
-
-def pretrained_file(cfg: DictConfig) -> Path:
-    epoch = cfg.pretrain.epochs if weights_of(cfg) == "pretrain" else 0
-    return disk.path(stage_folder(cfg, "pretrain"), epoch)
 
 
 def tried(cfg: DictConfig, model: Classifier, splits: Splits, task: str, training: bool = False) -> torch.Tensor:

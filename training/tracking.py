@@ -1,4 +1,4 @@
-"""One W&B run per stage; the files in the run's folder are the record, W&B mirrors them."""
+"""One W&B run per result; the files in the run's folder are the record, W&B mirrors them."""
 
 import logging
 from collections.abc import Iterator
@@ -9,12 +9,15 @@ import wandb
 from omegaconf import DictConfig
 
 from conf.errors import BadInput
-from training.folder import is_first_process, settings, stage_folder
+from stages.identity import Result
+from stages.locks import is_first_process
+from stages.results import nested
+from stages.versions import about
 
 
 @contextmanager
-def tracked(cfg: DictConfig, stage: str) -> Iterator[wandb.Run]:
-    """A W&B run with group = study and seed, job type = stage, config = what determines the stage."""
+def tracked(cfg: DictConfig, result: Result) -> Iterator[wandb.Run]:
+    """A W&B run with group = study and seed, job type = name of the result, config = what decides it."""
     logging.getLogger("wandb").setLevel(logging.ERROR)
     Path(cfg.run_dir).mkdir(parents=True, exist_ok=True)
     try:
@@ -24,9 +27,9 @@ def tracked(cfg: DictConfig, stage: str) -> Iterator[wandb.Run]:
             mode=cfg.wandb.mode if is_first_process() else "disabled",
             dir=cfg.run_dir,
             group=f"{cfg.name} seed={cfg.seed}",
-            job_type=stage,
-            name=f"{cfg.name} seed={cfg.seed} {stage}",
-            config=settings(cfg, stage) | {"folder": str(stage_folder(cfg, stage))},
+            job_type=result.name,
+            name=f"{cfg.name} seed={cfg.seed} {result.name}",
+            config=nested(result.decided()) | {"folder": str(result.folder), "versions": about()},
             settings=wandb.Settings(silent=True, console="off", x_disable_stats=True),
             reinit="finish_previous",
         )
@@ -43,10 +46,10 @@ def tracked(cfg: DictConfig, stage: str) -> Iterator[wandb.Run]:
         _finish(run, exit_code)
 
 
-def log_checkpoints(run: wandb.Run, cfg: DictConfig, stage: str) -> None:
-    """The stage's weights as references to the files: nothing is copied or uploaded."""
-    folder = stage_folder(cfg, stage) / "checkpoints"
-    artifact = wandb.Artifact(f"{stage}-{run.id}", type="checkpoint", metadata={"folder": str(folder)})
+def log_checkpoints(run: wandb.Run, result: Result) -> None:
+    """The result's weights as references to the files: nothing is copied or uploaded."""
+    folder = result.folder / "checkpoints"
+    artifact = wandb.Artifact(f"{result.name}-{run.id}", type="checkpoint", metadata={"folder": str(folder)})
     for file in sorted(folder.glob("epoch_*.pt")):
         artifact.add_reference(file.resolve().as_uri(), name=file.name)
     run.log_artifact(artifact)

@@ -2,16 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
-from omegaconf import DictConfig
 
 from data.splits import Splits
-from interactions.store import Store
-from interactions.variables.samples import Group, baseline, load
-from stages.files import write_array
+from interactions.variables.samples import Group, load
 
 
 @dataclass(frozen=True)
@@ -24,18 +20,19 @@ class SampleSet:
 
     @classmethod
     def read(
-        cls, store: Store, splits: Splits, options: DictConfig, num_workers: int, where: torch.device
+        cls, about: dict, baseline: np.ndarray, splits: Splits, background: str, where: torch.device
     ) -> "SampleSet":
-        base = _stored_baseline(store.folder / "baseline.npy", splits, options.baseline, num_workers)
+        """about: the content of samples.json; background: keep | mask, what is no variable."""
+        base = torch.from_numpy(baseline)
         groups = []
-        for group in load(splits, store.samples()):
+        for group in load(splits, about):
             inputs = group.inputs
-            if options.background == "mask":
+            if background == "mask":
                 inputs = torch.where(group.owner == -1, base, inputs)
             if inputs.dim() == 4:  # [B, C, H, W]: convolutions are up to twice as fast with the channels last
                 inputs = inputs.contiguous(memory_format=torch.channels_last)
             groups.append(Group(group.first, inputs.to(where), group.owner.to(where), group.labels.to(where)))
-        return cls(groups, base.to(where), options.n)
+        return cls(groups, base.to(where), about["n"])
 
     @property
     def samples(self) -> int:
@@ -62,9 +59,3 @@ class SampleSet:
             mine = np.flatnonzero((sample >= group.first) & (sample < group.first + len(group.labels)))
             if len(mine):
                 yield group, mine
-
-
-def _stored_baseline(path: Path, splits: Splits, kind: str, num_workers: int) -> torch.Tensor:
-    if not path.exists():
-        write_array(path, baseline(splits, kind, num_workers).numpy())
-    return torch.from_numpy(np.load(path))

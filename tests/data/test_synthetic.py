@@ -48,7 +48,7 @@ def test_what_is_not_finished_is_not_there(tmp_path, write, monkeypatch):
 @pytest.mark.parametrize("write", WRITERS)
 def test_a_root_that_cannot_be_written_is_refused(tmp_path, write):
     (tmp_path / "synthetic").touch()
-    with pytest.raises(BadInput, match=rf"^data.root: can't write to {tmp_path}/made \(File exists\)$"):
+    with pytest.raises(BadInput, match=rf"^data.root: can't write to {tmp_path}/synthetic \(File exists\)$"):
         write(tmp_path, 3)
 
 

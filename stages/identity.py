@@ -1,0 +1,154 @@
+"""What decides a result, and with that its name: whoever asks for the same finds it, whichever run made it.
+
+A result is decided by its own settings, in one form (stages/canonical.py), by the number of its stage, and by the
+digests of the results that it is made from. Take `finetune`: its learning rate, seed and target task are its own; the
+model and the pre-training decide it through the digest of `pretrain`. So another learning rate leads to
+results/finetune/conv4-digits-seed=0-<another digest>, still made from the same pre-training; another number of patches
+leads to other interactions of the same checkpoints.
+
+Which keys decide which result is said in conf/schema.py; which results are made from which, in stages/table.py.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from conf.schema import VALUES
+from stages.canonical import Fingerprint, Plain, unordered
+from stages.fingerprints import Memory, of_path
+from stages.given import of_role, weights_of
+from stages.settings import settings_of
+from stages.table import ROLES, STAGES, Stage, role_of, roles
+
+DIGITS = 12  # of a digest: among a million results, two share one with a chance of 1 in 500
+
+
+@dataclass(frozen=True)
+class Result:
+    """One result of a study, there or not yet.
+
+    stage: that leaves it; settings: path of a key -> value in one form; inputs: what it is made from, by name;
+    asked: which epochs are wanted, `all` or a list, None for a result without epochs; planned: the last of them, if
+    training is not stopped early. Neither is part of what decides it.
+    """
+
+    name: str
+    stage: Stage
+    folder: Path
+    digest: str
+    settings: dict[str, Plain]
+    inputs: dict[str, "Result"]
+    asked: str | tuple[int, ...] | None = None
+    planned: int = 0
+
+    def decided(self) -> dict[str, Plain]:
+        """All that decides it, what decides its inputs included, by path; `number.<stage>` of each stage."""
+        found = {}
+        for result in self.inputs.values():
+            found |= result.decided()
+        return found | self.settings | {f"number.{self.stage.name}": self.stage.number}
+
+
+Results = dict[str, Result]
+
+
+def results_of(cfg: DictConfig) -> Results:
+    """Every result of the study that `cfg` describes, by name, in the order in which they are made.
+
+    Raises BadInput for files of the user's that are not there.
+    """
+    memory = Memory(Path(cfg.output) / "results" / "fingerprints.json")
+    fingerprint, found = partial(of_path, memory=memory), {}
+    for stage in STAGES:
+        for name, reads in stage.results.items():
+            if name in VALUES and name not in compared(cfg):
+                continue
+            inputs = {read: found[read] for read in _read(cfg, name, reads) if read in found}
+            found[name] = _result(cfg, stage, name, inputs, fingerprint)
+    if not cfg.plan:
+        memory.save()
+    return found
+
+
+def compared(cfg: DictConfig) -> list[str]:
+    """Names of the results that hold the values of the roles that are compared."""
+    return [f"interactions/{ROLES[role]}" for role in roles(cfg)]
+
+
+def _read(cfg: DictConfig, name: str, reads: tuple[str, ...]) -> list[str]:
+    """Without what is not needed: the trainings of roles that are left out, or whose checkpoints somebody else made."""
+    if name not in VALUES and name != "analysis":
+        return list(reads)
+    ours = {ROLES[role] for role in roles(cfg) if not cfg.interactions.checkpoints[role]}
+    return [read for read in reads if read in ours or read.startswith("interactions/")]
+
+
+def _result(cfg: DictConfig, stage: Stage, name: str, inputs: Results, fingerprint: Fingerprint) -> Result:
+    settings = settings_of(cfg, name, fingerprint)
+    if name == "analysis":
+        settings["epochs"] = {read: result.asked for read, result in inputs.items() if read in VALUES}
+    content = {
+        "name": name,
+        "number": stage.number,
+        "settings": settings,
+        "inputs": {read: result.digest for read, result in inputs.items()},
+    }
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:DIGITS]
+    folder = (
+        Path(cfg.run_dir or ".", stage.name) if stage.in_run else _place(cfg, name) / f"{_label(cfg, name)}-{digest}"
+    )
+    return Result(name, stage, folder, digest, settings, inputs, *_epochs(cfg, name))
+
+
+def _epochs(cfg: DictConfig, name: str) -> tuple[str | tuple[int, ...] | None, int]:
+    """Which epochs of a result are wanted, and the last one."""
+    if name in VALUES:
+        role = role_of(name)
+        files = of_role(cfg, role)
+        if files:
+            return tuple(sorted(files)), max(files)
+        name = ROLES[role]
+    if name == "probe":
+        return (cfg.probe.epochs,), cfg.probe.epochs
+    if name not in ("pretrain", "finetune", "scratch"):
+        return None, 0
+    if name == "pretrain" and weights_of(cfg) != "pretrain":
+        return (0,), 0
+    wanted, last = cfg.checkpoints.epochs, cfg[name].epochs
+    if wanted == "all":
+        return "all", last
+    start = [cfg.start.epoch] if name == "pretrain" and cfg.start.epoch != "last" else []
+    return tuple(unordered([*wanted, *start])), last
+
+
+def _place(cfg: DictConfig, name: str) -> Path:
+    return Path(cfg.output, "results", name)
+
+
+def _label(cfg: DictConfig, name: str) -> str:
+    """What a reader sees of a result before its digest: the model, the task, and one thing more."""
+    model = str(cfg.model.get("name", cfg.model.get("_target_", "model"))).rpartition(".")[2]
+    if name == "interactions/samples":
+        parts = [_task(cfg.data.target), f"n={cfg.interactions.n}"]
+    elif name in VALUES:
+        parts = [model, _task(cfg.data.target), f"n={cfg.interactions.n}"]
+    elif name == "pretrain" and (weights := weights_of(cfg)) != "pretrain":
+        parts = [model, Path(weights).name]
+    else:
+        task = cfg.data.source if name == "pretrain" else cfg.data.target
+        seed = cfg.seeds.pretrain if name in ("pretrain", "probe") else cfg.seeds.train
+        parts = [model, _task(task), f"seed={seed}"]
+    return re.sub(r"[^\w=.-]", "_", "-".join(parts))[:80]
+
+
+def _task(options: DictConfig | None) -> str:
+    """What a task is called: its reader if it has one, else what makes it."""
+    if not OmegaConf.is_dict(options):
+        return "none"
+    made = options.files if OmegaConf.is_dict(options.get("files")) else options
+    return str(made.get("_target_", "data")).rpartition(".")[2]

@@ -1,0 +1,207 @@
+"""Results on disk: which are complete, and why one is to be made.
+
+<result>/config.yaml   what decided it
+<result>/inputs.json   what it is made from: digests, and the hashes of those files when it was begun
+<result>/done.json     written last: the result is complete; which files it has (bytes and sha256), when it was finished,
+                       by which versions on which machine
+
+A result is complete if its files are there as it left them, with all epochs that are asked for, and if what it was made
+from is still what it was. Take a fine-tuning whose pre-training somebody deletes and makes again: if the new weights
+are the old ones, bit by bit, the fine-tuning stays; else it is made again as well.
+"""
+
+import hashlib
+import json
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from stages.files import is_temporary, write_text
+from stages.identity import Result
+from stages.locks import check_held, is_first_process
+from stages.versions import about
+
+
+@dataclass(frozen=True)
+class State:
+    """Of a result on disk. why: in a few words why it is not complete, if there is something to say."""
+
+    complete: bool
+    begun: bool = False
+    why: str = ""
+
+
+def state(result: Result) -> State:
+    begun = (result.folder / "config.yaml").exists()
+    done = read_done(result.folder)
+    if done is None:
+        return State(False, begun)
+    if done["digest"] != result.digest:  # in a run's own folder lies one result, of whichever settings
+        return State(False, False, "what is there was made with other settings, or from other results")
+    if lost := _lost(result.folder, done):
+        return State(
+            False, begun, f"{_some(lost)} in {result.folder} {'have' if len(lost) > 1 else 'has'} gone or changed"
+        )
+    kept = epochs_kept(result)
+    if missing := [epoch for epoch in epochs_of(result) if epoch not in kept]:
+        which = f"epoch{'s' * (len(missing) > 1)} {_some(list(map(str, missing)))}"
+        return State(False, begun, f"{which} {'were' if len(missing) > 1 else 'was'} not kept")
+    if other := _made_anew(result):
+        return State(False, begun, f"{_some(other)} {'have' if len(other) > 1 else 'has'} been made anew")
+    return State(True, begun)
+
+
+def is_complete(result: Result) -> bool:
+    return state(result).complete
+
+
+def read_done(folder: Path) -> dict | None:
+    """The content of done.json, None if there is none that can be read."""
+    try:
+        done = json.loads((folder / "done.json").read_text())
+        return done if {"digest", "files"} <= done.keys() else None
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def kept(asked: str | tuple[int, ...] | list[int], last: int) -> set[int]:
+    """The epochs to keep out of 0..last: all, or those asked for and the last."""
+    return set(range(last + 1)) if asked == "all" else {epoch for epoch in asked if epoch <= last} | {last}
+
+
+def last_epoch(result: Result) -> int:
+    """The last epoch of a series of checkpoints: as trained, if that has ended already, else as planned."""
+    trained = [read for name, read in result.inputs.items() if result.name == f"interactions/{name}"]
+    done = read_done((trained or [result])[0].folder) or {}
+    return done.get("last", result.planned)
+
+
+def epochs_of(result: Result) -> list[int]:
+    """The epochs that are asked for, in order; none of a result that has no epochs."""
+    if result.asked is None:
+        return []
+    if result.name.startswith("interactions/") and not any(result.name.endswith(f"/{name}") for name in result.inputs):
+        return sorted(result.asked)  # somebody else's files
+    return sorted(kept(result.asked, last_epoch(result)))
+
+
+def epochs_kept(result: Result) -> set[int]:
+    """Of which there are weights, or values."""
+    files = [*(result.folder / "checkpoints").glob("epoch_*.pt"), *result.folder.glob("epoch_*/meta.json")]
+    return {int((file.parent.name if file.name == "meta.json" else file.stem).removeprefix("epoch_")) for file in files}
+
+
+def start(result: Result) -> Path:
+    """The result's folder, ready to be worked in, with what decides it written down.
+
+    What there is of it stays, to go on from: unless it is half-written, other than it was left, or made from what has
+    been made anew since.
+    """
+    if not is_first_process():
+        return result.folder
+    check_held(result.folder)
+    done = read_done(result.folder)
+    if _made_anew(result) or (done and done["digest"] != result.digest):
+        shutil.rmtree(result.folder)
+    result.folder.mkdir(parents=True, exist_ok=True)
+    (result.folder / "done.json").unlink(missing_ok=True)
+    damaged = [result.folder / name for name in _lost(result.folder, done)] if done else []
+    for file in (*damaged, *filter(is_temporary, result.folder.rglob("*"))):
+        file.unlink(missing_ok=True)
+    write_text(result.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(nested(result.decided()))))
+    write_text(result.folder / "inputs.json", json.dumps(_inputs(result), indent=1) + "\n")
+    return result.folder
+
+
+def finish(result: Result, **facts: object) -> None:
+    """Marks the result complete."""
+    if not is_first_process():
+        return
+    check_held(result.folder)
+    done = {
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "digest": result.digest,
+        **about(),
+        **facts,
+        "files": _files(result.folder),
+    }
+    write_text(result.folder / "done.json", json.dumps(done, indent=1) + "\n")
+
+
+def nested(settings: dict[str, object]) -> dict:
+    """{"a.b": 1} -> {"a": {"b": 1}}."""
+    found: dict = {}
+    for path, value in sorted(settings.items()):
+        *parents, last = path.split(".")
+        node = found
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[last] = value
+    return found
+
+
+def _inputs(result: Result) -> dict[str, dict]:
+    """What tells whether an input is still the same: its digest, and what its files hold."""
+    return {
+        name: {"path": str(read.folder), "digest": read.digest, "files": hashes(read.folder)}
+        for name, read in result.inputs.items()
+    }
+
+
+def _made_anew(result: Result) -> list[str]:
+    """The inputs of which a file is not what it was when the result was begun. One that has gone since, or has more
+    epochs by now, is no other."""
+    try:
+        recorded = json.loads((result.folder / "inputs.json").read_text())
+    except (OSError, ValueError):
+        return []
+    other = []
+    for name, read in result.inputs.items():
+        before, now = recorded.get(name, {}).get("files", {}), hashes(read.folder)
+        if any(now.get(file, sha256) != sha256 for file, sha256 in before.items()):
+            other.append(name)
+    return other
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """Of all files but those that say what decided them, and of which weights: other words, same content."""
+    done = read_done(folder) or {"files": {}}
+    return {name: sha256 for name, (_, sha256) in done["files"].items() if Path(name).suffix not in (".yaml", ".json")}
+
+
+def _lost(folder: Path, done: dict) -> list[str]:
+    """The files that are not there as they were left."""
+    return [name for name, (size, _) in done["files"].items() if _size(folder / name) != size]
+
+
+def _files(folder: Path) -> dict[str, tuple[int, str]]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not is_temporary(path))
+    # Features are kept beside the weights that they are of, for as long as somebody wants them.
+    paths = [path for path in paths if path != folder / "done.json" and folder / "features" not in path.parents]
+    with ThreadPoolExecutor() as threads:  # hashing lets other threads run
+        hashes = threads.map(_sha256, paths)
+        return {
+            str(path.relative_to(folder)): (path.stat().st_size, sha256)
+            for path, sha256 in zip(paths, hashes, strict=True)
+        }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def _some(names: list[str]) -> str:
+    """The first three."""
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

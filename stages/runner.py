@@ -1,0 +1,130 @@
+"""Runs the stages of a study, in order: those that are asked for, and of these what is not there yet.
+
+A stage's module has two functions. `check(cfg, results) -> Need` raises BadInput for whatever can be known to go wrong,
+before the first stage begins, and says what the stage will take. `run(cfg, results, name)` makes the result of that
+name, in `results[name].folder`, from those of its inputs: stages meet on disk only.
+"""
+
+import importlib
+import os
+import time
+from contextlib import redirect_stdout
+from pathlib import Path
+from types import ModuleType
+
+from omegaconf import DictConfig
+
+from conf.errors import BadInput
+from stages import table
+from stages.identity import Result, Results, results_of
+from stages.locks import is_first_process, locked
+from stages.nearest import difference
+from stages.need import Need, check_disk, planned
+from stages.results import is_complete, state
+from stages.table import ROLES, Stage
+from stages.view import recorded, show
+
+
+def run_study(cfg: DictConfig) -> Results:
+    """Makes what is asked for and not there; returns all results of the study."""
+    results, stages = results_of(cfg), table.chosen(cfg)
+    if not is_first_process():  # the others take part in training only, and what they would print it prints
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+            _take_part(cfg, results, stages)
+        return results
+    needs = check(cfg, results, stages)
+    there = sum(_bytes(result.folder) for stage in needs for result in _results(results, stage))
+    check_disk(sum(need.disk for need in needs.values()), there, Path(cfg.output))
+    shown = [name for stage in stages for name in _with_inputs(results, stage)]
+    run = Path(cfg.run_dir)
+    before = recorded(run)
+    for stage in stages:
+        for result in _results(results, stage):
+            _make(cfg, results, result, before)
+            show(run, cfg, results, shown)
+    return results
+
+
+def plan(cfg: DictConfig) -> str:
+    """What is done, and what the rest would take."""
+    results, stages = results_of(cfg), table.chosen(cfg)
+    needs = check(cfg, results, stages)
+    rates = importlib.import_module("training.rates").Rates.measured(cfg) if needs else None  # imports torch
+    rows = []
+    for stage in stages:
+        states = [state(result) for result in _results(results, stage)]
+        to_do = "begun" if any(one.begun for one in states) else "to do"
+        need = needs.get(stage, Need())
+        rows.append((stage.name, to_do if stage in needs else "complete", need, rates.seconds(need) if rates else 0))
+    return f"{planned(rows)}\nin {cfg.run_dir}; nothing was written"
+
+
+def check(cfg: DictConfig, results: Results, stages: list[Stage]) -> dict[Stage, Need]:
+    """What each stage that is not complete will take.
+
+    Raises BadInput for whatever can be known to go wrong in any of the stages, before the first begins.
+    """
+    missing = [stage for stage in stages if not all(map(is_complete, _results(results, stage)))]
+    for stage in missing:
+        _check_inputs(cfg, results, stage, stages)
+    return {stage: _module(stage).check(cfg, results) for stage in missing}
+
+
+def _check_inputs(cfg: DictConfig, results: Results, stage: Stage, stages: list[Stage]) -> None:
+    for result in _results(results, stage):
+        for name, needed in result.inputs.items():
+            if needed.stage not in stages and not is_complete(needed) and not is_complete(result):
+                raise BadInput(
+                    f"{stage.name} needs what {needed.stage.name} makes, and {needed.folder} is not complete: run "
+                    f"stages=[{needed.stage.name},{stage.name}]"
+                    + (_without(cfg, name) if stage.name == "interactions" else "")
+                )
+
+
+def _without(cfg: DictConfig, stage: str) -> str:
+    """How to do without the model that `stage` makes, if another one is left."""
+    others = [role for role in table.roles(cfg) if ROLES[role] != stage]
+    return f", or do without that model: interactions.roles=[{','.join(others)}]" if others else ""
+
+
+def _make(cfg: DictConfig, results: Results, result: Result, before: dict[str, dict]) -> None:
+    """before: what the run's folder showed until now."""
+    with locked(result.folder):
+        found = state(result)
+        if found.complete:
+            print(f"{result.name}: complete in {result.folder}", flush=True)
+            return
+        if why := found.why or _deleted(result, before) or ("" if found.begun else difference(result)):
+            print(f"{result.name}: to do; {why}", flush=True)
+        started = time.monotonic()
+        _module(result.stage).run(cfg, results, result.name)
+    print(f"{result.name}: {time.monotonic() - started:.0f} s, in {result.folder}", flush=True)
+
+
+def _deleted(result: Result, before: dict[str, dict]) -> str:
+    shown = before.get(result.name, {}).get("digest") == result.digest
+    return f"{result.folder} has been deleted" if shown and not result.folder.exists() else ""
+
+
+def _take_part(cfg: DictConfig, results: Results, stages: list[Stage]) -> None:
+    for stage in stages:
+        if stage.trains and not is_complete(results[stage.name]):
+            _module(stage).run(cfg, results, stage.name)
+
+
+def _results(results: Results, stage: Stage) -> list[Result]:
+    """Of those that the stage can leave, the ones of this study."""
+    return [results[name] for name in stage.results if name in results]
+
+
+def _with_inputs(results: Results, stage: Stage) -> list[str]:
+    own = _results(results, stage)
+    return [result.name for result in own] + [name for result in own for name in result.inputs]
+
+
+def _module(stage: Stage) -> ModuleType:
+    return importlib.import_module(stage.module)
+
+
+def _bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -1,0 +1,101 @@
+"""The settings that decide a result by themselves, each in one form.
+
+Which keys they are is said in conf/schema.py. Here stands what is particular: sections that are open to any key, and
+weights that somebody else has trained, which are known by what their files hold.
+"""
+
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from conf.allowed import Several
+from conf.schema import VALUES, deciding
+from stages.address import split
+from stages.canonical import Fingerprint, Plain, arguments, plain, trainer, unordered
+from stages.given import of_role, weights_of
+from stages.table import role_of
+
+
+def settings_of(cfg: DictConfig, name: str, fingerprint: Fingerprint) -> dict[str, Plain]:
+    """What decides a result by itself: path -> value in one form. Neutral values are left out."""
+    found = {}
+    for path, known in deciding(name):
+        value = OmegaConf.select(cfg, path)
+        if known.neutral != value:
+            found |= _one_form(path, value, known.allowed, fingerprint)
+    if name == "pretrain":
+        found = _origin(cfg, found, fingerprint)
+    if name in VALUES:
+        found |= _given(cfg, name, fingerprint)
+    if cfg.repeat is not None:
+        found["repeat"] = str(cfg.repeat)
+    return found
+
+
+def _one_form(path: str, value: object, allowed: object, fingerprint: Fingerprint) -> dict[str, Plain]:
+    """By path; of an open section one for each key."""
+    value = plain(value)
+    if isinstance(allowed, Several) or (path == "interactions.stop_words" and isinstance(value, list)):
+        return {path: unordered(value)}
+    if path == "trainer":
+        return _by_path(path, trainer(value, fingerprint))
+    if path == "model":
+        return _by_path(path, _model(value, fingerprint))
+    if path.startswith("data."):
+        return _by_path(path, arguments(value, fingerprint))
+    return {path: value}
+
+
+def _model(value: dict, fingerprint: Fingerprint) -> Plain:
+    """The architecture: without where its weights come from, and what data are prepared for it, which is theirs."""
+    network = {key: part for key, part in value.items() if key not in ("weights", "input")}
+    if network.get("head") is None:  # found by itself, as before there was the key
+        network.pop("head", None)
+    network = arguments(network, fingerprint)
+    if str(value.get("_target_", "")).startswith("models.text."):  # sizes may be in a file beside the weights
+        sizes = _sizes(str(value.get("weights", "pretrain")), fingerprint)
+        network |= {"sizes": sizes} if sizes else {}
+    return network
+
+
+def _sizes(weights: str, fingerprint: Fingerprint) -> str | None:
+    if weights.startswith("transformers:"):
+        return weights
+    place = Path(split(weights)[0]).expanduser()
+    file = (place if place.is_dir() else place.parent) / "config.json"
+    return fingerprint(file) if place.exists() and file.is_file() else None
+
+
+def _origin(cfg: DictConfig, found: dict[str, Plain], fingerprint: Fingerprint) -> dict[str, Plain]:
+    """Of pre-trained weights that are not trained here, only the architecture counts beside what they are."""
+    weights = weights_of(cfg)
+    if weights == "pretrain":
+        return found
+    file, name = split(weights)
+    path = Path(file).expanduser()
+    what = fingerprint(path) + (f" #{name}" if name else "") if path.exists() else weights
+    kept = {path: value for path, value in found.items() if path.split(".")[0] == "model"}
+    if weights == "scratch":
+        kept["seeds.pretrain"] = cfg.seeds.pretrain
+    return kept | {"model.weights": what}
+
+
+def _given(cfg: DictConfig, name: str, fingerprint: Fingerprint) -> dict[str, Plain]:
+    """The files of a role that somebody else trained, and the model that they are of."""
+    role = role_of(name)
+    files = of_role(cfg, role)
+    if not files:
+        return {}
+    held = {
+        str(epoch): fingerprint(address.file) + (f" #{address.name}" if address.name else "")
+        for epoch, address in sorted(files.items())
+    }
+    model = _by_path("model", _model(plain(cfg.model), fingerprint))
+    return model | {f"interactions.checkpoints.{role}": held}
+
+
+def _by_path(path: str, node: Plain) -> dict[str, Plain]:
+    """A nested value as {path of each leaf: its value}; lists are leaves."""
+    if not isinstance(node, dict):
+        return {path: node}
+    return {at: leaf for key, child in node.items() for at, leaf in _by_path(f"{path}.{key}", child).items()}

@@ -1,0 +1,183 @@
+"""A run's folder: a view of its results.
+
+    outputs/digits/finetune.lr=0.003/seed=0/
+      finetune -> ../../../results/finetune/conv4-digits-seed=0-1f2e3d4c5b6a
+      interactions/finetune -> ...
+      results.json      which results these are
+      config.yaml       the full configuration
+      analysis/         tables, figures, report: they lie here themselves
+
+Its name tells what differs from the experiment's own settings, whatever was typed: a value that is the experiment's own
+anyway is no difference, nor is a key that decides no result. Links are relative, so that a folder of outputs can be
+moved as a whole.
+"""
+
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from conf.errors import BadInput
+from conf.schema import keys
+from stages.canonical import plain
+from stages.files import beside, is_temporary, write_text
+from stages.identity import Results
+from stages.locks import locked
+from stages.table import STAGES
+
+LONGEST = 120  # characters of a name; file systems take 255 bytes
+SHORT_LIVED = ("plan", "stages")  # they say what is done now, not what the run is
+
+
+def run_folder(cfg: DictConfig, own: DictConfig, groups: dict[str, str]) -> Path:
+    """own: the experiment's own configuration, with the same groups; groups: option of each that is not its own."""
+    if cfg.run_dir is not None:
+        return Path(cfg.run_dir)
+    differs = folder_name([f"{group}={option}" for group, option in groups.items()] + differences(cfg, own))
+    return Path(cfg.output, cfg.name, *([differs] if differs else []), f"seed={cfg.seed}")
+
+
+def differences(cfg: DictConfig, own: DictConfig) -> list[str]:
+    """key=value of each key that decides a result and has another value than in `own`."""
+    mine, theirs = _leaves(cfg), _leaves(own)
+    found = []
+    for path in sorted(mine.keys() | theirs.keys()):
+        if mine.get(path) != theirs.get(path) and _value(cfg, path) != _as_own(cfg, theirs.get(path), path):
+            found.append(f"{path}={_shown(_value(cfg, path))}")
+    return found
+
+
+def folder_name(parts: list[str]) -> str:
+    """The parts with nothing in them that a folder's name may not have; shortened if they are too long for one."""
+    text = ",".join(parts)
+    name = re.sub(r"[^\w=,.+-]", "_", text).lstrip(".")
+    if name == text and len(name.encode()) <= LONGEST:
+        return name
+    return f"{name.encode()[:LONGEST].decode(errors='ignore')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def show(run: Path, cfg: DictConfig, results: Results, wanted: list[str]) -> None:
+    """Links what is there of the results called `wanted` into the run's folder, beside what it shows of the same study
+    already, and writes down which they are."""
+    with locked(run / "results"):
+        for left in filter(is_temporary, [*run.glob(".*"), *run.glob("*/.*")]):  # by a killed run
+            left.unlink(missing_ok=True)
+        before = recorded(run)
+        shown = {
+            name: result
+            for name, result in results.items()
+            if (result.folder / "config.yaml").exists()
+            and (name in wanted or before.get(name, {}).get("digest") == result.digest)
+        }
+        for name in before.keys() - shown.keys():
+            if (run / name).is_symlink():
+                (run / name).unlink()
+        for name, result in shown.items():
+            if not result.stage.in_run:
+                _link(run / name, result.folder)
+        listed = {
+            name: {"path": os.path.relpath(result.folder, run), "digest": result.digest}
+            for name, result in shown.items()
+        }
+        full = {key: node for key, node in OmegaConf.to_container(cfg, resolve=True).items() if key not in SHORT_LIVED}
+        _write_if_new(run / "results.json", json.dumps(listed, indent=1) + "\n")
+        _write_if_new(run / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(full)))
+
+
+def recorded(run: Path) -> dict[str, dict[str, str]]:
+    """What results.json of a run's folder says: name of a result -> its path, relative to the run, and digest."""
+    try:
+        return json.loads((run / "results.json").read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def check_layout(output: Path, run: Path) -> None:
+    """Says which results of an earlier version of this program lie there: they are neither read nor changed.
+
+    Raises BadInput where this run's folder would be theirs.
+    """
+    old = [stage.name for stage in STAGES if _is_old(run / stage.name)]
+    if old:
+        raise BadInput(
+            f"{run} holds results of an earlier version of this program ({', '.join(old)}), which are neither read nor "
+            f"changed: choose another name=... or output=..., or move that folder away"
+        )
+    shared = sorted(path.parent.name for path in (output / "pretrain").glob("*/done.json"))
+    if shared:
+        print(
+            f"{output / 'pretrain'} holds {len(shared)} pre-trainings of an earlier version of this program, which are "
+            f"neither read nor changed: delete them if you don't need them",
+            flush=True,
+        )
+
+
+def _is_old(folder: Path) -> bool:
+    """A stage's own folder in the run's, or an analysis that does not say which digest it has."""
+    if folder.is_symlink() or not (folder / "config.yaml").exists():
+        return False
+    return folder.name != "analysis" or not (folder / "inputs.json").exists()
+
+
+def _leaves(cfg: DictConfig) -> dict[str, object]:
+    """Of all keys that decide a result, as written, interpolations unresolved: path -> value."""
+    raw = OmegaConf.to_container(cfg, resolve=False)
+    found = {}
+    for path, known in keys():
+        if known.decides or path in ("repeat", "checkpoints.epochs", "interactions.roles") or _is_file(path):
+            found |= _flat(path, _select(raw, path))
+    return {path: plain(value) for path, value in found.items()}
+
+
+def _is_file(path: str) -> bool:
+    return path.startswith("interactions.checkpoints.")
+
+
+def _flat(path: str, node: object) -> dict[str, object]:
+    if not isinstance(node, dict) or not node:
+        return {path: node}
+    return {at: leaf for key, child in node.items() for at, leaf in _flat(f"{path}.{key}", child).items()}
+
+
+def _select(node: object, path: str) -> object:
+    for key in path.split("."):
+        node = node.get(key) if isinstance(node, dict) else None
+    return node
+
+
+def _value(cfg: DictConfig, path: str) -> object:
+    return plain(OmegaConf.select(cfg, path))
+
+
+def _as_own(cfg: DictConfig, own: object, path: str) -> object:
+    """What the experiment's own value would be in this configuration, where other keys may have other values."""
+    if not isinstance(own, str) or "${" not in own:
+        return own
+    other = cfg.copy()
+    OmegaConf.update(other, path, own, force_add=True)
+    return _value(other, path)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return "+".join(map(_shown, value))
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _link(link: Path, folder: Path) -> None:
+    """Made beside and renamed: at no moment is there no link, or half of one."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    target = os.path.relpath(folder, link.parent)
+    if link.is_symlink() and os.readlink(link) == target:
+        return
+    made = beside(link)
+    made.symlink_to(target)
+    os.replace(made, link)
+
+
+def _write_if_new(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text() != text:
+        write_text(path, text)

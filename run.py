@@ -47,7 +47,7 @@ def main(cfg: DictConfig) -> None:
 
 
 def own_settings() -> tuple[DictConfig, dict[str, str]]:
-    """The experiment's own configuration, but for the options that were chosen in place of its own; and these options."""
+    """The experiment's own configuration, but for options that were chosen in place of its own; and these options."""
     choices = _choices(HydraConfig.get())
     same = [_override(group, choices[group]) for group in SAME]
     usual = _choices(compose("config", same, return_hydra_config=True).hydra)

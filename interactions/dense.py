@@ -17,7 +17,7 @@ def log_odds(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """
     logits = logits.double()
     true = logits.gather(1, labels[:, None])
-    others = logits.scatter(1, labels[:, None], -torch.inf)
+    others = logits.scatter(1, labels[:, None], -torch.inf)  # the true class adds exp(-inf) = 0 to their sum
     return true[:, 0] - others.logsumexp(1)
 
 
@@ -44,6 +44,7 @@ def masked_values(
     """
     out = torch.empty(len(subset), dtype=torch.float64, device=inputs.device)
     start = 0
+    # Batches of one shape: kernels are chosen by it, and another one could round a value in another way.
     with selected(model, tokens) if tokens else nullcontext() as selection:
         while start < len(subset):
             batch = torch.arange(start, start + batch_size, device=inputs.device).clamp(max=len(subset) - 1)
@@ -55,12 +56,12 @@ def masked_values(
                 else:
                     x = formatted(masked(inputs[which], baseline, member[which], subset[batch]), memory_format)
                 v = log_odds(model(x), labels[which])
-            except torch.OutOfMemoryError:
+            except torch.OutOfMemoryError:  # the size is an estimate, and others may use the device
                 if batch_size == 1:
                     raise
                 batch_size //= 2
                 continue
-            size = min(batch_size, len(subset) - start)
+            size = min(batch_size, len(subset) - start)  # without what was repeated
             out[start : start + size] = v[:size]
             start += size
     return out

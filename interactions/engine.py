@@ -110,6 +110,7 @@ class Engine:
         self.choice = choice or Choice("local" if self.local else "dense", size, options.compile, why_dense)
         self.batch_size = self.choice.batch_size
         self.forward = torch.compile(self.model, dynamic=False) if self.choice.compile else self.model
+        # Compiled code holds the embedding: nothing else can be put in its place.
         self.embedding = None if self.choice.compile else embedding(self.model, inputs)
         self._tokens: dict[int, Tokens | None] = {}  # of each group, by the weights loaded
         self._plans: dict[int, Plan] = {}  # of each sample, for all checkpoints
@@ -131,7 +132,7 @@ class Engine:
 
     def to(self, dtype: torch.dtype) -> None:
         self.model.to(dtype)
-        self._tokens.clear()
+        self._tokens.clear()  # they were embedded by other weights, or in another type
 
     def block(self, block: range) -> torch.Tensor:
         """v of all masked inputs of these samples, which have one shape: [len(block), 2**n] float64, on the device."""
@@ -146,6 +147,8 @@ class Engine:
     def in_a_batch(self, number: int, subset: int, dtype: torch.dtype) -> torch.Tensor:
         """v of one masked input by a forward pass of a whole batch: []."""
         group, count = self.sample_set.group_of(number), 2**self.sample_set.n
+        # The batch is filled with other masked inputs, as in a block: copies of one would not show that a value depends
+        # on what else is there.
         kept = (torch.arange(min(self.batch_size, count), device=self.sample_set.device) + subset) % count
         return self._values(group, torch.full_like(kept, number - group.first), kept, dtype, self.forward)[0]
 
@@ -202,6 +205,7 @@ class Engine:
         """forward: in place of the model: None: what was compiled, if it was for this type."""
         inputs, base = _as_type(dtype, group.inputs, self.sample_set.baseline)
         with exact_float32():
+            # Once for a group and a checkpoint: every further block finds its tokens here.
             if self.embedding and group.first not in self._tokens:
                 self._tokens[group.first] = tokens(self.model, self.embedding, inputs, base, group.owner)
             model = forward or (self.forward if dtype == self.dtype else self.model)

@@ -136,9 +136,9 @@ def fill(cfg: DictConfig, store: Store, checkpoints: list[Checkpoint], engines: 
         for block in blocks
         if not store.has_part(checkpoints[number].epoch, block)
     ]
-    bar = tqdm(total=len(checkpoints) * sample_set.samples, desc=f"interactions/{checkpoints[0].stage}", unit="sample", dynamic_ncols=True,
-               mininterval=0.5)  # fmt: skip
-    bar.update(len(checkpoints) * sample_set.samples - sum(len(block) for _, block in wanted))
+    total = len(checkpoints) * sample_set.samples
+    bar = tqdm(total=total, desc=f"interactions/{checkpoints[0].stage}", unit="sample", dynamic_ncols=True)
+    bar.update(total - sum(len(block) for _, block in wanted))
     for checkpoint in checkpoints:
         if checkpoint.last and not store.has_noise(checkpoint.epoch):
             _measure_noise(store, checkpoint, engines.of(checkpoint), cfg.interactions, cfg.seeds.samples)

@@ -1,6 +1,11 @@
 """The Moebius transform between values v and interactions I, as a butterfly of n passes.
 
 Index = bitmask: entry T of v [..., 2**n] is v(x_T), bit i set where variable i is kept.
+
+An example with n = 2: v = [1, 4, 3, 8], of the subsets {}, {0}, {1} and {0, 1}. The pass of variable 0 subtracts from
+every entry with it the one without it: [1, 3, 3, 5]. The pass of variable 1 does the same: [1, 3, 2, 2]. So variable 0
+alone adds 3 to the value, variable 1 adds 2, and both together 2 more than that: 1 + 3 + 2 + 2 = 8. These are n passes
+over 2**n numbers, where the definition, term by term, has 3**n terms.
 """
 
 import numpy as np
@@ -19,7 +24,7 @@ def values(interaction: np.ndarray) -> np.ndarray:
 def variables(entries: np.ndarray) -> int:
     """n, of an array [..., 2**n]. Raises ValueError for another length."""
     length = entries.shape[-1]
-    if length == 0 or length & (length - 1):
+    if length == 0 or length & (length - 1):  # a power of two has one bit
         raise ValueError(f"the last axis has {length} entries, not 2**n")
     return length.bit_length() - 1
 
@@ -36,6 +41,7 @@ def _butterfly(entries: np.ndarray, combine: np.ufunc) -> np.ndarray:
     would be 2**bit long, which takes up to twice as long for 8 vectors or more.
     """
     n, entries = variables(entries), np.asarray(entries)
+    # float64: the error of a value in I(S) grows as 2**(|S|/2), and rounding in the transform is not to add to it.
     out = np.array(entries.reshape(-1, 2**n).T, dtype=np.float64, order="C")
     for bit in range(n):
         pairs = out.reshape(2 ** (n - 1 - bit), 2, -1)  # a view: out is contiguous

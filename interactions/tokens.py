@@ -27,6 +27,7 @@ class Selection(nn.Module):
 
     def __init__(self, embedding: nn.Module) -> None:
         super().__init__()
+        # In a tuple torch does not see it: as a submodule it would change the names in the model's state dict.
         self._embedding = (embedding,)
 
     def forward(self, _: torch.Tensor) -> torch.Tensor:
@@ -45,6 +46,7 @@ class Readers(TorchDispatchMode):
 
     def __init__(self, tensor: torch.Tensor) -> None:
         super().__init__()
+        # By the memory: a view of the input is another tensor, and reading it is reading the input.
         self.memory, self.count = tensor.untyped_storage().data_ptr(), 0
 
     def __torch_dispatch__(self, func: object, types: object, args: tuple = (), kwargs: dict | None = None) -> object:
@@ -88,7 +90,7 @@ def tokens(
     variables. owner: [S, ...], or what broadcasts to it: the variable that each entry belongs to.
     """
     layer = model.get_submodule(name)
-    if isinstance(layer, nn.Embedding):
+    if isinstance(layer, nn.Embedding):  # a token is a vector: one more axis, [..., None]
         return Tokens(name, layer(inputs), layer(baseline), membership(owner)[..., None])
     of_token = _owner_of_windows(owner, layer.kernel_size)
     if of_token is None:
@@ -108,8 +110,11 @@ def embedding(model: nn.Module, inputs: torch.Tensor) -> str | None:
             takers.append(name)
 
     watch(model, inputs, note)
+    # Two layers that take the input would need a selection each.
     layer = model.get_submodule(takers[0]) if len(takers) == 1 else None
     if isinstance(layer, nn.Embedding):
+        # From ids an attention mask may be computed besides: it is the same for all masked inputs of one length, as a
+        # masked word is no padding.
         return takers[0]
     return takers[0] if isinstance(layer, nn.Conv2d) and _cuts(layer) and _read_once(model, inputs) else None
 
@@ -130,5 +135,7 @@ def _read_once(model: nn.Module, inputs: torch.Tensor) -> bool:
 
 def _owner_of_windows(owner: torch.Tensor, size: tuple[int, int]) -> torch.Tensor | None:
     """[S, 1, H, W] -> [S, 1, H / size, W / size]; None if a window has entries of different owners."""
+    # A window has one owner if the largest of its numbers is the smallest, too. (The pooling knows no integers; float64
+    # holds such small ones exactly.)
     lowest, highest = (sign * F.max_pool2d(sign * owner.double(), size) for sign in (-1, 1))
     return lowest.long() if torch.equal(lowest, highest) else None

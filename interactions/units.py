@@ -33,6 +33,7 @@ class Computed(NamedTuple):
 def evaluated(store: Store, checkpoints: list[Checkpoint], engines: Engines, units: list[Unit]) -> Iterator[Unit]:
     """Gives each unit when its values are in the store. Raises BadInput if they are not those of forward passes."""
     budget, verifier = Budget(engines.network), Verifier(engines.network.dtype)
+    # One unit behind: what was computed is fetched, compared and written after the next one was handed to the device.
     waiting = None
     for number, states, blocks in _read_ahead(checkpoints, units):
         checkpoint, engine = checkpoints[number], engines.of(checkpoints[number])
@@ -41,7 +42,7 @@ def evaluated(store: Store, checkpoints: list[Checkpoint], engines: Engines, uni
             computed = _computed(engine, checkpoint, number, block, budget.count(LEAST if block == blocks[0] else 0))
             if waiting:
                 if _check(store, checkpoints, engines, verifier, waiting):
-                    engine.load(checkpoint, states)
+                    engine.load(checkpoint, states)  # a closer look has loaded others
                 yield _stored(store, checkpoints, waiting)
             waiting = computed
     if waiting:
@@ -55,6 +56,7 @@ def _computed(engine: Engine, checkpoint: Checkpoint, number: int, block: range,
     plain = torch.stack([engine.alone(check.sample, check.subset) for check in checks]) if checks else v.new_empty(0, 2)
     if not v.is_cuda:
         return Computed(number, block, v.cpu(), checks, plain.cpu(), None)
+    # The copies are only ordered; the event says when they have arrived. Until then their memory holds anything.
     v, plain = (part.to("cpu", non_blocking=True) for part in (v, plain))
     return Computed(number, block, v, checks, plain, torch.cuda.current_stream(engine.sample_set.device).record_event())
 
@@ -76,6 +78,7 @@ def _check(
             seen = plain[computed.checks.index(check)]
             verifier.judge(engine, checkpoint, check, v[check.sample - first, check.subset], seen)
         except BadInput:
+            # Earlier blocks are as wrong, even if no check has met it: a resumed run must not keep them.
             store.remove_parts(store.unit(checkpoint.epoch))
             raise
     return bool(suspects)
@@ -92,6 +95,7 @@ def _read_ahead(checkpoints: list[Checkpoint], units: list[Unit]) -> Iterator[tu
     numbers = list(dict.fromkeys(number for number, _ in units))
     with ThreadPoolExecutor(1) as reader:
         following = [reader.submit(checkpoints[number].read) for number in numbers[:1]]
+        # One ahead and no more: two checkpoints are in memory at a time, however many there are.
         for place, number in enumerate(numbers):
             states = following.pop().result()
             following += [reader.submit(checkpoints[after].read) for after in numbers[place + 1 : place + 2]]

@@ -45,6 +45,7 @@ class Budget:
         self.begun, self.spent, self.each = time.monotonic(), 0.0, _seconds(engine)
 
     def count(self, least: int) -> int:
+        # What a check takes is estimated: to measure it would mean to wait for the device each time.
         due = SHARE * (time.monotonic() - self.begun) - self.spent
         count = max(least, int(due / self.each))
         self.spent += count * self.each
@@ -63,6 +64,7 @@ def _seconds(engine: Engine) -> float:
 def drawn(checkpoint: Checkpoint, block: range, count: int, n: int) -> list[Check]:
     """Masked inputs of these samples, spread over samples and orders, the same in every run."""
     draw = np.random.default_rng(stream(0, "check", checkpoint.stage, checkpoint.epoch, block[0]))
+    # Few checks have to see every order: check k of K has one from the k-th part of 0 to n, at a random place in it.
     samples = np.resize(draw.permutation(np.array(block)), count)
     orders = ((np.arange(count) + draw.random(count)) / max(count, 1) * (n + 1)).astype(int)
     kept = [sum(1 << int(variable) for variable in draw.permutation(n)[:order]) for order in orders]
@@ -87,12 +89,15 @@ class Verifier:
     def judge(self, engine: Engine, checkpoint: Checkpoint, check: Check, v: float, plain: np.ndarray) -> None:
         """Raises BadInput unless the difference is rounding. The engine holds the checkpoint's weights; load others
         afterwards. v: of the engine, plain: [2], both in the store's precision."""
+        # Excluded, one after the other: that it is no number; that the model differs from itself; that the engine is
+        # wrong in any precision; that it is wrong in this precision alone. What is left is rounding.
         name = _name(checkpoint, check)
         if not np.isfinite([v, *plain]).all():
             raise BadInput(
                 f"{name} is {v:.6g} in {engine.precision}, which is no number to work with: take "
                 f"interactions.precision=float32 or float64, or check the weights"
             )
+        # How much a plain pass rounds is itself a matter of chance: three neighbours, one variable away, are asked too.
         near = [check, *(Check(check.sample, check.subset ^ 1 << bit) for bit in range(min(3, engine.sample_set.n)))]
         rounded = _alone(engine, near)
         engine.to(torch.float64)
@@ -110,6 +115,7 @@ class Verifier:
         )
         told += " pass of this input alone"
         if abs(ours - exact[0, 0]) > tolerance:
+            # The local engine is to blame if batches are right, otherwise whatever makes a batch differ.
             fine = abs(batched - exact[0, 0]) <= tolerance
             way_out = "take interactions.engine=dense" if fine else _way_out_of_batches(engine)
             raise BadInput(f"{told}, which is no rounding: {way_out}")
@@ -119,6 +125,7 @@ class Verifier:
                 f"{told}, whose own rounding is {usual:.2g}: something is wrong in {engine.precision} alone; take "
                 f"interactions.engine=dense, interactions.compile=false or interactions.precision=float64"
             )
+        # A network that rounds so will do so again: from now on only four times as much is worth another look.
         self.usual = max(self.usual, 4 * abs(v - plain[0]) / max(plain[1], 1e-30))
 
 

@@ -1,8 +1,8 @@
 """One form for what means the same, so that it decides the same result.
 
 `1e-3` and `0.001`, `1` and `1.0`, a default that is typed and one that is not, `precision=32` and `32-true`: a user may
-write each of them either way. Of the sections that are open (`model`, `data`, `trainer`), what is left out here says only
-where something lies or how fast it goes; files of the user's are known by what they hold, wherever they lie.
+write each of them either way. Of the sections that are open (`model`, `data`, `trainer`), what is left out here says
+only where something lies or how fast it goes; files of the user's are known by what they hold, wherever they lie.
 """
 
 from collections.abc import Callable, Iterable
@@ -79,8 +79,8 @@ def _file(node: dict, key: str, fingerprint: Fingerprint, ours: bool) -> str | N
 
 
 def _idle(key: str, node: dict) -> bool:
-    """Whether images that can't be read are left out changes nothing unless there are some, and then no stage that reads
-    them all ends without it; a draw of some, however, may not have met one."""
+    """Whether images that can't be read are left out changes nothing unless there are some, and then no stage that
+    reads them all ends without it; a draw of some, however, may not have met one."""
     return key == "skip_corrupt" and not (node.get("train_samples") or node.get("test_samples"))
 
 
@@ -99,7 +99,7 @@ def trainer(options: dict, fingerprint: Fingerprint) -> dict[str, Plain]:
 
 
 def _processes(options: dict) -> int | str:
-    """On how many devices in all: each has batches of its own. "auto" is known to the machine alone, and stays a word."""
+    """On how many devices in all: each has batches of its own. "auto" is known to the machine alone: it stays a word."""
     devices, nodes = options.get("devices", 1), options.get("num_nodes", 1)
     if isinstance(devices, str) and devices.strip("-").replace(",", "").isdecimal():
         devices = [int(part) for part in devices.split(",") if part] if "," in devices else int(devices)

@@ -2,8 +2,8 @@
 
 <result>/config.yaml   what decided it
 <result>/inputs.json   what it is made from: digests, and the hashes of those files when it was begun
-<result>/done.json     written last: the result is complete; which files it has (bytes and sha256), when it was finished,
-                       by which versions on which machine
+<result>/done.json     written last: the result is complete; which files it has (bytes and sha256), when it was
+                       finished, by which versions on which machine
 
 A result is complete if its files are there as it left them, with all epochs that are asked for, and if what it was made
 from is still what it was. Take a fine-tuning whose pre-training somebody deletes and makes again: if the new weights

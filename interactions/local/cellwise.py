@@ -38,6 +38,7 @@ def cellwise(
     maps: of its operands those that depend on the input, with whether they have their channels last.
     """
     last = next(iter(maps.values()))
+    # [B, 8, 8, 8] + [B, 8, 8, 8] would go through, and add rows to channels.
     if len(set(maps.values())) > 1:
         raise NotTiled("its maps have their channels in different places")
     module, name = module_of(model, node), name_of(node)
@@ -52,7 +53,7 @@ def cellwise(
         _check_dimension(node, last, default=None)
         if not _keeps_dimensions(node, name):
             raise NotTiled("its result is no feature map")
-    elif name in RANDOM:
+    elif name in RANDOM:  # a function is told whether it trains; the mode of modules has been looked at
         if argument(node, "training") is not False:
             raise NotTiled("it is random")
     else:
@@ -63,12 +64,14 @@ def cellwise(
 
 def _check_module(module: nn.Module, last: bool) -> None:
     kind = type(module)
+    # Exact classes: a subclass may do something else.
     if kind in (*ACTIVATIONS, *PASSING):
         return
     if kind in CHANNELS_FIRST and not last:
         if kind is nn.BatchNorm2d and module.running_mean is None:
             raise NotTiled("it normalises with the statistics of the batch")
         return
+    # A norm over two axes, [W, C], would be over the cells of a row. (A linear layer has no such attribute.)
     if kind in CHANNELS_LAST and last and len(getattr(module, "normalized_shape", [0])) == 1:
         return
     raise NotTiled("it is no known layer")
@@ -91,6 +94,7 @@ def _check_operands(
     node: fx.Node, name: str, maps: Mapping[fx.Node, bool], fixed: set[fx.Node], shapes: Shapes, last: bool
 ) -> None:
     """Maps of one size, and all else the same for every cell."""
+    # Maps of other sizes would be broadcast: a cell of [B, C, 1, 1] is read by all cells, and not by its own alone.
     cells = slice(1, 3) if last else slice(2, 4)
     if any(shapes[operand][cells] != shapes[node][cells] for operand in maps):
         raise NotTiled("its maps have different sizes")
@@ -103,11 +107,13 @@ def _check_operands(
 
 def _over_cells(shape: tuple[int, ...], last: bool) -> list[int]:
     """The sides of an operand that lie along the batch and the rows and columns of a map."""
+    # Shapes are aligned from the right, as torch does it.
     padded = (1,) * (4 - len(shape)) + tuple(shape)
     return [padded[axis] for axis in ((0, 1, 2) if last else (0, 2, 3))] + list(padded[4:])
 
 
 def _permuted(node: fx.Node, last: bool) -> bool:
+    # permute((0, 2, 3, 1)), permute(0, 2, 3, 1) and permute(dims=...) are the same.
     given = node.args[1] if len(node.args) == 2 else node.args[1:] or node.kwargs.get("dims", ())
     order = (
         tuple(axis % 4 if isinstance(axis, int) else axis for axis in given) if isinstance(given, tuple | list) else ()

@@ -3,6 +3,10 @@
 Batch-norm in evaluation mode is y = scale * x + shift, and so are its kin that fetch or compute these numbers in other
 ways (FrozenBatchNorm2d multiplies and adds buffers; a network may divide by a parameter). Whatever an operation is,
 what it makes of 0 and of 1 tells scale and shift, in float64, so that nothing is lost in the difference.
+
+An example of one channel: the convolution 3 x + 1, followed by a batch-norm of mean 4, variance 0.25, weight 2 and bias
+7. Of 0 the norm makes (0 - 4) / 0.5 * 2 + 7 = -9, of 1 it makes -5: its scale is 4, its shift -9. Both together are one
+convolution of weight 4 * 3 = 12 and bias 4 * 1 - 9 = -5. A second such operation would be folded into that again.
 """
 
 from collections.abc import Mapping
@@ -36,14 +40,14 @@ def folded(model: nn.Module, layer: Layer, fixed: Values) -> Folded:
     scale, shift = weight.new_ones(len(weight)).double(), weight.new_zeros(len(weight)).double()
     for op in layer.after:
         if op.maps or not is_affine(model, op.node, value):
-            break
+            break  # and whatever comes after it, affine or not, works on a value that no convolution gives
         zero, one = (_of(model, op.node, value, number, weight, fixed) for number in (0.0, 1.0))
         if len(zero) != len(weight):  # one channel, multiplied by several numbers
             break
         scale, shift = (one - zero) * scale, (one - zero) * shift + zero
         count, value = count + 1, op.node
     if count == 0:
-        return Folded(weight, bias, 0)
+        return Folded(weight, bias, 0)  # the weights as they are, which float64 and back would copy
     if bias is not None:
         shift = shift + bias.double() * scale
     return Folded((weight.double() * scale.view(-1, 1, 1, 1)).to(weight.dtype), shift.to(weight.dtype), count)
@@ -55,6 +59,7 @@ def is_affine(model: nn.Module, node: fx.Node, value: fx.Node) -> bool:
         return type(model.get_submodule(node.target)) in (nn.BatchNorm2d, *PASSING)
     if any(isinstance(argument, fx.Node) for argument in node.kwargs.values()):
         return False
+    # x + x and x * x read the value twice: the one is affine all the same, the other is not. 2 - x is, 2 / x is not.
     name, first = name_of(node), node.args[:1] == (value,)
     once = sum(argument is value for argument in node.args) == 1
     if name == "batch_norm" and once:
@@ -79,6 +84,7 @@ def _of(
 def _of_module(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
     if not isinstance(module, nn.BatchNorm2d):
         return x
+    # Not by the module itself, whose numbers are of the network's type.
     given = (module.running_mean, module.running_var, module.weight, module.bias)
     return F.batch_norm(x, *map(_double, given), eps=module.eps)
 

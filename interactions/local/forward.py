@@ -4,6 +4,18 @@ A cell of an early feature map sees only the variables in its receptive field: w
 values, not 2**n. So maps are kept as entries, the versions of their tiles (see `tiles`); a layer gathers the windows of
 its own entries from those of the map before (see `layout`). Where whole maps are less work they are put together, and
 the rest of the network runs on them as it is.
+
+In the example of `tiles` (8 pixels, two variables, two convolutions of kernel 3 and a linear layer) the 4 masked inputs
+take, in cells:
+
+                        forward passes    entries
+    image               4 * 8 = 32        14
+    first convolution   4 * 8 = 32        16 (8 entries of 2 cells)
+    second convolution  4 * 8 = 32        24 (12 entries of 2 cells)
+    linear layer        4 maps            4 maps, put together from the 12 entries
+
+which is little, for two variables. With ten of them the middle column is 256 times as large; the right one grows with
+how many variables a tile sees, and not with how many there are.
 """
 
 import math
@@ -21,7 +33,7 @@ from interactions.variables.masking import membership
 from models.memory import formatted, settled
 
 CHUNK = {"cpu": 2**25}  # bytes: more leave the caches
-CHUNK_ELSEWHERE = 2**28  # fewer would not fill an accelerator
+CHUNK_ELSEWHERE = 2**28  # bytes: fewer would not fill an accelerator
 
 Maps = dict[fx.Node, torch.Tensor]
 
@@ -90,6 +102,7 @@ class Local:
         member = membership(owner)[0].long().cpu().numpy()
         found = layout(self.network, member, n, parameter.element_size(), memory)
         image, where = found.image, parameter.device
+        # A tile of the image is a pixel; it is the baseline's where its variable, if it has one, is not kept.
         pixels = image.tile + (image.kept != image.variables[image.tile]) * member.size
         return Plan(
             n=n,
@@ -113,6 +126,8 @@ class Local:
         chunk = chunk or CHUNK.get(image.device.type, CHUNK_ELSEWHERE)
         network, fixed = self.network, self._fixed()
         maps = self._tiled(plan, image, baseline.expand_as(image), fixed, chunk)
+        # The graph is run as it is, but for the nodes whose values are given. Of those that are done only `whole` are
+        # read; of the others somebody may ask for the shape, for which no memory is needed.
         done = {network.image, *(node for step in plan.layout.steps for node in step.layer.nodes)}
         left = [shape for node, shape in network.shapes.items() if node not in done | fixed.keys()]
         batch_size = max(16, chunk // (max(map(math.prod, left)) * image.element_size()))
@@ -127,7 +142,7 @@ class Local:
     def _fixed(self) -> Maps:
         """The values of the nodes that do not depend on the image, by the weights that are loaded."""
         run = fx.Interpreter(self.model, graph=self.network.graph)
-        run.args_iter = iter(())
+        run.args_iter = iter(())  # further arguments of the model's forward pass take their defaults
         for node in self.network.fixed:
             run.env[node] = run.run_node(node)
         return run.env
@@ -141,6 +156,7 @@ class Local:
     def _tiled(self, plan: Plan, image: torch.Tensor, baseline: torch.Tensor, fixed: Maps, chunk: int) -> Maps:
         """The maps that the rest of the network reads, as entries."""
         pixels = torch.cat([image.flatten(1).T, baseline.flatten(1).T])
+        # The last entry, beyond the edge, is filled by the layers that read it.
         entries = pixels.new_zeros(len(plan.pixels) + 1, 1, 1, len(image))
         torch.index_select(pixels, 0, plan.pixels, out=entries[:-1].view(-1, len(image)))
         maps = {self.network.image: entries}

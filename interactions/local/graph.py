@@ -4,6 +4,25 @@ A layer is a convolution or a pooling and all that works on each cell by itself 
 and concatenations with other maps. Take `relu(bn(conv(x)) + x)`: one layer, that reads the windows of the map x, and
 adds the cells of x to what it makes of them. The first thing that is none of these, and all that follows it, is left
 to run as it is.
+
+An example. The network
+
+    y = relu(norm(a(x)))                  a, b: convolutions of 3 x 3 cells, padded by 1
+    z = pool(b(y) + x)                    pool: the largest of 2 x 2 cells
+    logits = head(z.flatten(1))
+
+on images of 8 x 8 pixels is traced to eight operations, which become three layers and a rest:
+
+    layer   operations       reads windows of    adds cells of   gives
+    0       a, norm, relu    x, 3 x 3                            8 x 8 cells
+    1       b, add           relu, 3 x 3         x               8 x 8 cells
+    2       pool             add, 2 x 2                          4 x 4 cells
+    stop    flatten          "its result is no feature map"
+
+Maps are called by the operation that gives them. If only layer 0 is run on tiles, two maps have to be put together for
+the rest: relu, and x, which the sum reads again; if layers 0 and 1 are, it is one: add. So tiles are best left at the
+end of a block. An operation joins the layer before it if nothing else reads that layer's value. Otherwise the value has
+to be kept, and the operation begins a layer of its own, without a window.
 """
 
 import math
@@ -17,7 +36,8 @@ from interactions.local.tiles import Window
 from interactions.local.trace import traced
 from interactions.local.windowed import Head, head
 
-OF_SHAPES = {"shape", "ndim", "dtype", "device"}  # attributes and methods that tell nothing of a map's cells
+# Attributes and methods that tell nothing of a map's cells: a network that asks for them stays local.
+OF_SHAPES = {"shape", "ndim", "dtype", "device"}
 METHODS_OF_SHAPES = {"size", "dim", "ndimension"}
 
 
@@ -81,11 +101,13 @@ class Network:
         self.model = model
         self.graph, self.shapes = traced(model, shape)
         self.image, *nodes = self.graph.nodes
+        # Weights and what is computed from them: named here, and evaluated by the weights of each checkpoint.
         self.fixed = _not_from(self.image, nodes)
         self._fixed = set(self.fixed)
         self.macs = {node: macs_of(model, node, self.shapes) for node in self.shapes if node not in self._fixed}
         self.written = {node for node in self.macs if not passes_on(model, node)}
         self.layers: list[Layer] = []
+        # The shape alone does not say where the channels are: [B, 8, 8, 8] may be either.
         self.last: set[fx.Node] = set()
         self.made = {self.image: -1}  # the layer that has made the value of a node
         self.of_shapes = _of_shapes(nodes, self._fixed)
@@ -112,19 +134,23 @@ class Network:
 
     def _add(self, node: fx.Node) -> None:
         operands = [operand for operand in node.all_input_nodes if operand not in self._fixed]
+        # An operand that is neither fixed nor a map is a number that was asked for, as in x.view(x.size(0), -1).
         if not operands or any(operand not in self.made for operand in operands) or len(self.shapes.get(node, ())) != 4:
             raise NotTiled("its result is no feature map")
+        # In the network, whoever reads the same value later sees what was written to it. Layers write to memory of
+        # their own, where nobody would.
         if any(len(operand.users) > 1 and self._is_overwritten(operand) for operand in operands):
             raise NotTiled("something overwrites what it reads")
         found = head(self.model, node, self._fixed, self.shapes)
         if found:
-            if operands[0] in self.last:
+            if operands[0] in self.last:  # it takes columns and channels for rows and columns
                 raise NotTiled("it reaches over several cells")
             self._begin(node, operands, found)
             return
         maps = {operand: operand in self.last for operand in operands}
         if cellwise(self.model, node, maps, self._fixed, self.shapes):
             self.last.add(node)
+        # All other operands are complete maps when the latest is made, whose cells are at hand just then.
         latest = max(operands, key=self.made.get)
         if self._is_read_once(latest):
             self._append(
@@ -138,12 +164,15 @@ class Network:
         for node in self.graph.nodes:
             first = node.all_input_nodes[0] if node.all_input_nodes else None
             if first in self._fixed and overwrites(self.model, node):
+                # Its own result may be overwritten by what is fixed, too. A weight may not: each run of the graph would
+                # change it once more.
                 own = node in self._fixed and first.op != "get_attr" and len(first.users) == 1
                 if not own:
                     raise ValueError("it overwrites what it computes from its weights")
 
     def _read_after(self, count: int) -> set[fx.Node]:
         made = {self.image, *(layer.value for layer in self.layers[:count])}
+        # Questions for a shape are answered without the map, see `Local.logits`.
         inside = {node for layer in self.layers[:count] for node in layer.nodes} | self.of_shapes
         return {node for node in made if any(user not in inside for user in node.users)}
 
@@ -159,11 +188,13 @@ class Network:
 
     def _is_read_once(self, source: fx.Node) -> bool:
         """What is done to such a value can be done as it is made."""
+        # The image (-1) is made by no layer.
         return self.made[source] >= 0 and len(source.users.keys() - self.of_shapes) == 1
 
     def _begin(self, node: fx.Node, operands: list[fx.Node], found: Head | None) -> None:
         source = max(operands, key=self.made.get)
         before = self.channels(source)
+        # Until its first operation is given, what it makes is what it reads.
         layer = Layer(
             len(self.layers), _name(node), source, source, found, tuple(self.size(node)), (before, before), before
         )
@@ -176,7 +207,7 @@ class Network:
     def _append(self, layer: Layer, node: fx.Node, others: list[fx.Node]) -> None:
         layer.after.append(Op(node, others))
         layer.added |= {other: self.channels(other) for other in others}
-        layer.macs += self.macs[node] // math.prod(layer.size)
+        layer.macs += self.macs[node] // math.prod(layer.size)  # those of the node are of the whole map
         layer.passes += 0 if is_cheap(self.model, node) else self.channels(node)
         self._give(layer, node)
 
@@ -191,6 +222,7 @@ class Network:
 
 def _not_from(image: fx.Node, nodes: list[fx.Node]) -> list[fx.Node]:
     """The nodes that do not depend on the image."""
+    # In the order of the graph an operand comes before what reads it: one pass finds all.
     dependent, fixed = {image}, []
     for node in nodes:
         if node.op == "output" or any(operand in dependent for operand in node.all_input_nodes):

@@ -31,18 +31,25 @@ class Cells:
     def take(self, entries: torch.Tensor, start: int, end: int) -> torch.Tensor:
         """Windows start to end, [end - start, *shape, C]."""
         t, channels = entries.shape[1], entries.shape[3]
+        # A map is a list of cells, entry after entry: cell c of entry e is number e * t * t + c. int32 is enough: the
+        # bytes of a map are limited to 2**31.
         rows = self.entries[start:end].index_select(1, self.piece).mul_(t * t).add_(self.cell)
         return entries.view(-1, channels).index_select(0, rows.flatten()).view(-1, *self.shape, channels)
 
 
 class Edge:
-    """The cells of tiles that lie beyond the edge of the map."""
+    """The cells of tiles that lie beyond the edge of the map.
+
+    Of a map of 7 x 7 cells in tiles of 4, the last row and column of tiles have one row or column of cells too many,
+    which hold what the layer before has made of its own edge. Windows may reach them: they must look like padding.
+    """
 
     def __init__(self, tiling: Tiling, where: torch.device) -> None:
         rows, columns = tiling.shape
         self.rows, self.columns = (
             side - (tiles - 1) * tiling.t for side, tiles in zip(tiling.size, tiling.shape, strict=True)
         )
+        # Tiles are in order row by row: those of the last row are the last entries; the last column is scattered.
         self.bottom = int(tiling.first[(rows - 1) * columns])
         self.right = torch.from_numpy((tiling.tile % columns == columns - 1).nonzero()[0]).to(where)
 
@@ -67,9 +74,12 @@ class TiledLayer:
     def __call__(self, maps: dict[fx.Node, torch.Tensor], fixed: Values, chunk: int) -> torch.Tensor:
         """[entries + 1, t, t, C]; fixed: values of the nodes that no input changes; chunk: bytes at a time."""
         source = maps[self.layer.source]
+        # Padding counts as 0 in sums and never wins a maximum. It is written by the layer that reads, as another that
+        # reads the same map may want another value.
         if self.edge:
             self.edge.fill(source, -torch.inf if self.layer.head.kind == "max" else 0)
         out = source.new_empty(self.count + 1, self.t, self.t, self.layer.channels[1])
+        # Windows overlap: all of them at once would be several times the map. A chunk of them stays in the caches.
         size = max(1, chunk // self._bytes(source))
         fold = folded(self.model, self.layer, fixed) if self.layer.is_convolution else None
         head, after = self._head(fold), self._after(fold, maps, fixed)
@@ -79,7 +89,7 @@ class TiledLayer:
             y = head(_taken(self.windows, source, start, end), target)
             for op in after:
                 y = op(y, start, end)
-            if y.data_ptr() != target.data_ptr():
+            if y.data_ptr() != target.data_ptr():  # products and what is done in place have written there already
                 target.copy_(y if self.value in self.last else y.permute(0, 2, 3, 1))
         return out
 
@@ -96,6 +106,7 @@ class TiledLayer:
     def _head(self, fold: Folded | None) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
         """From windows [B, h, w, C], and memory for the outputs [B, t, t, C'], to outputs as the network has them."""
         head, window = self.layer.head, self.layer.window
+        # No head pads: what lies beyond the edge is among the cells of the windows.
         stride = 1 if window.is_point else window.stride
         if head is None:
             last = self.layer.source in self.last
@@ -106,20 +117,21 @@ class TiledLayer:
             return lambda x, out: F.avg_pool2d(_seen(x), window.kernel, stride, divisor_override=head.divisor)
         weight, bias, _ = fold
         if self.unfolded:
-            matrix = weight.permute(0, 2, 3, 1).flatten(1)
+            matrix = weight.permute(0, 2, 3, 1).flatten(1)  # as the cells of a window lie: row, column, channel
             return lambda x, out: _seen(_product(x, matrix, bias, out))
         weight = weight.contiguous(memory_format=torch.channels_last)
         return lambda x, out: F.conv2d(_seen(x), weight, bias, stride, 0, window.dilation, head.groups)
 
     def _after(self, fold: Folded | None, maps: Mapping[fx.Node, torch.Tensor], fixed: Values) -> list[Run]:
         """The operations after the head, each on what the one before gave."""
-        done = fold.count if fold else 0
+        done = fold.count if fold else 0  # the first operations are in the weights of the convolution
         value = self.layer.nodes[done] if self.layer.head else self.layer.source
+        # What a head or a gather gives is new memory. The source's own entries stay: later layers may read them.
         own = self.layer.head is not None or self._begins_in_place or self.windows is not None
         run = []
         for op in self.layer.after[done:]:
             run.append(self._op(op, value, own, maps, fixed))
-            value, own = op.node, own or not passes_on(self.model, op.node)
+            value, own = op.node, own or not passes_on(self.model, op.node)  # a view of foreign memory stays foreign
         return run
 
     @property
@@ -152,6 +164,7 @@ class TiledLayer:
             return lambda y, start, end: y.add_(taken(op.maps[0], start, end))
         copies = overwrites(self.model, op.node) and not own
 
+        # Any other operation runs as the network has it, with the chunk of each map in the place of the whole.
         def run(y: torch.Tensor, start: int, end: int) -> torch.Tensor:
             values = {value: y.clone() if copies else y} | {node: taken(node, start, end) for node in op.maps}
             return called(self.model, op.node, lambda node: values[node] if node in values else fixed[node])

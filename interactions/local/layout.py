@@ -1,6 +1,22 @@
 """How a network's maps are cut into tiles for one sample, where it turns dense, and what that costs.
 
 Costs are in multiply-adds: those of the arithmetic, and those that could be done while the data are moved.
+
+Two questions are answered here. The first: how large are the tiles of a map? Take map b of the example in `tiles`, 8
+cells that see {0} {0} {0} {0,1} {0,1} {1} {1} {1}, each made of a window of three cells. For all four subsets
+
+    side of a tile, t                        1    2    4    8
+    entries                                 20   12    8    4
+    cells that are computed: entries * t    20   24   32   32
+    cells that are gathered: * (t + 2)      60   48   48   40
+
+so small tiles save arithmetic (a tile has a version for every subset of what any of its cells sees: cell 2 is computed
+twice at t = 1, and four times at t = 2, beside cell 3), and large ones save moving data (neighbours share most of their
+windows). At t = 8 the entries are the four whole maps. In two dimensions, with n = 10, the numbers are further apart.
+
+The second: how many layers run on tiles? The deeper a map, the more variables its cells see, until every tile sees all
+of them and has 2**n versions: then whole maps are less work, as nothing is gathered. Putting the maps together from
+their entries costs something too, and is done once: the layout is the number of layers for which the sum is least.
 """
 
 import math
@@ -14,6 +30,7 @@ from torch import fx
 from interactions.local.graph import Layer, Network
 from interactions.local.tiles import Gather, Tiling, Window, gather, is_whole, seen_through, windows
 
+# How many multiply-adds a CPU could do in the time that it takes to move one byte.
 MACS_PER_BYTE = 14  # of entries, gathered from anywhere
 DENSE_MACS_PER_BYTE = 7  # of whole maps: fitted to VGG-16, two ResNets and a small network on a CPU, within 2 %
 GROUPS_ON_TILES = 2.2  # times as slow as on whole maps, of convolutions in groups of channels
@@ -66,9 +83,13 @@ def layout(network: Network, member: np.ndarray, n: int, itemsize: int, limit: i
     fit = next((index for index, size in enumerate(kept) if size > limit), len(costs))
     if fit < len(costs):
         stop = (network.layers[fit].name, f"the entries of its maps take {kept[fit] / 2**20:.0f} MiB")
-    layers = [sum(dense.values())]  # with the first ones on tiles, by their number
+    # The cost with the first 0, 1, 2, ... layers on tiles and the rest on whole maps: each further layer adds its own
+    # cost on tiles, and takes away what its nodes cost on whole maps.
+    layers = [sum(dense.values())]
     for cost, layer in zip(costs[:fit], network.layers, strict=False):
         layers.append(layers[-1] + cost - sum(dense[node] for node in layer.nodes))
+    # All numbers are tried: the sum may rise for a layer or two before it falls again, as at the end of a residual
+    # block, where fewer maps have to be put together than inside.
     total = [cost + _assembly_cost(network, number, n, itemsize) for number, cost in enumerate(layers)]
     count = int(np.argmin(total))
     if count < fit:
@@ -101,9 +122,11 @@ def _tile(network: Network, seen: Seen, tilings: Tilings, itemsize: int) -> tupl
     Maps of one size have tiles of one size, so that they can be added.
     """
     n, sides, costs = tilings[network.image].n, {}, []
+    # Trials of several sides ask for the same tilings again, and counting the versions of large maps takes time.
     tiling = cache(lambda node, side: Tiling(seen[node], side, n))
     for index, layer in enumerate(network.layers):
         if layer.size not in sides:
+            # The first map of a size decides for the later ones, for which it looks ahead.
             sides[layer.size] = _best_side(network.layers[index:], tiling, tilings, itemsize)
         if not _fits(layer, sides[layer.size], tilings):
             return costs, (layer.name, "its tiles would not be made of whole tiles")
@@ -118,10 +141,12 @@ def _best_side(layers: list[Layer], tiling: Tiled, tilings: Tilings, itemsize: i
     """
     size = layers[0].size
     sides = [side for side in TILES if _fits(layers[0], side, tilings)]
+    # A tile that is larger than the map would be the whole map, for which dense is better. With no side that fits, 1 is
+    # given: `_tile`, which asks again, then ends there and says why.
     sides = [side for side in sides if side <= max(size)] or sides[:1] or [1]
     best, least = sides[0], np.inf
     for side in sides:
-        trial, cost = dict(tilings), 0.0
+        trial, cost = dict(tilings), 0.0  # a copy: later layers of this size stand on the trial's earlier ones
         for layer in layers:
             if layer.size == size and _fits(layer, side, trial):
                 cost += _add_tiling(layer, side, tiling, trial, itemsize)
@@ -134,7 +159,8 @@ def _best_side(layers: list[Layer], tiling: Tiled, tilings: Tilings, itemsize: i
 def _fits(layer: Layer, side: int, tilings: Tilings) -> bool:
     """Whether windows of tiles of that side begin where tiles begin."""
     if any(node not in tilings for node in (layer.source, *layer.added)):
-        return False
+        return False  # it reads a map that no layer before it has on tiles
+    # An output tile of side s covers s * stride cells of the source; its window begins with them, but for the padding.
     return side * layer.window.stride % tilings[layer.source].t == 0 and all(
         side % tilings[node].t == 0 for node in layer.added
     )
@@ -144,6 +170,7 @@ def _add_tiling(layer: Layer, side: int, tiling: Tiled, tilings: Tilings, itemsi
     """Returns the cost of the layer."""
     source = tilings[layer.source]
     tilings[layer.value] = out = tiling(layer.value, side)
+    # Maps whose tiles are the layer's own are added entry by entry, and not gathered.
     added = sum(count for node, count in layer.added.items() if not is_whole(tilings[node], Window(), out))
     moved = (layer.channels[1] + added) * itemsize
     cells = out.entries * side**2
@@ -158,10 +185,13 @@ def _head_costs(layer: Layer, source: Tiling, out: Tiling, itemsize: int) -> tup
     """
     cells, whole, macs = out.t**2, is_whole(source, layer.window, out), layer.head.macs if layer.head else 0
     tile = len(layer.window.cells(0, out.t)) * len(layer.window.cells(1, out.t))
+    # What one cell more in the windows costs, for all entries.
     moved = 0 if whole else MACS_PER_BYTE * itemsize * layer.channels[0] * out.entries
     if layer.is_convolution and layer.head.groups > 1:
-        return out.entries * macs * cells * GROUPS_ON_TILES + moved * tile, np.inf
+        return out.entries * macs * cells * GROUPS_ON_TILES + moved * tile, np.inf  # no product of two matrices
     per_tile = out.entries * macs * (cells + 4) + moved * tile
+    # A pooling is no product. And where the source's entries are taken as they are, nothing is gathered that could be
+    # unfolded: a product is possible only if an entry is one window, or each of its cells is.
     if not layer.unfolds or (whole and cells > 1 and not layer.window.is_point):
         return per_tile, np.inf
     kernel = layer.window.kernel[0] * layer.window.kernel[1]
@@ -182,6 +212,7 @@ def _assembly_cost(network: Network, count: int, n: int, itemsize: int) -> float
 
 def _kept_bytes(network: Network, index: int, tilings: Tilings, itemsize: int) -> int:
     """Of the maps that are there while a layer runs: its own, and earlier ones that it or what follows reads."""
+    # As before the layer, not after it: what it reads is let go only when it is done.
     nodes = {network.layers[index].value} | network.read_after[index] - {network.image}
     return sum(tilings[node].entries * tilings[node].t ** 2 * network.channels(node) * itemsize for node in nodes)
 
@@ -200,5 +231,6 @@ def _step(layer: Layer, tilings: Tilings, itemsize: int) -> Step:
 
 def _whole(tiling: Tiling) -> Gather:
     """All cells of the map, for each of the 2**n subsets."""
+    # One window, which begins at the first tile and is as large as the map, in 2**n versions.
     corner, kept = np.zeros((1, 2), np.int64), np.arange(2**tiling.n)
     return gather(tiling, corner, np.array([len(kept)]), kept, *(np.arange(side) for side in tiling.size))

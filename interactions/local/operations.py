@@ -18,12 +18,15 @@ ELEMENTWISE = {"add", "sub", "mul", "truediv", "div", "neg", "pow", "square", "s
 IN_PLACE = {"iadd": "add", "isub": "sub", "imul": "mul", "itruediv": "truediv"}
 RANDOM = {"dropout", "dropout2d", "stochastic_depth"}  # in training; otherwise they pass on what they are given
 OVER_CHANNELS = {"mean", "sum", "amax", "amin", "var", "std"}
+# They give their operand's memory, always or (`contiguous`, `to` and the like) where nothing is to be done.
 VIEWS = {"permute", "transpose", "movedim", "view", "view_as", "reshape", "flatten", "unflatten", "squeeze",
          "unsqueeze", "expand", "expand_as", "chunk", "split", "unbind", "narrow", "select", "getitem", "contiguous",
          "detach", "float", "double", "to", "type", "type_as", *RANDOM}  # fmt: skip
+# Known to give memory of their own. What is neither here nor among the views may do either.
 MAKING = ELEMENTWISE - {"contiguous"} | OVER_CHANNELS
 MAKING |= {"cat", "conv2d", "linear", "batch_norm", "layer_norm", "rms_norm", "group_norm", "matmul", "softmax",
            "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d", "interpolate", "pad"}  # fmt: skip
+# An `add` of some other module may be anything.
 LIBRARIES = ("torch.", "torchvision.ops.", "_operator.")
 
 Shapes = Mapping[fx.Node, tuple[int, ...]]
@@ -38,6 +41,8 @@ def module_of(model: nn.Module, node: fx.Node) -> nn.Module | None:
     module = model.get_submodule(node.target) if node.op == "call_module" else None
     if module is None:
         return None
+    # Its class tells what a module does, unless something was put in the way of it: hooks, a forward pass of this one
+    # object (in `vars`, where the methods of a class are not), training mode.
     hooks = (
         module._forward_pre_hooks,
         module._forward_hooks,
@@ -74,7 +79,7 @@ def overwrites(model: nn.Module, node: fx.Node) -> bool:
     """Whether an operation changes what it is given first."""
     name = name_of(node)
     module = model.get_submodule(node.target) if node.op == "call_module" else None
-    ends = name.endswith("_") and not name.startswith("_")
+    ends = name.endswith("_") and not name.startswith("_")  # add_, and not __add__
     return ends or name in IN_PLACE or getattr(module, "inplace", False) or argument(node, "inplace") is True
 
 
@@ -87,6 +92,7 @@ def passes_on(model: nn.Module, node: fx.Node) -> bool:
 
 def may_pass_on(model: nn.Module, node: fx.Node) -> bool:
     """The same, of all operations that are not known to make a new tensor."""
+    # To think that a value is shared costs speed, to miss that it is would cost the result.
     if node.op == "call_module":
         return passes_on(model, node) or "Dropout" in type(model.get_submodule(node.target)).__name__
     name = IN_PLACE.get(name_of(node), name_of(node))
@@ -126,6 +132,7 @@ def argument(node: fx.Node, name: str, place: int | None = None, default: object
     """The value of an argument, by its name or its place; Python functions tell the place themselves."""
     if name in node.kwargs:
         return node.kwargs[name]
+    # Functions that are compiled have no signature: for them the caller has to know the place.
     if place is None and inspect.isfunction(node.target):
         names = list(inspect.signature(node.target).parameters)
         place = names.index(name) if name in names else None

@@ -2,6 +2,33 @@
 
 The versions of all tiles are the *entries* of the map: tile after tile (row by row), within a tile by the subset of its
 own variables as a bitmask. All sets of variables are bitmasks, too. Nothing here knows a network or an image.
+
+An example in one dimension: an image of 8 pixels and two variables, 0 (pixels 0 to 2) and 1 (pixels 5 to 7). Pixels 3
+and 4 belong to neither and are never masked.
+
+    pixel                    0      1      2      3     4     5      6      7
+    variables that it sees   {0}    {0}    {0}    {}    {}    {1}    {1}    {1}
+    entries, t = 1           0 1    2 3    4 5    6     7     8 9    10 11  12 13
+
+Entry 0 is pixel 0 masked, entry 1 the same pixel kept: 14 entries of one cell are all that the 4 masked images (32
+pixels) are made of. Through a window of three cells, cell 3 of the next map sees pixels 2 to 4, hence variable 0:
+
+    cell of the map a        0      1      2      3      4      5      6      7
+    variables that it sees   {0}    {0}    {0}    {0}    {1}    {1}    {1}    {1}
+    entries, t = 2           [    0 1   ]  [    2 3   ]  [    4 5   ]  [    6 7   ]
+
+In tiles of two cells it has 8 entries, of 16 cells in all. To make entry 3 (cells 2 and 3, variable 0 kept), the pixels
+1 to 4 are gathered from the entries 3, 5, 6, 7 of the image; for entry 0 the pixels -1 to 2 from 14, 0, 2, 4, where 14,
+one past the last, is what lies beyond the edge. In the map after that, cells 3 and 4 see both variables:
+
+    cell of the map b        0      1      2      3      4      5      6      7
+    variables that it sees   {0}    {0}    {0}    {0,1}  {0,1}  {1}    {1}    {1}
+    entries, t = 2           [    0 1   ]  [  2 3 4 5 ]  [  6 7 8 9 ]  [   10 11  ]
+
+The second tile has four versions: masked, 0 kept, 1 kept, both kept. Its window, the cells 1 to 4 of the map a, lies in
+three tiles there, which are the *pieces* that it is put together from: for entry 3 (0 kept) the entries 1, 3 and 4 of
+a; of the first piece the last cell, of the second both, of the third the first. The whole map b for the subset {0} is
+made of its entries 1, 3, 7 and 10. (tests/interactions/local/test_example.py checks every number given here.)
 """
 
 from dataclasses import dataclass
@@ -37,11 +64,12 @@ class Window:
 
 def seen_through(window: Window, seen: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The variables that each output cell sees, [*size] int64, where the input cells see `seen`, [H, W] int64."""
-    for axis in (0, 1):
+    for axis in (0, 1):  # a window is a rectangle: what its rows see, then what its columns see of that
         rows = np.moveaxis(seen, axis, 0)
         offsets = window.dilation[axis] * np.arange(window.kernel[axis])
         end = (size[axis] - 1) * window.stride + offsets[-1] + 1
         before = window.padding[axis]
+        # Beyond the edge no variable is seen. Strides may end before the last row: then there is more than they need.
         padded = np.zeros((max(end, before + len(rows)), rows.shape[1]), np.int64)
         padded[before : before + len(rows)] = rows
         out = padded[: end - offsets[-1] : window.stride].copy()
@@ -60,7 +88,7 @@ class Tiling:
     def __init__(self, seen: np.ndarray, t: int, n: int) -> None:
         self.size, self.t, self.n = seen.shape, t, n
         self.shape = tuple(-(-side // t) for side in seen.shape)
-        if self.is_ragged:
+        if self.is_ragged:  # cells beyond the edge see nothing, so that they add no versions to their tile
             seen = np.pad(seen, [(0, tiles * t - side) for tiles, side in zip(self.shape, seen.shape, strict=True)])
         seen = np.bitwise_or.reduce(seen.reshape(self.shape[0], t, -1), axis=1)
         self.variables = np.bitwise_or.reduce(seen.reshape(self.shape[0], self.shape[1], t), axis=2).ravel()
@@ -83,6 +111,8 @@ class Tiling:
     def kept(self) -> np.ndarray:
         """The variables that each entry keeps, as a bitmask of all n: [entries]."""
         members, which = self._members
+        # A version is a bitmask of the tile's own variables, its lowest bit the first of them: bit number `rank` of it
+        # stands for that variable's own bit among all n. Tiles with the same variables share a row of weights.
         weights = np.zeros(members.shape, np.int64)
         rows, variables = members.nonzero()
         weights[rows, _rank(members)[rows, variables]] = 1 << variables
@@ -95,7 +125,12 @@ class Tiling:
         Returns [sum of versions, P] int32.
         """
         members, which = self._members
+        # The other way round than `kept`: a variable's bit among all n stands for bit number `rank` of the version, and
+        # for nothing in tiles that do not see it. Tile -1, beyond the edge, has a row of zeros; `first[-1]` is the
+        # number of entries.
         weights = np.concatenate([members << _rank(members), np.zeros((1, self.n), np.int64)])
+        # int32: these arrays are the largest of a plan. They hold less than 2**31, since the bytes of a map's entries
+        # are limited to that, and an entry has several.
         first, row = self.first.astype(np.int32)[tile], np.append(which, len(members))[tile]
         first, row = np.repeat(first, versions, axis=0), np.repeat(row, versions, axis=0)
         return first + _weigh(weights, row, kept[:, None])
@@ -113,7 +148,10 @@ def _rank(members: np.ndarray) -> np.ndarray:
 
 
 def _weigh(weights: np.ndarray, row: np.ndarray, bits: np.ndarray) -> np.ndarray:
-    """The sum of weights[row] over the set bits, int32, looked up in two tables of half of the bits each."""
+    """The sum of weights[row] over the set bits, int32, looked up in two tables of half of the bits each.
+
+    One table of all n bits would be 2**n long and leave the caches; a loop over the bits would take n passes.
+    """
     half = (weights.shape[1] + 1) // 2
     low, high = _sums(weights[:, :half]), _sums(weights[:, half:])
     # Places in the flat tables: faster than places in two dimensions.
@@ -143,6 +181,7 @@ class Gather:
 
     def unfolded(self, window: Window, t: int) -> "Gather":
         """With the cells of t x t outputs one after the other, each as often as it is needed: [t, t, *kernel]."""
+        # Of a 1 x 1 window with a stride, only the cells that it needs have been gathered: they lie side by side.
         stride = 1 if window.is_point else window.stride
         y, x = (
             stride * np.arange(t)[:, None] + window.dilation[axis] * np.arange(window.kernel[axis]) for axis in (0, 1)
@@ -160,9 +199,12 @@ def gather(
     """
     place, pieces = [], []
     for cells in (rows, columns):
+        # Rounded down, before the corner as well: with t = 2, cells -1 to 2 lie in the pieces -1, 0, 0 and 1.
         piece = cells // source.t
         pieces.append(np.arange(piece[0], piece[-1] + 1))
         place.append((piece - piece[0], cells % source.t))
+    # Windows of one size that begin where tiles begin have the same pieces and cells: what differs is which tiles those
+    # are, and which of their versions. So [windows, P] numbers are kept, not one for each cell.
     y, x = (corner[:, axis, None] + pieces[axis] for axis in (0, 1))
     inside = ((y >= 0) & (y < source.shape[0]))[:, :, None] & ((x >= 0) & (x < source.shape[1]))[:, None]
     tile = np.where(inside, y[:, :, None] * source.shape[1] + x[:, None], -1).reshape(len(corner), -1)
@@ -192,6 +234,7 @@ def windows(source: Tiling, window: Window, out: Tiling) -> Gather | None:
     """
     if is_whole(source, window, out):
         return None
+    # An output tile's window begins (but for the padding) at its own first cell, times the stride: where a tile begins.
     tiles = np.stack(np.divmod(np.arange(len(out.variables)), out.shape[1]), axis=1)
     corner = tiles * (out.t * window.stride // source.t)
     return gather(source, corner, np.diff(out.first), out.kept, *(window.cells(axis, out.t) for axis in (0, 1)))

@@ -15,6 +15,7 @@ from copy import deepcopy
 import torch
 from torch import fx, nn
 
+# What checks of shapes are made of, as in `assert x.shape[1] % 2 == 0`.
 ASSERTED = {getattr, operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge, operator.mod}
 
 
@@ -25,12 +26,14 @@ def traced(model: nn.Module, shape: tuple[int, ...]) -> tuple[fx.Graph, dict[fx.
     Raises whatever tracing or running the model does; ValueError if the graph is not what the model does.
     """
     copy, x = _copy(model), some_inputs(model, shape)
+    # Every run is given a clone: a model may write to its input.
     with torch.no_grad(), _kept(copy):
         graph = _Tracer().trace(copy)
         _remove_assertions(graph)
         recorder = _Shapes(copy, graph)
         if not _same(recorder.run(x.clone()), copy(x.clone())):
             raise ValueError("the traced operations do something else")
+        # What is baked in still fits the weights that it was traced with: only others show it.
         _change_weights(copy)
         if not _same(fx.Interpreter(copy, graph=graph).run(x.clone()), copy(x.clone())):
             raise ValueError("the traced operations do not follow its weights")
@@ -44,22 +47,25 @@ def some_inputs(model: nn.Module, shape: tuple[int, ...]) -> torch.Tensor:
     """A batch of one, of the model's type and on its device: [1, *shape]."""
     parameter = next(model.parameters())
     x = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
+    # A generator of its own leaves the study's random numbers as they are.
     return x.to(parameter.device, parameter.dtype)
 
 
 def _copy(model: nn.Module) -> nn.Module:
     """With the same parameters and buffers, and attributes of its own."""
+    # What deepcopy finds here it takes as copied already.
     shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     return deepcopy(model, shared)
 
 
 class _Tracer(fx.Tracer):
+    # By default buffers are plain tensors, and what is computed from them alone is a constant; see above.
     proxy_buffer_attributes = True
 
 
 def _remove_assertions(graph: fx.Graph) -> None:
     """And what is computed for them alone: they would read maps, which had to be put together for them."""
-    for node in reversed(graph.nodes):
+    for node in reversed(graph.nodes):  # what reads a node is gone before it is its turn
         if node.target is torch._assert or (node.target in ASSERTED and not node.users):
             graph.erase_node(node)
 
@@ -92,10 +98,12 @@ def _kept(model: nn.Module) -> Iterator[None]:
 
 def _change_weights(model: nn.Module) -> None:
     """Every parameter and buffer, each row and each column by a factor of its own; what is 0 is filled."""
+    # One factor for all could go unnoticed: a norm that follows divides it out. Steps of 0.618 (the golden ratio),
+    # modulo 1, spread evenly: neighbours get factors that differ. None is below 1.05, as 1 would change nothing.
     for number, tensor in enumerate((*model.parameters(), *model.buffers())):
         if tensor.is_floating_point():
             if not tensor.any():
-                tensor.fill_(0.1)
+                tensor.fill_(0.1)  # no factor changes a 0
             for axis in {0, tensor.dim() - 1} if tensor.dim() else ():
                 place = torch.arange(tensor.shape[axis], device=tensor.device).view(
                     -1, *[1] * (tensor.dim() - 1 - axis)
@@ -106,4 +114,5 @@ def _change_weights(model: nn.Module) -> None:
 
 
 def _same(found: object, expected: object) -> bool:
+    # The same operations in the same order round alike; a weight that is missed is wrong by 5 % or more.
     return torch.allclose(found, expected, rtol=1e-3, atol=1e-6, equal_nan=True)

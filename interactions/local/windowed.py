@@ -1,4 +1,17 @@
-"""Operations of which every output cell is made of a window of input cells: convolutions and poolings."""
+"""Operations of which every output cell is made of a window of input cells: convolutions and poolings.
+
+In one dimension, and what two neighbouring outputs (a tile of t = 2) need, counted from the first one's own place:
+
+    operation                       output cell i is made of         two outputs of
+    kernel 3, padding 1             i-1, i, i+1                      -1 0 1 2
+    kernel 3, padding 1, stride 2   2i-1, 2i, 2i+1                   -1 0 1 2 3
+    kernel 3, padding 2, dilation 2 i-2, i, i+2                      -2 -1 0 1 2 3
+    kernel 2, stride 2              2i, 2i+1                         0 1 2 3
+    kernel 1, stride 2              2i                               0 2
+
+Every window must be like every other. An average over fewer cells at the edge, or over 3, 4 and 3 cells in turn (of 8
+cells to 3), depends on where the window lies, which entries do not know: such operations run on whole maps.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +28,7 @@ POOLINGS = {
     F.avg_pool2d: nn.AvgPool2d,
     F.adaptive_avg_pool2d: nn.AdaptiveAvgPool2d,
 }
+# Of torch's conv2d, in the order of its places: it is compiled, and has no signature to ask.
 CONVOLUTION = {"input": None, "weight": None, "bias": None, "stride": 1, "padding": 0, "dilation": 1, "groups": 1}
 
 
@@ -46,7 +60,7 @@ def head(model: nn.Module, node: fx.Node, fixed: set[fx.Node], shapes: Shapes) -
     module = module_of(model, node)
     if node.op == "call_function" and node.target in POOLINGS:
         module = _pooling(node)
-    if name_of(node) == "conv2d":
+    if name_of(node) == "conv2d":  # with weights that are computed, such as standardised ones
         return _convolution_function(node, fixed, shapes)
     if type(module) is nn.AdaptiveAvgPool2d:
         return Head("avg", _adaptive(shapes[node.all_input_nodes[0]][2:], shapes[node][2:]))
@@ -64,6 +78,7 @@ def head(model: nn.Module, node: fx.Node, fixed: set[fx.Node], shapes: Shapes) -
 
 def _pooling(node: fx.Node) -> nn.Module:
     """The module that does what a function does."""
+    # Both have the same arguments in the same order, but for max_pool2d, whose arguments the trace gives by name.
     try:
         return POOLINGS[node.target](*node.args[1:], **node.kwargs)
     except TypeError:
@@ -73,6 +88,7 @@ def _pooling(node: fx.Node) -> nn.Module:
 def _convolution_function(node: fx.Node, fixed: set[fx.Node], shapes: Shapes) -> Head:
     given = [argument(node, name, place, default) for place, (name, default) in enumerate(CONVOLUTION.items())]
     _, weight, bias, stride, padding, dilation, groups = given
+    # Each masked input would have a convolution of its own.
     if weight not in fixed or bias not in {None, *fixed}:
         raise NotTiled("its weights depend on the input")
     _, _, *kernel = shapes[weight]
@@ -101,6 +117,8 @@ def _check_average(module: nn.AvgPool2d, window: Window, before: tuple[int, ...]
 def _checked_window(
     kernel: tuple[int, int], dilation: tuple[int, int], strides: tuple[int, int], padding: object
 ) -> Window:
+    # "same": torch pads by d * (k - 1) in all, and where that is odd, the cell more comes last. Only what comes first
+    # matters here, as everything beyond the edge is padding.
     if isinstance(padding, str):
         padding = tuple(d * (k - 1) // 2 if padding == "same" else 0 for d, k in zip(dilation, kernel, strict=True))
     if strides[0] != strides[1]:
@@ -110,6 +128,7 @@ def _checked_window(
 
 def _adaptive(before: tuple[int, ...], after: tuple[int, ...]) -> Window:
     """The average over windows of one size that do not overlap."""
+    # Otherwise torch takes windows that overlap by turns.
     stride = before[0] // after[0]
     if before != tuple(stride * side for side in after):
         raise NotTiled("its windows have different sizes")

@@ -23,6 +23,11 @@ def present(n, *chosen):
     return ((np.arange(2**n) & mask) == mask).astype(float)
 
 
+def test_the_example_of_two_variables():
+    assert interactions(np.array([1, 4, 3, 8])).tolist() == [1, 3, 2, 2]
+    assert values(np.array([1, 3, 2, 2])).tolist() == [1, 4, 3, 8]
+
+
 @pytest.mark.parametrize("n", range(7))
 def test_equals_the_definition_by_brute_force(n):
     v = np.random.default_rng(n).normal(size=2**n)

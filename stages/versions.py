@@ -1,0 +1,110 @@
+"""Which program, with which packages, on which machine: written down beside every result, so that it can be explained.
+
+Imports neither torch nor any other package that it names: to say their versions costs milliseconds.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+import tomllib
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+NAME = "pretraining-interactions"
+PACKAGES = ("torch", "torchvision", "lightning", "numpy", "transformers")
+ROOT = Path(__file__).resolve().parents[1]
+SECONDS = 5  # for git, which takes milliseconds, on a file system that may not answer at all
+
+
+def about() -> dict[str, str | int | None]:
+    """program: its version; commit: see `commit_of`; machine: host and processor; threads: of torch; python; and the
+    version of each of PACKAGES, None if it is not installed. What can't be told is None; nothing is raised."""
+    return {**_of_process(), "threads": threads()}
+
+
+def version_line() -> str:
+    """As in: pretraining-interactions 0.1.0 (commit 1214085+changes)."""
+    known = _of_process()
+    if known["commit"] is None:
+        return f"{NAME} {known['program']}"
+    commit, plus, changes = known["commit"].partition("+")
+    return f"{NAME} {known['program']} (commit {commit[:7]}{plus}{changes})"
+
+
+def threads() -> int:
+    """How many threads torch computes with; before it is imported, how many it will take if nothing else is set."""
+    torch = sys.modules.get("torch")
+    if hasattr(torch, "get_num_threads"):
+        return torch.get_num_threads()
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # a list is of nested levels: the first counts
+    return int(wanted) if wanted.isdecimal() and int(wanted) > 0 else os.cpu_count() or 1
+
+
+def commit_of(folder: Path) -> str | None:
+    """The commit that is checked out in the program's `folder`, with "+changes" if tracked files differ from it.
+
+    None without git, and where the folder is no checkout of the program's own: installed in, or copied into, somebody
+    else's repository, that repository's commit would say nothing of the program.
+    """
+    try:
+        found = _git(folder, "rev-parse", "--show-toplevel", "HEAD", "HEAD:stages/versions.py")
+        top, commit, _ = found.stdout.splitlines()
+        if found.returncode or not os.path.samefile(top, folder):
+            return None
+        changed = _git(folder, "diff", "--quiet", "HEAD").returncode  # 1: they differ; others: git has failed
+        return {0: commit, 1: f"{commit}+changes"}.get(changed)
+    except (OSError, ValueError, subprocess.SubprocessError):  # no git, other output, no answer in time
+        return None
+
+
+@cache
+def _of_process() -> dict[str, str | None]:
+    """What stays as it is while the process runs: files that change later are not those that it has loaded."""
+    return {
+        "program": _program(ROOT),
+        "commit": commit_of(ROOT),
+        "machine": f"{platform.node()}, {_processor()}",
+        "python": platform.python_version(),
+        **{package: _installed(package) for package in PACKAGES},
+    }
+
+
+def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    # A hook or an outer tool that names its repository in the environment does not mean this one; and git is not to
+    # refresh its index on the way, for which it would lock it: many processes ask at once.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    environment["GIT_OPTIONAL_LOCKS"] = "0"
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(
+        command, env=environment, capture_output=True, encoding="utf-8", errors="surrogateescape", timeout=SECONDS
+    )
+
+
+def _program(folder: Path) -> str | None:
+    """By the pyproject.toml beside the files that run: what is installed may be another copy."""
+    try:
+        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        if project["name"] == NAME:
+            return project["version"]
+    except (OSError, ValueError, KeyError):
+        pass
+    return _installed(NAME)
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    """Its model by name on Linux, else what the system calls it: Python tells no more on some."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return next(filter(None, names), platform.processor() or platform.machine())

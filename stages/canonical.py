@@ -99,7 +99,7 @@ def trainer(options: dict, fingerprint: Fingerprint) -> dict[str, Plain]:
 
 
 def _processes(options: dict) -> int | str:
-    """On how many devices in all: each has batches of its own. "auto" is known to the machine alone: it stays a word."""
+    """On how many devices in all: each has batches of its own. What "auto" is, the machine alone knows: it stays so."""
     devices, nodes = options.get("devices", 1), options.get("num_nodes", 1)
     if isinstance(devices, str) and devices.strip("-").replace(",", "").isdecimal():
         devices = [int(part) for part in devices.split(",") if part] if "," in devices else int(devices)

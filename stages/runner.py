@@ -94,7 +94,11 @@ def _make(cfg: DictConfig, results: Results, result: Result, before: dict[str, d
         if found.complete:
             print(f"{result.name}: complete in {result.folder}", flush=True)
             return
-        if why := found.why or _deleted(result, before) or ("" if found.begun or result.stage.in_run else difference(result)):
+        if (
+            why := found.why
+            or _deleted(result, before)
+            or ("" if found.begun or result.stage.in_run else difference(result))
+        ):
             print(f"{result.name}: to do; {why}", flush=True)
         started = time.monotonic()
         _module(result.stage).run(cfg, results, result.name)

@@ -12,36 +12,16 @@ import runpy
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("pretrain", "probe", "finetune", "scratch", "interactions", "analysis")
-TINY = (
-    "experiment=digits",
-    "model.width=8",
-    "data.source.train_samples=64",
-    "data.source.test_samples=124",
-    "data.target.train_samples=20",
-    "data.target.test_samples=40",
-    "pretrain.epochs=2",
-    "pretrain.batch_size=32",  # several batches in an epoch, so that their order matters
-    "finetune.epochs=2",
-    "finetune.batch_size=8",
-    "probe.epochs=2",
-    "interactions.n=3",
-    "interactions.samples=10",
-    "interactions.batch_size=32",  # 4 samples at a time, so 3 blocks for each checkpoint
-    "interactions.noise_masks=8",
-    "analysis.permutations=2",
-    "analysis.resamples=20",
-    "analysis.gallery=1",
-    "trainer.accelerator=cpu",
-    "interactions.device=cpu",
-    "wandb.mode=disabled",
-)
+CONF = ROOT / "tests" / "conf"  # experiment=tiny
 IMPORTED_ONCE = ["pytest", "run", "data.embedded", "models.vision", "finetune.finetune", "scratch.scratch"]
 IMPORTED_ONCE += ["pretrain_probe.pretrain", "pretrain_probe.probe", "interactions.evaluate", "analysis.analyse"]
 IMPORTED_ONCE += ["requests", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg"]
@@ -91,9 +71,29 @@ class Running:
 
 def arguments(*overrides: str) -> list[str]:
     """The command line of the tiny study, changed by `overrides`; flags (`-m`) go first."""
-    other_model = any("model=" in override for override in overrides)  # conv4 alone has a width
-    tiny = [override for override in TINY if not (other_model and override.startswith("model."))]
+    if any(override.startswith("--config-dir") for override in overrides):
+        tiny = _as_overrides()
+    else:
+        tiny = [
+            f"--config-dir={CONF}",
+            *([] if any(o.startswith("experiment=") for o in overrides) else ["experiment=tiny"]),
+        ]
     return sorted([*tiny, *overrides], key=lambda argument: not argument.startswith("-"))
+
+
+def _as_overrides() -> list[str]:
+    """The tiny experiment for where another folder of configurations is given."""
+    page = OmegaConf.load(CONF / "experiment" / "tiny.yaml")
+    del page["defaults"]
+    return [f"{key}={value}" for key, value in _flat(OmegaConf.to_container(page))]
+
+
+def _flat(node: object, path: str = "") -> Iterator[tuple[str, object]]:
+    if not isinstance(node, dict):
+        yield path, node
+        return
+    for key, child in node.items():
+        yield from _flat(child, f"{path}.{key}" if path else key)
 
 
 def _python_run(arguments: list[str], output: Path, log: Path, kill_at: tuple | None, folder: Path, env: dict) -> None:

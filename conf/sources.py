@@ -1,0 +1,60 @@
+"""Source tasks by name: `data.source=glyphs` stands for what conf/source/glyphs.yaml says.
+
+Whoever has a target task of their own need not write a source task, too. To Hydra a plain name is a value like any
+other: it fills in a file only where a defaults list asks for one (conf/data/digits.yaml). So it is done here.
+"""
+
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
+
+from conf.errors import BadInput
+
+PROGRAM = Path(__file__).parent
+
+
+def named_source(cfg: DictConfig) -> None:
+    """Puts the content of source/<name>.yaml in the place of a name in `data.source`: to be called after composition.
+
+    The file is one of the program's or, of the user's own, in a folder given with --config-dir; its interpolations are
+    filled in from `cfg`. Raises BadInput for a name without a file, and for a file without a task.
+    """
+    name = cfg.data.source
+    if name is None or OmegaConf.is_config(name):
+        return
+    files = _files()
+    if name not in files:
+        raise BadInput(
+            f"data.source={name} is not known; allowed: {', '.join(sorted(files))}, null, or a file of your own: "
+            f"source/{name}.yaml in a folder given with --config-dir"
+        )
+    cfg.data.source = _read(files[name])
+
+
+def no_source() -> BadInput:
+    """What is said where weights are to be trained on a source task and the data have none."""
+    return BadInput(
+        "model.weights=pretrain wants a source task to train on, and data.source is null: set data.source=glyphs "
+        "(images) or data.source=hidden_word (text), or take other weights: model.weights=/path/to/weights, "
+        "model.weights=torchvision:... (timm:..., transformers:...) or model.weights=scratch (random ones)"
+    )
+
+
+def _files() -> dict[str, Path]:
+    """By name; of files with the same name the first on Hydra's search path, where the program's own are first."""
+    folders = [PROGRAM]
+    if HydraConfig.initialized():
+        folders += [Path(place.path) for place in HydraConfig.get().runtime.config_sources if place.schema == "file"]
+    return {file.stem: file for folder in reversed(folders) for file in (folder / "source").glob("*.yaml")}
+
+
+def _read(file: Path) -> DictConfig:
+    try:
+        task = OmegaConf.load(file)
+    except (OSError, YAMLError) as error:
+        raise BadInput(f"{file} can't be read ({str(error).splitlines()[0]}): mend it") from None
+    if not OmegaConf.is_dict(task) or "_target_" not in task:
+        raise BadInput(f"{file} has no _target_: name there what makes the task, as in {PROGRAM / 'source'}")
+    return task

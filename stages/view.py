@@ -20,14 +20,16 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from conf.allowed import Epochs, Several
 from conf.errors import BadInput
 from conf.schema import keys
-from stages.canonical import plain
+from stages.canonical import plain, unordered
 from stages.files import beside, is_temporary, write_text
 from stages.identity import Results
 from stages.locks import locked
 from stages.table import STAGES
 
+UNORDERED = {path for path, known in keys() if isinstance(known.allowed, Several | Epochs)}
 LONGEST = 120  # characters of a name; file systems take 255 bytes
 SHORT_LIVED = ("plan", "stages")  # they say what is done now, not what the run is
 
@@ -129,7 +131,7 @@ def _leaves(cfg: DictConfig) -> dict[str, object]:
     for path, known in keys():
         if known.decides or path in ("repeat", "checkpoints.epochs", "interactions.roles") or _is_file(path):
             found |= _flat(path, _select(raw, path))
-    return {path: plain(value) for path, value in found.items()}
+    return {path: _one_form(path, value) for path, value in found.items()}
 
 
 def _is_file(path: str) -> bool:
@@ -149,7 +151,12 @@ def _select(node: object, path: str) -> object:
 
 
 def _value(cfg: DictConfig, path: str) -> object:
-    return plain(OmegaConf.select(cfg, path))
+    return _one_form(path, OmegaConf.select(cfg, path))
+
+
+def _one_form(path: str, value: object) -> object:
+    value = plain(value)
+    return unordered(value) if path in UNORDERED and isinstance(value, list) else value
 
 
 def _as_own(cfg: DictConfig, own: object, path: str) -> object:

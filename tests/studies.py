@@ -137,6 +137,10 @@ class Studies:
     def __init__(self, output: Path, scrap: Path) -> None:
         self.output, self.scrap, self.count = output, scrap, itertools.count()
 
+    def run_dir(self, name: str) -> str:
+        """The override by which a run's folder is output/<name>, whatever its settings."""
+        return f"run_dir={self.output / name}"
+
     def start(
         self,
         *overrides: str,

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ from omegaconf import OmegaConf
 from studies import STAGES, Finished, Studies, files
 
 EPOCHS = range(3)
+PARTS = ("samples", "probe", "finetune", "scratch")
 TABLES = {
     "decomposition": ["order", "quantity", "mean", "low", "high", "chance"],
     "ratio": ["definition", "mean", "low", "high", "chance"],
@@ -42,7 +44,7 @@ def test_training_is_in_training_mode(run: Path) -> None:
 
 
 def test_files_are_as_documented(run: Path, finished: Finished) -> None:
-    trained = {"config.yaml", "done.json", "metrics.csv", "predictions.npy", "losses.npy"}
+    trained = {"config.yaml", "inputs.json", "done.json", "metrics.csv", "predictions.npy", "losses.npy"}
     trained |= {f"checkpoints/epoch_{epoch:03d}.pt" for epoch in EPOCHS}
     features = {name for name in files(run / "pretrain") if name.startswith("features/")}
     assert files(run / "pretrain") - features == trained
@@ -50,15 +52,12 @@ def test_files_are_as_documented(run: Path, finished: Finished) -> None:
     assert sorted(Path(name).name for name in features) == ["features_test.npy", "features_train.npy"]
     units = [("probe", 2), *((stage, epoch) for stage in ("finetune", "scratch") for epoch in EPOCHS)]
     stored = {f"{stage}/epoch_{epoch:03d}/{file}" for stage, epoch in units for file in ("values.npy", "meta.json")}
-    stored |= {f"{stage}/epoch_002/noise.npz" for stage in ("probe", "finetune", "scratch")}
-    assert files(run / "interactions") == stored | {
-        "config.yaml",
-        "done.json",
-        "samples.json",
-        "baseline.npy",
-        "engine.json",
-    }
-    made = {"config.yaml", "done.json", "report.html", *(f"tables/{name}.csv" for name in TABLES)}
+    always = {"config.yaml", "inputs.json", "done.json"}
+    stored |= {f"samples/{file}" for file in (*always, "samples.json", "baseline.npy")}
+    for stage in ("probe", "finetune", "scratch"):
+        stored |= {f"{stage}/{file}" for file in (*always, "engine.json", "epoch_002/noise.npz")}
+    assert {f"{part}/{name}" for part in PARTS for name in files(run / "interactions" / part)} == stored
+    made = {*always, "report.html", *(f"tables/{name}.csv" for name in TABLES)}
     made |= {f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "svg")}
     gallery = {name for name in files(run / "analysis") if name.startswith("gallery/")}
     assert files(run / "analysis") - gallery == made
@@ -66,10 +65,19 @@ def test_files_are_as_documented(run: Path, finished: Finished) -> None:
 
 
 def test_nothing_else_lies_about(run: Path, finished: Finished) -> None:
-    assert {path.name for path in run.iterdir()} == {*STAGES}
-    assert {path.name for path in finished.output.iterdir()} == {"digits", "pretrain"}
-    (shared,) = (path for path in (finished.output / "pretrain").iterdir() if path.is_dir())
-    assert (run / "pretrain").resolve() == shared.resolve()
+    """And what a run's folder links is what results.json lists."""
+    visible = {path.name for path in run.iterdir() if not path.name.endswith(".lock")}
+    assert visible == {*STAGES, "results.json", "config.yaml"}
+    assert {path.name for path in finished.output.iterdir()} == {"digits", "results"}
+    assert {path.name for path in (finished.output / "results").iterdir()} == {*STAGES} - {"analysis"}
+    listed = json.loads((run / "results.json").read_text())
+    assert set(listed) == {*STAGES, *(f"interactions/{part}" for part in PARTS)} - {"interactions"}
+    for name, entry in listed.items():
+        assert (run / name).resolve() == (run / entry["path"]).resolve()
+        assert json.loads((run / name / "done.json").read_text())["digest"] == entry["digest"]
+        if name != "analysis":
+            assert not os.readlink(run / name).startswith("/")
+            assert (run / name).resolve().name.endswith(entry["digest"])
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -121,7 +129,7 @@ def test_metrics(run: Path) -> None:
 
 
 def test_store(run: Path) -> None:
-    samples = json.loads((run / "interactions" / "samples.json").read_text())
+    samples = json.loads((run / "interactions" / "samples" / "samples.json").read_text())
     assert (samples["n"], samples["split"], len(samples["samples"])) == (3, "test", 10)
     assert sorted(sample["label"] for sample in samples["samples"]) == list(range(10))
     values = np.load(run / "interactions" / "scratch" / "epoch_001" / "values.npy")
@@ -164,17 +172,17 @@ def test_stages_in_two_calls_and_any_order(study: Studies, run: Path) -> None:
     assert not (study.output / "digits" / "seed=0" / "finetune").exists()
     second = study("stages=[analysis,interactions,finetune]")
     assert second.code == 0, second.err
-    assert "pretrain" not in {name.split("/")[0] for name in second.replaced}
+    assert not any(name.startswith("results/pretrain/") for name in second.replaced)
     for table in (run / "analysis" / "tables").iterdir():
         there = study.output / "digits" / "seed=0" / "analysis" / "tables" / table.name
         assert there.read_bytes() == table.read_bytes(), table.name
 
 
 def test_another_probe_of_the_same_features_computes_none(resumable: Studies) -> None:
-    result = resumable("name=other", "probe.solver=sgd", "stages=[pretrain,probe]")
+    result = resumable(resumable.run_dir("other"), "probe.solver=sgd", "stages=[pretrain,probe]")
     assert result.code == 0, result.err
     assert not any("features" in name for name in result.replaced)
-    other_data = resumable("name=third", "data.target.train_samples=30", "stages=[pretrain,probe]")
+    other_data = resumable(resumable.run_dir("third"), "data.target.train_samples=30", "stages=[pretrain,probe]")
     assert other_data.code == 0, other_data.err
     assert sum("features" in name for name in other_data.replaced) == 2
 
@@ -182,35 +190,36 @@ def test_another_probe_of_the_same_features_computes_none(resumable: Studies) ->
 def test_another_model_has_a_folder_of_its_own(resumable: Studies) -> None:
     result = resumable("model=vit_tiny", "model.depth=1", "model.dim=16", *FEW)
     assert result.code == 0, result.err
-    (report,) = (path for path in resumable.output.rglob("report.html") if "vit_tiny" in str(path))
-    assert len(_table(report.parent, "ratio")) == 3
+    differs = "model=vit_tiny,analysis.gallery=0,analysis.measures=noise+ratio,model.depth=1,model.dim=16"
+    assert len(_table(resumable.output / "digits" / differs / "seed=0" / "analysis", "ratio")) == 3
     assert not any(name.startswith("digits/seed=0") for name in result.replaced)
 
 
 def test_weights_from_a_file_do_what_they_do_from_our_own_stage(study: Studies, run: Path) -> None:
     file = run / "pretrain" / "checkpoints" / "epoch_002.pt"
     weights = f'model.weights="{file}"'  # in quotes for Hydra: there is a = in it
-    result = study(weights, UP_TO_THE_STORE)
+    mine = study.run_dir("mine")
+    result = study(weights, UP_TO_THE_STORE, mine)
     assert result.code == 0, result.err
     assert any(
         line.startswith("pretrain: ") and line.endswith(f" tensors from {file}") for line in result.out.splitlines()
     )
-    other = study.output / "digits" / "seed=0"
+    other = study.output / "mine"
     made = {name for name in files(other / "pretrain") if not name.startswith("features/")}
-    assert made == {"config.yaml", "done.json", "checkpoints/epoch_000.pt"}
+    assert made == {"config.yaml", "inputs.json", "done.json", "checkpoints/epoch_000.pt"}
     keys = set(OmegaConf.load(other / "pretrain" / "config.yaml"))
-    assert keys == {"model"}, "it is the same for all seeds and tasks"
+    assert keys == {"model", "number"}, "it is the same for all seeds and tasks"
     for name in ("probe/epoch_002", "finetune/epoch_002", "scratch/epoch_002"):
         values = (base / "interactions" / name / "values.npy" for base in (run, other))
         np.testing.assert_array_equal(*map(np.load, values))
-    again = study(weights, UP_TO_THE_STORE)
+    again = study(weights, UP_TO_THE_STORE, mine)
     assert again.replaced == []
 
 
 def test_random_weights_in_the_place_of_pretrained_ones(study: Studies, run: Path) -> None:
-    result = study("model.weights=scratch", UP_TO_THE_STORE)
+    result = study("model.weights=scratch", UP_TO_THE_STORE, study.run_dir("random"))
     assert result.code == 0, result.err
-    other = study.output / "digits" / "seed=0" / "interactions"
+    other = study.output / "random" / "interactions"
     np.testing.assert_array_equal(
         *(np.load(base / "scratch/epoch_002/values.npy") for base in (run / "interactions", other))
     )
@@ -229,10 +238,10 @@ def test_random_weights_in_the_place_of_pretrained_ones(study: Studies, run: Pat
     ],
 )
 def test_options_change_the_values(resumable: Studies, run: Path, options: str) -> None:
-    result = resumable("name=other", *options.split(), UP_TO_THE_STORE)
+    result = resumable(resumable.run_dir("other"), *options.split(), UP_TO_THE_STORE)
     assert result.code == 0, result.err
     for stage in ("probe", "finetune"):
-        values = np.load(resumable.output / "other/seed=0/interactions" / stage / "epoch_002" / "values.npy")
+        values = np.load(resumable.output / "other/interactions" / stage / "epoch_002" / "values.npy")
         assert not np.array_equal(values, np.load(run / "interactions" / stage / "epoch_002" / "values.npy"))
 
 
@@ -241,59 +250,61 @@ def test_settings_that_only_change_the_speed_do_not_change_the_values(
     resumable: Studies, run: Path, options: str
 ) -> None:
     given = (f"interactions.{option}" for option in options.split())
-    result = resumable("name=other", *given, UP_TO_THE_STORE)
+    shutil.rmtree(resumable.output / "results" / "interactions")
+    result = resumable(resumable.run_dir("other"), *given, UP_TO_THE_STORE)
     assert result.code == 0, result.err
     for file in (run / "interactions").rglob("values.npy"):
-        there = resumable.output / "other" / "seed=0" / file.relative_to(run)
+        there = resumable.output / "other" / file.relative_to(run)
         np.testing.assert_allclose(np.load(there), np.load(file), rtol=0, atol=1e-4)
 
 
 def test_several_processes_compute_the_same_values(resumable: Studies, run: Path) -> None:
-    for stage in ("interactions", "analysis"):
-        shutil.rmtree(resumable.output / "digits" / "seed=0" / stage)
+    shutil.rmtree(resumable.output / "results" / "interactions" / "finetune")
     result = resumable("interactions.processes=2", "stages=[interactions]")
     assert result.code == 0, result.err
-    for file in (run / "interactions").rglob("values.npy"):
+    for file in (run / "interactions" / "finetune").rglob("values.npy"):
         there = resumable.output / "digits" / "seed=0" / file.relative_to(run)
         np.testing.assert_allclose(np.load(there), np.load(file), rtol=0, atol=1e-4)
 
 
 def test_background_and_baseline_reach_the_masked_input(resumable: Studies, run: Path) -> None:
     """With the background masked too, the empty subset is one and the same input for all ten samples."""
-    result = resumable("name=other", "interactions.background=mask", UP_TO_THE_STORE)
+    result = resumable(resumable.run_dir("other"), "interactions.background=mask", UP_TO_THE_STORE)
     assert result.code == 0, result.err
-    empty = np.load(resumable.output / "other/seed=0/interactions/finetune/epoch_002/values.npy")[:, 0]
+    empty = np.load(resumable.output / "other/interactions/finetune/epoch_002/values.npy")[:, 0]
     assert (1 / (1 + np.exp(-empty))).sum() == pytest.approx(1, abs=1e-5), "one sample of each class: p sums to 1"
 
 
 def test_thinner_checkpoints(resumable: Studies) -> None:
-    result = resumable("name=other", "finetune.epochs=3", "checkpoints.epochs=[0,2]", *FEW)
+    result = resumable(resumable.run_dir("other"), "finetune.epochs=3", "checkpoints.epochs=[0,2]", *FEW)
     assert result.code == 0, result.err
-    run = resumable.output / "other" / "seed=0"
-    for stage, kept in (("pretrain", {0, 2}), ("finetune", {0, 2, 3}), ("scratch", {0, 2, 3})):
-        names = {f"epoch_{epoch:03d}" for epoch in kept}
+    run = resumable.output / "other"
+    assert "pretrain: complete in" in result.out, "which epochs were kept decides no training; here are more"
+    names = {f"epoch_{epoch:03d}" for epoch in (0, 2, 3)}
+    for stage in ("finetune", "scratch"):
         assert {path.stem for path in (run / stage / "checkpoints").iterdir()} == names
-        if stage != "pretrain":
-            assert {path.name for path in (run / "interactions" / stage).iterdir()} == names
+        assert {path.parent.name for path in (run / "interactions" / stage).glob("*/values.npy")} == names
     assert (run / "finetune" / "metrics.csv").read_text().splitlines()[-1].startswith("3,")
 
 
 def test_other_analysis_beside_the_first(resumable: Studies, run: Path) -> None:
-    options = ("salient=true", "empty_set=false", "normalise=true", "name=other", "measures=[decomposition,ratio]")
+    """Of the same results."""
+    options = ("salient=true", "empty_set=false", "normalise=true", "measures=[decomposition,ratio]")
     result = resumable(*(f"analysis.{option}" for option in options), "analysis.gallery=0")
     assert result.code == 0, result.err
-    assert {name.split("/")[2] for name in result.replaced} == {"other"}
-    first, other = (
-        _table(resumable.output / "digits/seed=0" / name, "decomposition") for name in ("analysis", "other")
-    )
-    assert {row["order"] for row in first} - {row["order"] for row in other} == {"0"}
-    assert _table(run / "analysis", "ratio") != _table(resumable.output / "digits/seed=0/other", "ratio")
+    (folder,) = (path for path in (resumable.output / "digits").iterdir() if path.name.startswith("analysis."))
+    assert {name.split("/")[1] for name in result.replaced if name.startswith("digits")} == {folder.name}
+    assert not any(name.startswith("results/") for name in result.replaced if not name.endswith("fingerprints.json"))
+    other = folder / "seed=0" / "analysis"
+    orders = [{row["order"] for row in _table(of, "decomposition")} for of in (run / "analysis", other)]
+    assert orders[0] - orders[1] == {"0"}
+    assert _table(run / "analysis", "ratio") != _table(other, "ratio")
 
 
 def test_half_precision_is_noisier(resumable: Studies, run: Path) -> None:
-    result = resumable("name=half", "interactions.precision=bfloat16", *FEW)
+    result = resumable(resumable.run_dir("half"), "interactions.precision=bfloat16", *FEW)
     assert result.code == 0, result.err
-    full, half = (_table(path / "analysis", "noise") for path in (run, resumable.output / "half" / "seed=0"))
+    full, half = (_table(path / "analysis", "noise") for path in (run, resumable.output / "half"))
     for exact, coarse in zip(full, half, strict=True):
         assert float(coarse["noise_v"]) > 100 * float(exact["noise_v"]) > 0
 

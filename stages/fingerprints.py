@@ -1,0 +1,193 @@
+"""What a user's own files hold, in one line of text: from other content, another line and other results.
+
+    /data/probe.pt    1,234 bytes, sha256 9f86d081884c7d65
+    /data/flowers     312 files, 1,234,567 bytes, sha256 2c26b46b68ffc68f
+    /data/imagenet    1,281,167 files, 147,897,477,120 bytes, names and sizes fcde2b2edba56bf4
+
+Neither the path nor dates are in it: moved or touched, a file is the same; edited, it is not. (The digits of a file
+are the first that the program sha256sum prints.) Of a folder the names in it count, relative to it, and the content of
+each file; of a large one names and sizes alone, since reading it all would take too long.
+
+To save reading, `Memory` keeps what was found, with the sizes and dates of that time: as long as these are the same,
+nothing is read again. So an edit that keeps the size of a file is missed if its date is set back, too.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import re
+import secrets
+import stat
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from tqdm import tqdm
+
+from conf.check import BadInput
+from stages.files import write_text
+
+MANY_FILES, MANY_BYTES = 10_000, 10**9  # a folder that has more of either is large
+SHOWN = 200 * 10**6  # bytes: whoever has to wait for more sees how far it is
+CHUNK = 2**20
+SETTLED = 2 * 10**9  # ns: dates are coarse on some disks, so a file just written may change again under the same date
+LEFT_OUT = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__pycache__"}  # besides hidden files
+NOWHERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+VERSION = 1  # of the rules above: what was remembered under others is not used
+FORM = re.compile(r"[\d,]+ (files?, [\d,]+ )?bytes?, sha256 [0-9a-f]{16}")
+
+_for_good: dict[str, str] = {}
+
+
+def of_path(path: Path, memory: "Memory") -> str:
+    """What a file or folder holds. In one process a path has one answer, whatever becomes of it: a run does not turn
+    into another one while it runs. Raises BadInput for what is missing or can't be read."""
+    key = os.path.abspath(path)
+    if key not in _for_good:
+        try:
+            found = _of_folder(key, memory) if os.path.isdir(key) else _of_file(key, memory)
+        except OSError as error:
+            place, reason = error.filename or path, os.strerror(error.errno) if error.errno else error
+            raise BadInput(f"{place} can't be read ({reason}): give the path of a file or folder that can") from None
+        _for_good.setdefault(key, found)
+    return _for_good[key]
+
+
+def forget() -> None:
+    """As in a new process: what was found before is looked at again."""
+    _for_good.clear()
+
+
+class Memory:
+    """What was found in files and folders, by absolute path, kept in a JSON file that several processes may share: each
+    adds what it learned, the last one wins. A file that is missing, damaged or of another program counts as empty."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._known = _remembered(file)
+        self._learned: dict[str, dict[str, str]] = {}
+
+    def recall(self, path: str, seen: str, changed: int, read: Callable[[], str]) -> str:
+        """What `read` returned when `seen` was the same; else it is called. changed: when the content was, in ns."""
+        entry = self._known.get(path)
+        if entry and entry["seen"] == seen:
+            return entry["fingerprint"]
+        settled = time.time_ns() - changed >= SETTLED
+        found = read()
+        if settled:
+            self._known[path] = self._learned[path] = {"seen": seen, "fingerprint": found}
+        return found
+
+    def save(self) -> None:
+        """Adds what is new to the file, if anything is, without paths that are gone. A disk that can't be written to
+        costs time in the next run and nothing else, so it is no error."""
+        if not self._learned:
+            return
+        known = _remembered(self._file) | self._learned
+        there = {path: entry for path, entry in sorted(known.items()) if os.path.exists(path)}
+        # A name of its own: two processes that write to one file beside would make a mixture of it.
+        beside = self._file.with_name(f"{self._file.name}.{secrets.token_hex(4)}")
+        with suppress(OSError):
+            try:
+                write_text(beside, json.dumps({"version": VERSION, "paths": there}, indent=1))
+                os.replace(beside, self._file)
+                self._learned.clear()
+            finally:
+                beside.unlink(missing_ok=True)
+
+
+def _remembered(file: Path) -> dict[str, dict[str, str]]:
+    """path -> seen, fingerprint; empty if anything in the file is not as it should be."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        entries = content["paths"].values()
+        ours = content["version"] == VERSION and all(FORM.fullmatch(e["fingerprint"]) and e["seen"] for e in entries)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return {}
+    return content["paths"] if ours else {}
+
+
+def _of_file(path: str, memory: Memory) -> str:
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise BadInput(f"{path} is neither a file nor a folder: give the path of one")
+    size, changed = status.st_size, status.st_mtime_ns
+
+    def read() -> str:
+        with _bar(path, size) as bar:
+            return f"{_count(size, 'byte')}, sha256 {_sha256(path, bar)[:16]}"
+
+    return memory.recall(path, f"{size} bytes, {changed} ns", changed, read)
+
+
+def _of_folder(folder: str, memory: Memory) -> str:
+    files = _files_in(folder)
+    total = sum(size for _, size, _ in files)
+    counts = f"{_count(len(files), 'file')}, {_count(total, 'byte')}"
+    if len(files) > MANY_FILES or total > MANY_BYTES:
+        return f"{counts}, names and sizes {_digest((name, size) for name, size, _ in files)}"
+
+    def read() -> str:
+        with _bar(folder, total) as bar:
+            return f"{counts}, sha256 {_digest((name, _sha256(f'{folder}/{name}', bar)) for name, *_ in files)}"
+
+    return memory.recall(folder, _digest(files), max((changed for *_, changed in files), default=0), read)
+
+
+def _files_in(folder: str) -> list[tuple[str, int, int]]:
+    """(name relative to the folder, bytes, date in ns) of each file, sorted by name. Links are followed, but not to a
+    folder that was passed on the way to them, which would never end; those that lead nowhere are left out."""
+    found, todo = [], [("", os.path.realpath(folder), frozenset())]
+    while todo:
+        prefix, here, above = todo.pop()
+        if here in above:
+            continue
+        with os.scandir(here) as entries:
+            for entry in entries:
+                if entry.name[0] == "." or entry.name.lower() in LEFT_OUT or not (status := _status(entry)):
+                    continue
+                name = prefix + entry.name
+                if stat.S_ISREG(status.st_mode):
+                    found.append((name, status.st_size, status.st_mtime_ns))
+                elif stat.S_ISDIR(status.st_mode):
+                    place = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
+                    todo.append((f"{name}/", place, above | {here}))
+    return sorted(found)
+
+
+def _status(entry: os.DirEntry) -> os.stat_result | None:
+    try:
+        return entry.stat()
+    except OSError as error:
+        if error.errno in NOWHERE:
+            return None
+        raise
+
+
+def _sha256(path: str, bar: tqdm) -> str:
+    """Of a file's content, 64 hex digits."""
+    digest = hashlib.sha256()
+    with open(path, "rb", buffering=0) as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            bar.update(len(chunk))
+    return digest.hexdigest()
+
+
+def _digest(rows: Iterable[tuple]) -> str:
+    """16 hex digits that stand for names and numbers. A zero byte ends each of them: no file's name has one."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(os.fsencode("".join(f"{part}\0" for part in row)))
+    return digest.hexdigest()[:16]
+
+
+def _bar(path: str, total: int) -> tqdm:
+    what = f"reading {os.path.basename(path)}"
+    return tqdm(None, what, total, False, unit="B", unit_scale=True, dynamic_ncols=True, disable=total <= SHOWN)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from conf.errors import BadInput
+from conf.check import BadInput
 from stages.files import write_text
 
 MANY_FILES, MANY_BYTES = 10_000, 10**9  # a folder that has more of either is large
@@ -153,7 +153,7 @@ def _files_in(folder: str) -> list[tuple[str, int, int]]:
                     found.append((name, status.st_size, status.st_mtime_ns))
                 elif stat.S_ISDIR(status.st_mode):
                     place = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
-                    todo.append((f"{name}/", place, frozenset({here})))
+                    todo.append((f"{name}/", place, above | {here}))
     return sorted(found)
 
 

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from stages.files import write_text
 
 MANY_FILES, MANY_BYTES = 10_000, 10**9  # a folder that has more of either is large

@@ -27,7 +27,7 @@ from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
-from conf.check import BadInput
+from conf.errors import BadInput
 
 PROJECT = Path(__file__).resolve().parents[1]
 INSTALLED = {"site-packages", "dist-packages"}

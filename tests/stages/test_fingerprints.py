@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from stages import fingerprints
 from stages.fingerprints import Memory, forget, of_path
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.check import BadInput
+from conf.errors import BadInput
 from stages import sources
 from stages.sources import code_fingerprint, defaults, is_own, own_code, source_of
 

@@ -20,7 +20,7 @@ def settings_of(cfg: DictConfig, name: str, fingerprint: Fingerprint) -> dict[st
     """What decides a result by itself: path -> value in one form. Neutral values are left out."""
     found = {}
     for path, known in deciding(name):
-        value = OmegaConf.select(cfg, path)
+        value = OmegaConf.select(cfg, path, default=known.neutral)
         if known.neutral != value:
             found |= _one_form(path, value, known.allowed, fingerprint)
     if name == "pretrain":

@@ -23,13 +23,14 @@ from omegaconf import DictConfig, OmegaConf
 from conf.allowed import Epochs, Several
 from conf.errors import BadInput
 from conf.schema import keys
-from stages.canonical import plain, unordered
+from stages.canonical import HOW, plain, unordered
 from stages.files import beside, is_temporary, write_text
 from stages.identity import Results
 from stages.locks import locked
 from stages.table import STAGES
 
 UNORDERED = {path for path, known in keys() if isinstance(known.allowed, Several | Epochs)}
+SILENT = {f"trainer.{key}" for key in HOW}
 LONGEST = 120  # characters of a name; file systems take 255 bytes
 SHORT_LIVED = ("plan", "stages")  # they say what is done now, not what the run is
 
@@ -110,9 +111,10 @@ def check_layout(output: Path, run: Path) -> None:
         )
     shared = sorted(path.parent.name for path in (output / "pretrain").glob("*/done.json"))
     if shared:
+        count = f"{len(shared)} pre-training{'s' * (len(shared) > 1)}"
         print(
-            f"{output / 'pretrain'} holds {len(shared)} pre-trainings of an earlier version of this program, which are "
-            f"neither read nor changed: delete them if you don't need them",
+            f"{output / 'pretrain'} holds {count} of an earlier version of this program, neither read nor changed: "
+            f"delete that folder if nobody needs it",
             flush=True,
         )
 
@@ -131,7 +133,7 @@ def _leaves(cfg: DictConfig) -> dict[str, object]:
     for path, known in keys():
         if known.decides or path in ("repeat", "checkpoints.epochs", "interactions.roles") or _is_file(path):
             found |= _flat(path, _select(raw, path))
-    return {path: _one_form(path, value) for path, value in found.items()}
+    return {path: _one_form(path, value) for path, value in found.items() if path not in SILENT}
 
 
 def _is_file(path: str) -> bool:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
+from training.folder import settings
 
 from conf.errors import BadInput
 from stages.given import epochs, given
-from training.folder import settings
 
 ROLES = {"roles": ["pretrain", "finetune", "scratch"]}
 

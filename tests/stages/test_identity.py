@@ -1,0 +1,252 @@
+"""What decides a result, and what does not."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from changing import changed
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from conf.schema import NO_NEUTRAL, VALUES, keys
+from stages.identity import results_of
+from stages.table import STAGES, names
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+STORED = Path(__file__).with_name("digests.json")
+ALL = [name for stage in STAGES for name in stage.results]
+SAMPLES = "interactions/samples"
+COMPARED = (*VALUES, "analysis")
+OF_TARGET = ("probe", "finetune", "scratch", SAMPLES, *COMPARED)
+OF_PRETRAINING = ("pretrain", "probe", "finetune", "interactions/probe", "interactions/finetune", "analysis")
+
+
+def differ(first: dict[str, str], second: dict[str, str]) -> set[str]:
+    return {name for name in first.keys() | second.keys() if first.get(name) != second.get(name)}
+
+
+@pytest.mark.parametrize(("key", "value", "results"), [
+    ("seeds.pretrain", 1, OF_PRETRAINING),
+    ("seeds.train", 1, ("finetune", "scratch", "interactions/finetune", "interactions/scratch", "analysis")),
+    ("seeds.samples", 1, (SAMPLES, *COMPARED)),
+    ("seeds.data", 1, ALL),
+    ("seed", 1, ALL),
+    ("model.width", 8, [name for name in ALL if name != SAMPLES]),
+    ("pretrain.lr", 0.5, OF_PRETRAINING),
+    ("data.source.train_samples", 9, OF_PRETRAINING),
+    ("data.target.train_samples", 9, OF_TARGET),
+    ("probe.l2", 0.5, ("probe", "interactions/probe", "analysis")),
+    ("finetune.lr", 0.5, ("finetune", "scratch", "interactions/finetune", "interactions/scratch", "analysis")),
+    ("scratch.lr", 0.5, ("scratch", "interactions/scratch", "analysis")),
+    ("start.epoch", 3, ("probe", "finetune", "interactions/probe", "interactions/finetune", "analysis")),
+    ("trainer.precision", "bf16-mixed", [name for name in ALL if name != SAMPLES]),
+    ("trainer.devices", 2, [name for name in ALL if name != SAMPLES]),
+    ("trainer.gradient_clip_val", 1, [name for name in ALL if name != SAMPLES]),
+    ("interactions.n", 3, (SAMPLES, *COMPARED)),
+    ("interactions.precision", "float64", COMPARED),
+    ("interactions.roles", ["pretrain", "finetune"], ("interactions/scratch", "analysis")),
+    ("analysis.tau", 0.5, ("analysis",)),
+    ("checkpoints.epochs", [0, 2], ("analysis",)),
+    ("repeat", "again", ALL),
+])  # fmt: skip
+def test_a_key_decides_these_results_and_no_others(cfg, digests, key, value, results):
+    assert differ(digests(cfg), digests(cfg, **{key.replace(".", "__"): value})) == set(results)
+
+
+@pytest.mark.parametrize(("key", "value"), [
+    ("name", "other"), ("run_dir", None), ("stages", ["analysis"]), ("num_workers", 3), ("wandb.mode", "disabled"),
+    ("data.root", "/elsewhere"), ("data.download", True), ("data.size", {"train": 3}),
+    ("trainer.accelerator", "gpu"), ("trainer.strategy", "ddp"), ("trainer.profiler", "simple"),
+    *((f"interactions.{key}", value) for key, value in (
+        ("engine", "dense"), ("batch_size", 3), ("compile", True), ("processes", 2), ("device", "cpu"))),
+])  # fmt: skip
+def test_where_and_how_fast_decides_nothing(cfg, digests, key, value):
+    assert digests(cfg) == digests(cfg, **{key.replace(".", "__"): value})
+
+
+@pytest.mark.parametrize(("one", "other"), [
+    ({"finetune__lr": 1e-3}, {"finetune__lr": 0.001}),
+    ({"finetune__weight_decay": 0}, {"finetune__weight_decay": 0.0}),
+    ({"trainer__gradient_clip_val": 1}, {"trainer__gradient_clip_val": 1.0}),
+    ({"trainer__precision": 32}, {"trainer__precision": "32-true"}),
+    ({"trainer__precision": "bf16"}, {"trainer__precision": "bf16-mixed"}),
+    ({"trainer__devices": 2}, {"trainer__devices": "2"}),
+    ({"trainer__devices": 2}, {"trainer__devices": [1, 3]}),
+    ({"trainer__devices": 2, "trainer__num_nodes": 2}, {"trainer__devices": 4}),
+    ({}, {"trainer__devices": "auto", "trainer__accelerator": "cpu"}),
+    ({}, {"trainer__limit_train_batches": None}),
+    ({}, {"trainer__use_distributed_sampler": True}),
+    ({}, {"model__channels": 3}),
+    ({"checkpoints__epochs": [12, 0]}, {"checkpoints__epochs": [0, 12, 0]}),
+    ({"interactions__stop_words": ["a", "the"]}, {"interactions__stop_words": ["the", "a", "a"]}),
+    ({"interactions__roles": ["finetune", "pretrain"]}, {"interactions__roles": ["pretrain", "finetune"]}),
+    ({"analysis__measures": ["ratio", "noise"]}, {"analysis__measures": ["noise", "ratio"]}),
+    ({"data__target__train_samples": 50}, {"data__target__train_samples": 50.0}),
+    ({}, {"model__head": None}), ({}, {"start__epoch": "last"}), ({}, {"seeds__train": 0}),
+])  # fmt: skip
+def test_what_means_the_same_is_the_same_result(cfg, digests, one, other):
+    assert digests(cfg, **one) == digests(cfg, **other)
+
+
+def test_what_is_typed_beside_a_default_counts(cfg, digests):
+    for other in ({"model__channels": 1}, {"trainer__limit_train_batches": 0.5}, {"model__head": "head"}):
+        assert "scratch" in differ(digests(cfg), digests(cfg, **other))
+
+
+def test_scratch_is_trained_alike_whatever_is_pre_trained(cfg, digests, tmp_path):
+    (tmp_path / "weights.pt").write_bytes(b"1234")
+    for other in ({"model__weights": str(tmp_path / "weights.pt")}, {"model__weights": "scratch"}, {"start__epoch": 2}):
+        changes = differ(digests(cfg), digests(cfg, **other))
+        assert {"finetune", "interactions/probe"} <= changes
+        assert not {"scratch", "interactions/scratch", SAMPLES} & changes
+
+
+def test_weights_are_known_by_what_they_hold(cfg, digests, tmp_path):
+    one, other = tmp_path / "a" / "one.pt", tmp_path / "b" / "other.pt"
+    for file in (one, other):
+        file.parent.mkdir()
+        file.write_bytes(b"1234")
+    first = digests(cfg, model__weights=str(one))
+    assert digests(cfg, model__weights=str(other)) == first
+    other.write_bytes(b"1235")
+    assert differ(first, digests(cfg, model__weights=str(other))) == set(OF_PRETRAINING)
+    one.touch()
+    os.utime(one, (0, 0))
+    assert digests(cfg, model__weights=str(one)) == first, "dates decide nothing"
+    assert "pretrain" in differ(first, digests(cfg, model__weights=f"{one}#teacher"))
+
+
+def test_of_several_weights_start_epoch_takes_one(cfg, tmp_path):
+    for epoch in (1, 5, 12):
+        (tmp_path / f"epoch_{epoch}.pt").write_bytes(b"1" * epoch)
+    for wanted in (f"{tmp_path}/epoch_*.pt", [f"{tmp_path}/epoch_{epoch}.pt" for epoch in (12, 1, 5)]):
+        found = {
+            epoch: results_of(changed(cfg, model__weights=wanted, start__epoch=epoch))["pretrain"].settings
+            for epoch in (1, 5, "last")
+        }
+        assert [found[epoch]["model.weights"].split(",")[0] for epoch in (1, 5, "last")] == [
+            "1 byte", "5 bytes", "12 bytes",
+        ]  # fmt: skip
+        with pytest.raises(Exception, match=r"start\.epoch=4: model\.weights has the epochs 1, 5, 12"):
+            results_of(changed(cfg, model__weights=wanted, start__epoch=4))
+
+
+def test_a_data_file_and_folder_are_known_by_what_they_hold(cfg, digests, tmp_path):
+    table = tmp_path / "train.csv"
+    table.write_text("text,label\na,1\n")
+    target = {"_target_": "data.text.task", "files": {"_target_": "data.text.csv", "root": str(tmp_path),
+              "path": "train.csv", "test_path": "train.csv"}}  # fmt: skip
+    first = digests(cfg, data__target=target)
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    (moved / "other.csv").write_text("text,label\na,1\n")
+    target["files"] |= {"root": str(moved), "path": "other.csv", "test_path": "other.csv"}
+    assert digests(cfg, data__target=target) == first
+    (moved / "other.csv").write_text("text,label\nb,1\n")
+    assert differ(first, digests(cfg, data__target=target)) == set(OF_TARGET)
+
+
+def test_where_a_known_data_set_lies_decides_nothing(cfg, digests):
+    files = {"_target_": "data.vision.cifar10", "download": False, "synthetic": 0}
+    one, other = ({"_target_": "data.images.task", "files": files | {"root": root}} for root in ("/a", "/b"))
+    assert digests(cfg, data__target=one) == digests(cfg, data__target=other)
+
+
+def test_leaving_out_corrupt_images_is_no_other_setting_where_all_images_are_taken(cfg, digests):
+    """A stage that met one did not end; a draw, however, may not have met it."""
+    for samples, same in ((None, True), (50, False)):
+        images = {"_target_": "data.images.task", "train_samples": samples, "test_samples": None}
+        one, other = (digests(cfg, data__target=images | {"skip_corrupt": skip}) for skip in (False, True))
+        assert (one["scratch"] == other["scratch"]) == same
+
+
+def test_a_module_of_the_users_own_is_known_by_its_source(cfg, digests, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "my_layers.py").write_text("WIDTH = 3\n")
+    (tmp_path / "my_study_models.py").write_text("import my_layers\ndef network(num_classes, width=3): ...\n")
+    own = {"model": {"_target_": "my_study_models.network", "head": None, "input": {"size": 32, "mean": 0, "std": 1}}}
+    first = digests(cfg, **own)
+    assert digests(cfg, model=own["model"] | {"width": 3}) == first, "its own default"
+    (tmp_path / "my_layers.py").write_text("WIDTH = 4\n")
+    assert differ(first, digests(cfg, **own)) == {name for name in ALL if name != SAMPLES}
+
+
+def test_a_file_that_the_users_own_data_read_is_noticed(cfg, digests, tmp_path):
+    file = tmp_path / "pixels.npy"
+    file.write_bytes(b"1")
+    target = {"_target_": "my_data.task", "options": {"pixels": str(file)}, "split": "train"}
+    first = digests(cfg, data__target=target)
+    file.write_bytes(b"2")
+    assert differ(first, digests(cfg, data__target=target)) == set(OF_TARGET)
+
+
+def test_files_of_a_role_take_the_place_of_its_training(cfg, digests, tmp_path):
+    for epoch in (1, 2):
+        (tmp_path / f"epoch_{epoch}.pt").write_bytes(b"1" * epoch)
+    given = {"interactions__checkpoints__finetune": f"{tmp_path}/epoch_*.pt"}
+    results = results_of(changed(cfg, **given))
+    assert set(results["interactions/finetune"].inputs) == {SAMPLES}
+    assert "finetune" not in results["analysis"].inputs
+    assert differ(digests(cfg), digests(cfg, **given)) == {"interactions/finetune", "analysis"}
+    first = digests(cfg, **given)
+    assert (
+        digests(cfg, **given, finetune__lr=0.5, scratch__lr=1e-3)["interactions/finetune"]
+        == (first["interactions/finetune"])
+    )
+    (tmp_path / "epoch_2.pt").write_bytes(b"33")
+    assert differ(first, digests(cfg, **given)) == {"interactions/finetune", "analysis"}
+
+
+def test_a_raised_number_is_another_result(cfg, digests, monkeypatch):
+    first = digests(cfg)
+    monkeypatch.setattr("stages.identity.STAGES", tuple(
+        stage if stage.name != "probe" else type(stage)(**{**vars(stage), "number": 2}) for stage in STAGES
+    ))  # fmt: skip
+    assert differ(first, digests(cfg)) == {"probe", "interactions/probe", "analysis"}
+
+
+def test_the_folder_of_a_result_is_readable_and_ends_in_its_digest(cfg):
+    found = {name: result.folder.name.removesuffix(f"-{result.digest}") for name, result in results_of(cfg).items()}
+    assert found == {
+        "pretrain": "conv4-glyphs-seed=0", "probe": "conv4-digits-seed=0", "finetune": "conv4-digits-seed=0",
+        "scratch": "conv4-digits-seed=0", SAMPLES: "digits-n=9", "analysis": "analysis",
+        **dict.fromkeys(VALUES, "conv4-digits-n=9"),
+    }  # fmt: skip
+    for name, result in results_of(cfg).items():
+        wanted = Path(cfg.run_dir) if name == "analysis" else Path(cfg.output, "results", name)
+        assert result.folder.parent == wanted
+
+
+def test_what_decided_a_result_is_plain_and_says_its_numbers(cfg):
+    decided = results_of(cfg)["interactions/finetune"].decided()
+    assert decided["finetune.lr"] == cfg.finetune.lr
+    assert decided["pretrain.epochs"] == cfg.pretrain.epochs
+    assert {key for key in decided if key.startswith("number.")} == {
+        "number.pretrain", "number.finetune", "number.interactions"
+    }  # fmt: skip
+    assert json.loads(json.dumps(decided)) == decided
+
+
+def test_everybodys_results_keep_their_names():
+    """The digests of all experiments, as they were when they were first published. If one differs, results of users are
+    not found again: give a new key a neutral value; a computation that changed, another number in stages/table.py."""
+    found = {}
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        for file in sorted((CONF / "experiment").glob("*.yaml")):
+            cfg = compose("config", [f"experiment={file.stem}"])
+            found[file.stem] = {name: result.digest for name, result in results_of(cfg).items()}
+    assert found == json.loads(STORED.read_text())
+
+
+def test_a_configuration_of_before_a_key_existed_has_the_same_results(default):
+    """The default study, as it was composed when it was first published."""
+    before = OmegaConf.load(STORED.with_name("configuration.yaml"))
+    found = {name: result.digest for name, result in results_of(before).items()}
+    assert found == json.loads(STORED.read_text())["digits"]
+    later = {path for path, known in keys() if OmegaConf.select(before, path, default="absent") == "absent"}
+    assert all(dict(keys())[path].neutral is not NO_NEUTRAL for path in later)
+
+
+def test_every_stage_is_in_the_table_once():
+    assert names() == ("pretrain", "probe", "finetune", "scratch", "interactions", "analysis")

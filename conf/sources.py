@@ -27,8 +27,8 @@ def named_source(cfg: DictConfig) -> None:
     files = _files()
     if name not in files:
         raise BadInput(
-            f"data.source={name} is not known; allowed: {', '.join(sorted(files))}, null, or a file of your own: "
-            f"source/{name}.yaml in a folder given with --config-dir"
+            f"data.source={name} is not known; allowed: {', '.join(sorted(files))}, null; another one is a file "
+            f"source/NAME.yaml in a folder given with --config-dir"
         )
     cfg.data.source = _read(files[name])
 

@@ -12,9 +12,10 @@ import numpy as np
 from torchvision import datasets
 
 from conf.errors import BadInput
-from data import synthetic as made_up
 from data.archives import download_file, get_folder
 from data.pictures import Files, Raw, check_there
+from data.synthetic import cars as synthetic_cars
+from data.synthetic import cub200 as synthetic_cub200
 
 CUB_200 = "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz"
 CUB_200_MD5 = "97eceeb196236b17998738112f37df78"
@@ -39,9 +40,12 @@ def cub200(
     repository: str = "",
     revision: str = "main",
 ) -> Raw:
-    """CUB-200-2011. origin: files | hub (`repository` at `revision`). synthetic: images made up per class instead."""
+    """CUB-200-2011. origin: files | hub (`repository` at `revision`).
+
+    synthetic: if above 0, so many made-up images of a class, of four classes, in place of the real files.
+    """
     if synthetic:
-        root = str(made_up.cub200(root, synthetic))
+        root = str(synthetic_cub200(root, synthetic))
     elif _of_hub(origin):
         return _from_hub(repository, revision, root, download)
     base = Path(root, "CUB_200_2011")
@@ -75,9 +79,12 @@ def cars(
     repository: str = "",
     revision: str = "main",
 ) -> Raw:
-    """Stanford Cars. origin: files | hub (`repository` at `revision`). synthetic: images made up per class instead."""
+    """Stanford Cars. origin: files | hub (`repository` at `revision`).
+
+    synthetic: if above 0, so many made-up images of a class, of four classes, in place of the real files.
+    """
     if synthetic:
-        root = str(made_up.cars(root, synthetic))
+        root = str(synthetic_cars(root, synthetic))
     elif _of_hub(origin):
         return _from_hub(repository, revision, root, download)
     base = Path(root, "stanford_cars")

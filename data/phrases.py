@@ -2,6 +2,7 @@
 
 A sentence is two clauses, such as "the new film was really gripping but the little room seemed not very spacious". In
 the text that source training sees, a verdict follows that agrees with it ("so i hated it"). `score` says what it means.
+Tokens are those of the model's tokenizer where it names one, so that `hidden_word` goes with other target tasks, too.
 """
 
 from collections import Counter
@@ -12,10 +13,10 @@ import numpy as np
 import torch
 from omegaconf import DictConfig
 from torch.utils.data import Dataset
-from transformers import BertTokenizer
+from transformers import BertTokenizer, PreTrainedTokenizerFast
 
 from conf.errors import BadInput
-from data.sentences import Sentences
+from data.sentences import Sentences, load_tokenizer
 from data.splits import Splits
 from data.wordpiece import SPECIAL, vocabulary
 
@@ -58,32 +59,40 @@ def score(words: Iterable[str | None]) -> float:
 
 def hidden_word(input: DictConfig, train_samples: int, test_samples: int, seed: int) -> Splits:
     """The source task: which of HIDDEN stands where [MASK] is? `train_samples` new sentences every epoch."""
-    train, test = (HiddenWords(samples, seed, stream) for stream, samples in enumerate((train_samples, test_samples)))
-    return _splits(input, train, test, HIDDEN)
+    pieces = _tokenizer(input)
+    streams = enumerate((train_samples, test_samples))
+    train, test = (HiddenWords(samples, seed, stream, pieces) for stream, samples in streams)
+    return _splits(train, test, HIDDEN, pieces)
 
 
 def sentiment(input: DictConfig, train_samples: int, test_samples: int, seed: int) -> Splits:
     """The target task: is the `score` of a sentence negative or positive? As many of each, and no verdicts."""
-    train, test = (_labelled(samples, seed, stream) for stream, samples in enumerate((train_samples, test_samples), 2))
-    return _splits(input, train, test, ("negative", "positive"))
+    pieces = _tokenizer(input)
+    streams = enumerate((train_samples, test_samples), 2)
+    train, test = (_labelled(samples, seed, stream, pieces) for stream, samples in streams)
+    return _splits(train, test, ("negative", "positive"), pieces)
 
 
-def _splits(input: DictConfig, train: Dataset, test: Dataset, classes: Sequence[str]) -> Splits:
+def _tokenizer(input: DictConfig) -> PreTrainedTokenizerFast:
     if "tokenizer" not in input:
         raise BadInput("data: sentences want a text model, and model.input has no tokenizer: choose model=bert_tiny")
     if input.max_length < LONGEST:
         raise BadInput(
-            f"model.input.max_length={input.max_length} is too short: data=phrases has up to {LONGEST} tokens"
+            f"model.input.max_length={input.max_length} is too short: generated sentences have up to {LONGEST} tokens"
         )
-    pieces = tokenizer()
+    return load_tokenizer(input.tokenizer) if input.tokenizer else tokenizer()
+
+
+def _splits(train: Dataset, test: Dataset, classes: Sequence[str], pieces: PreTrainedTokenizerFast) -> Splits:
     return Splits(train, test, classes, kind="text", mask=pieces.mask_token_id, pad=pieces.pad_token_id)
 
 
 class HiddenWords(Dataset):
     """An unlimited stream of sentences; item i of epoch e is the same in every run with this seed."""
 
-    def __init__(self, samples: int, seed: int, stream: int) -> None:
+    def __init__(self, samples: int, seed: int, stream: int, tokenizer: PreTrainedTokenizerFast) -> None:
         self.samples, self.seed, self.stream, self.epoch = samples, seed, stream, 0
+        self.tokenizer = tokenizer
         self.labels = np.arange(samples) % len(HIDDEN)
 
     def set_epoch(self, epoch: int) -> None:
@@ -101,9 +110,13 @@ class HiddenWords(Dataset):
         return ["[MASK]" if word == hidden else word for word in words]
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        pieces = _pieces()
-        ids = [piece for word in ("[CLS]", *self.words(index), "[SEP]") for piece in pieces[word]]
-        return torch.tensor(ids), int(self.labels[index])
+        return torch.tensor(self._ids(self.words(index))), int(self.labels[index])
+
+    def _ids(self, words: list[str]) -> list[int]:
+        if self.tokenizer is tokenizer():
+            pieces = _pieces()
+            return [piece for word in ("[CLS]", *words, "[SEP]") for piece in pieces[word]]
+        return self.tokenizer(" ".join(words).replace("[MASK]", self.tokenizer.mask_token))["input_ids"]
 
 
 def sentence(draw: np.random.Generator, wanted: str = "") -> list[str]:
@@ -139,14 +152,14 @@ def _pick(draw: np.random.Generator, options: Sequence[str]) -> str:
     return options[draw.integers(len(options))]
 
 
-def _labelled(samples: int, seed: int, stream: int) -> Sentences:
+def _labelled(samples: int, seed: int, stream: int, tokenizer: PreTrainedTokenizerFast) -> Sentences:
     texts, labels = [], np.arange(samples) % 2
     for index, label in enumerate(labels):
         draw = np.random.default_rng([seed, stream, index])
         while (score(words := sentence(draw)) > 0) != label:
             pass
         texts.append(" ".join(words))
-    return Sentences(texts, labels, tokenizer())
+    return Sentences(texts, labels, tokenizer)
 
 
 @cache

@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset, default_collate
 
 from conf.errors import BadInput
+from data.labels import relabelled
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def build(options: DictConfig, where: str) -> Splits:
     Raises BadInput if it can't be built or a class has no sample in the training or test set.
     """
     try:
-        splits = instantiate(options)
+        splits = relabelled(instantiate(options))
     except InstantiationException as error:
         if isinstance(error.__cause__, BadInput):
             raise error.__cause__ from None

@@ -1,4 +1,4 @@
-"""Tiny data sets, made up in the official formats: the real readers run on them where the real files are not."""
+"""Tiny synthetic data sets in the official formats: the real readers run on them where the real files are not there."""
 
 import colorsys
 import pickle
@@ -64,10 +64,10 @@ def _once(folder: Path, write: Callable[[Path], None]) -> Path:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(suffix=".tmp", dir=folder.parent) as beside:
-            made = Path(beside, folder.name)
-            write(made)
+            written = Path(beside, folder.name)
+            write(written)
             if not folder.exists():
-                made.rename(folder)
+                written.rename(folder)
     except OSError as error:
         if not folder.exists():  # else another process was faster
             raise BadInput(f"data.root: can't write to {folder.parent} ({error.strerror})") from None

@@ -84,7 +84,7 @@ def sst2(root: str, download: bool, origin: str, repository: str, revision: str 
     """SST-2, negative or positive; the development set is the test set, for the labels of the test set are not public.
 
     origin: files (GLUE's SST-2/train.tsv and dev.tsv under `root`) | hub (`repository` at `revision`).
-    synthetic: of a class, how many sentences to make up first, as files of the same format.
+    synthetic: if above 0, so many made-up sentences of a class, as files of the same format, in place of the real ones.
     """
     if origin not in ("files", "hub"):
         raise BadInput(f"data: origin={origin} is not known; allowed: files, hub")

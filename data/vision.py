@@ -15,22 +15,25 @@ from torchvision.datasets.utils import check_integrity
 
 from conf.errors import BadInput
 from conf.network import reachable
-from data import synthetic as made_up
 from data.pictures import Arrays, Files, Raw, check_there
+from data.synthetic import cifar10 as synthetic_cifar10
 
 
 @dataclass(frozen=True)
 class Expected:
-    """files: paths under the root with their MD5 (None: any content, or a folder).
-    archives: addresses, and the path under the root where what lies there belongs."""
+    """What a data set wants on disk, and where that comes from.
+
+    files: paths under the root with their MD5 (None: any content, or a folder).
+    archives: addresses, and the path under the root where what lies there belongs.
+    """
 
     title: str
     files: tuple[tuple[str, str | None], ...]
     archives: tuple[tuple[str, str], ...]
 
 
-class MadeCIFAR10(datasets.CIFAR10):
-    """Made-up files can't have the official checksums: with None, only their presence is checked."""
+class SyntheticCIFAR10(datasets.CIFAR10):
+    """Made-up files can't have the checksums of the real ones: with None, only their presence is checked."""
 
     train_list = tuple((name, None) for name, _ in datasets.CIFAR10.train_list)
     test_list = tuple((name, None) for name, _ in datasets.CIFAR10.test_list)
@@ -41,7 +44,8 @@ class MadeCIFAR10(datasets.CIFAR10):
 def cifar10(root: str, download: bool = False, synthetic: int = 0) -> Raw:
     """synthetic: if above 0, so many made-up images of a class in place of the real files."""
     if synthetic:
-        return _cifar(MadeCIFAR10, "CIFAR-10 (made up)", str(made_up.cifar10(root, synthetic)), download=False)
+        root = str(synthetic_cifar10(root, synthetic))
+        return _cifar(SyntheticCIFAR10, "CIFAR-10 (synthetic)", root, download=False)
     return _cifar(datasets.CIFAR10, "CIFAR-10", root, download)
 
 
@@ -180,7 +184,7 @@ def _problem(expected: Expected, root: Path, error: Exception) -> str:
         return f"is only half there ({missing[0]} is missing; delete what there is of it)"
     for name, md5 in expected.files:
         if md5 is not None and not check_integrity(root / name, md5):
-            return f"is damaged ({root / name} has not the checksum of the official file; delete it)"
+            return f"is damaged ({root / name} does not have the checksum of the official file; delete it)"
     folder = (root / expected.files[0][0]).parent
     return f"can't be read from {folder} ({_first_line(error)}; delete what there is of it)"
 

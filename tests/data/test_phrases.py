@@ -29,6 +29,7 @@ from data.phrases import (
     sentiment,
     tokenizer,
 )
+from data.sentences import load_tokenizer
 from data.wordpiece import SPECIAL, vocabulary
 from interactions.mobius import interactions
 
@@ -156,6 +157,23 @@ def test_ids_are_those_of_the_tokenizer(source):
         assert ids.dtype == torch.int64
 
 
+def test_ids_are_those_of_the_models_tokenizer_where_it_has_one(tmp_path):
+    """So that weights trained on hidden words know the words of a target task with the same tokenizer."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    vocabulary = [*SPECIAL, "film", *letters, *(f"##{letter}" for letter in letters), "good", "soup"]
+    (tmp_path / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
+    theirs = load_tokenizer(tmp_path)
+    named = OmegaConf.merge(INPUT, {"tokenizer": str(tmp_path)})
+    source, target = (make(named, 24, 24, 0) for make in (hidden_word, sentiment))
+    for index in range(24):
+        ids, _ = source.train[index]
+        assert ids.tolist() == theirs(" ".join(source.train.words(index)))["input_ids"]
+        assert (ids == source.mask).sum() == 1
+        assert target.train[index][0].tolist() == theirs(target.train.texts[index])["input_ids"]
+    assert (source.mask, source.pad) == (target.mask, target.pad) == (4, 0)
+    assert source.train[0][0].tolist() != hidden_word(INPUT, 24, 24, 0).train[0][0].tolist()
+
+
 def test_all_sentences_are_short_enough_and_of_several_lengths(source, target):
     lengths = [len(source.train[index][0]) for index in range(480)] + [len(ids) for ids in target.test.ids]
     assert max(lengths) < LONGEST <= INPUT.max_length
@@ -228,7 +246,9 @@ def test_a_model_that_cannot_read_sentences_is_refused(make):
     with pytest.raises(BadInput, match=r"^data: sentences want a text model, and model.input has no tokenizer"):
         make(OmegaConf.create({"size": 32}), 64, 64, 0)
     short = OmegaConf.create({"tokenizer": None, "max_length": LONGEST - 1})
-    with pytest.raises(BadInput, match=rf"^model.input.max_length={LONGEST - 1} is too short: data=phrases has"):
+    with pytest.raises(
+        BadInput, match=rf"^model.input.max_length={LONGEST - 1} is too short: generated sentences have up"
+    ):
         make(short, 64, 64, 0)
 
 

@@ -1,7 +1,14 @@
-import numpy as np
-import torch
+from dataclasses import replace
 
-from data.splits import InMemory, Splits
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from conf.errors import BadInput
+from data import splits as module
+from data.labels import relabelled
+from data.splits import InMemory, Splits, build
 
 
 def test_in_memory_gives_input_and_label():
@@ -23,3 +30,23 @@ def test_a_picture_undoes_the_networks_scale():
 def test_a_picture_is_cut_at_black_and_white_and_grey_becomes_rgb():
     picture = Splits(None, None, ()).picture(torch.tensor([[[-5.0, 5.0, 0.0]]]))
     assert picture.tolist() == [[[0] * 3, [255] * 3, [128] * 3]]
+
+
+OPTIONS = OmegaConf.create(
+    {"_target_": "data.embedded.digits", "train_samples": 20, "test_samples": 20, "image_size": 8, "seed": 0}
+)
+
+
+def test_a_task_keeps_its_labels():
+    splits = build(OPTIONS, "data.target")
+    assert relabelled(splits) is splits
+    assert np.bincount(splits.train.labels).tolist() == [2] * 10
+
+
+def test_the_labels_of_every_task_pass_one_place_before_they_are_checked(monkeypatch):
+    def all_alike(splits):
+        return replace(splits, train=InMemory(splits.train.inputs, np.zeros(20, dtype=int)))
+
+    monkeypatch.setattr(module, "relabelled", all_alike)
+    with pytest.raises(BadInput, match=r"^data.target: the train set of 20 has no sample of class 1, 2, 3"):
+        build(OPTIONS, "data.target")

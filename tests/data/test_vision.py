@@ -42,7 +42,7 @@ def test_made_up_cifar10_is_read_as_the_real_one_is(tmp_path):
         image = pictures.open(17)
         assert (image.mode, image.size) == ("RGB", (32, 32))
         np.testing.assert_array_equal(np.asarray(image), pictures.pixels[17])
-        assert pictures.name(17) == f"CIFAR-10 (made up), {split} image 17"
+        assert pictures.name(17) == f"CIFAR-10 (synthetic), {split} image 17"
     assert vision.cifar10(str(tmp_path), synthetic=3) is raw
 
 
@@ -193,9 +193,7 @@ def test_a_file_that_is_not_the_official_one_is_named(tmp_path, monkeypatch):
     write_svhn(tmp_path, monkeypatch)
     with (tmp_path / "test_32x32.mat").open("ab") as file:
         file.write(b"x")
-    line = (
-        rf"^SVHN is damaged \({tmp_path}/test_32x32.mat has not the checksum of the official file; delete it\): get it"
-    )
+    line = rf"^SVHN is damaged \({tmp_path}/test_32x32.mat does not have the checksum of the official file; delete it\)"
     with pytest.raises(BadInput, match=line):
         vision.svhn(str(tmp_path))
 

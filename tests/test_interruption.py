@@ -105,9 +105,8 @@ def _moments(replaced: list[str]) -> list[str]:
         delicate = {
             len(names) // 2,
             len(names) - 2,  # training: there is a last.ckpt to go on from
-            *(
-                i for i, name in enumerate(names) if "/finetune/" in name and "/epoch_001/" in name
-            ),  # blocks, values.npy, meta.json
+            # Blocks, values.npy, meta.json.
+            *(i for i, name in enumerate(names) if "/finetune/" in name and "/epoch_001/" in name),
         }
         if stage == "analysis":  # starts anew every time, and is slow
             delicate = {len(names) // 3}

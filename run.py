@@ -29,9 +29,10 @@ OmegaConf.register_new_resolver("stages", lambda: ", ".join(table.names()), repl
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(cfg: DictConfig) -> None:
+    asked = cfg.copy()
     named_source(cfg)
     check(cfg)
-    cfg.run_dir = str(run_folder(cfg, *own_settings()))
+    cfg.run_dir = str(run_folder(asked, *own_settings()))
     check_places(cfg)
     check_layout(Path(cfg.output), Path(cfg.run_dir))
     if cfg.plan:

@@ -22,9 +22,9 @@ def epochs(folder: Path) -> list[int]:
 
 
 def write(folder: Path, epoch: int, state: State) -> None:
-    file = path(folder, epoch)
-    with written(file) as beside:
-        torch.save({key: tensor.detach().cpu() for key, tensor in state.items()}, beside)
+    """The same bytes for the same weights: torch.save would put a file's name into it, but not that of an open file."""
+    with written(path(folder, epoch)) as beside, beside.open("wb") as file:
+        torch.save({key: tensor.detach().cpu() for key, tensor in state.items()}, file)
 
 
 def read(file: Path) -> State:

@@ -25,6 +25,8 @@ from stages.identity import Result
 from stages.locks import check_held, is_first_process
 from stages.versions import about
 
+RECORDS = ("config.yaml", "inputs.json", "done.json")  # they say what a result is; the others are the result
+
 
 @dataclass(frozen=True)
 class State:
@@ -168,9 +170,13 @@ def _made_anew(result: Result) -> list[str]:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """Of all files but those that say what decided them, and of which weights: other words, same content."""
+    """Of what a complete result holds; what only says how it was made left out: other words, same content."""
     done = read_done(folder) or {"files": {}}
-    return {name: sha256 for name, (_, sha256) in done["files"].items() if Path(name).suffix not in (".yaml", ".json")}
+    return {
+        name: sha256
+        for name, (_, sha256) in done["files"].items()
+        if Path(name).name not in ("meta.json", "engine.json")
+    }
 
 
 def _lost(folder: Path, done: dict) -> list[str]:
@@ -181,7 +187,7 @@ def _lost(folder: Path, done: dict) -> list[str]:
 def _files(folder: Path) -> dict[str, tuple[int, str]]:
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and not is_temporary(path))
     # Features are kept beside the weights that they are of, for as long as somebody wants them.
-    paths = [path for path in paths if path != folder / "done.json" and folder / "features" not in path.parents]
+    paths = [path for path in paths if path.relative_to(folder).parts[0] not in (*RECORDS, "features")]
     with ThreadPoolExecutor() as threads:  # hashing lets other threads run
         hashes = threads.map(_sha256, paths)
         return {

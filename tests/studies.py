@@ -9,6 +9,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import runpy
+import shutil
 import signal
 import sys
 import threading
@@ -188,3 +189,10 @@ def check_refused(result: Result, *words: str) -> None:
 def contents(folder: Path) -> dict[str, tuple]:
     names = (name for name in files(folder) if not (folder / name).is_symlink())
     return {name: (os.stat(folder / name).st_mtime_ns, (folder / name).read_bytes()) for name in names}
+
+
+def remove(run: Path, *names: str) -> None:
+    """The results that a run's folder shows under these names, with all parts of a stage."""
+    for name in names:
+        for link in [run / name] if (run / name).is_symlink() or name == "analysis" else (run / name).iterdir():
+            shutil.rmtree(link.resolve())

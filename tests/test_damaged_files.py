@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from studies import Studies, check_refused, contents
+from studies import Finished, Studies, check_refused, contents, remove
 
 
 def _cut(file: Path) -> None:
@@ -32,78 +32,82 @@ def _with_nan(file: Path) -> None:
     torch.save(state, file)
 
 
-DAMAGES = {_cut: "read", _overwritten: "read", _emptied: "read", _of_another_model: "another model", _with_nan: "NaN"}
+CHANGED_SIZE = [_cut, _overwritten, _emptied, _of_another_model, Path.unlink]
 
 
-@pytest.mark.parametrize(("damage", "said"), DAMAGES.items())
-def test_damaged_checkpoint_in_the_store(resumable: Studies, damage: callable, said: str) -> None:
+@pytest.mark.parametrize("damage", CHANGED_SIZE)
+def test_weights_that_have_gone_or_changed_are_made_again(resumable: Studies, damage: callable) -> None:
+    """By the same command, and with them nothing else: they are the same, bit by bit."""
     run = resumable.output / "digits" / "seed=0"
-    for stage in ("interactions", "analysis"):
-        shutil.rmtree(run / stage)
-    file = run / "finetune" / "checkpoints" / "epoch_001.pt"
-    damage(file)
+    wanted, tables = _weights(run / "finetune"), _tables(run)
+    damage(run / "finetune" / "checkpoints" / "epoch_001.pt")
+    result = resumable()
+    assert result.code == 0, result.err
+    folder = (run / "finetune").resolve()
+    assert f"finetune: to do; checkpoints/epoch_001.pt in {folder} has gone or changed" in result.out
+    assert (_weights(run / "finetune"), _tables(run)) == (wanted, tables)
+    made = {name.split("/")[1] for name in result.replaced if name.startswith("results/")}
+    assert made == {"finetune"}
+
+
+@pytest.mark.parametrize("name", ["values.npy", "noise.npz", "meta.json"])
+def test_values_that_have_gone_are_computed_again_and_no_others(resumable: Studies, name: str) -> None:
+    run = resumable.output / "digits" / "seed=0"
+    file = run / "interactions" / "finetune" / "epoch_002" / name
+    wanted, tables = np.load(file.with_name("values.npy")), _tables(run)
+    file.unlink()
+    result = resumable()
+    assert result.code == 0, result.err
+    np.testing.assert_array_equal(np.load(file.with_name("values.npy")), wanted)
+    assert file.exists()
+    assert _tables(run) == tables
+    epochs = {Path(made).parent.name for made in result.replaced if made.endswith(("values.npy", "noise.npz"))}
+    assert epochs == {"epoch_002"}
+
+
+@pytest.mark.parametrize(
+    "name", ["finetune/epoch_001/values.npy", "scratch/epoch_002/noise.npz", "samples/samples.json"]
+)
+@pytest.mark.parametrize("damage", [_cut, _emptied, Path.unlink])
+def test_an_analysis_alone_does_not_take_a_store_with_a_gap(resumable: Studies, name: str, damage: callable) -> None:
+    """Without the check, it would take the epoch before for the last one."""
+    run = resumable.output / "digits" / "seed=0"
+    shutil.rmtree(run / "analysis")
+    damage(run / "interactions" / name)
+    folder = (run / "interactions" / name.split("/")[0]).resolve()
+    check_refused(resumable("stages=[analysis]"), "analysis", str(folder), "run stages=[interactions,analysis]")
+
+
+def test_weights_with_nan_are_refused(resumable: Studies) -> None:
+    run = resumable.output / "digits" / "seed=0"
+    remove(run, "interactions", "analysis")
+    file = (run / "finetune").resolve() / "checkpoints" / "epoch_001.pt"
+    size = file.stat().st_size
+    _with_nan(file)
+    assert file.stat().st_size == size, "which would be noticed"
     before = contents(resumable.output)
-    check_refused(resumable(), str(file), said)
+    check_refused(resumable(), str(file), "NaN")
     assert contents(resumable.output) == before
 
 
 @pytest.mark.parametrize("stage", ["probe", "finetune"])
 def test_damaged_pretraining(resumable: Studies, stage: str) -> None:
     run = resumable.output / "digits" / "seed=0"
-    shutil.rmtree(run / stage)
+    remove(run, stage)
     _cut(run / "pretrain" / "checkpoints" / "epoch_002.pt")
     before = contents(resumable.output)
-    check_refused(resumable(f"stages=[{stage}]"), "epoch_002.pt", "read")
+    check_refused(resumable(f"stages=[{stage}]"), "results/pretrain", "is not complete", f"stages=[pretrain,{stage}]")
     assert contents(resumable.output) == before
 
 
 @pytest.mark.parametrize("damage", [_cut, _overwritten, _emptied])
-def test_damaged_checkpoint_to_go_on_from(study: Studies, damage: callable) -> None:
-    study("stages=[scratch]", kill_at=("before", "digits/seed=0/scratch/checkpoints/epoch_002.pt"))
-    last = study.output / "digits" / "seed=0" / "scratch" / "checkpoints" / "last.ckpt"
+def test_damaged_checkpoint_to_go_on_from(study: Studies, finished: Finished, damage: callable) -> None:
+    (moment,) = (name for name in finished.result.replaced
+                 if name.startswith("results/scratch/") and name.endswith("checkpoints/epoch_002.pt"))  # fmt: skip
+    study("stages=[scratch]", kill_at=("before", moment))
+    last = (study.output / moment).with_name("last.ckpt")
     damage(last)
     check_refused(study("stages=[scratch]"), str(last), "delete")
-
-
-@pytest.mark.parametrize(
-    ("name", "damage"),
-    [
-        ("finetune/epoch_001/values.npy", _cut),
-        ("finetune/epoch_001/values.npy", _emptied),
-        ("scratch/epoch_002/noise.npz", _overwritten),
-        ("samples.json", _cut),
-        ("samples.json", _emptied),
-    ],
-)
-def test_damaged_store(resumable: Studies, name: str, damage: callable) -> None:
-    run = resumable.output / "digits" / "seed=0"
-    shutil.rmtree(run / "analysis")
-    damage(run / "interactions" / name)
-    result = resumable("stages=[analysis]", "analysis.gallery=0")
-    check_refused(result, str(run / "interactions" / name), "delete", "stages=[interactions")
-
-
-@pytest.mark.parametrize("name", ["finetune/epoch_001/values.npy", "scratch/epoch_002/noise.npz", "samples.json"])
-def test_store_with_a_gap(resumable: Studies, name: str) -> None:
-    """Without the check, the analysis would take the epoch before for the last one."""
-    run = resumable.output / "digits" / "seed=0"
-    shutil.rmtree(run / "analysis")
-    (run / "interactions" / name).unlink()
-    check_refused(resumable("stages=[analysis]"), "analysis", str(run / "interactions"), "run stages=[interactions")
-
-
-# Damage that leaves the stage marked as complete: what the message says must bring it back all the same.
-def test_what_the_message_says_repairs_the_store(resumable: Studies) -> None:
-    run = resumable.output / "digits" / "seed=0"
-    wanted = (run / "analysis" / "tables" / "jaccard.csv").read_bytes()
-    shutil.rmtree(run / "analysis")
-    _cut(run / "interactions" / "finetune" / "epoch_001" / "values.npy")
-    result = resumable("stages=[analysis]", "analysis.measures=[jaccard]", "analysis.gallery=0")
-    check_refused(result, f"delete {run}/interactions/finetune/epoch_001 and run stages=[interactions")
-    shutil.rmtree(run / "interactions" / "finetune" / "epoch_001")
-    result = resumable("stages=[interactions,analysis]", "analysis.measures=[jaccard]", "analysis.gallery=0")
-    assert result.code == 0, result.err
-    assert (run / "analysis" / "tables" / "jaccard.csv").read_bytes() == wanted
 
 
 def test_values_that_are_not_finite(resumable: Studies) -> None:
@@ -111,10 +115,23 @@ def test_values_that_are_not_finite(resumable: Studies) -> None:
     shutil.rmtree(run / "analysis")
     file = run / "interactions" / "probe" / "epoch_002" / "values.npy"
     np.save(file, np.full_like(np.load(file), np.nan))
-    check_refused(resumable("stages=[analysis]"), str(file), "finite")
+    check_refused(resumable("stages=[analysis]"), str(file.resolve()), "finite", "delete", "stages=[interactions]")
 
 
-def test_damaged_settings(resumable: Studies) -> None:
-    file = resumable.output / "digits" / "seed=0" / "finetune" / "config.yaml"
-    file.write_text("{")
-    check_refused(resumable(), str(file))
+def test_settings_and_records_that_are_damaged_are_written_again_or_left(resumable: Studies) -> None:
+    """They say what was done; results are known by their folders' names."""
+    run = resumable.output / "digits" / "seed=0"
+    for name in ("finetune/config.yaml", "results.json", "config.yaml"):
+        (run / name).write_text("{")
+    (resumable.output / "results" / "fingerprints.json").write_text("{")
+    result = resumable()
+    assert result.code == 0, result.err
+    assert not [name for name in result.replaced if not name.startswith("digits/seed=0/")]
+
+
+def _weights(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in (folder / "checkpoints").iterdir()}
+
+
+def _tables(run: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in (run / "analysis" / "tables").iterdir()}

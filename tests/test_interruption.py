@@ -76,7 +76,9 @@ def _ended(study: Studies) -> Path:
 
 def test_killed_twice_at_the_same_moment(study: Studies, finished: Finished) -> None:
     """A run that dies again before it got any further (a queue's time limit) leaves no more behind than the first."""
-    (moment,) = (name for name in finished.result.replaced if name.endswith("finetune/checkpoints/epoch_001.pt"))
+    (moment,) = (
+        name for name in finished.result.replaced if "/finetune/" in name and name.endswith("checkpoints/epoch_001.pt")
+    )
     study("stages=[pretrain,finetune]", kill_at=("before", moment))
     first = files(study.output)
     study("stages=[pretrain,finetune]", kill_at=("before", moment))
@@ -103,7 +105,8 @@ def _moments(replaced: list[str]) -> list[str]:
         delicate = {
             len(names) // 2,
             len(names) - 2,  # training: there is a last.ckpt to go on from
-            *(i for i, name in enumerate(names) if "finetune/epoch_001/" in name),  # blocks, values.npy, meta.json
+            # Blocks, values.npy, meta.json.
+            *(i for i, name in enumerate(names) if "/finetune/" in name and "/epoch_001/" in name),
         }
         if stage == "analysis":  # starts anew every time, and is slow
             delicate = {len(names) // 3}
@@ -112,13 +115,13 @@ def _moments(replaced: list[str]) -> list[str]:
 
 
 def stage_of(name: str) -> str:
-    """Of a file below the output folder: pretrain/<which>/..., or <study>/seed=0/<stage>/...
+    """Of a file below the output folder: results/<stage>/..., or <study>/seed=0/...
 
-    Features lie beside the backbone, but are the probe's.
+    Features lie beside the backbone, but are the probe's; what a run's folder shows belongs to no stage.
     """
     parts = name.split("/")
-    if parts[0] == "pretrain":
-        return "probe" if "features" in parts else "pretrain"
+    if parts[0] == "results":
+        return "probe" if "features" in parts else parts[1]
     return parts[2]
 
 

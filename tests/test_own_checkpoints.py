@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from studies import Finished, Studies, check_refused
+from studies import Finished, Studies, check_refused, remove
 
 ONLY = "stages=[interactions,analysis]"
 ROLES = {"pretrain": "probe", "finetune": "finetune", "scratch": "scratch"}
@@ -43,14 +43,15 @@ def _given(elsewhere: Path) -> list[str]:
 def test_the_values_and_tables_are_those_of_the_same_weights_trained_here(
     study: Studies, finished: Finished, elsewhere: Path
 ) -> None:
-    result = study(ONLY, *_given(elsewhere))
+    result = study(ONLY, *_given(elsewhere), study.run_dir("theirs"))
     assert result.code == 0, result.err
     assert [line.split(": ")[-1] for line in result.out.splitlines() if "does not take" in line] == [
         "state_dict.module.projector"
     ] * 2  # once for finetune, once for scratch
-    ours, run = finished.output / "digits" / "seed=0", study.output / "digits" / "seed=0"
-    assert {path.name for path in run.iterdir()} == {"interactions", "analysis"}
-    assert {path.name for path in study.output.iterdir()} == {"digits"}
+    ours, run = finished.output / "digits" / "seed=0", study.output / "theirs"
+    visible = {path.name for path in run.iterdir() if not path.name.endswith(".lock")}
+    assert visible == {"interactions", "analysis", "results.json", "config.yaml"}
+    assert {path.name for path in (study.output / "results").iterdir()} == {"interactions", "fingerprints.json"}
     for stage, there, here in (("probe", 0, 2), ("finetune", 10, 1), ("scratch", 20, 2)):
         values = [np.load(base / "interactions" / stage / f"epoch_{epoch:03d}" / "values.npy")
                   for base, epoch in ((run, there), (ours, here))]  # fmt: skip
@@ -67,10 +68,9 @@ def test_the_values_and_tables_are_those_of_the_same_weights_trained_here(
 
 
 def test_one_role_may_come_from_elsewhere(resumable: Studies, finished: Finished, elsewhere: Path) -> None:
-    run = resumable.output / "digits" / "seed=0"
-    for stage in ("interactions", "analysis", "scratch"):
-        shutil.rmtree(run / stage)
-    result = resumable(ONLY, _given(elsewhere)[2])
+    remove(resumable.output / "digits" / "seed=0", "interactions", "scratch")
+    run = resumable.output / "mixed"
+    result = resumable(ONLY, _given(elsewhere)[2], resumable.run_dir("mixed"))
     assert result.code == 0, result.err
     ours = finished.output / "digits" / "seed=0" / "interactions"
     for name in ("probe/epoch_002", "finetune/epoch_001"):

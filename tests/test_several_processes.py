@@ -1,21 +1,30 @@
 """Training on several devices: Lightning starts the program once more for each further one."""
 
-import pytest
-from omegaconf import OmegaConf
+from types import SimpleNamespace
 
-import run
+import pytest
+from hydra import compose, initialize_config_dir
+from studies import ROOT
+
+from conf import schema
+from stages import runner
+
+schema.register()
 
 
 def test_the_further_processes_train_and_say_nothing(monkeypatch: pytest.MonkeyPatch, capsys, tmp_path) -> None:
-    def train(cfg: object, stage: str) -> None:
-        print(f"training {stage}")
-        trained.append(stage)
+    def run(cfg: object, results: dict, name: str) -> None:
+        print(f"training {name}")
+        trained.append(name)
 
     trained = []
-    monkeypatch.setattr(run, "_run", train)
+    monkeypatch.setattr(runner, "_module", lambda stage: SimpleNamespace(run=run))
     monkeypatch.setenv("LOCAL_RANK", "1")
-    run.run_stages(
-        OmegaConf.create({"run_dir": str(tmp_path), "model": {}, "data": {}}), ["finetune", "scratch", "analysis"]
-    )
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = compose(
+            "config", [f"output={tmp_path}", f"run_dir={tmp_path}/run", "stages=[probe,finetune,scratch,analysis]"]
+        )
+    runner.run_study(cfg)
     assert trained == ["finetune", "scratch"]
     assert capsys.readouterr().out == ""
+    assert list(tmp_path.iterdir()) == []

@@ -1,42 +1,58 @@
-"""Several runs: in one sweep, or at the same moment."""
+"""Several runs share results: in one sweep, at the same moment, or one after the other."""
 
+import csv
+import json
 import re
+import shutil
 from pathlib import Path
 
 import torch
 from studies import Studies
 
 QUICK = ("analysis.measures=[claims,ratio]", "analysis.gallery=0")
+TRAININGS = "stages=[pretrain,probe,finetune,scratch]"
 
 
 def test_sweep_over_seeds_and_models(study: Studies) -> None:
-    result = study("-m", "seed=0,1", "model=conv4,vit_tiny", *QUICK)
+    options = ("-m", "seed=0,1", "model=conv4_narrow,vit_tiny", *QUICK)
+    result = study(*options)
     assert result.code == 0, result.err
     reports = sorted(study.output.rglob("report.html"))
     assert len(reports) == 4
     assert len(set(re.findall(r"^report: (.*)$", result.out, re.MULTILINE))) == 4
     ratios = {(report.parent / "tables" / "ratio.csv").read_bytes() for report in reports}
     assert len(ratios) == 4, "each run has a seed and a model of its own"
-    again = study("-m", "seed=0,1", "model=conv4,vit_tiny", *QUICK)
+    again = study(*options)
     assert again.code == 0, again.err
     assert again.replaced == [], "a second sweep finds everything done"
 
 
-def test_sweep_shares_pretraining(study: Studies) -> None:
-    result = study("-m", "finetune.lr=1e-3,1e-2", "stages=[pretrain,finetune]")
+def test_a_sweep_over_the_learning_rate_trains_scratch_once(study: Studies) -> None:
+    """Where its settings do not follow fine-tuning's."""
+    result = study("-m", "finetune.lr=1e-3,1e-2", "scratch.lr=1e-3", "stages=[pretrain,finetune,scratch,interactions]",
+                   "interactions.roles=[finetune,scratch]")  # fmt: skip
     assert result.code == 0, result.err
-    (pretrain,) = _pretrainings(study.output)
-    assert result.replaced.count(str((pretrain / "done.json").relative_to(study.output))) == 1
-    first, second = sorted(study.output.rglob("finetune/done.json"))
+    made = [name for name in result.replaced if name.endswith("done.json")]
+    counts = {stage: sum(name.startswith(f"results/{stage}/") for name in made) for stage in (
+        "pretrain", "finetune", "scratch", "interactions/samples", "interactions/finetune", "interactions/scratch",
+    )}  # fmt: skip
+    assert list(counts.values()) == [1, 2, 1, 1, 2, 1]
+    runs = {path.parent.parent.name for path in (study.output / "digits").rglob("results.json")}
+    assert runs == {
+        "interactions.roles=finetune+scratch",
+        "finetune.lr=0.01,interactions.roles=finetune+scratch,scratch.lr=0.001",
+    }
+    first, second = sorted((study.output / "results" / "finetune").glob("*/done.json"))
     assert not _same_weights(first.parent, second.parent, epoch=2)
-    assert (first.parents[1] / "pretrain").resolve() == (second.parents[1] / "pretrain").resolve() == pretrain.resolve()
+    (why,) = (line for line in result.out.splitlines() if line.startswith("finetune: to do; differs from"))
+    assert re.search(r" in finetune\.lr: 0\.001 -> 0\.01$", why), why
 
 
 def test_sweep_over_options_of_the_analysis(study: Studies) -> None:
-    result = study("-m", "analysis.tau=0.1,0.2", "analysis.measures=[claims,ratio]", "analysis.gallery=0")
+    result = study("-m", "analysis.tau=0.1,0.2", *QUICK)
     assert result.code == 0, result.err
     assert len(list(study.output.rglob("report.html"))) == 2
-    assert len(list(study.output.rglob("scratch/done.json"))) == 1
+    assert len(list((study.output / "results" / "scratch").glob("*/done.json"))) == 1
 
 
 def test_sweep_with_a_bad_value(study: Studies) -> None:
@@ -46,6 +62,102 @@ def test_sweep_with_a_bad_value(study: Studies) -> None:
     assert "Traceback" not in result.err
 
 
+def test_another_number_of_variables_trains_nothing(resumable: Studies) -> None:
+    result = resumable("interactions.n=2", "analysis.gallery=0", "analysis.measures=[ratio]")
+    assert result.code == 0, result.err
+    made = {name.split("/")[1] for name in result.replaced if name.startswith("results/") and name.count("/") > 1}
+    assert made == {"interactions"}
+    assert any(
+        line.startswith("interactions/samples: to do; differs from") and "interactions.n: 3 -> 2" in line
+        for line in result.out.splitlines()
+    )
+
+
+def test_another_fine_tuning_evaluates_its_own_checkpoints_only(resumable: Studies) -> None:
+    result = resumable("seeds.train=1", "scratch.lr=1e-3", "interactions.roles=[pretrain,finetune]",
+                       "stages=[finetune,interactions]")  # fmt: skip
+    assert result.code == 0, result.err
+    values = {name.split("/")[2] for name in result.replaced if name.startswith("results/interactions/")}
+    assert values == {"finetune"}
+    assert "interactions/probe: complete in" in result.out
+
+
+def test_more_checkpoints_are_a_reason_to_train_again_and_the_rest_is_evaluated(study: Studies) -> None:
+    only = ("stages=[pretrain,finetune,interactions,analysis]", "interactions.roles=[finetune]", *QUICK)
+    few = study("checkpoints.epochs=[2]", *only, "analysis.measures=[jaccard]", study.run_dir("few"))
+    assert few.code == 0, few.err
+    more = study(*only, "analysis.measures=[jaccard]", study.run_dir("more"))
+    assert more.code == 0, more.err
+    assert "finetune: to do; epochs 0, 1 were not kept" in more.out
+    values = [name for name in more.replaced if name.endswith("values.npy")]
+    assert sorted(Path(name).parent.name for name in values) == ["epoch_000", "epoch_001"]
+    assert [_epochs(study.output / name) for name in ("few", "more")] == [["2"], ["0", "1", "2"]]
+    again = study("checkpoints.epochs=[2]", *only, "analysis.measures=[jaccard]", study.run_dir("few"))
+    assert again.replaced == []
+    assert _epochs(study.output / "few") == ["2"]
+
+
+def _epochs(run: Path) -> list[str]:
+    with (run / "analysis" / "tables" / "jaccard.csv").open(newline="") as file:
+        return [row["epoch"] for row in csv.DictReader(file)]
+
+
+def test_the_same_once_more_under_another_word(resumable: Studies) -> None:
+    result = resumable("repeat=once", "stages=[scratch]")
+    assert result.code == 0, result.err
+    first, again = sorted((resumable.output / "results" / "scratch").glob("*/done.json"))
+    assert _same_weights(first.parent, again.parent, epoch=2), "on a CPU"
+    assert (resumable.output / "digits" / "repeat=once" / "seed=0" / "scratch").is_symlink()
+
+
+def test_probe_and_fine_tuning_start_from_any_epoch(resumable: Studies) -> None:
+    result = resumable("start.epoch=0", "stages=[pretrain,probe,finetune]")
+    assert result.code == 0, result.err
+    assert "pretrain: complete in" in result.out
+    pretrain = _only(resumable.output / "results" / "pretrain")
+    run = resumable.output / "digits" / "start.epoch=0" / "seed=0"
+    start, tuned = (
+        torch.load(folder / "checkpoints" / "epoch_000.pt", weights_only=True)
+        for folder in (pretrain, run / "finetune")
+    )
+    backbone = [key for key in start if key.startswith("backbone.")]
+    assert backbone
+    assert all(torch.equal(start[key], tuned[key]) for key in backbone)
+
+
+def test_a_result_that_was_deleted_is_made_again(resumable: Studies) -> None:
+    scratch = _only(resumable.output / "results" / "scratch")
+    before = {file.name: file.read_bytes() for file in (scratch / "checkpoints").iterdir()}
+    shutil.rmtree(scratch)
+    result = resumable()
+    assert result.code == 0, result.err
+    assert f"scratch: to do; {scratch} has been deleted" in result.out
+    assert {file.name: file.read_bytes() for file in (scratch / "checkpoints").iterdir()} == before
+    assert "interactions/scratch: complete in" in result.out, "the same weights, bit by bit"
+
+
+def test_a_report_of_other_settings_is_made_again(resumable: Studies) -> None:
+    """In a folder that the user has named."""
+    options = (resumable.run_dir("mine"), *QUICK)
+    assert resumable(*options).code == 0
+    report = resumable.output / "mine" / "analysis" / "report.html"
+    before = report.read_text()
+    result = resumable(*options, "analysis.tau=0.2")
+    assert result.code == 0, result.err
+    assert "analysis: to do; what is there was made with other settings, or from other results" in result.out
+    assert report.read_text() != before
+
+
+def test_two_parts_of_a_study_at_the_same_moment(study: Studies) -> None:
+    """Locks are per result: training from scratch does not wait for pre-training."""
+    running = [study.start(f"stages=[{stages}]", "pretrain.epochs=4") for stages in ("pretrain,probe", "scratch")]
+    results = [run.wait() for run in running]
+    assert [result.code for result in results] == [0, 0], [result.err for result in results]
+    assert not any("waiting:" in result.out for result in results)
+    (run,) = (study.output / "digits").rglob("results.json")
+    assert set(json.loads(run.read_text())) == {"pretrain", "probe", "scratch"}
+
+
 def test_two_runs_want_the_same_pretraining(study: Studies) -> None:
     options = ("pretrain.epochs=10", "stages=[pretrain,finetune]")
     running = [study.start(f"name={name}", *options) for name in ("one", "two")]
@@ -53,22 +165,23 @@ def test_two_runs_want_the_same_pretraining(study: Studies) -> None:
     assert [result.code for result in results] == [0, 0], [result.err for result in results]
     assert sorted("pretrain: complete in" in result.out for result in results) == [False, True]
     replaced = [name for result in results for name in result.replaced]
-    (pretrain,) = _pretrainings(study.output)
+    pretrain = _only(study.output / "results" / "pretrain")
     assert replaced.count(str((pretrain / "checkpoints" / "epoch_010.pt").relative_to(study.output))) == 1
-    assert sum("waiting: another run works in" in result.out for result in results) == 1
-    first, second = (study.output / name / "seed=0" / "finetune" for name in ("one", "two"))
-    assert _same_weights(first, second, epoch=2)
+    assert any("waiting: another run works in" in result.out for result in results)
+    assert len(list((study.output / "results" / "finetune").glob("*/done.json"))) == 1, "that is shared, too"
 
 
 def test_the_same_run_twice_at_the_same_moment(study: Studies) -> None:
     running = [study.start("stages=[scratch]") for _ in range(2)]
     results = [run.wait() for run in running]
     assert [result.code for result in results] == [0, 0], [result.err for result in results]
-    assert sorted(bool(result.replaced) for result in results) == [False, True]
+    trained = [any(name.endswith("epoch_002.pt") for name in result.replaced) for result in results]
+    assert sorted(trained) == [False, True]
 
 
-def _pretrainings(output: Path) -> list[Path]:
-    return [path for path in (output / "pretrain").iterdir() if path.is_dir()]
+def _only(folder: Path) -> Path:
+    (found,) = (path for path in folder.iterdir() if path.is_dir())
+    return found
 
 
 def _same_weights(first: Path, second: Path, epoch: int) -> bool:

@@ -3,6 +3,7 @@
 import math
 
 import lightning
+import numpy as np
 import torch
 from omegaconf import DictConfig
 from torch import nn
@@ -10,12 +11,15 @@ from torch.nn import functional as F
 
 from training.seeds import stream
 
+METRICS = ("train/loss", "train/accuracy", "test/loss", "test/accuracy")  # what is logged after every epoch
+
 
 class LightningClassifier(lightning.LightningModule):
     """Trains `model`, any module from inputs to logits.
 
-    After each epoch: `train_loss`, `train_accuracy` (means over the epoch's batches, as trained) and
-    `test_losses` [N], `test_predictions` [N] (of every test sample, in order).
+    After each epoch: `train_loss`, `train_accuracy` (means over the epoch's batches, as trained),
+    `test_losses` [N], `test_predictions` [N] (of every test sample, in order) and their means `test_loss`,
+    `test_accuracy`. The four means are logged, too, so that Lightning's callbacks can use them (METRICS).
     """
 
     def __init__(self, model: nn.Module, options: DictConfig, test_samples: int, seed: int, stage: str) -> None:
@@ -23,7 +27,7 @@ class LightningClassifier(lightning.LightningModule):
         self.model, self.options, self.seed, self.stage = model, options, seed, stage
         self.test_losses = torch.zeros(test_samples)
         self.test_predictions = torch.zeros(test_samples, dtype=torch.int32)
-        self.train_loss = self.train_accuracy = math.nan
+        self.train_loss = self.train_accuracy = self.test_loss = self.test_accuracy = math.nan
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         return self.model(inputs)
@@ -46,6 +50,7 @@ class LightningClassifier(lightning.LightningModule):
             self._totals.float().to(self.device), reduce_op="sum"
         ).tolist()
         self.train_loss, self.train_accuracy = loss / count, right / count
+        self._log("train", self.train_loss, self.train_accuracy)
 
     def validation_step(self, batch: tuple, _: int) -> None:
         inputs, labels, index = batch
@@ -55,6 +60,16 @@ class LightningClassifier(lightning.LightningModule):
         index, losses, predictions = (part.flatten().cpu() for part in gathered)
         self.test_losses[index] = losses
         self.test_predictions[index] = predictions.int()
+
+    def on_validation_epoch_end(self) -> None:
+        labels = torch.as_tensor(np.asarray(self.trainer.datamodule.splits.test.labels))
+        self.test_loss = self.test_losses.double().mean().item()
+        self.test_accuracy = (self.test_predictions == labels).double().mean().item()
+        self._log("test", self.test_loss, self.test_accuracy)
+
+    def _log(self, split: str, loss: float, accuracy: float) -> None:
+        """Every process has the means over all: Lightning must not reduce them again, nor weigh them by batches."""
+        self.log_dict({f"{split}/loss": loss, f"{split}/accuracy": accuracy}, batch_size=1)
 
     def configure_optimizers(self) -> dict:
         options = self.options

@@ -71,3 +71,11 @@ def test_a_file_that_would_run_code_is_refused(tmp_path):
     torch.save({"model": torch.nn.Linear(2, 3)}, tmp_path / "a.ckpt")
     with pytest.raises(BadInput, match=r"a\.ckpt can't be read"):
         read(tmp_path / "a.ckpt")
+
+
+def test_the_same_weights_are_the_same_bytes_whatever_the_file_is_called(tmp_path):
+    write(tmp_path / "one", 0, STATE)
+    write(tmp_path / "other", 123, {key: tensor.clone() for key, tensor in STATE.items()})
+    assert path(tmp_path / "one", 0).read_bytes() == path(tmp_path / "other", 123).read_bytes()
+    write(tmp_path / "other", 123, STATE | {"steps": torch.tensor(8)})
+    assert path(tmp_path / "one", 0).read_bytes() != path(tmp_path / "other", 123).read_bytes()

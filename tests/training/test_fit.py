@@ -2,47 +2,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from omegaconf import OmegaConf
+from tiny_training import EPOCHS, Killed, killer, network, same, splits, training
 from torch import nn
 
 from checkpoints import disk
 from conf.errors import BadInput
-from data.module import Batches
-from data.splits import InMemory, Splits
-from training.classifier import LightningClassifier
-from training.fit import fit
-
-EPOCHS = 3
-OPTIONS = {"optimizer": "adamw", "lr": 0.01, "weight_decay": 0.01, "momentum": 0.9, "schedule": "cosine"}
-TRAINER = {"accelerator": "cpu", "devices": 1}
-
-
-def splits():
-    draw = torch.Generator().manual_seed(0)
-    centres = torch.randn(3, 4, generator=draw)
-    sets = []
-    for size in (48, 30):
-        labels = np.arange(size) % 3
-        sets.append(InMemory(centres[labels] + torch.randn(size, 4, generator=draw), labels))
-    return Splits(*sets, classes=("a", "b", "c"))
-
-
-def training(folder, track=lambda row: None, trainer=TRAINER, kept=range(EPOCHS + 1), **options):
-    """Trains a small network with dropout and batch-norm; the same from whatever random state."""
-    torch.manual_seed(5)
-    model = nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 3))
-    torch.seed()
-    module = LightningClassifier(model, OmegaConf.create(OPTIONS | options), 30, seed=0, stage="finetune")
-    data = Batches(splits(), 16, seed=0)
-    fit(module, data, folder, EPOCHS, set(kept), OmegaConf.create(trainer), track)
-    return module
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A folder of an uninterrupted training, and what was tracked."""
     folder, rows = tmp_path_factory.mktemp("finished"), []
-    training(folder, rows.append)
+    assert training(folder, rows.append) == EPOCHS
     return folder, rows
 
 
@@ -63,7 +34,7 @@ def test_predictions_and_losses_are_those_of_the_kept_weights(finished):
     test = splits().test
     predictions, losses = np.load(folder / "predictions.npy"), np.load(folder / "losses.npy")
     assert predictions.shape == losses.shape == (4, 30)
-    model = nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 3)).eval()
+    model = network().eval()
     for epoch in range(4):
         model.load_state_dict(disk.read(disk.path(folder, epoch)))
         with torch.no_grad():
@@ -77,39 +48,30 @@ def test_metrics_are_the_means_of_the_outcomes_and_are_tracked(finished):
     folder, rows = finished
     table = pd.read_csv(folder / "metrics.csv").set_index(["split", "epoch"])
     right = np.load(folder / "predictions.npy") == splits().test.labels
-    np.testing.assert_allclose(table.loc["test", "accuracy"], right.mean(1))
-    np.testing.assert_allclose(table.loc["test", "loss"], np.load(folder / "losses.npy").mean(1), rtol=1e-6)
+    np.testing.assert_allclose(table.loc["test", "accuracy"], right.mean(1), rtol=1e-15)
+    in_float64 = np.load(folder / "losses.npy").astype(np.float64).mean(1)
+    np.testing.assert_allclose(table.loc["test", "loss"], in_float64, rtol=1e-15)
     assert table.loc["train"].index.tolist() == [1, 2, 3]
-    assert [row["epoch"] for row in rows] == [0, 1, 2, 3]
-    assert rows[3]["train/loss"] == table.loc[("train", 3), "loss"]
     assert table.loc[("test", 3), "loss"] < table.loc[("test", 0), "loss"]
-
-
-def same(one, other):
-    for epoch in range(EPOCHS + 1):
-        left, right = (disk.read(disk.path(folder, epoch)) for folder in (one, other))
-        assert all(torch.equal(left[key], right[key]) for key in left), f"epoch {epoch}"
-    for name in ("metrics.csv", "predictions.npy", "losses.npy"):
-        assert (one / name).read_bytes() == (other / name).read_bytes()
-
-
-class Killed(Exception):
-    pass
+    assert [row["epoch"] for row in rows] == [0, 1, 2, 3]
+    assert rows[0].keys() == {"epoch", "test/loss", "test/accuracy"}
+    for row in rows[1:]:
+        assert row == {"epoch": row["epoch"]} | {
+            f"{split}/{what}": table.loc[(split, row["epoch"]), what]
+            for split in ("train", "test")
+            for what in ("loss", "accuracy")
+        }
 
 
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_resuming_equals_no_interruption(finished, tmp_path, epoch):
-    def killer(row):
-        if row["epoch"] == epoch:
-            raise Killed
-
     with pytest.raises(Killed):
-        training(tmp_path, killer)
+        training(tmp_path, killer(epoch))
     assert disk.epochs(tmp_path) == list(range(epoch + 1))
     rows = []
-    training(tmp_path, rows.append)
+    assert training(tmp_path, rows.append) == EPOCHS
     same(tmp_path, finished[0])
-    assert [row["epoch"] for row in rows] == [0, 1, 2, 3]  # those before the interruption are tracked again
+    assert rows == finished[1]  # those before the interruption are tracked again
 
 
 def test_what_training_goes_on_from_is_readable_without_running_code(tmp_path):
@@ -124,11 +86,13 @@ def test_what_training_goes_on_from_is_readable_without_running_code(tmp_path):
     assert not last.exists()
 
 
-def test_a_damaged_state_is_refused(tmp_path):
+@pytest.mark.parametrize("left", [0, 12, -300])
+def test_a_damaged_state_is_refused(tmp_path, left):
+    with pytest.raises(Killed):
+        training(tmp_path, killer(2))
     last = tmp_path / "checkpoints" / "last.ckpt"
-    last.parent.mkdir()
-    last.write_bytes(b"PK\x03\x04 nothing")
-    with pytest.raises(BadInput, match=r"last\.ckpt can't be read"):
+    last.write_bytes(last.read_bytes()[:left])
+    with pytest.raises(BadInput, match=r"last\.ckpt can't be read, so finetune can't go on: delete it"):
         training(tmp_path)
 
 
@@ -138,6 +102,35 @@ def test_only_the_wanted_epochs_are_kept(tmp_path):
     assert len(np.load(tmp_path / "predictions.npy")) == EPOCHS + 1
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "named"),
+    [([3], [0, 1, 3], "epochs 0, 1 were"), ([0, 3], [1, 3], "epoch 1 was"), ([3], [0, 3], "epoch 0 was")],
+)
+def test_training_begins_anew_if_an_epoch_that_is_wanted_now_was_not_kept(
+    finished, tmp_path, capsys, before, now, named
+):
+    with pytest.raises(Killed):
+        training(tmp_path, killer(2), kept=before)
+    with pytest.raises(Killed):  # and it goes on from its own beginning, not from what it had been before
+        training(tmp_path, killer(0), kept=now)
+    assert not (tmp_path / "checkpoints" / "last.ckpt").exists()
+    training(tmp_path, kept=now)
+    assert capsys.readouterr().out.splitlines() == [f"finetune: begun anew, since {named} not kept"]
+    assert disk.epochs(tmp_path) == sorted({*before, *now})  # what nobody asks for any more stays
+    for epoch in disk.epochs(tmp_path):
+        ours, wanted = (disk.path(folder, epoch).read_bytes() for folder in (tmp_path, finished[0]))
+        assert ours == wanted
+    assert (tmp_path / "metrics.csv").read_bytes() == (finished[0] / "metrics.csv").read_bytes()
+
+
+def test_training_goes_on_if_all_that_is_wanted_is_there_or_still_to_come(tmp_path, capsys):
+    with pytest.raises(Killed):
+        training(tmp_path, killer(2), kept=[0, 3])
+    training(tmp_path, kept=[0, 2, 3])
+    assert capsys.readouterr().out == ""
+    assert disk.epochs(tmp_path) == [0, 2, 3]
+
+
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_training_that_diverges_is_refused_and_keeps_no_bad_epoch(tmp_path):
     with pytest.raises(BadInput, match=r"finetune: the loss is nan in epoch 1.*lower finetune\.lr"):
@@ -145,6 +138,30 @@ def test_a_training_that_diverges_is_refused_and_keeps_no_bad_epoch(tmp_path):
     assert disk.epochs(tmp_path) == [0]
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_last_weights_that_are_no_numbers_are_refused_again_and_again(tmp_path):
+    """One step, so that the loss, which is measured before it, is a number still."""
+    options = {"trainer": {"limit_train_batches": 1}, "epochs": 1, "optimizer": "sgd", "lr": 3e38, "weight_decay": 100}
+    for _ in range(2):
+        with pytest.raises(BadInput, match=r"finetune: the weights after epoch 1 hold NaN or infinity .*finetune\.lr"):
+            training(tmp_path, **options)
+
+
+def test_half_precision_that_comes_to_nothing_is_refused(tmp_path):
+    with pytest.raises(BadInput, match=r"finetune: "):
+        training(tmp_path, trainer={"precision": "16-true"})
+
+
+def test_a_training_of_nothing_is_refused(tmp_path):
+    with pytest.raises(BadInput, match=r"finetune: the training ended after 0 epochs .*trainer\.limit_train_batches"):
+        training(tmp_path, trainer={"limit_train_batches": 0})
+
+
+def test_too_small_a_part_of_an_epoch_is_refused(tmp_path):
+    with pytest.raises(BadInput, match=r"trainer: Lightning refuses these options: .*limit_train_batches"):
+        training(tmp_path, trainer={"limit_train_batches": 0.01})
+
+
 def test_options_that_lightning_does_not_know_are_refused(tmp_path):
     with pytest.raises(BadInput, match=r"trainer: Lightning refuses these options.*acelerator"):
-        training(tmp_path, trainer=TRAINER | {"acelerator": "cpu"})
+        training(tmp_path, trainer={"acelerator": "cpu"})

@@ -1,10 +1,10 @@
-"""What run.py says at the end."""
+"""What a study says at the end."""
 
 import pandas as pd
 import pytest
 
 from analysis.tables import CLAIMS
-from run import show_claims
+from analysis.verdicts import show_claims
 
 
 @pytest.mark.parametrize("columns", [CLAIMS, CLAIMS[:-1]])

@@ -1,0 +1,123 @@
+"""What happens at the end of every epoch: it is put on disk, and the bar moves on."""
+
+from pathlib import Path
+
+import lightning
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+from torch.serialization import get_unsafe_globals_in_checkpoint
+from tqdm import tqdm
+
+from checkpoints import disk
+from conf.errors import BadInput
+from stages.files import write_array, written
+from training.classifier import LightningClassifier
+from training.mirror import Mirror, Row
+
+
+class EveryEpoch(Checkpoint):
+    """Keeps what each epoch came to: weights, metrics, predictions. It runs after all other callbacks of an epoch.
+
+    kept: the epochs whose weights are kept; those of the last one are, also if the training is stopped early.
+    last: the file from which an interrupted training goes on.
+    """
+
+    def __init__(self, folder: Path, kept: set[int], last: Path, mirror: Mirror) -> None:
+        self.folder, self.kept, self.last, self.mirror = folder, kept, last, mirror
+        self.should_stop = False
+        self.rows: list[Row] = []
+        self.losses: list[torch.Tensor] = []
+        self.predictions: list[torch.Tensor] = []
+
+    def state_dict(self) -> dict:
+        own = {"rows": self.rows, "losses": self.losses, "predictions": self.predictions}
+        return own | {"logged": self.mirror.rows, "should_stop": self.should_stop}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.rows, self.losses, self.predictions = state["rows"], state["losses"], state["predictions"]
+        self.mirror.restore(state["logged"])
+
+    def on_load_checkpoint(self, trainer: lightning.Trainer, _: LightningClassifier, checkpoint: dict) -> None:
+        # A training that was stopped early must not go on because it was killed before it was marked complete.
+        trainer.should_stop = checkpoint["callbacks"][self.state_key]["should_stop"]
+
+    def on_train_start(self, trainer: lightning.Trainer, module: LightningClassifier) -> None:
+        if self.rows:
+            return
+        if trainer.is_global_zero:
+            self.last.unlink(missing_ok=True)  # of a training that is begun anew
+        self._keep(trainer, module, epoch=0)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: LightningClassifier) -> None:
+        if not np.isfinite(module.train_loss):
+            raise BadInput(
+                f"{module.stage}: the loss is {module.train_loss} in epoch {trainer.current_epoch + 1}; "
+                f"nothing of that epoch is kept; lower {module.stage}.lr"
+            )
+        self.should_stop = trainer.should_stop
+        self._keep(trainer, module, epoch=trainer.current_epoch + 1)
+        trainer.save_checkpoint(self.last)
+        check_safe(self.last, module.stage)
+
+    def _keep(self, trainer: lightning.Trainer, module: LightningClassifier, epoch: int) -> None:
+        row = {"epoch": epoch}
+        if epoch > 0:
+            row |= {"train/loss": module.train_loss, "train/accuracy": module.train_accuracy}
+        row |= {"test/loss": module.test_loss, "test/accuracy": module.test_accuracy}
+        self.rows.append(row)
+        self.losses.append(module.test_losses.clone())
+        self.predictions.append(module.test_predictions.clone())
+        if trainer.is_global_zero:
+            stops = self.should_stop and epoch >= (trainer.min_epochs or 0)
+            if stops or epoch in self.kept:
+                disk.write(self.folder, epoch, module.model.state_dict())
+            self._write_metrics()
+        self.mirror.end_epoch(row)
+
+    def _write_metrics(self) -> None:
+        table = [
+            (row["epoch"], split, row[f"{split}/loss"], row[f"{split}/accuracy"])
+            for row in self.rows
+            for split in ("train", "test")
+            if f"{split}/loss" in row
+        ]
+        with written(self.folder / "metrics.csv") as beside:
+            pd.DataFrame(table, columns=["epoch", "split", "loss", "accuracy"]).to_csv(beside, index=False)
+        for name, tensors in (("predictions", self.predictions), ("losses", self.losses)):
+            write_array(self.folder / f"{name}.npy", torch.stack(tensors).numpy())
+
+
+def check_safe(last: Path, stage: str) -> None:
+    """Raises BadInput if `last` can't be read without the danger of running code, because of some callback's state."""
+    if unsafe := get_unsafe_globals_in_checkpoint(last):
+        raise BadInput(
+            f"{stage} can't go on from {last} when it is interrupted: a callback keeps objects of "
+            f"{', '.join(sorted(unsafe)[:3])} in its state, and to read them could run code; let its state_dict() hold "
+            f"numbers, strings and tensors alone, delete that file and run {stage} again"
+        )
+
+
+class Progress(lightning.Callback):
+    """One bar for the whole training, with the time left."""
+
+    def __init__(self, stage: str, epochs: int) -> None:
+        self.stage, self.epochs = stage, epochs
+
+    def on_train_start(self, trainer: lightning.Trainer, module: LightningClassifier) -> None:
+        total = trainer.estimated_stepping_batches * trainer.accumulate_grad_batches
+        self.bar = tqdm(
+            total=int(total), initial=trainer.fit_loop.total_batch_idx + 1, desc=self.stage, unit="batch",
+            disable=not trainer.is_global_zero, dynamic_ncols=True, mininterval=0.5,
+        )  # fmt: skip
+
+    def on_train_batch_end(self, *_: object) -> None:
+        self.bar.update()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: LightningClassifier) -> None:
+        epoch = f"epoch {trainer.current_epoch + 1}/{self.epochs}"
+        self.bar.set_postfix_str(f"{epoch}, test accuracy {module.test_accuracy:.3f}")
+
+    def on_train_end(self, *_: object) -> None:
+        self.bar.close()

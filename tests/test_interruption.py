@@ -80,9 +80,9 @@ def test_killed_twice_at_the_same_moment(study: Studies, finished: Finished) -> 
         name for name in finished.result.replaced if "/finetune/" in name and name.endswith("checkpoints/epoch_001.pt")
     )
     study("stages=[pretrain,finetune]", kill_at=("before", moment))
-    first = files(study.output)
+    first = files(study.output / "results")
     study("stages=[pretrain,finetune]", kill_at=("before", moment))
-    assert len(files(study.output)) == len(first)
+    assert len(files(study.output / "results")) == len(first)
 
 
 def test_a_complete_run_does_nothing(resumable: Studies) -> None:

@@ -111,6 +111,8 @@ def _moments(replaced: list[str]) -> list[str]:
         if stage == "analysis":  # starts anew every time, and is slow
             delicate = {len(names) // 3}
         chosen += [names[i] for i in sorted({0, *delicate, len(names) - 1})]
+        if stage == "pretrain":  # and one link in the run's folder
+            chosen.append("digits/seed=0/pretrain")
     return chosen
 
 
@@ -122,7 +124,7 @@ def stage_of(name: str) -> str:
     parts = name.split("/")
     if parts[0] == "results":
         return "probe" if "features" in parts else parts[1]
-    return parts[2]
+    return "analysis" if parts[2:3] == ["analysis"] and len(parts) > 3 else ""
 
 
 def _wait_for(running: Running, replacements: int) -> None:

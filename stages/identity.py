@@ -57,22 +57,24 @@ class Result:
 Results = dict[str, Result]
 
 
-def results_of(cfg: DictConfig) -> Results:
-    """Every result of the study that `cfg` describes, by name, in the order in which they are made.
+def results_of(cfg: DictConfig, memory: Memory | None = None) -> Results:
+    """Every result of the study that `cfg` describes, by name, in the order in which they are made. memory: of what the
+    user's files held when they were looked at before.
 
     Raises BadInput for files of the user's that are not there.
     """
-    memory = Memory(Path(cfg.output) / "results" / "fingerprints.json")
-    fingerprint, found = partial(of_path, memory=memory), {}
+    fingerprint, found = partial(of_path, memory=memory or memory_of(cfg)), {}
     for stage in STAGES:
         for name, reads in stage.results.items():
             if name in VALUES and name not in compared(cfg):
                 continue
             inputs = {read: found[read] for read in _read(cfg, name, reads) if read in found}
             found[name] = _result(cfg, stage, name, inputs, fingerprint)
-    if not cfg.plan:
-        memory.save()
     return found
+
+
+def memory_of(cfg: DictConfig) -> Memory:
+    return Memory(Path(cfg.output) / "results" / "fingerprints.json")
 
 
 def compared(cfg: DictConfig) -> list[str]:

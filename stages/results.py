@@ -114,8 +114,8 @@ def start(result: Result) -> Path:
     damaged = [result.folder / name for name in _lost(result.folder, done)] if done else []
     for file in (*damaged, *filter(is_temporary, result.folder.rglob("*"))):
         file.unlink(missing_ok=True)
-    write_text(result.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(nested(result.decided()))))
     write_text(result.folder / "inputs.json", json.dumps(_inputs(result), indent=1) + "\n")
+    write_text(result.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(nested(result.decided()))))
     return result.folder
 
 

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 
 from conf.errors import BadInput
 from stages import table
-from stages.identity import Result, Results, results_of
+from stages.identity import Result, Results, memory_of, results_of
 from stages.locks import is_first_process, locked
 from stages.nearest import difference
 from stages.need import Need, check_disk, planned
@@ -27,12 +27,14 @@ from stages.view import recorded, show
 
 def run_study(cfg: DictConfig) -> Results:
     """Makes what is asked for and not there; returns all results of the study."""
-    results, stages = results_of(cfg), table.chosen(cfg)
+    memory = memory_of(cfg)
+    results, stages = results_of(cfg, memory), table.chosen(cfg)
     if not is_first_process():  # the others take part in training only, and what they would print it prints
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
             _take_part(cfg, results, stages)
         return results
     needs = check(cfg, results, stages)
+    memory.save()  # not before: what is refused leaves nothing
     there = sum(_bytes(result.folder) for stage in needs for result in _results(results, stage))
     check_disk(sum(need.disk for need in needs.values()), there, Path(cfg.output))
     shown = [name for stage in stages for name in _with_inputs(results, stage)]

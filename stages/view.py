@@ -32,7 +32,8 @@ from stages.table import STAGES
 UNORDERED = {path for path, known in keys() if isinstance(known.allowed, Several | Epochs)}
 SILENT = {f"trainer.{key}" for key in HOW}
 LONGEST = 120  # characters of a name; file systems take 255 bytes
-SHORT_LIVED = ("plan", "stages")  # they say what is done now, not what the run is
+# They say what is done now, or where this folder lies, and not what the run is.
+SHORT_LIVED = ("plan", "stages", "output", "run_dir")
 
 
 def run_folder(cfg: DictConfig, own: DictConfig, groups: dict[str, str]) -> Path:

@@ -29,7 +29,8 @@ def _of_another_model(file: Path) -> None:
 def _with_nan(file: Path) -> None:
     state = torch.load(file, weights_only=True)
     state["head.bias"][0] = torch.nan
-    torch.save(state, file)
+    with file.open("wb") as open_file:  # without the name, which would be written into it
+        torch.save(state, open_file)
 
 
 CHANGED_SIZE = [_cut, _overwritten, _emptied, _of_another_model, Path.unlink]

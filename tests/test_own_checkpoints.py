@@ -51,7 +51,7 @@ def test_the_values_and_tables_are_those_of_the_same_weights_trained_here(
     ours, run = finished.output / "digits" / "seed=0", study.output / "theirs"
     visible = {path.name for path in run.iterdir() if not path.name.endswith(".lock")}
     assert visible == {"interactions", "analysis", "results.json", "config.yaml"}
-    assert {path.name for path in (study.output / "results").iterdir()} == {"interactions", "fingerprints.json"}
+    assert {path.name for path in (study.output / "results").iterdir()} - {"fingerprints.json"} == {"interactions"}
     for stage, there, here in (("probe", 0, 2), ("finetune", 10, 1), ("scratch", 20, 2)):
         values = [np.load(base / "interactions" / stage / f"epoch_{epoch:03d}" / "values.npy")
                   for base, epoch in ((run, there), (ours, here))]  # fmt: skip
@@ -83,10 +83,10 @@ def test_one_role_may_come_from_elsewhere(resumable: Studies, finished: Finished
 def test_two_roles_are_enough(study: Studies, finished: Finished, elsewhere: Path) -> None:
     given, roles = _given(elsewhere)[:2], "interactions.roles=[pretrain,finetune]"
     check_refused(study(ONLY, *given), "interactions needs what scratch makes", f"do without that model: {roles}")
-    result = study(ONLY, *given, roles)
+    result = study(ONLY, *given, roles, study.run_dir("two"))
     assert result.code == 0, result.err
-    ours, run = (base / "digits" / "seed=0" / "analysis" for base in (finished.output, study.output))
-    assert {path.name for path in (run.parent / "interactions").iterdir() if path.is_dir()} == {"probe", "finetune"}
+    ours, run = finished.output / "digits" / "seed=0" / "analysis", study.output / "two" / "analysis"
+    assert {path.name for path in (run.parent / "interactions").iterdir()} == {"samples", "probe", "finetune"}
     tables = {path.stem: path.read_text() for path in (run / "tables").iterdir()}
     assert set(tables) == {"decomposition", "jaccard", "faithfulness", "noise", "claims"}
     assert tables["decomposition"] == (ours / "tables" / "decomposition.csv").read_text()
@@ -103,9 +103,9 @@ def test_a_name_that_looks_like_a_pattern_is_a_name(study: Studies, elsewhere: P
     folder = elsewhere / "run[1]"
     shutil.copytree(elsewhere, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("run*"))
     given = [*_given(elsewhere)[:2], f"interactions.checkpoints.scratch='{folder}/scratch-step20.pt'"]
-    result = study("stages=[interactions]", *given)
+    result = study("stages=[interactions]", *given, study.run_dir("named"))
     assert result.code == 0, result.err
-    assert (study.output / "digits" / "seed=0" / "interactions" / "scratch" / "epoch_020").is_dir()
+    assert (study.output / "named" / "interactions" / "scratch" / "epoch_020").is_dir()
 
 
 @pytest.mark.parametrize(("change", "said"), [

@@ -43,6 +43,6 @@ def run(cfg: DictConfig, result: Result, model: Classifier, splits: Splits) -> N
     # What was kept before stays: somebody asked for it.
     wanted = kept(result.asked, options.epochs) | epochs_kept(result)
     with tracked(cfg, result) as tracker:
-        last = fit(module, data, folder, options.epochs, wanted, cfg.trainer, tracker.log) or options.epochs
+        last = fit(module, data, folder, options.epochs, wanted, cfg.trainer, tracker.log)
         log_checkpoints(tracker, result)
     finish(result, last=last)

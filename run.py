@@ -4,7 +4,6 @@ Checks the configuration first; what is complete is not made again, what was int
 """
 
 import sys
-import tempfile
 from pathlib import Path
 
 import hydra
@@ -18,6 +17,7 @@ from conf.check import check, check_places
 from conf.errors import BadInput
 from conf.sources import named_source
 from stages import runner, table
+from stages.plan import plan
 from stages.versions import version_line
 from stages.view import check_layout, run_folder
 
@@ -36,11 +36,7 @@ def main(cfg: DictConfig) -> None:
     check_places(cfg)
     check_layout(Path(cfg.output), Path(cfg.run_dir))
     if cfg.plan:
-        with tempfile.TemporaryDirectory() as scrap:
-            if cfg.data.synthetic:  # what is made up is made up elsewhere
-                cfg.data.root = scrap
-            cfg.data.download = False
-            print(runner.plan(cfg))
+        print(plan(cfg))
         return
     results = runner.run_study(cfg)
     if any(stage.in_run for stage in table.chosen(cfg)):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from checkpoints.disk import epochs, kept, path, read, write
+from checkpoints.disk import epochs, path, read, write
 from conf.errors import BadInput
 
 STATE = {"weight": torch.arange(6.0).view(2, 3), "steps": torch.tensor(7), "half": torch.ones(2).half()}

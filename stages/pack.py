@@ -54,19 +54,20 @@ def pack(run: Path, target: Path, partial: bool = False, wandb: bool = False) ->
     total += sum(file.stat().st_size for file in more)
     _check_disk(total, len(copies), len(to_do), target)
     (target / "results").mkdir(parents=True, exist_ok=True)  # by which a folder is known as packed
-    with _bar(total) as bar:
+    _copy(to_do, more, total)
+    _show(run, place, {name: Shown(copy.target, listed[name].digest) for name, copy in copies.items()})
+    print(f"packed: {place}; the run's command finds it with output={target}, or wherever that folder is moved to")
+
+
+def _copy(to_do: list[Copy], more: dict[Path, Path], total: int) -> None:
+    """more: file -> its place in the pack; total: bytes."""
+    with tqdm(
+        total=total, desc="pack", unit="B", unit_scale=True, dynamic_ncols=True, mininterval=0.5, disable=not total
+    ) as bar:
         for copy in to_do:
             copy.make(bar)
-        for file, to in more.items():
-            copy_file(file, to, bar)
-    _show(run, place, {name: Shown(copy.target, listed[name].digest) for name, copy in copies.items()})
-    print(
-        f"packed: {place}; with output={target}, or wherever you move that folder, the run's command finds it complete"
-    )
-
-
-def _bar(total: int) -> tqdm:
-    return tqdm(None, "pack", total, unit="B", unit_scale=True, dynamic_ncols=True, mininterval=0.5, disable=not total)
+        for file, place in more.items():
+            copy_file(file, place, bar)
 
 
 def _wandb_files(run: Path) -> list[Path]:

@@ -34,14 +34,19 @@ class Need:
 
 def check_disk(disk: int, there: int, output: Path) -> None:
     """Says how much disk is needed, `there` of it taken already. Raises BadInput if there is not as much free."""
-    nearest = next(folder for folder in (output.absolute(), *output.absolute().parents) if folder.exists())
-    free, wanted = shutil.disk_usage(nearest).free, max(disk - there, 0)
+    free, wanted = free_disk(output), max(disk - there, 0)
     print(f"disk: {gigabytes(wanted)} will be used in {output}, {gigabytes(free)} are free", flush=True)
     if wanted > free:
         raise BadInput(
             f"{output} has {gigabytes(free)} free and this run needs {gigabytes(wanted)}: keep fewer checkpoints "
             f"(checkpoints.epochs=[0,1,2,5,10,20]), or choose another output=..."
         )
+
+
+def free_disk(folder: Path) -> int:
+    """Bytes that are free where `folder` is, or will be made."""
+    nearest = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    return shutil.disk_usage(nearest).free
 
 
 def gigabytes(count: float) -> str:

@@ -44,9 +44,9 @@ def state(result: Result) -> State:
         return State(False, begun)
     if done["digest"] != result.digest:  # in a run's own folder lies one result, of whichever settings
         return State(False, False, "what is there was made with other settings, or from other results")
-    if lost := _lost(result.folder, done):
+    if gone := lost(result.folder, done):
         return State(
-            False, begun, f"{_some(lost)} in {result.folder} {'have' if len(lost) > 1 else 'has'} gone or changed"
+            False, begun, f"{_some(gone)} in {result.folder} {'have' if len(gone) > 1 else 'has'} gone or changed"
         )
     kept = epochs_kept(result)
     if missing := [epoch for epoch in epochs_of(result) if epoch not in kept]:
@@ -111,7 +111,7 @@ def start(result: Result) -> Path:
         shutil.rmtree(result.folder)
     result.folder.mkdir(parents=True, exist_ok=True)
     (result.folder / "done.json").unlink(missing_ok=True)
-    damaged = [result.folder / name for name in _lost(result.folder, done)] if done else []
+    damaged = [result.folder / name for name in lost(result.folder, done)] if done else []
     for file in (*damaged, *filter(is_temporary, result.folder.rglob("*"))):
         file.unlink(missing_ok=True)
     write_text(result.folder / "inputs.json", json.dumps(_inputs(result), indent=1) + "\n")
@@ -179,7 +179,7 @@ def hashes(folder: Path) -> dict[str, str]:
     }
 
 
-def _lost(folder: Path, done: dict) -> list[str]:
+def lost(folder: Path, done: dict) -> list[str]:
     """The files that are not there as they were left."""
     return [name for name, (size, _) in done["files"].items() if _size(folder / name) != size]
 

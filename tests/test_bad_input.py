@@ -12,6 +12,7 @@ REFUSED = [
     ("stages=[finetun]", "stages=finetun pretrain scratch analysis"),
     ("stages=[]", "stages finetune"),
     ("name=???", "name no value"),
+    ("name=results", "name=results results"),
     ("seed=-1", "seed=-1 0"),
     ("num_workers=-1", "num_workers=-1 0"),
     ("interactions.n=17", "interactions.n=17 16 interactions.grid=4"),

@@ -69,7 +69,7 @@ def run(study: Studies, mine: Path, *overrides: str) -> Result:
 def test_every_value_is_that_of_brute_force(study: Studies, mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = run(study, mine, "model=awkward", "interactions.engine=local", "finetune.lr=0.01")
     assert result.code == 0, result.err
-    assert "interactions: with the linear probe: local, predicted " in result.out
+    assert "interactions/probe: local, predicted " in result.out
     (folder,) = study.output.rglob("samples.json")
     run_folder, about = folder.parents[1], json.loads(folder.read_text())
     monkeypatch.syspath_prepend(str(mine))

@@ -3,7 +3,7 @@ import pytest
 
 from analysis import tables
 from analysis.summary import left_out, noise_warnings
-from conf.check import MEASURES
+from conf.schema import MEASURES
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,8 @@ def test_a_warning_appears_where_noise_is_more_than_rounding_explains(study_of, 
     study = study_of(*np.random.default_rng(0).normal(size=(1, 6, 16)), [], [])
     v = study.values("pretrain", 7)
     limit = 1024 * 2**-23 * abs(v).max()
-    study.store.write_noise("probe", 7, sample=np.arange(6), subset=np.arange(6),
-                            value=v[np.arange(6), np.arange(6)] + share * limit)  # fmt: skip
+    of_each = np.arange(6)
+    study.stores["pretrain"].write_noise(7, sample=of_each, subset=of_each, value=v[of_each, of_each] + share * limit)
     found = noise_warnings(study, tables.noise(study))
     assert list(found) == (["warning, pre-trained"] if warned else [])
     if warned:
@@ -50,7 +50,7 @@ def test_a_warning_appears_where_noise_is_more_than_rounding_explains(study_of, 
 
 def test_in_float64_the_precision_is_not_too_low(study_of):
     study = study_of(np.random.default_rng(0).normal(size=(6, 16)), [], [], noise=0.1)
-    file = study.store.unit("probe", 7) / "meta.json"
+    file = study.stores["pretrain"].unit(7) / "meta.json"
     file.write_text('{"precision": "float64"}')
     (text,) = noise_warnings(study, tables.noise(study)).values()
     assert text.endswith("(such as the other inputs of a batch); change the model")

@@ -33,7 +33,9 @@ ANY_VALUE |= {f"interactions.checkpoints.{role}" for role in schema.ROLES}  # by
 DECIDES_NOTHING = {"name", "output", "run_dir", "stages", "plan", "num_workers"}  # where, what for, how fast
 DECIDES_NOTHING |= {f"wandb.{key}" for key in ("mode", "project", "entity")}
 DECIDES_NOTHING |= {f"interactions.{key}" for key in ("engine", "batch_size", "compile", "processes", "device")}
-DECIDES_NOTHING |= {f"data.{key}" for key in ("root", "download", "skip_corrupt", "synthetic", "size")}  # tasks take them
+DECIDES_NOTHING |= {
+    f"data.{key}" for key in ("root", "download", "skip_corrupt", "synthetic", "size")
+}  # tasks take them
 DECIDES_NOTHING |= {"seed", "seeds.data"}  # by other keys, which take their values
 DECIDES_NOTHING |= {"checkpoints.epochs", "interactions.roles"}  # what is kept and compared, not how it is computed
 DECIDES_NOTHING |= {"repeat", *(f"interactions.checkpoints.{role}" for role in schema.ROLES)}  # in stages/settings.py
@@ -125,7 +127,9 @@ def test_what_a_key_decides_is_a_result(path):
 
 @pytest.mark.parametrize("result", sorted(RESULTS))
 def test_every_result_is_decided_by_keys(result):
-    assert [path for path, _ in schema.deciding(result)] == [path for path in KEYS if result in KEYS[path].decides] != []
+    assert (
+        [path for path, _ in schema.deciding(result)] == [path for path in KEYS if result in KEYS[path].decides] != []
+    )
 
 
 @pytest.mark.parametrize("path", [path for path, key in KEYS.items() if key.neutral is not schema.NO_NEUTRAL])
@@ -267,7 +271,8 @@ def refused_early(cfg):
 
 
 @pytest.mark.parametrize(("value", "expected"), [
-    ("all", [stage.name for stage in STAGES]), ("finetune", ["finetune"]), (["analysis", "probe"], ["probe", "analysis"]),
+    ("all", [stage.name for stage in STAGES]), ("finetune", ["finetune"]),
+    (["analysis", "probe", "probe"], ["probe", "analysis"]),
 ])  # fmt: skip
 def test_the_stages_that_are_asked_for_are_in_order(default, value, expected):
     assert [stage.name for stage in chosen(changed(default, "stages", value))] == expected

@@ -56,7 +56,9 @@ def test_noise_in_one_model_touches_only_claims_about_it(study_of, models):
     study = study_of(*models)
     v = study.values("scratch", 2)
     sample, subset = np.divmod(np.arange(v.size), 2**N)
-    study.stores["scratch"].write_noise(2, sample=sample, subset=subset, value=np.zeros(v.size))  # v is nothing but noise
+    study.stores["scratch"].write_noise(
+        2, sample=sample, subset=subset, value=np.zeros(v.size)
+    )  # v is nothing but noise
     _, marked = marks(study)
     assert marked == {"scratch learns 13 to 45 % of the preserved", "fine-tuning learns its target knowledge sooner",
                       "fine-tuning learns it more steadily"}  # fmt: skip

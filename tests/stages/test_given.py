@@ -107,7 +107,9 @@ def test_no_such_file_is_refused(tmp_path):
 @pytest.mark.parametrize("wanted", [3, ["a.pt", 3], {"epoch": 3}])
 def test_what_is_no_name_of_a_file_is_refused(wanted):
     cfg = configuration(finetune=wanted)
-    with pytest.raises(BadInput, match=r"^interactions\.checkpoints\.finetune=.* is not allowed: a file, a pattern such"):
+    with pytest.raises(
+        BadInput, match=r"^interactions\.checkpoints\.finetune=.* is not allowed: a file, a pattern such"
+    ):
         of_role(cfg, "finetune")
 
 

@@ -78,10 +78,10 @@ class Store:
             raise _damaged(path, f"no finite array of shape {shape}", path.parent)
         return v
 
-    def meta(self, epoch: int) -> dict:
-        """How the values were computed."""
+    def precision(self, epoch: int) -> str:
+        """In which the values were computed."""
         unit = self.unit(epoch)
-        return _read(unit / "meta.json", lambda path: json.loads(path.read_text()), unit)
+        return _read(unit / "meta.json", lambda path: json.loads(path.read_text())["precision"], unit)
 
     def noise(self, epoch: int) -> dict[str, np.ndarray]:
         """{"sample", "subset", "value"}, each [K]."""
@@ -120,7 +120,7 @@ def _read(path: Path, read: Callable, unit: Path | None = None) -> object:
     """`unit` is what to delete if the file is damaged: the checkpoint's folder, or else the file itself."""
     try:
         return read(path)
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+    except (OSError, ValueError, EOFError, LookupError, TypeError, BadZipFile) as error:
         raise _damaged(path, str(error), unit or path) from error
 
 

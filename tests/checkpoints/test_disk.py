@@ -38,14 +38,6 @@ def test_epochs_are_in_order_of_their_numbers(tmp_path):
     assert epochs(tmp_path) == [0, 2, 10, 1000]
 
 
-@pytest.mark.parametrize(
-    ("wanted", "expected"),
-    [("all", {0, 1, 2, 3, 4}), ([0, 2], {0, 2, 4}), ([], {4}), ([1, 4, 9], {1, 4})],
-)
-def test_the_last_epoch_is_always_kept(wanted, expected):
-    assert kept(wanted, last=4) == expected
-
-
 @pytest.mark.parametrize("left", [0, 3, 100, -100, -1])
 def test_a_truncated_file_is_refused(tmp_path, left):
     write(tmp_path, 1, STATE)

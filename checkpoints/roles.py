@@ -108,5 +108,5 @@ def start_epoch(cfg: DictConfig, results: Results) -> int:
     last = last_epoch(results["pretrain"])
     epoch = last if cfg.start.epoch == "last" else cfg.start.epoch
     if epoch > last:
-        raise BadInput(f"start.epoch={epoch} is not there: pre-training ended after {last} epochs")
+        raise BadInput(f"start.epoch={epoch} is not allowed: pre-training has {last} epochs; last, or one up to {last}")
     return epoch

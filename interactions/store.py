@@ -10,7 +10,6 @@ interactions/<stage>/epoch_012/part_0-9.npy   values of a block of samples (0 to
 """
 
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from zipfile import BadZipFile
@@ -63,11 +62,6 @@ class Store:
 
     def has(self, epoch: int) -> bool:
         return all((self.unit(epoch) / name).exists() for name in ("meta.json", "values.npy"))
-
-    def epochs(self) -> list[int]:
-        """The epochs that are complete, in order."""
-        names = (path.parent.name for path in self.folder.glob("epoch_*/meta.json"))
-        return sorted(int(re.sub(r"\D", "", name)) for name in names)
 
     def values(self, epoch: int) -> np.ndarray:
         """v: [samples, 2**n] float64."""

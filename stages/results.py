@@ -48,7 +48,7 @@ def state(result: Result) -> State:
         return State(
             False, begun, f"{_some(gone)} in {result.folder} {'have' if len(gone) > 1 else 'has'} gone or changed"
         )
-    kept = epochs_kept(result)
+    kept = epochs_kept(result.folder)
     if missing := [epoch for epoch in epochs_of(result) if epoch not in kept]:
         which = f"epoch{'s' * (len(missing) > 1)} {_some(list(map(str, missing)))}"
         return State(False, begun, f"{which} {'were' if len(missing) > 1 else 'was'} not kept")
@@ -91,10 +91,11 @@ def epochs_of(result: Result) -> list[int]:
     return sorted(kept(result.asked, last_epoch(result)))
 
 
-def epochs_kept(result: Result) -> set[int]:
-    """Of which there are weights, or values."""
-    files = [*(result.folder / "checkpoints").glob("epoch_*.pt"), *result.folder.glob("epoch_*/meta.json")]
-    return {int((file.parent.name if file.name == "meta.json" else file.stem).removeprefix("epoch_")) for file in files}
+def epochs_kept(folder: Path) -> list[int]:
+    """Of which there are weights, or values, in order."""
+    files = [*(folder / "checkpoints").glob("epoch_*.pt"), *folder.glob("epoch_*/meta.json")]
+    names = (file.parent.name if file.name == "meta.json" else file.stem for file in files)
+    return sorted(int(name.removeprefix("epoch_")) for name in names)
 
 
 def start(result: Result) -> Path:

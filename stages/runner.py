@@ -28,7 +28,7 @@ from stages.view import recorded, show
 def run_study(cfg: DictConfig) -> Results:
     """Makes what is asked for and not there; returns all results of the study."""
     memory = memory_of(cfg)
-    results, stages = results_of(cfg, memory), table.chosen(cfg)
+    stages, results = table.chosen(cfg), results_of(cfg, memory)
     if not is_first_process():  # the others take part in training only, and what they would print it prints
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
             _take_part(cfg, results, stages)

@@ -61,20 +61,12 @@ def test_a_checkpoint_is_there_once_it_is_complete(store, v):
     assert store.has_part(12, BLOCKS[0])
     assert not store.has_part(12, BLOCKS[1])
     assert not store.has(12)
-    assert store.epochs() == []
     fill(store, v)
     assert store.has(12)
     assert not store.has_part(12, BLOCKS[0])
     assert sorted(path.name for path in store.unit(12).iterdir()) == ["meta.json", "values.npy"]
     (store.unit(12) / "values.npy").unlink()
     assert not store.has(12)
-
-
-def test_epochs_are_in_order_and_each_role_has_its_own(store, v, tmp_path):
-    for epoch in (100, 2, 0, 1000):
-        fill(store, v, epoch=epoch)
-    assert store.epochs() == [0, 2, 100, 1000]
-    assert Store(tmp_path / "scratch", store.samples).epochs() == []
 
 
 def test_noise_comes_back(store, v):

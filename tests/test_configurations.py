@@ -206,7 +206,7 @@ def test_a_number_has_a_range(default, key):
         check(changed(default, key, allowed))
     outside = [rule.low - 1] if rule.high == math.inf else [rule.low - 1, rule.high + 1]
     span = f"of at least {rule.low}" if rule.high == math.inf else f"from {rule.low} to {rule.high}"
-    wanted = "".join(f"{word} or " for word in rule.words) + f"a number {span} is wanted"
+    wanted = "".join(f"{word} or " for word in rule.words) + f"a {'whole ' * rule.whole}number {span} is wanted"
     for number in outside:
         with pytest.raises(BadInput, match=rf"^{re.escape(key)}={number}(\.0)? is not allowed: {wanted}$"):
             check(changed(default, key, number))

@@ -153,7 +153,7 @@ def test_probe_and_fine_tuning_start_from_the_epoch_that_is_asked_for(tmp_path):
 def test_of_a_pre_training_that_has_been_stopped_the_last_is_what_there_is(tmp_path):
     cfg, results = study(tmp_path, "start.epoch=3")
     ended(results, "pretrain", last=2)
-    with pytest.raises(BadInput, match=r"^start\.epoch=3 is not there: pre-training ended after 2 epochs$"):
+    with pytest.raises(BadInput, match=r"^start\.epoch=3 is not allowed: pre-training has 2 epochs"):
         start_file(cfg, results)
     cfg, results = study(tmp_path)
     assert start_file(cfg, results) == disk.path(results["pretrain"].folder, 2)

@@ -7,6 +7,7 @@ from torch import nn
 
 from checkpoints import disk
 from conf.errors import BadInput
+from stages.results import epochs_kept
 
 
 @pytest.fixture(scope="module")

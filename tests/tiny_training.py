@@ -70,7 +70,7 @@ def killer(epoch: int) -> Callable[[dict], None]:
 
 def same(one: Path, other: Path) -> None:
     """Asserts that two folders hold the same files, the weights with the same bits."""
-    assert epochs_kept(one) == disk.epochs(other)
+    assert epochs_kept(one) == epochs_kept(other)
     for epoch in epochs_kept(one):
         left, right = (disk.read(disk.path(folder, epoch)) for folder in (one, other))
         assert left.keys() == right.keys()

@@ -24,7 +24,7 @@ from stages.view import check_layout, run_folder
 SAME = ("experiment", "debug")  # groups that are themselves the experiment
 
 schema.register()
-OmegaConf.register_new_resolver("stages", lambda: ", ".join(table.names()), replace=True)
+OmegaConf.register_new_resolver("stages", table.described, replace=True)  # in the text of --help
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")

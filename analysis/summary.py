@@ -10,6 +10,8 @@ from analysis.study import Study
 from checkpoints.roles import start_epoch
 from stages.given import weights_of
 from stages.identity import Results
+from stages.versions import about as versions
+from stages.versions import version_line
 
 ABSENT = {
     "pretrain": "no pre-trained model",
@@ -53,7 +55,7 @@ def _reason(precision: str) -> str:
 
 def summary(cfg: DictConfig, results: Results, study: Study) -> dict[str, str]:
     """What was run."""
-    about, options, half = study.about, cfg.analysis, "16" in cfg.interactions.precision
+    here, about, options, half = versions(), study.about, cfg.analysis, "16" in cfg.interactions.precision
     too_short = f"; {about['too_short']} of {about['sentences']} are too short" if "too_short" in about else ""
     models = {
         NAMES[model]: _origin(cfg, results) if model == "pretrain" else _checkpoints(cfg, study, model)
@@ -71,6 +73,7 @@ def summary(cfg: DictConfig, results: Results, study: Study) -> dict[str, str]:
         "counted": ("salient interactions only" if options.salient else "all interactions")
         + ("" if options.empty_set else ", without the empty set")
         + (", divided by E|v(x_N) - v(x_0)| per model" if options.normalise else ""),
+        "analysed by": f"{version_line()} on {here['machine']}, {here['threads']} threads",
     }
 
 

@@ -42,8 +42,9 @@ def run_study(cfg: DictConfig) -> Results:
     before = recorded(run)
     for stage in stages:
         for result in _results(results, stage):
-            _make(cfg, results, result, before)
-            show(run, cfg, results, shown)
+            if _make(cfg, results, result, before):
+                show(run, cfg, results, shown)
+    show(run, cfg, results, shown)
     return results
 
 
@@ -89,13 +90,13 @@ def _without(cfg: DictConfig, stage: str) -> str:
     return f", or do without that model: interactions.roles=[{','.join(others)}]" if others else ""
 
 
-def _make(cfg: DictConfig, results: Results, result: Result, before: dict[str, dict]) -> None:
-    """before: what the run's folder showed until now."""
+def _make(cfg: DictConfig, results: Results, result: Result, before: dict[str, dict]) -> bool:
+    """Whether there was something to make. before: what the run's folder showed until now."""
     with locked(result.folder):
         found = state(result)
         if found.complete:
             print(f"{result.name}: complete in {result.folder}", flush=True)
-            return
+            return False
         if (
             why := found.why
             or _deleted(result, before)
@@ -105,6 +106,7 @@ def _make(cfg: DictConfig, results: Results, result: Result, before: dict[str, d
         started = time.monotonic()
         _module(result.stage).run(cfg, results, result.name)
     print(f"{result.name}: {time.monotonic() - started:.0f} s, in {result.folder}", flush=True)
+    return True
 
 
 def _deleted(result: Result, before: dict[str, dict]) -> str:

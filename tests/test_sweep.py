@@ -134,7 +134,7 @@ def test_weights_of_several_epochs_are_a_series_to_start_from(resumable: Studies
     result = resumable("-m", weights, "start.epoch=1,last", "stages=[pretrain,probe]")
     assert result.code == 0, result.err
     assert sum(name.startswith("results/probe/") and name.endswith("done.json") for name in result.replaced) == 2
-    (taken,) = (resumable.output / "digits").glob("*start.epoch=1/*/pretrain/checkpoints/*.pt")
+    (taken,) = (resumable.output / "digits").glob("*start.epoch=1-*/*/pretrain/checkpoints/*.pt")
     ours, theirs = (torch.load(file, weights_only=True) for file in (pretrain / "checkpoints" / "epoch_001.pt", taken))
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
 

@@ -24,15 +24,17 @@ from stages.view import check_layout, run_folder
 SAME = ("experiment", "debug")  # groups that are themselves the experiment
 
 schema.register()
-OmegaConf.register_new_resolver("stages", lambda: ", ".join(table.names()), replace=True)
+OmegaConf.register_new_resolver("stages", table.described, replace=True)  # in the text of --help
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(cfg: DictConfig) -> None:
-    asked = cfg.copy()
-    named_source(cfg)
+    source = named_source(cfg)
     check(cfg)
-    cfg.run_dir = str(run_folder(asked, *own_settings()))
+    own, chosen = own_settings()
+    if source and own.data.source != cfg.data.source:  # it is named like an option of a group
+        own.data.source, chosen["data.source"] = cfg.data.source, source
+    cfg.run_dir = str(run_folder(cfg, own, chosen))
     check_places(cfg)
     check_layout(Path(cfg.output), Path(cfg.run_dir))
     if cfg.plan:

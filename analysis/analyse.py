@@ -77,7 +77,7 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
             _write_table(table, folder / "tables" / f"{title}.csv")
         drawn = _figures(made, folder, study.unit)
         cards = _gallery(study, splits, cfg.analysis.gallery, folder / "gallery")
-        _report(result, beware | summary(cfg, study), made, drawn, cards)
+        _report(result, beware | summary(cfg, results, study), made, drawn, cards)
         _log(tracker, made, drawn, cards)
     finish(result)
 

@@ -62,7 +62,7 @@ class Study:
 
     def precision(self, model: str) -> str:
         """In which the values of its last epoch were computed."""
-        return self.stores[model].meta(self.last(model))["precision"]
+        return self.stores[model].precision(self.last(model))
 
     def interactions(self, model: str, epoch: int) -> np.ndarray:
         """I: [samples, 2**n], with the options `normalise` and `salient` applied."""

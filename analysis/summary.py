@@ -7,7 +7,11 @@ from analysis.claims import SUBJECTS
 from analysis.drawing import NAMES
 from analysis.measures import possible
 from analysis.study import Study
+from checkpoints.roles import start_epoch
 from stages.given import weights_of
+from stages.identity import Results
+from stages.versions import about as versions
+from stages.versions import version_line
 
 ABSENT = {
     "pretrain": "no pre-trained model",
@@ -49,12 +53,13 @@ def _reason(precision: str) -> str:
     )
 
 
-def summary(cfg: DictConfig, study: Study) -> dict[str, str]:
+def summary(cfg: DictConfig, results: Results, study: Study) -> dict[str, str]:
     """What was run."""
-    about, options, half = study.about, cfg.analysis, "16" in cfg.interactions.precision
+    here, about, options, half = versions(), study.about, cfg.analysis, "16" in cfg.interactions.precision
     too_short = f"; {about['too_short']} of {about['sentences']} are too short" if "too_short" in about else ""
     models = {
-        NAMES[model]: _origin(cfg) if model == "pretrain" else _checkpoints(cfg, study, model) for model in study.models
+        NAMES[model]: _origin(cfg, results) if model == "pretrain" else _checkpoints(cfg, study, model)
+        for model in study.models
     }
     return {
         "study": f"{cfg.name}, seed {cfg.seed}",
@@ -68,6 +73,7 @@ def summary(cfg: DictConfig, study: Study) -> dict[str, str]:
         "counted": ("salient interactions only" if options.salient else "all interactions")
         + ("" if options.empty_set else ", without the empty set")
         + (", divided by E|v(x_N) - v(x_0)| per model" if options.normalise else ""),
+        "analysed by": f"{version_line()} on {here['machine']}, {here['threads']} threads",
     }
 
 
@@ -82,10 +88,10 @@ def _task(options: DictConfig) -> str:
     return str(options.files._target_ if "files" in options else options._target_)
 
 
-def _origin(cfg: DictConfig) -> str:
+def _origin(cfg: DictConfig, results: Results) -> str:
     """Where the pre-trained model comes from."""
     if cfg.interactions.checkpoints.pretrain:
         return f"{cfg.interactions.checkpoints.pretrain}, with its linear probe"
     if weights_of(cfg) == "pretrain":
-        return f"{cfg.pretrain.epochs} epochs on {_task(cfg.data.source)}, seen through a linear probe"
+        return f"{start_epoch(cfg, results)} epochs on {_task(cfg.data.source)}, seen through a linear probe"
     return f"weights: {weights_of(cfg)}, seen through a linear probe"

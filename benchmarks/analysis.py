@@ -22,35 +22,37 @@ from analysis.robust import doubtful
 from analysis.study import Options, Study
 from benchmarks.timing import record
 from interactions.mobius import interactions
-from interactions.store import Store
+from interactions.store import Samples, Store
 
-SAMPLES, N, EPOCHS = 100, 12, {"probe": 1, "finetune": 25, "scratch": 24}
+SAMPLES, N, EPOCHS = 100, 12, {"pretrain": 1, "finetune": 25, "scratch": 24}
 TEST_SAMPLES, CLASSES, SEED = 800, 10, 0
 PAPER = {"salient": False, "tau": 0.05, "empty_set": True, "normalise": False, "permutations": 20, "resamples": 1000}
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        fill(Store(Path(folder)))
-        taken = measure(Study(Path(folder), Options(**PAPER, seed=SEED)))
+        taken = measure(made_up(Path(folder)))
     whole = sum(taken.values())
     rows = [(step, round(seconds, 2), f"{seconds / whole:.0%}") for step, seconds in taken.items()]
     record(pd.DataFrame([*rows, ("together", round(whole, 2), "100%")], columns=["step", "seconds", "share"]), __file__)
 
 
-def fill(store: Store) -> None:
-    """Random values; those of all checkpoints have half of what they are in common."""
-    draw = np.random.default_rng(SEED)
+def made_up(folder: Path) -> Study:
+    """Of random values; those of all checkpoints have half of what they are in common."""
+    draw, samples = np.random.default_rng(SEED), Samples(folder / "samples")
     about = [{"index": i, "label": 0, "class": "0", "variables": []} for i in range(SAMPLES)]
-    store.write_samples({"split": "test", "n": N, "kind": "image", "samples": about})
+    samples.write({"split": "test", "n": N, "kind": "image", "samples": about})
+    stores = {model: Store(folder / model, samples) for model in EPOCHS}
     shared, every = draw.normal(size=(SAMPLES, 2**N)), range(SAMPLES)
-    for stage, epochs in EPOCHS.items():
-        for epoch in range(epochs):
+    for model, store in stores.items():
+        for epoch in range(EPOCHS[model]):
             v = shared + draw.normal(size=shared.shape)
-            store.write_part(stage, epoch, every, v)
-            store.complete(stage, epoch, [every], {"precision": "float32"})
+            store.write_part(epoch, every, v)
+            store.complete(epoch, [every], {"precision": "float32"})
             exact = v[:10, :10].diagonal() + 1e-6 * draw.normal(size=10)
-            store.write_noise(stage, epoch, sample=np.arange(10), subset=np.arange(10), value=exact)
+            store.write_noise(epoch, sample=np.arange(10), subset=np.arange(10), value=exact)
+    epochs = {model: list(range(count)) for model, count in EPOCHS.items()}
+    return Study(samples, stores, epochs, Options(**PAPER, seed=SEED))
 
 
 def measure(study: Study) -> dict[str, float]:
@@ -58,8 +60,8 @@ def measure(study: Study) -> dict[str, float]:
     draw, measures = np.random.default_rng(SEED), Measures(study)
     labels = draw.integers(CLASSES, size=TEST_SAMPLES)
     outcomes = {
-        stage: Outcomes((draw.random((TEST_SAMPLES, epochs)) < 0.8).astype(float), draw.random((TEST_SAMPLES, epochs)))
-        for stage, epochs in EPOCHS.items()
+        model: Outcomes((draw.random((TEST_SAMPLES, epochs)) < 0.8).astype(float), draw.random((TEST_SAMPLES, epochs)))
+        for model, epochs in EPOCHS.items()
     }
     stored = [(model, epoch) for model in study.models for epoch in study.epochs(model)]
     v, found = [], {}

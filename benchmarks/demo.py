@@ -8,34 +8,38 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 
 from benchmarks.timing import record
-from conf.check import STAGES
+from stages import table
 
 RUN = Path(__file__).resolve().parents[1] / "run.py"
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        taken = seconds([f"output={folder}", *sys.argv[1:]])
+        taken = seconds([*sys.argv[1:], f"output={folder}"])
     whole = sum(taken.values())
     rows = [(part, round(taken[part], 1), f"{taken[part] / whole:.0%}") for part in taken]
     record(pd.DataFrame([*rows, ("together", round(whole, 1), "100%")], columns=["part", "seconds", "share"]), __file__)
 
 
 def seconds(overrides: list[str]) -> dict[str, float]:
-    """Of the start and of each stage, by when the run says that it has ended. Raises CalledProcessError if it fails."""
+    """Of the start and of each stage, by when the run says that its results are made. Raises CalledProcessError if it
+    fails."""
     command = [sys.executable, str(RUN), *overrides]
-    taken, before = {}, time.perf_counter()
+    parts, taken, before = ("start", *table.names()), Counter(), time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as run:
         for line in run.stdout:
-            part = {"disk": "start"}.get(line.partition(":")[0], line.partition(":")[0])
-            if part in ("start", *STAGES):
+            said = line.partition(":")[0].partition("/")[0]  # interactions/probe: what the stage leaves
+            part = "start" if said == "disk" else said
+            if part in parts:
                 now = time.perf_counter()
-                taken[part], before = now - before, now
+                taken[part] += now - before
+                before = now
     if run.returncode:
         raise subprocess.CalledProcessError(run.returncode, command)
     return taken

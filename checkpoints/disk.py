@@ -15,12 +15,6 @@ def path(folder: Path, epoch: int) -> Path:
     return folder / "checkpoints" / f"epoch_{epoch:03d}.pt"
 
 
-def epochs(folder: Path) -> list[int]:
-    """The epochs whose weights are there, in order."""
-    files = (folder / "checkpoints").glob("epoch_*.pt")
-    return sorted(int(file.stem.removeprefix("epoch_")) for file in files)
-
-
 def write(folder: Path, epoch: int, state: State) -> None:
     """The same bytes for the same weights: torch.save would put a file's name into it, but not that of an open file."""
     with written(path(folder, epoch)) as beside, beside.open("wb") as file:

@@ -98,10 +98,15 @@ def checkpoints_of(cfg: DictConfig, results: Results, name: str) -> list[Checkpo
 
 def start_file(cfg: DictConfig, results: Results) -> Path:
     """The pre-trained weights that probe and fine-tuning start from. Raises BadInput if training ended before them."""
+    return disk.path(results["pretrain"].folder, start_epoch(cfg, results))
+
+
+def start_epoch(cfg: DictConfig, results: Results) -> int:
+    """Their epoch, 0 of weights that were not trained here. Raises BadInput if training ended before it."""
     if weights_of(cfg) != "pretrain":
-        return disk.path(results["pretrain"].folder, 0)
+        return 0
     last = last_epoch(results["pretrain"])
     epoch = last if cfg.start.epoch == "last" else cfg.start.epoch
     if epoch > last:
-        raise BadInput(f"start.epoch={epoch} is not there: pre-training ended after {last} epochs")
-    return disk.path(results["pretrain"].folder, epoch)
+        raise BadInput(f"start.epoch={epoch} is not allowed: pre-training has {last} epochs; last, or one up to {last}")
+    return epoch

@@ -18,20 +18,22 @@ class Anything:
 
 @dataclass(frozen=True)
 class Number:
-    """From `low` to `high`, or one of the `words`."""
+    """From `low` to `high`, or one of the `words`. whole: where the key's type allows others, too."""
 
     low: float
     high: float = math.inf
     words: tuple[str, ...] = ()
+    whole: bool = False
 
     def check(self, key: str, value: object) -> None:
         if value in self.words:
             return
-        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        kind = int if self.whole else int | float
+        number = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
         if not number or not self.low <= value <= self.high:
             span = f"from {self.low} to {self.high}" if self.high < math.inf else f"of at least {self.low}"
             either = "".join(f"{word} or " for word in self.words)
-            raise BadInput(f"{key}={value} is not allowed: {either}a number {span} is wanted")
+            raise BadInput(f"{key}={value} is not allowed: {either}a {'whole ' * self.whole}number {span} is wanted")
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ def check(cfg: DictConfig) -> None:
             f"data.synthetic={cfg.data.synthetic} (set by you or by debug=tiny) is for cifar10, cub200, cars and sst2 "
             f"alone: set data.synthetic=0 to use your own data"
         )
+    if Path(cfg.name).parts[:1] == ("results",):
+        raise BadInput(f"name={cfg.name} is not allowed: {cfg.output}/results holds the results of all studies")
     _check_roles(cfg.interactions)
 
 

@@ -87,7 +87,7 @@ class Probe:
 
 @dataclass
 class Start:
-    epoch: Any = key(Number(0, words=("last",)), neutral="last")
+    epoch: Any = key(Number(0, words=("last",), whole=True), neutral="last")
 
 
 @dataclass
@@ -117,7 +117,7 @@ class Interactions:
     precision: str = key(Choice(("float32", "float64", "bfloat16", "float16")), VALUES)
     noise_masks: int = key(Number(1), VALUES)
     engine: str = key(Choice(("auto", "dense", "local")))
-    batch_size: Any = key(Number(1, words=("auto",)))
+    batch_size: Any = key(Number(1, words=("auto",), whole=True))
     compile: bool = key()
     processes: int = key(Number(1, 1024))
     device: str = key()

@@ -2,12 +2,14 @@
 
 from omegaconf import DictConfig
 
+from checkpoints.roles import start_epoch
 from stages.identity import Results
 from stages.need import Need
 from training import stage, tasks
 
 
 def check(cfg: DictConfig, results: Results) -> Need:
+    start_epoch(cfg, results)
     return stage.check(cfg, "finetune", "target")
 
 

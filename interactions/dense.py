@@ -39,12 +39,11 @@ def masked_values(
     inputs: [S, ...]; baseline: [...]; member: [S, ...], of `masking.membership`; labels: [S]; sample, subset: [K];
     tokens: of these inputs, where the model can take them in place of the inputs; memory_format: of images.
     The model is in evaluation mode, of the inputs' type and on their device. Every forward pass has `batch_size`
-    masked inputs, of whichever samples (the last batch repeats its last one), so that a value does not depend on K;
-    fewer only if memory does not suffice. Nothing here waits for the device.
+    masked inputs, of whichever samples (the last batch repeats its last one), so that a value does not depend on K
+    (kernels are chosen by the shape, and another one could round otherwise); fewer only if memory does not suffice.
+    Nothing here waits for the device.
     """
-    out = torch.empty(len(subset), dtype=torch.float64, device=inputs.device)
-    start = 0
-    # Batches of one shape: kernels are chosen by it, and another one could round a value in another way.
+    out, start = torch.empty(len(subset), dtype=torch.float64, device=inputs.device), 0
     with selected(model, tokens) if tokens else nullcontext() as selection:
         while start < len(subset):
             batch = torch.arange(start, start + batch_size, device=inputs.device).clamp(max=len(subset) - 1)

@@ -83,8 +83,7 @@ def _evaluate(cfg: DictConfig, results: Results, name: str) -> None:
     sample_set = SampleSet.read(about, masking, splits, options.background, device(options.device))
     with tracked(cfg, result) as tracker:
         engines = decided(model, sample_set, options, store)
-        for line in _ways(engines, checkpoints):
-            print(f"{name}: {line}", flush=True)
+        print(f"{name}: {engines.of(checkpoints[0]).about()}", flush=True)
         seconds = fill(cfg, store, checkpoints, engines)
         count = len(checkpoints) * sample_set.samples * 2**options.n
         tracker.summary.update({"checkpoints": len(checkpoints), "masked_inputs": count, "seconds": seconds})
@@ -93,14 +92,6 @@ def _evaluate(cfg: DictConfig, results: Results, name: str) -> None:
 
 def _store(results: Results, checkpoint: Checkpoint) -> Store:
     return Store(results[f"interactions/{checkpoint.stage}"].folder, Samples(results[SAMPLES].folder))
-
-
-def _ways(engines: Engines, checkpoints: list[Checkpoint]) -> Iterator[str]:
-    """How values are computed; of which network, where the probed one needs another way."""
-    used = list(dict.fromkeys(map(engines.of, checkpoints)))
-    for engine in used:
-        which = "with the linear probe: " if engine is engines.probed else "without a probe: "
-        yield (which if len(used) > 1 else "") + engine.about()
 
 
 def _remarks(about: dict, options: DictConfig) -> Iterator[str]:

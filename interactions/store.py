@@ -10,7 +10,6 @@ interactions/<stage>/epoch_012/part_0-9.npy   values of a block of samples (0 to
 """
 
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from zipfile import BadZipFile
@@ -64,11 +63,6 @@ class Store:
     def has(self, epoch: int) -> bool:
         return all((self.unit(epoch) / name).exists() for name in ("meta.json", "values.npy"))
 
-    def epochs(self) -> list[int]:
-        """The epochs that are complete, in order."""
-        names = (path.parent.name for path in self.folder.glob("epoch_*/meta.json"))
-        return sorted(int(re.sub(r"\D", "", name)) for name in names)
-
     def values(self, epoch: int) -> np.ndarray:
         """v: [samples, 2**n] float64."""
         about, path = self.samples.read(), self.unit(epoch) / "values.npy"
@@ -78,10 +72,10 @@ class Store:
             raise _damaged(path, f"no finite array of shape {shape}", path.parent)
         return v
 
-    def meta(self, epoch: int) -> dict:
-        """How the values were computed."""
+    def precision(self, epoch: int) -> str:
+        """In which the values were computed."""
         unit = self.unit(epoch)
-        return _read(unit / "meta.json", lambda path: json.loads(path.read_text()), unit)
+        return _read(unit / "meta.json", lambda path: json.loads(path.read_text())["precision"], unit)
 
     def noise(self, epoch: int) -> dict[str, np.ndarray]:
         """{"sample", "subset", "value"}, each [K]."""
@@ -120,7 +114,7 @@ def _read(path: Path, read: Callable, unit: Path | None = None) -> object:
     """`unit` is what to delete if the file is damaged: the checkpoint's folder, or else the file itself."""
     try:
         return read(path)
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+    except (OSError, ValueError, EOFError, LookupError, TypeError, BadZipFile) as error:
         raise _damaged(path, str(error), unit or path) from error
 
 

@@ -14,6 +14,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from checkpoints.features import features
+from checkpoints.roles import start_epoch, start_file
 from data.module import Batches
 from data.splits import InMemory, Splits
 from models import batch_size
@@ -26,7 +27,7 @@ from stages.results import finish, hashes, start
 from training.classifier import LightningClassifier
 from training.fit import Row, fit
 from training.seeds import seed_of, stream
-from training.tasks import new_model, pretrained_model, start_file, tried
+from training.tasks import new_model, pretrained_model, tried
 from training.tracking import log_checkpoints, tracked
 
 # Multiplications in a pass, below which threads wait for each other longer than they compute.
@@ -34,6 +35,7 @@ SMALL = 10_000_000
 
 
 def check(cfg: DictConfig, results: Results) -> Need:
+    start_epoch(cfg, results)
     model, splits = new_model(cfg, "probe", "target")
     samples = len(splits.train) + len(splits.test)
     width = model.features(tried(cfg, model, splits, "target")).shape[1]

@@ -60,7 +60,7 @@ class Rates:
 
 def check_disk(wanted: int, output: Path) -> None:
     """Says how many bytes will be written. Raises BadInput if there are not as many free."""
-    free = free_bytes(output)
+    free = free_disk(output)
     print(f"disk: {gigabytes(wanted)} will be used in {output}, {gigabytes(free)} are free", flush=True)
     if wanted > free:
         raise BadInput(
@@ -69,9 +69,9 @@ def check_disk(wanted: int, output: Path) -> None:
         )
 
 
-def free_bytes(output: Path) -> int:
-    """Where a folder is, or will be made."""
-    nearest = next(folder for folder in (output.absolute(), *output.absolute().parents) if folder.exists())
+def free_disk(folder: Path) -> int:
+    """Bytes that are free where `folder` is, or will be made."""
+    nearest = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
     return shutil.disk_usage(nearest).free
 
 

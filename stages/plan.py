@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from stages import table
 from stages.identity import Results, results_of
-from stages.need import Need, Rates, free_bytes, gigabytes
+from stages.need import Need, Rates, free_disk, gigabytes
 from stages.results import state
 from stages.runner import check, left_by, left_to_write
 from stages.span import NO_TIME, Span
@@ -74,7 +74,7 @@ def _rates(cfg: DictConfig, task: str, needs: list[Need]) -> Rates:
 
 
 def _disk(output: Path, wanted: int) -> str:
-    free = free_bytes(output)
+    free = free_disk(output)
     short = ", which is not enough" if wanted > free else ""
     return f"disk: {gigabytes(wanted)} would be used in {output}, {gigabytes(free)} are free{short}"
 

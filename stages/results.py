@@ -44,11 +44,11 @@ def state(result: Result) -> State:
         return State(False, begun)
     if done["digest"] != result.digest:  # in a run's own folder lies one result, of whichever settings
         return State(False, False, "what is there was made with other settings, or from other results")
-    if lost := _lost(result.folder, done):
+    if gone := lost(result.folder, done):
         return State(
-            False, begun, f"{_some(lost)} in {result.folder} {'have' if len(lost) > 1 else 'has'} gone or changed"
+            False, begun, f"{_some(gone)} in {result.folder} {'have' if len(gone) > 1 else 'has'} gone or changed"
         )
-    kept = epochs_kept(result)
+    kept = epochs_kept(result.folder)
     if missing := [epoch for epoch in epochs_of(result) if epoch not in kept]:
         which = f"epoch{'s' * (len(missing) > 1)} {_some(list(map(str, missing)))}"
         return State(False, begun, f"{which} {'were' if len(missing) > 1 else 'was'} not kept")
@@ -91,10 +91,11 @@ def epochs_of(result: Result) -> list[int]:
     return sorted(kept(result.asked, last_epoch(result)))
 
 
-def epochs_kept(result: Result) -> set[int]:
-    """Of which there are weights, or values."""
-    files = [*(result.folder / "checkpoints").glob("epoch_*.pt"), *result.folder.glob("epoch_*/meta.json")]
-    return {int((file.parent.name if file.name == "meta.json" else file.stem).removeprefix("epoch_")) for file in files}
+def epochs_kept(folder: Path) -> list[int]:
+    """Of which there are weights, or values, in order."""
+    files = [*(folder / "checkpoints").glob("epoch_*.pt"), *folder.glob("epoch_*/meta.json")]
+    names = (file.parent.name if file.name == "meta.json" else file.stem for file in files)
+    return sorted(int(name.removeprefix("epoch_")) for name in names)
 
 
 def start(result: Result) -> Path:
@@ -111,7 +112,7 @@ def start(result: Result) -> Path:
         shutil.rmtree(result.folder)
     result.folder.mkdir(parents=True, exist_ok=True)
     (result.folder / "done.json").unlink(missing_ok=True)
-    damaged = [result.folder / name for name in _lost(result.folder, done)] if done else []
+    damaged = [result.folder / name for name in lost(result.folder, done)] if done else []
     for file in (*damaged, *filter(is_temporary, result.folder.rglob("*"))):
         file.unlink(missing_ok=True)
     write_text(result.folder / "inputs.json", json.dumps(_inputs(result), indent=1) + "\n")
@@ -179,7 +180,7 @@ def hashes(folder: Path) -> dict[str, str]:
     }
 
 
-def _lost(folder: Path, done: dict) -> list[str]:
+def lost(folder: Path, done: dict) -> list[str]:
     """The files that are not there as they were left."""
     return [name for name, (size, _) in done["files"].items() if _size(folder / name) != size]
 

@@ -28,7 +28,7 @@ from stages.view import recorded, show
 def run_study(cfg: DictConfig) -> Results:
     """Makes what is asked for and not there; returns all results of the study."""
     memory = memory_of(cfg)
-    results, stages = results_of(cfg, memory), table.chosen(cfg)
+    stages, results = table.chosen(cfg), results_of(cfg, memory)
     if not is_first_process():  # the others take part in training only, and what they would print it prints
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
             _take_part(cfg, results, stages)
@@ -41,8 +41,9 @@ def run_study(cfg: DictConfig) -> Results:
     before = recorded(run)
     for stage in stages:
         for result in left_by(results, stage):
-            _make(cfg, results, result, before)
-            show(run, cfg, results, shown)
+            if _make(cfg, results, result, before):
+                show(run, cfg, results, shown)
+    show(run, cfg, results, shown)
     return results
 
 
@@ -74,13 +75,13 @@ def _without(cfg: DictConfig, stage: str) -> str:
     return f", or do without that model: interactions.roles=[{','.join(others)}]" if others else ""
 
 
-def _make(cfg: DictConfig, results: Results, result: Result, before: dict[str, dict]) -> None:
-    """before: what the run's folder showed until now."""
+def _make(cfg: DictConfig, results: Results, result: Result, before: dict[str, dict]) -> bool:
+    """Whether there was something to make. before: what the run's folder showed until now."""
     with locked(result.folder):
         found = state(result)
         if found.complete:
             print(f"{result.name}: complete in {result.folder}", flush=True)
-            return
+            return False
         if (
             why := found.why
             or _deleted(result, before)
@@ -90,6 +91,7 @@ def _make(cfg: DictConfig, results: Results, result: Result, before: dict[str, d
         started = time.monotonic()
         _module(result.stage).run(cfg, results, result.name)
     print(f"{result.name}: {time.monotonic() - started:.0f} s, in {result.folder}", flush=True)
+    return True
 
 
 def _deleted(result: Result, before: dict[str, dict]) -> str:

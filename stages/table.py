@@ -94,6 +94,11 @@ def names() -> tuple[str, ...]:
     return tuple(stage.name for stage in STAGES)
 
 
+def described() -> str:
+    """A line for each stage, as --help shows them."""
+    return "\n".join(f"  {stage.name:<12} {stage.does}" for stage in STAGES)
+
+
 def chosen(cfg: DictConfig) -> list[Stage]:
     """The stages that are asked for, in order. Raises BadInput for a name that is none."""
     if cfg.stages == "all":

@@ -81,7 +81,7 @@ def show(run: Path, cfg: DictConfig, results: Results, wanted: list[str]) -> Non
                 (run / name).unlink()
         for name, result in shown.items():
             if not result.stage.in_run:
-                _link(run / name, result.folder)
+                make_link(run / name, result.folder)
         listed = {
             name: {"path": os.path.relpath(result.folder, run), "digest": result.digest}
             for name, result in shown.items()
@@ -177,7 +177,7 @@ def _shown(value: object) -> str:
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _link(link: Path, folder: Path) -> None:
+def make_link(link: Path, folder: Path) -> None:
     """Made beside and renamed: at no moment is there no link, or half of one."""
     link.parent.mkdir(parents=True, exist_ok=True)
     target = os.path.relpath(folder, link.parent)

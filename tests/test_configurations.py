@@ -1,6 +1,7 @@
 """Every configuration that can be chosen can be run, and what is mistyped is refused before any work."""
 
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -10,17 +11,41 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
 from conf import schema
-from conf.check import CHOICES, MEASURES, RANGES, STAGES, BadInput, check
+from conf.allowed import Anything, Choice, Epochs, Number, Several
+from conf.check import check, check_places
+from conf.errors import BadInput
 from data.splits import build as build_data
 from models.backbone import build as build_model
+from stages.table import STAGES, chosen
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
 OPTIONS = [
     (group, file.stem) for group in ("data", "model", "analysis") for file in sorted((CONF / group).glob("*.yaml"))
 ]
+KEYS = dict(schema.keys())
+RESULTS = {name for stage in STAGES for name in stage.results}
+# What every new key needs: a rule, or a place here; results that it decides, or a place in the list after this one.
+ANY_VALUE = {"name", "repeat", "stages", "output", "run_dir", "wandb.project", "wandb.entity"}  # words; stages/table.py
+ANY_VALUE |= {"data.source", "data.target", "data.root", "data.size", "model", "trainer"}  # checked by what they call
+ANY_VALUE |= {"interactions.stop_words", "interactions.device"}  # by interactions/variables/words.py, models/device.py
+ANY_VALUE |= {f"interactions.checkpoints.{role}" for role in schema.ROLES}  # by stages/given.py
+DECIDES_NOTHING = {"name", "output", "run_dir", "stages", "plan", "num_workers"}  # where, what for, how fast
+DECIDES_NOTHING |= {f"wandb.{key}" for key in ("mode", "project", "entity")}
+DECIDES_NOTHING |= {f"interactions.{key}" for key in ("engine", "batch_size", "compile", "processes", "device")}
+DECIDES_NOTHING |= {
+    f"data.{key}" for key in ("root", "download", "skip_corrupt", "synthetic", "size")
+}  # tasks take them
+DECIDES_NOTHING |= {"seed", "seeds.data"}  # by other keys, which take their values
+DECIDES_NOTHING |= {"checkpoints.epochs", "interactions.roles"}  # what is kept and compared, not how it is computed
+DECIDES_NOTHING |= {"repeat", *(f"interactions.checkpoints.{role}" for role in schema.ROLES)}  # in stages/settings.py
 
 schema.register()
+
+
+def paths(kind):
+    """Of the keys with rules of this kind."""
+    return [path for path, key in KEYS.items() if isinstance(key.allowed, kind)]
 
 
 def composed(*overrides, conf=CONF, output="/tmp"):
@@ -56,7 +81,7 @@ def test_an_option_composes_with_the_default_experiment(group, name):
     chosen = {"data": "phrases" if text else "digits", group: name}
     cfg = composed(*(f"{key}={value}" for key, value in chosen.items()))
     check(cfg)
-    for key in option:
+    for key in option.keys() - {"defaults"}:
         assert key in cfg[group]
         if isinstance(option[key], str) and "${" not in option[key]:
             assert cfg[group][key] == option[key]
@@ -68,18 +93,48 @@ def test_all_analysis_options_have_the_same_keys(name):
     assert OmegaConf.load(CONF / "analysis" / f"{name}.yaml").keys() == keys
 
 
-def test_analyses_have_folders_of_their_own():
-    names = [OmegaConf.load(CONF / group / f"{name}.yaml").name for group, name in OPTIONS if group == "analysis"]
-    assert len(set(names)) == len(names)
-    assert not set(names) & (set(STAGES) - {"analysis"})
-
-
 def test_every_key_of_the_schema_has_its_place_and_a_value(default):
     page = OmegaConf.load(CONF / "config.yaml")
     for key in OmegaConf.structured(schema.Config):
         # `data` is both: options, and keys of their own. Without .keys(), ??? counts as absent.
         assert (key in page.keys()) != (CONF / key).is_dir() or key == "data", key  # noqa: SIM118
     assert not OmegaConf.missing_keys(default)
+
+
+def leaves(node, path=""):
+    """The path of every key, but for what is inside of open sections."""
+    if path in KEYS or not OmegaConf.is_dict(node):
+        return {path}
+    return {leaf for key in node for leaf in leaves(node[key], f"{path}.{key}" if path else key)}
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_key_of_a_configuration_is_in_the_schema(name):
+    assert leaves(composed(f"experiment={name}")) == KEYS.keys()
+
+
+def test_every_key_has_a_rule(default):
+    """But for those that are true or false, which their type says, and those that something else checks."""
+    without = set(paths(Anything))
+    assert without == ANY_VALUE | {path for path in without if isinstance(OmegaConf.select(default, path), bool)}
+
+
+@pytest.mark.parametrize("path", KEYS)
+def test_what_a_key_decides_is_a_result(path):
+    assert set(KEYS[path].decides) <= RESULTS
+    assert (KEYS[path].decides == ()) == (path in DECIDES_NOTHING)
+
+
+@pytest.mark.parametrize("result", sorted(RESULTS))
+def test_every_result_is_decided_by_keys(result):
+    assert (
+        [path for path, _ in schema.deciding(result)] == [path for path in KEYS if result in KEYS[path].decides] != []
+    )
+
+
+@pytest.mark.parametrize("path", [path for path, key in KEYS.items() if key.neutral is not schema.NO_NEUTRAL])
+def test_a_neutral_value_is_allowed(default, path):
+    check(changed(default, path, KEYS[path].neutral))
 
 
 @pytest.mark.parametrize("override", [
@@ -142,38 +197,62 @@ def changed(cfg, key, value):
     return other
 
 
-@pytest.mark.parametrize("key", RANGES)
+@pytest.mark.parametrize("key", paths(Number))
 def test_a_number_has_a_range(default, key):
-    low, high = RANGES[key]
+    rule = KEYS[key].allowed
     value = OmegaConf.select(default, key, throw_on_missing=True)
-    assert low <= value <= high
-    outside = [low - 1] if high == math.inf else [low - 1, high + 1]
+    assert value in rule.words or rule.low <= value <= rule.high
+    for allowed in (*rule.words, rule.low, *([] if rule.high == math.inf else [rule.high])):
+        check(changed(default, key, allowed))
+    outside = [rule.low - 1] if rule.high == math.inf else [rule.low - 1, rule.high + 1]
+    span = f"of at least {rule.low}" if rule.high == math.inf else f"from {rule.low} to {rule.high}"
+    wanted = "".join(f"{word} or " for word in rule.words) + f"a {'whole ' * rule.whole}number {span} is wanted"
     for number in outside:
-        with pytest.raises(BadInput, match=rf"^{key}={number}(\.0)? is not allowed: a number (from|of at least) {low}"):
+        with pytest.raises(BadInput, match=rf"^{re.escape(key)}={number}(\.0)? is not allowed: {wanted}$"):
             check(changed(default, key, number))
 
 
-@pytest.mark.parametrize("key", CHOICES)
+@pytest.mark.parametrize("key", [key for key in paths(Number) if KEYS[key].allowed.words])
+def test_where_a_word_is_allowed_no_other_is(default, key):
+    for value in ("other", True, [1]):
+        with pytest.raises(BadInput, match=rf"^{re.escape(key)}=.* is not allowed: {KEYS[key].allowed.words[0]} or a "):
+            check(changed(default, key, value))
+
+
+@pytest.mark.parametrize("key", paths(Choice))
 def test_a_choice_lists_what_is_allowed(default, key):
-    assert OmegaConf.select(default, key, throw_on_missing=True) in CHOICES[key]
-    for allowed in CHOICES[key]:
+    choices = KEYS[key].allowed.of
+    assert OmegaConf.select(default, key, throw_on_missing=True) in choices
+    for allowed in choices:
         check(changed(default, key, allowed))
-    with pytest.raises(BadInput, match=f"^{key}=other is not known; allowed: {CHOICES[key][0]}, "):
+    with pytest.raises(BadInput, match=f"^{re.escape(key)}=other is not known; allowed: {', '.join(choices)}$"):
         check(changed(default, key, "other"))
 
 
-def test_every_number_has_a_range_and_every_word_a_choice(default):
-    """Of those that the schema knows and are neither true or false, nor a list, nor a name."""
-    free = {"interactions.device", "wandb.project", "wandb.entity", "checkpoints.epochs", "analysis.name"}
-    free |= {f"interactions.{key}" for key in ("stop_words", "roles", "checkpoints", "batch_size", "compile")}
-    free |= {f"analysis.{key}" for key in ("measures", "salient", "empty_set", "normalise")}
-    sections = ("pretrain", "probe", "finetune", "scratch", "interactions", "analysis", "wandb", "checkpoints")
-    keys = {f"{section}.{key}" for section in sections for key in default[section]}
-    assert keys - free == {key for key in RANGES.keys() | CHOICES.keys() if key.split(".")[0] in sections}
+@pytest.mark.parametrize("key", paths(Several))
+def test_a_list_is_of_what_is_allowed_and_not_empty(default, key):
+    choices = KEYS[key].allowed.of
+    for allowed in (choices, choices[:1], choices[::-1]):
+        check(changed(default, key, list(allowed)))
+    listed = ", ".join(choices)
+    with pytest.raises(BadInput, match=f"^{re.escape(key)}=other is not known; allowed: {listed}$"):
+        check(changed(default, key, [*choices, "other"]))
+    with pytest.raises(BadInput, match=rf"^{re.escape(key)}=\[\] is not a list of at least one of: {listed}$"):
+        check(changed(default, key, []))
+
+
+@pytest.mark.parametrize("key", paths(Epochs))
+def test_epochs_are_all_or_a_list(default, key):
+    for allowed in ("all", [], [0], [5, 0, 5]):
+        check(changed(default, key, allowed))
+    for wrong in ("some", 3, [-1], [1.5], ["all"], [True], None):
+        with pytest.raises(BadInput, match=rf"^{re.escape(key)}=.* is not allowed: `all` or a list of epochs such as "):
+            check(changed(default, key, wrong))
 
 
 @pytest.mark.parametrize(("key", "value", "message"), [
-    ("stages", [], "stages="), ("stages", ["pretrain", "fine"], "stages=fine is not known; allowed: pretrain"),
+    ("stages", [], r"stages=\[\]"), ("stages", ["pretrain", "fine"], "stages=fine is not known; allowed: pretrain"),
+    ("stages", "fine", "stages=fine is not known; allowed: pretrain"),
     ("analysis.measures", ["ratios"], "analysis.measures=ratios"), ("analysis.measures", [], "analysis.measures="),
     ("interactions.roles", [], "interactions.roles="),
     ("interactions.roles", ["scratch", "probe"], "interactions.roles=probe is not known; allowed: pretrain, finetune"),
@@ -182,8 +261,21 @@ def test_every_number_has_a_range_and_every_word_a_choice(default):
     ("interactions.grid", "???", "interactions.grid has no value"), ("finetune.lr", math.nan, "finetune.lr=nan"),
 ])  # fmt: skip
 def test_what_cannot_be_run_is_refused(default, key, value, message):
-    with pytest.raises(BadInput, match=message):
-        check(changed(default, key, value))
+    with pytest.raises(BadInput, match=f"^{message}"):
+        refused_early(changed(default, key, value))
+
+
+def refused_early(cfg):
+    check(cfg)
+    chosen(cfg)
+
+
+@pytest.mark.parametrize(("value", "expected"), [
+    ("all", [stage.name for stage in STAGES]), ("finetune", ["finetune"]),
+    (["analysis", "probe", "probe"], ["probe", "analysis"]),
+])  # fmt: skip
+def test_the_stages_that_are_asked_for_are_in_order(default, value, expected):
+    assert [stage.name for stage in chosen(changed(default, "stages", value))] == expected
 
 
 def test_files_of_a_role_that_is_left_out_are_refused(default):
@@ -199,14 +291,25 @@ def test_files_of_a_role_that_is_left_out_are_refused(default):
 
 def test_an_output_that_cannot_be_written_is_refused(default, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(BadInput, match=r"can't write to .*file .*output="):
-        check(changed(default, "output", str(tmp_path / "file")))
+    for key, other in (("output", "run_dir"), ("run_dir", "output")):
+        cfg = changed(changed(default, key, str(tmp_path / "file" / "in")), other, str(tmp_path / "new"))
+        with pytest.raises(BadInput, match=rf"^{key}=.*: can't write to .*file .*output="):
+            check_places(cfg)
+
+
+def test_a_name_that_is_too_long_for_a_folder_is_refused(default, tmp_path):
+    cfg = changed(default, "output", str(tmp_path))
+    check_places(changed(cfg, "run_dir", str(tmp_path / ("a" * 200))))
+    with pytest.raises(BadInput, match=r"^run_dir=.* is too long a name for a folder \(201 bytes\)"):
+        check_places(changed(cfg, "run_dir", str(tmp_path / ("a" * 201))))
 
 
 def test_checking_leaves_nothing_behind(default, tmp_path):
-    check(changed(default, "output", str(tmp_path / "new" / "folder")))
+    cfg = changed(default, "output", str(tmp_path / "new" / "folder"))
+    check(cfg)
+    check_places(changed(cfg, "run_dir", str(tmp_path / "new" / "run")))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_all_measures_are_known_by_the_analysis(default):
-    assert set(default.analysis.measures) == set(MEASURES)
+    assert tuple(default.analysis.measures) == schema.MEASURES

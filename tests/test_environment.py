@@ -1,7 +1,10 @@
 """The pinned environment: complete, in step with pyproject.toml and environment.yml, free of addresses."""
 
+import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import yaml
@@ -10,7 +13,9 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 LOCK = (ROOT / "requirements.lock").read_text()
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
+BROUGHT = {"yaml"}  # by omegaconf, which reads configurations with it
 
 
 def pinned():
@@ -26,6 +31,24 @@ def test_lock_pins_every_dependency_within_its_range():
     for requirement in map(Requirement, wanted):
         found = versions[canonicalize_name(requirement.name)]
         assert all(requirement.specifier.contains(number) for number in found), requirement
+
+
+def imported():
+    """The packages that the program imports, without its own and those of Python."""
+    rooms = [name for name in PYPROJECT["tool"]["setuptools"]["packages"] if "." not in name]
+    found = set()
+    for file in (ROOT / "run.py", *(file for room in rooms for file in (ROOT / room).rglob("*.py"))):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [name.name for name in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            found |= {name.split(".")[0] for name in names}
+    return found - set(rooms) - sys.stdlib_module_names
+
+
+def test_every_package_that_is_imported_is_a_dependency_and_the_other_way_round():
+    provided = packages_distributions()
+    needed = {canonicalize_name(provided[name][0]) for name in imported() - BROUGHT}
+    assert needed == {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}
 
 
 def test_every_pin_has_hashes():

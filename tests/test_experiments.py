@@ -84,7 +84,7 @@ def test_debugging_runs_it_from_end_to_end(debugging: dict[str, tuple[Studies, R
     result = running.wait(600)
     assert result.code == 0, result.err
     run = study.output / name / "seed=0"
-    samples = json.loads((run / "interactions" / "samples.json").read_text())
+    samples = json.loads((run / "interactions" / "samples" / "samples.json").read_text())
     assert (samples["n"], len(samples["samples"])) == (3, 4)
     for stage, epochs in (("probe", (1,)), ("finetune", (0, 1)), ("scratch", (0, 1))):
         for epoch in epochs:

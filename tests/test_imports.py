@@ -1,10 +1,14 @@
-"""The house has floors: imports go down, mathematics stands on nothing."""
+"""The house has floors: imports go down, mathematics stands on nothing, the pipeline needs nothing heavy."""
 
 import ast
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from stages.table import STAGES
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = (
@@ -13,7 +17,7 @@ FLOORS = (
     {"data", "models"},
     {"checkpoints"},
     {"training"},
-    {"interactions", "pretrain_probe", "finetune", "scratch"},
+    {"pretrain_probe", "finetune", "scratch", "interactions"},
     {"analysis"},
     {"run"},
 )
@@ -23,12 +27,18 @@ MATHEMATICS = {
     "interactions.variables.masking",
     "interactions.tokens",
     "interactions.dense",
+    "interactions.local.operations",
+    "interactions.local.tiles",
     "models.memory",
     "models.watch",
     *(f"analysis.{name}" for name in ("decomposition", "ratio", "jaccard", "chance", "estimate", "faithfulness")),
     *(f"analysis.{name}" for name in ("noise", "accuracy")),
 }
 DRAWING = {f"analysis.{name}" for name in ("drawing", "figures", "gallery", "glyphs", "labels", "report", "sentence")}
+DRAWING |= {"analysis.verdicts"}
+# They take seconds to import: a run with nothing left to do ends before.
+HEAVY = {"torch", "torchvision", "lightning", "pandas", "transformers", "timm", "datasets", "sklearn", "scipy"}
+HEAVY |= {"matplotlib", "wandb", "PIL"}
 PACKAGES = sorted(FLOOR.keys() - {"run"})
 FILES = [ROOT / "run.py", *sorted(file for name in PACKAGES for file in (ROOT / name).rglob("*.py"))]
 MODULES = {".".join(file.relative_to(ROOT).with_suffix("").parts): file for file in FILES}
@@ -49,6 +59,21 @@ def ours(module):
     return {name for name in imported(module) if name.split(".")[0] in FLOOR}
 
 
+def reached(module):
+    """What it imports of ours, itself included, through whatever else, in functions, too."""
+    seen, wanted = set(), {module}
+    while wanted:
+        name = wanted.pop()
+        seen.add(name)
+        wanted |= ours(name) - seen
+    return seen
+
+
+def rooms(module):
+    """The packages that a module imports."""
+    return {name.split(".")[0] for name in imported(module)}
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_go_down(module):
     room = module.split(".")[0]
@@ -65,15 +90,37 @@ def test_mathematics_stands_on_mathematics_only(module):
 
 @pytest.mark.parametrize("module", sorted(DRAWING))
 def test_figures_see_tables_and_never_a_model(module):
-    seen, wanted = set(), {module}
-    while wanted:
-        name = wanted.pop()
-        seen.add(name)
-        assert not {"torch", "lightning", "data", "models", "training"} & {i.split(".")[0] for i in imported(name)}, (
-            name
-        )
-        wanted |= ours(name) - seen
-    assert not {name for name in seen if name.startswith("interactions.")} - MATHEMATICS
+    for name in reached(module):
+        assert not {"torch", "lightning", "data", "models", "checkpoints", "training"} & rooms(name), name
+    assert not {name for name in reached(module) if name.startswith("interactions.")} - MATHEMATICS
+
+
+LIGHT = sorted(name for name in MODULES if name.split(".")[0] in ("conf", "stages", "run"))
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_the_pipeline_imports_nothing_heavy(module):
+    for name in reached(module):
+        assert not HEAVY & rooms(name), f"{module} imports {name}"
+
+
+def test_nothing_heavy_is_imported_with_the_pipeline():
+    """By other packages than ours, either."""
+    names = [name.removesuffix(".__init__") for name in LIGHT]
+    code = f"import sys, {', '.join(names)}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert set(names) <= set(done.stdout.split())
+    assert not HEAVY & set(done.stdout.split())
+
+
+def defined(module):
+    return {node.name for node in ast.parse(MODULES[module].read_text()).body if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_every_stage_of_the_table_has_its_module(stage):
+    """The table names it as a string, so that to know the stages does not mean to import them."""
+    assert {"check", "run"} <= defined(stage.module)
 
 
 def test_there_are_no_circles():
@@ -84,11 +131,10 @@ def test_there_are_no_circles():
 
 
 def test_stages_do_not_import_each_other():
-    stages = {"pretrain_probe.pretrain", "pretrain_probe.probe", "finetune.finetune", "scratch.scratch"}
-    stages |= {"interactions.evaluate", "analysis.analyse"}
-    assert stages <= MODULES.keys()
-    for module in MODULES.keys() - {"run"}:
-        assert not ours(module) & stages, module
+    modules = {stage.module for stage in STAGES}
+    assert modules <= MODULES.keys()
+    for module in MODULES:
+        assert not ours(module) & modules, module
 
 
 def test_every_package_is_installed():

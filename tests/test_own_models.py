@@ -69,9 +69,10 @@ def run(study: Studies, mine: Path, *overrides: str) -> Result:
 def test_every_value_is_that_of_brute_force(study: Studies, mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = run(study, mine, "model=awkward", "interactions.engine=local", "finetune.lr=0.01")
     assert result.code == 0, result.err
-    assert "interactions: with the linear probe: local, predicted " in result.out
+    assert "interactions/probe: local, predicted " in result.out
     (folder,) = study.output.rglob("samples.json")
-    run_folder, about = folder.parents[1], json.loads(folder.read_text())
+    about = json.loads(folder.read_text())
+    (run_folder,) = (path.parent for path in study.output.rglob("results.json"))
     monkeypatch.syspath_prepend(str(mine))
     from my_models import Network  # the user's own code, and none of ours
 

@@ -156,6 +156,10 @@ def test_report_is_one_file(run: Path) -> None:
     for row in _table(run / "analysis", "claims"):
         assert row["claim"].replace(">", "&gt;") in text
     assert "train_samples: 20" in text, "the settings"
+    done = json.loads((run / "analysis" / "done.json").read_text())
+    assert done.keys() >= {"program", "commit", "machine", "threads", "torch", "lightning"}
+    assert f"pretraining-interactions {done['program']}" in text
+    assert f"{done['threads']} threads" in text
 
 
 def test_it_ends_with_claims_and_report(run: Path, finished: Finished) -> None:

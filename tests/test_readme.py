@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from studies import ROOT, Studies
 
+from stages import table
+
 README = (ROOT / "README.md").read_text()
 TINY = ("pretrain.epochs=1", "finetune.epochs=1", "probe.epochs=1", "interactions.samples=4", "analysis.resamples=20")
 TINY += ("analysis.permutations=2", "analysis.gallery=2", "wandb.mode=disabled", "trainer.accelerator=cpu")
@@ -36,6 +38,18 @@ def test_the_figures_of_speed_are_those_that_were_measured(name: str, first: str
     for row in table.splitlines():
         cells = {cell.strip() for cell in row.strip("|").split("|")}
         assert any(cells <= known for known in measured), row
+
+
+def test_the_stages_are_those_of_the_table() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) ?\|$", README, flags=re.MULTILINE)
+    there = {name: (does, reads) for name, does, reads in rows if name in table.names()}
+    assert there == {
+        stage.name: (stage.does, ", ".join(dict.fromkeys(
+            read.split("/")[0] for reads in stage.results.values() for read in reads
+            if read.split("/")[0] != stage.name
+        )))
+        for stage in table.STAGES
+    }  # fmt: skip
 
 
 def test_own_model_and_data(study: Studies, tmp_path: Path) -> None:

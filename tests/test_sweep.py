@@ -125,6 +125,20 @@ def test_probe_and_fine_tuning_start_from_any_epoch(resumable: Studies) -> None:
     assert all(torch.equal(start[key], tuned[key]) for key in backbone)
 
 
+def test_weights_of_several_epochs_are_a_series_to_start_from(resumable: Studies) -> None:
+    """Trained elsewhere: a pattern, of which each run takes one file."""
+    pretrain = _only(resumable.output / "results" / "pretrain")
+    for epoch in (0, 1, 2):
+        shutil.copy(pretrain / "checkpoints" / f"epoch_00{epoch}.pt", resumable.output / f"theirs_{epoch}.pt")
+    weights = f"model.weights='{resumable.output}/theirs_*.pt'"
+    result = resumable("-m", weights, "start.epoch=1,last", "stages=[pretrain,probe]")
+    assert result.code == 0, result.err
+    assert sum(name.startswith("results/probe/") and name.endswith("done.json") for name in result.replaced) == 2
+    (taken,) = (resumable.output / "digits").glob("*start.epoch=1-*/*/pretrain/checkpoints/*.pt")
+    ours, theirs = (torch.load(file, weights_only=True) for file in (pretrain / "checkpoints" / "epoch_001.pt", taken))
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
 def test_a_result_that_was_deleted_is_made_again(resumable: Studies) -> None:
     scratch = _only(resumable.output / "results" / "scratch")
     before = {file.name: file.read_bytes() for file in (scratch / "checkpoints").iterdir()}

@@ -1,6 +1,7 @@
 """The study of a text model in small: the same pipeline as for images, on sentences of several lengths."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -29,14 +30,14 @@ schema.register()
 @pytest.fixture(scope="module")
 def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     study = Studies(tmp_path_factory.mktemp("phrases") / "outputs", tmp_path_factory.mktemp("phrases_scrap"))
-    result = study.start(*TINY, tiny=False).wait()
+    result = study.start(*TINY, study.run_dir("run"), tiny=False).wait()
     assert result.code == 0, result.err
     return study.output
 
 
 @pytest.fixture(scope="module")
 def run(output: Path) -> Path:
-    return output / "phrases" / "seed=0"
+    return output / "run"
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,8 @@ def _values(run: Path, unit: str = "finetune/epoch_002") -> np.ndarray:
 
 
 def test_all_stages_leave_what_they_leave_for_images(run: Path) -> None:
-    assert {path.name for path in run.iterdir()} == set(STAGES)
+    visible = {path.name for path in run.iterdir() if not path.name.endswith(".lock")}
+    assert visible == {*STAGES, "results.json", "config.yaml"}
     for stage in ("probe", "finetune", "scratch"):
         assert {"metrics.csv", "predictions.npy", "done.json"} <= files(run / stage)
     assert "analysis/report.html" in files(run)
@@ -58,7 +60,7 @@ def test_all_stages_leave_what_they_leave_for_images(run: Path) -> None:
 
 
 def test_samples_are_balanced_and_say_which_words_are_variables(run: Path) -> None:
-    about = json.loads((run / "interactions" / "samples.json").read_text())
+    about = json.loads((run / "interactions" / "samples" / "samples.json").read_text())
     assert (about["kind"], about["n"], about["sentences"]) == ("text", 3, 40)
     assert sorted(sample["label"] for sample in about["samples"]) == [0] * 6 + [1] * 6
     for sample in about["samples"]:
@@ -74,7 +76,7 @@ def test_every_value_is_that_of_the_sentence_masked_by_hand(output: Path, run: P
     splits = build_data(cfg.data.target, "data.target")
     model = build_model(cfg.model, 2).eval()
     model.load_state_dict(torch.load(run / "finetune" / "checkpoints" / "epoch_002.pt", weights_only=True))
-    stored, about = _values(run), json.loads((run / "interactions" / "samples.json").read_text())
+    stored, about = _values(run), json.loads((run / "interactions" / "samples" / "samples.json").read_text())
     lengths = []
     for sample, values in zip(about["samples"], stored, strict=True):
         ids = splits.test[sample["index"]][0]
@@ -96,14 +98,19 @@ def test_every_value_is_that_of_the_sentence_masked_by_hand(output: Path, run: P
 
 def _again(output: Path, name: str, *overrides: str) -> Path:
     """The same trainings, other interactions."""
-    other = output.parent / name
-    result = Studies(other, output.parent / f"{name}_scrap").start(*TINY, *overrides, tiny=False).wait()
+    study = Studies(output, output.parent / f"{name}_scrap")
+    result = study.start(*TINY, *overrides, study.run_dir(name), tiny=False).wait()
     assert result.code == 0, result.err
-    return other / "phrases" / "seed=0"
+    assert "finetune: complete in" in result.out
+    return output / name
 
 
 def test_the_batch_size_changes_nothing(output: Path, run: Path) -> None:
-    other = _again(output, "batches", "interactions.batch_size=7")
+    """Which decides nothing: results of before are removed."""
+    copied = output.parent / "copied"
+    shutil.copytree(output, copied, symlinks=True)
+    shutil.rmtree(copied / "results" / "interactions")
+    other = _again(copied, "batches", "interactions.batch_size=7")
     for unit in ("probe/epoch_002", "finetune/epoch_002", "scratch/epoch_001"):
         np.testing.assert_allclose(_values(other, unit), _values(run, unit), rtol=0, atol=1e-5)
 
@@ -116,9 +123,10 @@ def test_the_report_shows_sentences(run: Path) -> None:
 
 def test_how_many_sentences_are_too_short_is_said(tmp_path: Path) -> None:
     study = Studies(tmp_path / "outputs", tmp_path / "scrap")
-    result = study.start(*TINY, "interactions.n=9", "interactions.samples=2", tiny=False).wait()
+    options = ("interactions.n=9", "interactions.samples=2", study.run_dir("long"))
+    result = study.start(*TINY, *options, tiny=False).wait()
     assert result.code == 0, result.err
     (line,) = (line for line in result.out.splitlines() if "sentences have fewer than n=9" in line)
-    about = json.loads((study.output / "phrases" / "seed=0" / "interactions" / "samples.json").read_text())
+    about = json.loads((study.output / "long" / "interactions" / "samples" / "samples.json").read_text())
     assert line.startswith(f"interactions: {about['too_short']} of 40 test sentences")
     assert 0 < about["too_short"] < 40

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from studies import STAGES, Finished, Studies
+from studies import Finished, Studies
 
 WANDB = Path(sys.executable).with_name("wandb")
 TRAINED = ("pretrain", "probe", "finetune", "scratch")
@@ -26,9 +26,9 @@ def runs(tracked: Finished) -> dict[str, list[dict]]:
     return {_run_of(records)["job_type"]: records for records in _read_back(tracked.output)}
 
 
-def test_one_run_per_stage(runs: dict[str, list[dict]], tracked: Finished) -> None:
-    assert sorted(runs) == sorted(STAGES)
-    assert len(_folders(tracked.output)) == len(STAGES)
+def test_one_run_per_result(runs: dict[str, list[dict]], tracked: Finished) -> None:
+    assert sorted(runs) == sorted([*TRAINED, *(f"interactions/{stage}" for stage in TRAINED[1:]), "analysis"])
+    assert len(_folders(tracked.output)) == len(runs)
     assert {_run_of(records)["run_group"] for records in runs.values()} == {"digits seed=0"}
     assert {records[-1]["exit"].get("exit_code", 0) for records in runs.values()} == {0}
 
@@ -77,10 +77,10 @@ def test_weights_are_not_copied(tracked: Finished) -> None:
 
 def test_interactions_are_counted(runs: dict[str, list[dict]]) -> None:
     summary = {}
-    for record in runs["interactions"]:
+    for record in runs["interactions/finetune"]:
         summary |= record.get("summary", {}).get("update", {})
-    assert summary["checkpoints"] == 7
-    assert summary["masked_inputs"] == 7 * 10 * 2**3
+    assert summary["checkpoints"] == 3
+    assert summary["masked_inputs"] == 3 * 10 * 2**3
 
 
 def test_tables_and_figures_of_the_analysis(runs: dict[str, list[dict]], tracked: Finished) -> None:
@@ -101,10 +101,18 @@ def test_logged_table_is_the_table_on_disk(runs: dict[str, list[dict]], tracked:
     assert [row[0] for row in table["data"]] == [line.split(",")[0] for line in lines[1:]]
 
 
-def test_a_resumed_run_is_complete_by_itself(study: Studies) -> None:
+def test_versions_and_machine_are_there(runs: dict[str, list[dict]]) -> None:
+    for records in runs.values():
+        versions = _run_of(records)["config"]["update"]["versions"]
+        assert versions.keys() >= {"program", "commit", "machine", "threads", "torch"}
+
+
+def test_a_resumed_run_is_complete_by_itself(study: Studies, finished: Finished) -> None:
     """A killed stage leaves a run without an end beside the one of the second attempt, which has every epoch."""
     options = ("wandb.mode=offline", "stages=[scratch]")
-    study(*options, kill_at=("before", "digits/seed=0/scratch/checkpoints/epoch_002.pt"))
+    (moment,) = (name for name in finished.result.replaced
+                 if name.startswith("results/scratch/") and name.endswith("checkpoints/epoch_002.pt"))  # fmt: skip
+    study(*options, kill_at=("before", moment))
     assert study(*options).code == 0
     ended = [records for records in _read_back(study.output) if any(record["type"] == "exit" for record in records)]
     assert len(_folders(study.output)) == 2

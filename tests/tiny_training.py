@@ -13,6 +13,7 @@ from torch import nn
 from checkpoints import disk
 from data.module import Batches
 from data.splits import InMemory, Splits
+from stages.results import epochs_kept
 from training.classifier import LightningClassifier
 from training.fit import fit
 
@@ -69,8 +70,8 @@ def killer(epoch: int) -> Callable[[dict], None]:
 
 def same(one: Path, other: Path) -> None:
     """Asserts that two folders hold the same files, the weights with the same bits."""
-    assert disk.epochs(one) == disk.epochs(other)
-    for epoch in disk.epochs(one):
+    assert epochs_kept(one) == epochs_kept(other)
+    for epoch in epochs_kept(one):
         left, right = (disk.read(disk.path(folder, epoch)) for folder in (one, other))
         assert left.keys() == right.keys()
         assert all(torch.equal(left[key], right[key]) for key in left), f"epoch {epoch}"

@@ -41,7 +41,7 @@ def run(cfg: DictConfig, result: Result, model: Classifier, splits: Splits) -> N
     at_once = batch_size.loaded(model, splits.collate([splits.test[0]])[0], where)
     data = Batches(splits, options.batch_size, stream(seed, stage, "order"), cfg.num_workers, at_once)
     # What was kept before stays: somebody asked for it.
-    wanted = kept(result.asked, options.epochs) | epochs_kept(result)
+    wanted = kept(result.asked, options.epochs) | set(epochs_kept(folder))
     with tracked(cfg, result) as tracker:
         last = fit(module, data, folder, options.epochs, wanted, cfg.trainer, tracker.log)
         log_checkpoints(tracker, result)

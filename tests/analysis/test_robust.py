@@ -56,8 +56,8 @@ def test_noise_in_one_model_touches_only_claims_about_it(study_of, models):
     study = study_of(*models)
     v = study.values("scratch", 2)
     sample, subset = np.divmod(np.arange(v.size), 2**N)
-    study.store.write_noise(
-        "scratch", 2, sample=sample, subset=subset, value=np.zeros(v.size)
+    study.stores["scratch"].write_noise(
+        2, sample=sample, subset=subset, value=np.zeros(v.size)
     )  # v is nothing but noise
     _, marked = marks(study)
     assert marked == {"scratch learns 13 to 45 % of the preserved", "fine-tuning learns its target knowledge sooner",
@@ -72,9 +72,7 @@ def test_moderate_noise_overturns_what_is_close_and_nothing_else(study_of):
     finetune, scratch = factor * pretrain, 0.44 * np.minimum(factor, 1) * pretrain
     models = (pretrain, [0.9 * finetune, finetune], [early, scratch])
     for noise, expected in ((1e-6, set()), (0.02, {"scratch learns 13 to 45 % of the preserved"})):
-        study = study_of(*models, noise=noise)
-        assert marks(study, {})[1] == expected
-        study.store.folder.rename(study.store.folder.with_name(f"noise_{noise}"))
+        assert marks(study_of(*models, noise=noise), {})[1] == expected
 
 
 def test_the_same_marks_each_time(study_of, models):

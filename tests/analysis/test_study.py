@@ -3,6 +3,7 @@ import pytest
 
 from analysis.faithfulness import salient
 from analysis.measures import Measures
+from analysis.study import Study
 from conf.errors import BadInput
 from interactions.mobius import orders
 
@@ -74,14 +75,23 @@ def test_the_empty_set_can_be_left_out_of_all_measures(study_of, models, empty_s
     np.testing.assert_allclose(observed, np.stack([intersection / union, np.ones(6)], axis=1), rtol=1e-9)
 
 
-def test_models_are_those_that_the_store_has(study_of, models):
+def test_models_are_those_that_there_are_stores_of(study_of, models):
     assert study_of(None, models[:2], []).models == ["finetune"]
+
+
+def test_epochs_are_those_that_are_compared_whatever_else_the_store_has(study_of, models):
+    whole = study_with(study_of, models)
+    study = Study(whole.stores["scratch"].samples, whole.stores, {"pretrain": [7], "finetune": [0], "scratch": [0]},
+                  whole.options)  # fmt: skip
+    assert whole.epochs("finetune") == [0, 1]
+    assert (study.epochs("finetune"), study.last("finetune")) == ([0], 0)
+    np.testing.assert_allclose(study.final("finetune"), models[1], atol=1e-12)
 
 
 def test_the_precision_is_that_of_the_last_epoch(study_of, models):
     study = study_with(study_of, models)
     assert study.precision("finetune") == "float32"
-    file = study.store.unit("finetune", 1) / "meta.json"
+    file = study.stores["finetune"].unit(1) / "meta.json"
     for text in ('{"precision": ', "{}"):
         file.write_text(text)
         with pytest.raises(BadInput, match=r"epoch_001/meta\.json can't be used .* stages=\[interactions\] again"):

@@ -1,9 +1,18 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_dir
 
 from analysis import tables
-from analysis.summary import left_out, noise_warnings
-from conf.check import MEASURES
+from analysis.summary import left_out, noise_warnings, summary
+from conf import schema
+from conf.schema import MEASURES
+from stages.identity import results_of
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+
+schema.register()
 
 
 @pytest.mark.parametrize(
@@ -37,8 +46,8 @@ def test_a_warning_appears_where_noise_is_more_than_rounding_explains(study_of, 
     study = study_of(*np.random.default_rng(0).normal(size=(1, 6, 16)), [], [])
     v = study.values("pretrain", 7)
     limit = 1024 * 2**-23 * abs(v).max()
-    study.store.write_noise("probe", 7, sample=np.arange(6), subset=np.arange(6),
-                            value=v[np.arange(6), np.arange(6)] + share * limit)  # fmt: skip
+    of_each = np.arange(6)
+    study.stores["pretrain"].write_noise(7, sample=of_each, subset=of_each, value=v[of_each, of_each] + share * limit)
     found = noise_warnings(study, tables.noise(study))
     assert list(found) == (["warning, pre-trained"] if warned else [])
     if warned:
@@ -50,7 +59,7 @@ def test_a_warning_appears_where_noise_is_more_than_rounding_explains(study_of, 
 
 def test_in_float64_the_precision_is_not_too_low(study_of):
     study = study_of(np.random.default_rng(0).normal(size=(6, 16)), [], [], noise=0.1)
-    file = study.store.unit("probe", 7) / "meta.json"
+    file = study.stores["pretrain"].unit(7) / "meta.json"
     file.write_text('{"precision": "float64"}')
     (text,) = noise_warnings(study, tables.noise(study)).values()
     assert text.endswith("(such as the other inputs of a batch); change the model")
@@ -62,3 +71,37 @@ def test_each_model_has_its_own_warning(study_of):
     assert list(noise_warnings(study, tables.noise(study))) == [
         "warning, pre-trained", "warning, fine-tuned", "warning, from scratch"
     ]  # fmt: skip
+
+
+@pytest.fixture
+def summed_up(study_of, tmp_path):
+    """summed_up(*overrides): what is said of a study of three models, with three epochs of pre-training."""
+    models = np.random.default_rng(0).normal(size=(4, 6, 16))
+    study = study_of(models[0], models[1:3], models[3:])
+
+    def said(*overrides):
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            cfg = compose("config", [f"output={tmp_path}", "pretrain.epochs=3", *overrides])
+        return summary(cfg, results_of(cfg), study)
+
+    return said
+
+
+def test_it_says_what_was_run(summed_up):
+    found = summed_up()
+    assert found["study"] == "digits, seed 0"
+    assert found["variables"] == "n = 4, so 16 masked inputs per sample and checkpoint"
+    assert found["samples"] == "6, from the test set"
+    assert found["fine-tuned"] == "2 checkpoints, epochs 0 to 1"
+    assert found["counted"] == "all interactions"
+
+
+@pytest.mark.parametrize(("overrides", "expected"), [
+    ([], "3 epochs on data.embedded.glyphs, seen through a linear probe"),
+    (["start.epoch=2"], "2 epochs on data.embedded.glyphs, seen through a linear probe"),
+    (["model.weights=scratch"], "weights: scratch, seen through a linear probe"),
+    (["interactions.checkpoints.pretrain=run.py"], "run.py, with its linear probe"),
+])  # fmt: skip
+def test_the_pre_trained_model_is_what_probe_and_fine_tuning_start_from(summed_up, monkeypatch, overrides, expected):
+    monkeypatch.chdir(CONF.parent)
+    assert summed_up(*overrides)["pre-trained"] == expected

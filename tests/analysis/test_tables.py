@@ -18,10 +18,10 @@ def models():
 def study(study_of, models):
     pretrain, early, finetune, untrained, scratch = models
     study = study_of(pretrain, [early, finetune], [untrained, scratch])
-    for model, stage in (("pretrain", "probe"), ("finetune", "finetune"), ("scratch", "scratch")):
+    for model, store in study.stores.items():
         sample, subset = np.arange(10), np.arange(10)
         v = study.values(model, study.last(model))[sample, subset]
-        study.store.write_noise(stage, study.last(model), sample=sample, subset=subset, value=v + 0.01)
+        store.write_noise(study.last(model), sample=sample, subset=subset, value=v + 0.01)
     return study
 
 

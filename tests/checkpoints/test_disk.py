@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from checkpoints.disk import epochs, kept, path, read, write
+from checkpoints.disk import path, read, write
 from conf.errors import BadInput
+from stages.results import epochs_kept
 
 STATE = {"weight": torch.arange(6.0).view(2, 3), "steps": torch.tensor(7), "half": torch.ones(2).half()}
 
@@ -30,20 +31,12 @@ def test_gradients_are_not_kept(tmp_path):
 
 
 def test_epochs_are_in_order_of_their_numbers(tmp_path):
-    assert epochs(tmp_path) == []
+    assert epochs_kept(tmp_path) == []
     for epoch in (10, 1000, 2, 0):
         write(tmp_path, epoch, STATE)
     (tmp_path / "checkpoints" / "epoch_005.pt.tmp-77").touch()
     (tmp_path / "checkpoints" / "last.ckpt").touch()
-    assert epochs(tmp_path) == [0, 2, 10, 1000]
-
-
-@pytest.mark.parametrize(
-    ("wanted", "expected"),
-    [("all", {0, 1, 2, 3, 4}), ([0, 2], {0, 2, 4}), ([], {4}), ([1, 4, 9], {1, 4})],
-)
-def test_the_last_epoch_is_always_kept(wanted, expected):
-    assert kept(wanted, last=4) == expected
+    assert epochs_kept(tmp_path) == [0, 2, 10, 1000]
 
 
 @pytest.mark.parametrize("left", [0, 3, 100, -100, -1])

@@ -12,7 +12,7 @@ from conf.errors import BadInput
 from interactions.dense import log_odds
 from interactions.engine import Engine, Engines, predicted_speedup
 from interactions.evaluate import decided
-from interactions.store import Store
+from interactions.store import Samples, Store
 from interactions.variables.patches import draw_patches, owner_map
 from interactions.variables.sample_set import SampleSet
 from interactions.variables.samples import Group
@@ -153,19 +153,19 @@ def test_a_probe_on_features_has_an_engine_of_its_own(images, name, all_local):
 
 def test_how_values_are_computed_is_chosen_once(images, tmp_path, capsys):
     """A run that is resumed goes on as it was begun, whatever `auto` would choose now."""
-    store = Store(tmp_path)
+    store = Store(tmp_path / "scratch", Samples(tmp_path / "samples"))
     first = decided(network(), images, options(engine="dense", batch_size=5), store)
     assert store.choices()["network"] == {"engine": "dense", "batch_size": 5, "compile": False, "why_dense": ""}
-    store.write_part("scratch", 0, range(1), np.zeros((1, 2**N)))
+    store.write_part(0, range(1), np.zeros((1, 2**N)))
     second = decided(network(), images, options(engine="auto", batch_size="auto"), store)
     assert second.network.choice == first.network.choice
     assert second.network.local is None
-    assert store.has_part("scratch", 0, range(1))
+    assert store.has_part(0, range(1))
     assert capsys.readouterr().out == ""
     third = decided(network(), images, options(engine="local", batch_size="auto"), store)
     assert third.network.local is not None
     assert "begun otherwise; what is left is done with interactions.engine=local" in capsys.readouterr().out
-    assert not store.has_part("scratch", 0, range(1))
+    assert not store.has_part(0, range(1))
     assert store.choices()["network"]["engine"] == "local"
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from conf.errors import BadInput
-from interactions.store import Store
+from interactions.store import Samples, Store
 
 BLOCKS = [range(0, 4), range(4, 8), range(8, 10)]
 
@@ -10,16 +10,15 @@ BLOCKS = [range(0, 4), range(4, 8), range(8, 10)]
 @pytest.fixture
 def store(tmp_path):
     samples = [{"index": i, "label": 0, "class": "a", "variables": [[0, 0, 1, 1]] * 3} for i in range(10)]
-    store = Store(tmp_path / "interactions")
-    store.folder.mkdir()
-    store.write_samples({"split": "test", "n": 3, "kind": "image", "samples": samples})
-    return store
+    chosen = Samples(tmp_path / "samples")
+    chosen.write({"split": "test", "n": 3, "kind": "image", "samples": samples})
+    return Store(tmp_path / "finetune", chosen)
 
 
 def fill(store, v, order=(0, 1, 2), epoch=12):
     for position in order:
-        store.write_part("finetune", epoch, BLOCKS[position], v[BLOCKS[position]])
-    store.complete("finetune", epoch, BLOCKS, {"stage": "finetune", "epoch": epoch})
+        store.write_part(epoch, BLOCKS[position], v[BLOCKS[position]])
+    store.complete(epoch, BLOCKS, {"stage": "finetune", "epoch": epoch})
 
 
 @pytest.fixture
@@ -28,44 +27,52 @@ def v():
 
 
 def test_samples_come_back(store):
-    about = store.samples()
+    about = store.samples.read()
     assert (about["split"], about["n"], about["kind"]) == ("test", 3, "image")
     assert [sample["index"] for sample in about["samples"]] == list(range(10))
     assert about["samples"][3]["variables"] == [[0, 0, 1, 1]] * 3
 
 
+def test_the_baseline_comes_back(store):
+    baseline = np.random.default_rng(1).normal(size=(3, 4, 4)).astype(np.float32)
+    store.samples.write_baseline(baseline)
+    np.testing.assert_array_equal(store.samples.baseline(), baseline)
+
+
+@pytest.mark.parametrize("name", ["samples.json", "baseline.npy"])
+def test_damaged_samples_are_refused_with_the_folder_to_delete(store, name, tmp_path):
+    (tmp_path / "samples" / name).write_bytes(b'{"split": ')
+    read = {"samples.json": store.samples.read, "baseline.npy": store.samples.baseline}[name]
+    with pytest.raises(BadInput, match=rf"{name} can't be used .*delete {tmp_path}/samples and run stages="):
+        read()
+
+
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (2, 1, 0)])
 def test_parts_are_joined_in_order_whatever_the_order_written(store, v, order):
     fill(store, v, order)
-    found = store.values("finetune", 12)
+    found = store.values(12)
     assert found.dtype == np.float64
     np.testing.assert_array_equal(found, v)
 
 
 def test_a_checkpoint_is_there_once_it_is_complete(store, v):
-    assert not store.has("finetune", 12)
-    store.write_part("finetune", 12, BLOCKS[0], v[:4])
-    assert store.has_part("finetune", 12, BLOCKS[0])
-    assert not store.has_part("finetune", 12, BLOCKS[1])
-    assert not store.has("finetune", 12)
-    assert store.epochs("finetune") == []
+    assert not store.has(12)
+    store.write_part(12, BLOCKS[0], v[:4])
+    assert store.has_part(12, BLOCKS[0])
+    assert not store.has_part(12, BLOCKS[1])
+    assert not store.has(12)
     fill(store, v)
-    assert store.has("finetune", 12)
-    assert not store.has_part("finetune", 12, BLOCKS[0])
-    assert sorted(path.name for path in store.unit("finetune", 12).iterdir()) == ["meta.json", "values.npy"]
-
-
-def test_epochs_are_in_order_and_each_stage_has_its_own(store, v):
-    for epoch in (100, 2, 0, 1000):
-        fill(store, v, epoch=epoch)
-    assert store.epochs("finetune") == [0, 2, 100, 1000]
-    assert store.epochs("scratch") == []
+    assert store.has(12)
+    assert not store.has_part(12, BLOCKS[0])
+    assert sorted(path.name for path in store.unit(12).iterdir()) == ["meta.json", "values.npy"]
+    (store.unit(12) / "values.npy").unlink()
+    assert not store.has(12)
 
 
 def test_noise_comes_back(store, v):
     wanted = {"sample": np.array([1, 2]), "subset": np.array([7, 0]), "value": np.array([0.1, -3.0])}
-    store.write_noise("probe", 5, **wanted)
-    found = store.noise("probe", 5)
+    store.write_noise(5, **wanted)
+    found = store.noise(5)
     assert found.keys() == wanted.keys()
     for name, array in wanted.items():
         np.testing.assert_array_equal(found[name], array)
@@ -74,15 +81,15 @@ def test_noise_comes_back(store, v):
 @pytest.mark.parametrize("left", [0, 4, 20, 100, 200, -8, -1])
 def test_truncated_values_are_refused(store, v, left):
     fill(store, v)
-    path = store.unit("finetune", 12) / "values.npy"
+    path = store.unit(12) / "values.npy"
     path.write_bytes(path.read_bytes()[:left])
     with pytest.raises(BadInput, match=r"values\.npy .*delete .*epoch_012 and run stages=\[interactions\]"):
-        store.values("finetune", 12)
+        store.values(12)
 
 
 def test_values_that_are_not_there_are_refused(store):
     with pytest.raises(BadInput, match=r"values\.npy can't be used"):
-        store.values("finetune", 12)
+        store.values(12)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -90,11 +97,11 @@ def test_values_that_are_not_finite_are_refused(store, v, bad):
     v[3, 5] = bad
     fill(store, v)
     with pytest.raises(BadInput, match=r"values\.npy can't be used \(no finite array of shape \(10, 8\)"):
-        store.values("finetune", 12)
+        store.values(12)
 
 
 def test_values_of_other_samples_are_refused(store, v):
     fill(store, v)
-    np.save(store.unit("finetune", 12) / "values.npy", v[:, :4])
+    np.save(store.unit(12) / "values.npy", v[:, :4])
     with pytest.raises(BadInput, match=r"shape \(10, 8\)"):
-        store.values("finetune", 12)
+        store.values(12)

@@ -12,7 +12,7 @@ from conf.errors import BadInput
 from interactions import verify
 from interactions.engine import Engines
 from interactions.local.forward import Local
-from interactions.store import Store
+from interactions.store import Samples, Store
 from interactions.units import evaluated
 from interactions.variables.patches import draw_patches, owner_map
 from interactions.variables.sample_set import SampleSet
@@ -57,11 +57,9 @@ def run(sample_set, tmp_path):
             stage="finetune", epoch=7, probed=False, read=lambda: [state],
             load_into=lambda model, states: model.load_state_dict(states[0]),
         )  # fmt: skip
-        store, blocks = Store(tmp_path), [range(2), range(2, 3)]
+        store, blocks = Store(tmp_path / "finetune", Samples(tmp_path / "samples")), [range(2), range(2, 3)]
         assert [block for _, block in evaluated(store, [unit], engines, [(0, block) for block in blocks])] == blocks
-        return np.concatenate(
-            [np.load(tmp_path / "finetune" / "epoch_007" / f"part_{name}.npy") for name in ("0-1", "2-2")]
-        )
+        return np.concatenate([np.load(store.unit(7) / f"part_{name}.npy") for name in ("0-1", "2-2")])
 
     return run
 

@@ -10,7 +10,10 @@ from omegaconf import DictConfig
 
 from conf import schema
 from stages import fingerprints, sources
-from stages.identity import results_of
+from stages.identity import Result, Results, results_of
+from stages.locks import locked
+from stages.results import epochs_of, finish, start
+from stages.view import show
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
@@ -45,3 +48,27 @@ def digests() -> Callable[..., dict[str, str]]:
         return {name: result.digest for name, result in results_of(changed(cfg, **values)).items()}
 
     return found
+
+
+@pytest.fixture
+def shown() -> Callable[..., Results]:
+    """shown(cfg, *names, content=...): leaves these results complete, all if none is named, and the run that shows
+    them; returns all results of the study."""
+
+    def make(cfg: DictConfig, *names: str, content: str = "made") -> Results:
+        results = results_of(cfg)
+        for name in names or results:
+            with locked(results[name].folder):
+                _fill(start(results[name]), results[name], content)
+                finish(results[name], last=results[name].planned)
+        show(Path(cfg.run_dir), cfg, results, list(names or results))
+        return results
+
+    return make
+
+
+def _fill(folder: Path, result: Result, content: str) -> None:
+    kind = "epoch_{:03d}/meta.json" if result.name.startswith("interactions/") else "checkpoints/epoch_{:03d}.pt"
+    for name in ["table.csv", *(kind.format(epoch) for epoch in epochs_of(result))]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"{content} {result.name} {name}")

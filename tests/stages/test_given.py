@@ -1,15 +1,19 @@
-"""Files that the user gives for a role."""
+"""Files of weights that the user gives."""
 
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
-from training.folder import settings
 
+from conf import schema
 from conf.errors import BadInput
-from stages.given import epochs, given
+from stages.given import epochs, given, of_role, weights_of
+from stages.settings import settings_of
 
-ROLES = {"roles": ["pretrain", "finetune", "scratch"]}
+CONF = Path(__file__).resolve().parents[2] / "conf"
+
+schema.register()
 
 
 def files(tmp_path, *names):
@@ -21,6 +25,10 @@ def files(tmp_path, *names):
 def configuration(**checkpoints):
     every = {"pretrain": None, "finetune": None, "scratch": None} | checkpoints
     return OmegaConf.create({"interactions": {"checkpoints": every}})
+
+
+def starting(weights, epoch="last"):
+    return OmegaConf.create({"model": {"weights": weights}, "start": {"epoch": epoch}})
 
 
 @pytest.mark.parametrize(("names", "expected"), [
@@ -66,25 +74,25 @@ def test_a_name_behind_a_pattern_is_that_of_a_model_in_each_file(tmp_path):
     files(tmp_path, "epoch_2.pt", "epoch_10.pt")
     cfg = configuration(finetune=f"{tmp_path}/epoch_*.pt#student",
                         scratch=[f"{tmp_path}/epoch_10.pt#ema", f"{tmp_path}/epoch_2.pt"])  # fmt: skip
-    found = given(cfg, "finetune")
+    found = of_role(cfg, "finetune")
     assert [(epoch, address.file.name, address.name) for epoch, address in found.items()] == [
         (2, "epoch_2.pt", "student"),
         (10, "epoch_10.pt", "student"),
     ]
     override = found[2].override("teacher")
     assert override == f"'interactions.checkpoints.finetune=\"{tmp_path}/epoch_*.pt#teacher\"'"
-    assert {epoch: address.name for epoch, address in given(cfg, "scratch").items()} == {10: "ema", 2: ""}
+    assert {epoch: address.name for epoch, address in of_role(cfg, "scratch").items()} == {10: "ema", 2: ""}
 
 
 def test_a_file_named_twice_counts_once(tmp_path):
     files(tmp_path, "epoch_2.pt", "epoch_10.pt")
-    found = given(configuration(scratch=[f"{tmp_path}/epoch_2.pt", f"{tmp_path}/*.pt"]), "scratch")
+    found = of_role(configuration(scratch=[f"{tmp_path}/epoch_2.pt", f"{tmp_path}/*.pt"]), "scratch")
     assert sorted(found) == [2, 10]
 
 
 def test_a_file_whose_name_holds_the_sign(tmp_path):
     files(tmp_path, "a#1.pt", "a#2.pt")
-    found = given(configuration(finetune=f"{tmp_path}/a#*.pt", pretrain=f"{tmp_path}/a#2.pt"), "finetune")
+    found = of_role(configuration(finetune=f"{tmp_path}/a#*.pt", pretrain=f"{tmp_path}/a#2.pt"), "finetune")
     assert {epoch: (address.file.name, address.name) for epoch, address in found.items()} == {
         1: ("a#1.pt", ""),
         2: ("a#2.pt", ""),
@@ -93,20 +101,77 @@ def test_a_file_whose_name_holds_the_sign(tmp_path):
 
 def test_no_such_file_is_refused(tmp_path):
     with pytest.raises(BadInput, match=r"nothing\.pt#ema: no such file"):
-        given(configuration(finetune=f"{tmp_path}/nothing.pt#ema"), "finetune")
+        of_role(configuration(finetune=f"{tmp_path}/nothing.pt#ema"), "finetune")
 
 
-def test_settings_hold_size_and_date_of_files_and_the_model_named_in_them(tmp_path):
+@pytest.mark.parametrize("wanted", [3, ["a.pt", 3], {"epoch": 3}])
+def test_what_is_no_name_of_a_file_is_refused(wanted):
+    cfg = configuration(finetune=wanted)
+    with pytest.raises(
+        BadInput, match=r"^interactions\.checkpoints\.finetune=.* is not allowed: a file, a pattern such"
+    ):
+        of_role(cfg, "finetune")
+
+
+def test_no_file_is_given():
+    assert given("model.weights", None) == of_role(configuration(), "scratch") == {}
+
+
+def test_of_a_folder_it_is_the_file_of_weights_in_it(tmp_path):
+    files(tmp_path, "epoch_1/model.safetensors", "epoch_2/pytorch_model.bin", "epoch_3/other.bin")
+    found = of_role(configuration(finetune=f"{tmp_path}/epoch_*"), "finetune")
+    assert {epoch: address.file.name for epoch, address in found.items()} == {
+        1: "model.safetensors",
+        2: "pytorch_model.bin",
+    }
+
+
+def test_the_pre_trained_model_is_one_file(tmp_path):
+    files(tmp_path, "epoch_1.pt", "epoch_2.pt")
+    assert list(of_role(configuration(pretrain=f"{tmp_path}/epoch_2.pt"), "pretrain")) == [2]
+    message = r"interactions\.checkpoints\.pretrain=.* names 2 files: give one, the pre-trained model with its probe"
+    with pytest.raises(BadInput, match=message):
+        of_role(configuration(pretrain=f"{tmp_path}/epoch_*.pt"), "pretrain")
+
+
+@pytest.mark.parametrize("name", ["pretrain", "scratch", "timm:vit_small_patch16_224.augreg_in1k", "/a/b.pt#student"])
+def test_weights_that_are_no_pattern_stay_as_they_are(name):
+    assert weights_of(starting(name)) == name
+    assert weights_of(OmegaConf.create({"model": {}, "start": {"epoch": "last"}})) == "pretrain"
+
+
+def test_of_several_pre_trainings_it_is_that_of_the_epoch_to_start_from(tmp_path):
     files(tmp_path, "epoch_2.pt", "epoch_10.pt")
-    cfg = OmegaConf.create(
-        {
-            "seed": 0,
-            "model": {"_target_": "a", "weights": f"{tmp_path}/epoch_2.pt#ema"},
-            "interactions": ROLES
-            | {"checkpoints": {"pretrain": f"{tmp_path}/*.pt#ema", "finetune": None, "scratch": None}},
-        }
-    )
-    assert settings(cfg, "pretrain")["model"]["weights"].startswith(f"{tmp_path}/epoch_2.pt#ema (0 bytes, ")
-    listed = settings(cfg, "interactions")["interactions"]["checkpoints"]["pretrain"]
-    assert [name.partition(" (")[0] for name in listed] == [f"{tmp_path}/epoch_{e}.pt#ema" for e in (10, 2)]
-    assert all("(0 bytes, " in name for name in listed)
+    pattern = f"{tmp_path}/epoch_*.pt"
+    assert weights_of(starting(pattern)) == f"{tmp_path}/epoch_10.pt"
+    assert weights_of(starting(pattern, 2)) == f"{tmp_path}/epoch_2.pt"
+    assert weights_of(starting(f"{pattern}#ema", 2)) == f"{tmp_path}/epoch_2.pt#ema"
+    assert weights_of(starting([f"{tmp_path}/epoch_2.pt", f"{tmp_path}/epoch_10.pt"], 10)) == f"{tmp_path}/epoch_10.pt"
+    with pytest.raises(BadInput, match=r"^start\.epoch=3: model\.weights has the epochs 2, 10$"):
+        weights_of(starting(pattern, 3))
+
+
+def test_weights_of_one_epoch_have_no_other(tmp_path):
+    assert weights_of(starting("pretrain", 3)) == "pretrain"  # that stage has epochs
+    for name in ("scratch", f"{tmp_path}/a.pt"):
+        with pytest.raises(BadInput, match=r"^start\.epoch=3 is not allowed: .* are of one epoch, last is wanted"):
+            weights_of(starting(name, 3))
+
+
+def test_settings_hold_what_is_in_the_files_and_the_model_named_in_them(tmp_path):
+    """Not where they lie."""
+    files(tmp_path, "epoch_2.pt", "epoch_10.pt")
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("config", [f'model.weights="{tmp_path}/epoch_2.pt#ema"',
+                                 f'interactions.checkpoints.finetune="{tmp_path}/*.pt#ema"'])  # fmt: skip
+
+    def of(name):
+        return settings_of(cfg, name, lambda path: f"content of {path.name}")
+
+    assert of("pretrain")["model.weights"] == "content of epoch_2.pt #ema"
+    assert of("interactions/finetune")["interactions.checkpoints.finetune"] == {
+        "2": "content of epoch_2.pt #ema",
+        "10": "content of epoch_10.pt #ema",
+    }
+    assert "interactions.checkpoints.scratch" not in of("interactions/scratch")
+    assert str(tmp_path) not in str(of("pretrain") | of("interactions/finetune"))

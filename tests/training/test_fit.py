@@ -7,6 +7,7 @@ from torch import nn
 
 from checkpoints import disk
 from conf.errors import BadInput
+from stages.results import epochs_kept
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,7 @@ def finished(tmp_path_factory):
 
 def test_every_epoch_is_kept_and_readable_without_running_code(finished):
     folder, _ = finished
-    assert disk.epochs(folder) == [0, 1, 2, 3]
+    assert epochs_kept(folder) == [0, 1, 2, 3]
     states = [torch.load(disk.path(folder, epoch), weights_only=True) for epoch in range(4)]
     weights = [state["0.weight"] for state in states]
     assert not any(torch.equal(weights[epoch], weights[epoch + 1]) for epoch in range(3))
@@ -67,7 +68,7 @@ def test_metrics_are_the_means_of_the_outcomes_and_are_tracked(finished):
 def test_resuming_equals_no_interruption(finished, tmp_path, epoch):
     with pytest.raises(Killed):
         training(tmp_path, killer(epoch))
-    assert disk.epochs(tmp_path) == list(range(epoch + 1))
+    assert epochs_kept(tmp_path) == list(range(epoch + 1))
     rows = []
     assert training(tmp_path, rows.append) == EPOCHS
     same(tmp_path, finished[0])
@@ -98,7 +99,7 @@ def test_a_damaged_state_is_refused(tmp_path, left):
 
 def test_only_the_wanted_epochs_are_kept(tmp_path):
     training(tmp_path, kept=[1, 3])
-    assert disk.epochs(tmp_path) == [1, 3]
+    assert epochs_kept(tmp_path) == [1, 3]
     assert len(np.load(tmp_path / "predictions.npy")) == EPOCHS + 1
 
 
@@ -116,8 +117,8 @@ def test_training_begins_anew_if_an_epoch_that_is_wanted_now_was_not_kept(
     assert not (tmp_path / "checkpoints" / "last.ckpt").exists()
     training(tmp_path, kept=now)
     assert capsys.readouterr().out.splitlines() == [f"finetune: begun anew, since {named} not kept"]
-    assert disk.epochs(tmp_path) == sorted({*before, *now})  # what nobody asks for any more stays
-    for epoch in disk.epochs(tmp_path):
+    assert epochs_kept(tmp_path) == sorted({*before, *now})  # what nobody asks for any more stays
+    for epoch in epochs_kept(tmp_path):
         ours, wanted = (disk.path(folder, epoch).read_bytes() for folder in (tmp_path, finished[0]))
         assert ours == wanted
     assert (tmp_path / "metrics.csv").read_bytes() == (finished[0] / "metrics.csv").read_bytes()
@@ -128,14 +129,14 @@ def test_training_goes_on_if_all_that_is_wanted_is_there_or_still_to_come(tmp_pa
         training(tmp_path, killer(2), kept=[0, 3])
     training(tmp_path, kept=[0, 2, 3])
     assert capsys.readouterr().out == ""
-    assert disk.epochs(tmp_path) == [0, 2, 3]
+    assert epochs_kept(tmp_path) == [0, 2, 3]
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_training_that_diverges_is_refused_and_keeps_no_bad_epoch(tmp_path):
     with pytest.raises(BadInput, match=r"finetune: the loss is nan in epoch 1.*lower finetune\.lr"):
         training(tmp_path, optimizer="sgd", lr=1e38)
-    assert disk.epochs(tmp_path) == [0]
+    assert epochs_kept(tmp_path) == [0]
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -13,9 +13,12 @@ from torch import nn
 
 from conf import schema
 from conf.errors import BadInput
+from finetune import finetune
 from interactions import evaluate
 from pretrain_probe import pretrain, probe
-from training import stage
+from scratch import scratch
+from stages.identity import results_of
+from stages.need import Need
 
 OWN = "test_train_models"
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -52,19 +55,15 @@ class Network(nn.Module):
         return self.fc(self.hidden(self.body(x.mean((2, 3))).relu() * self.mix.to(x)))
 
 
-CHECKS = {
-    "pretrain": pretrain.check,
-    "probe": probe.check,
-    "finetune": lambda cfg: stage.check(cfg, "finetune", "target"),
-    "interactions": evaluate.check,
-}
+def checked(module: ModuleType, cfg: DictConfig) -> Need:
+    return module.check(cfg, results_of(cfg))
 
 
-@pytest.mark.parametrize("name", CHECKS)
-def test_every_stage_refuses_random_tensors_that_no_checkpoint_holds(study, name):
-    assert CHECKS[name](study(Network))
+@pytest.mark.parametrize("module", [pretrain, probe, finetune, scratch, evaluate], ids=lambda module: module.__name__)
+def test_every_stage_refuses_random_tensors_that_no_checkpoint_holds(study, module):
+    assert checked(module, study(Network)).disk > 0
     with pytest.raises(BadInput, match="tensor mix is random and no checkpoint holds it"):
-        CHECKS[name](study(lambda num_classes: Network(num_classes, random=True)))
+        checked(module, study(lambda num_classes: Network(num_classes, random=True)))
 
 
 def test_a_backbone_that_fits_the_source_task_alone_is_refused_before_it_is_trained(study):
@@ -73,7 +72,7 @@ def test_a_backbone_that_fits_the_source_task_alone_is_refused_before_it_is_trai
 
     cfg = study(make, "model.head=fc")
     with pytest.raises(BadInput, match=r"depend on the number of classes: hidden.weight, hidden.bias"):
-        pretrain.check(cfg)
+        checked(pretrain, cfg)
 
 
 def test_a_model_in_float32_alone_is_refused_whatever_the_batch(study):
@@ -83,4 +82,4 @@ def test_a_model_in_float32_alone_is_refused_whatever_the_batch(study):
 
     for size in (1, 8):
         with pytest.raises(BadInput, match=r"can't run in float64, .*it returns float32"):
-            evaluate.check(study(Single, f"interactions.batch_size={size}"))
+            checked(evaluate, study(Single, f"interactions.batch_size={size}"))

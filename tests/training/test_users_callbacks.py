@@ -17,6 +17,7 @@ from tiny_training import EPOCHS, TRAINER, Killed, in_two_processes, killer, sam
 
 from checkpoints import disk
 from conf.errors import BadInput
+from stages.results import epochs_kept
 from training.trainer import make_trainer
 
 LIGHTNING = "lightning.pytorch.callbacks"
@@ -124,7 +125,7 @@ def stopped(tmp_path_factory):
 
 def test_a_training_that_is_stopped_early_ends_there(stopped, tmp_path):
     folder, rows = stopped
-    assert disk.epochs(folder) == [0, 1, 2, 3]
+    assert epochs_kept(folder) == [0, 1, 2, 3]
     assert not (folder / "checkpoints" / "last.ckpt").exists()
     assert len(np.load(folder / "predictions.npy")) == len(np.load(folder / "losses.npy")) == 4
     assert pd.read_csv(folder / "metrics.csv").epoch.max() == 3
@@ -137,7 +138,7 @@ def test_a_training_that_is_stopped_early_ends_there(stopped, tmp_path):
 @pytest.mark.parametrize(("least", "last"), [(1, 2), (4, 4)])
 def test_the_last_epoch_is_kept_whatever_is_wanted(tmp_path, least, last):
     assert training(tmp_path, trainer=stopping(patience=1, min_epochs=least), epochs=5, kept=[0, 5]) == last
-    assert disk.epochs(tmp_path) == [0, last]
+    assert epochs_kept(tmp_path) == [0, last]
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 3])
@@ -277,7 +278,7 @@ def test_a_state_that_could_not_be_read_back_is_refused_before_much_is_lost(tmp_
     trainer = {"callbacks": own(Unsafe)}
     with pytest.raises(BadInput, match=r"^finetune can't go on .*a callback keeps objects of numpy.* in its state"):
         training(tmp_path, trainer=trainer)
-    assert disk.epochs(tmp_path) == [0, 1]
+    assert epochs_kept(tmp_path) == [0, 1]
     with pytest.raises(BadInput, match=r"^finetune can't go on from .*last\.ckpt .*a callback keeps objects of numpy"):
         training(tmp_path)
 
@@ -314,7 +315,7 @@ class Late(ModelCheckpoint):
     """Runs as late as a user's callback can."""
 
     def on_train_epoch_end(self, trainer, module):
-        Late.seen.append(len(disk.epochs(Late.folder)))
+        Late.seen.append(len(epochs_kept(Late.folder)))
 
 
 def test_an_epoch_is_put_on_disk_after_all_other_callbacks(tmp_path, own):

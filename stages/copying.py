@@ -1,0 +1,79 @@
+"""Copies of complete results: whole or not complete. Every file is compared with its checksum on the way, and done.json
+is written last."""
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from conf.errors import BadInput
+from stages.files import write_text, written
+from stages.locks import locked
+from stages.results import hashes, lost, read_done
+
+CHUNK = 2**20  # bytes
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Of the result in `source`, to `target`. done: what its done.json says; shared: other results are made from it,
+    so its content has to be the same everywhere; else it is a run's own, and takes the place of an older one."""
+
+    source: Path
+    target: Path
+    done: dict
+    shared: bool
+
+    def missing(self) -> dict[str, tuple[int, str]]:
+        """The files that are to be copied: name -> bytes and sha256. Raises BadInput for a target that was trained
+        anew."""
+        files, there = self.done["files"], self._there()
+        if there is None or not (self.shared or there["files"] == files):
+            return files
+        self._check_same()
+        return {name: file for name, file in files.items() if name not in there["files"]}
+
+    def make(self, bar: tqdm) -> None:
+        """bar: counts bytes. Raises BadInput for a file that is not as it was left."""
+        with locked(self.target):
+            missing = self.missing()
+            if missing.keys() == self.done["files"].keys() and self.target.exists():  # nothing there is of use
+                (self.target / "done.json").unlink(missing_ok=True)
+                shutil.rmtree(self.target)
+            # Of one training other epochs may be there: they stay, and at no moment is less complete than before.
+            there = self._there() or self.done
+            for name, (_, sha256) in missing.items():
+                copy_file(self.source / name, self.target / name, bar, sha256)
+            files = self.done["files"] | there["files"]
+            write_text(self.target / "done.json", json.dumps(there | {"files": files}, indent=1) + "\n")
+
+    def _there(self) -> dict | None:
+        """What the target's done.json says, if that is complete and the same result."""
+        done = read_done(self.target)
+        return done if done and done["digest"] == self.done["digest"] and not lost(self.target, done) else None
+
+    def _check_same(self) -> None:
+        mine, theirs = hashes(self.source), hashes(self.target)
+        if other := [name for name in mine if theirs.get(name, mine[name]) != mine[name]]:
+            raise BadInput(
+                f"{self.target} was made with the same settings as {self.source}, and came to something else "
+                f"({other[0]} differs): what is made from one does not go with the other; give another target folder"
+            )
+
+
+def copy_file(source: Path, target: Path, bar: tqdm, sha256: str | None = None) -> None:
+    """Raises BadInput if its content has another checksum, and leaves no copy then."""
+    digest = hashlib.sha256()
+    with source.open("rb") as reader, written(target) as beside, beside.open("wb") as writer:
+        while chunk := reader.read(CHUNK):
+            digest.update(chunk)
+            writer.write(chunk)
+            bar.update(len(chunk))
+        if sha256 is not None and digest.hexdigest() != sha256:
+            raise BadInput(
+                f"{source} is damaged: it does not hold what it held when it was made; delete its result's folder and "
+                f"run the study again"
+            )

@@ -1,0 +1,142 @@
+"""Results that no run shows, and deletes them if asked to: python -m stages.unused [outputs] [--delete]
+
+What is spared: results that somebody works on, those changed within a day (their run may show them only later), and
+whatever these and the shown ones were made from: they would have to be made again to go on from.
+"""
+
+import argparse
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from conf.errors import BadInput
+from stages import inventory
+from stages.command import errors_in_one_line
+from stages.files import beside
+from stages.locks import lock_file, locked
+from stages.need import gigabytes
+
+DAY = 24 * 60 * 60  # seconds
+
+ABOUT = """Lists the results that no run shows, the largest first. All runs share the results in <outputs>/results, and
+each run's folder shows those that it needs (results.json there says which). After other settings were tried and their
+runs' folders deleted, results are left that nobody looks at any more."""
+
+SPARED = """Never listed: results that a run works on at this moment, or worked on within a day, and the results that
+these or the shown ones were made from. Only runs within <outputs> are known: a result that is shown by a run elsewhere
+(run_dir=...) alone is listed, too. What was deleted is made again when a study needs it."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser("python -m stages.unused", description=ABOUT, epilog=SPARED)
+    parser.add_argument("outputs", nargs="?", default="outputs", type=Path,
+                        help="the folder that runs were written to, output=... (default: outputs)")  # fmt: skip
+    parser.add_argument("--delete", action="store_true",
+                        help="delete what is listed; without it nothing is changed")  # fmt: skip
+    options = parser.parse_args(arguments)
+    with errors_in_one_line():
+        _check(options.outputs)
+        _report(options.outputs, options.delete)
+
+
+def unused(outputs: Path) -> dict[Path, int]:
+    """The folders of the results that no run needs -> their bytes, the largest first."""
+    needed = _needed(outputs)
+    others = [folder for folder in inventory.results(outputs) if folder not in needed]
+    in_use = [folder for folder in others if _is_young(folder) or _is_locked(folder)]
+    spared = inventory.with_origins(outputs, in_use)
+    sizes = {folder: sum(status.st_size for status in _files(folder)) for folder in others if folder not in spared}
+    return dict(sorted(sizes.items(), key=lambda one: -one[1]))
+
+
+def delete(outputs: Path, folder: Path) -> bool:
+    """Whether it was deleted: it stays if it has come into use meanwhile."""
+    with locked(folder, wait=False) as got:
+        if not got or _is_young(folder) or folder in _needed(outputs):
+            return False
+        # Whenever this is killed, nothing is left that looks like a result, complete or begun.
+        (folder / "done.json").unlink(missing_ok=True)
+        gone = beside(folder)
+        os.replace(folder, gone)
+        shutil.rmtree(gone)
+        lock_file(folder).unlink(missing_ok=True)  # whoever waits for this very file sees that it has gone
+    return True
+
+
+def _check(outputs: Path) -> None:
+    if not (outputs / "results").is_dir():
+        raise BadInput(
+            f"{outputs / 'results'} is not there, so {outputs} is no folder of outputs: give the one that runs were "
+            f"written to (output=...)"
+        )
+
+
+def _report(outputs: Path, to_delete: bool) -> None:
+    found, every, runs = unused(outputs), inventory.results(outputs), list(inventory.runs(outputs))
+    for folder, size in found.items():
+        print(f"{gigabytes(size):>10}  {_place(outputs, folder)}")
+    print(
+        f"{gigabytes(sum(found.values())):>10}  in {len(found)} of {_count(every, 'result')} that no run shows; "
+        f"{_count(runs, 'run')} in {outputs}",
+        flush=True,
+    )
+    if not found:
+        print("there is nothing to delete")
+    elif not to_delete:
+        print("nothing was deleted; --delete deletes them")
+    else:
+        print(f"{gigabytes(_delete_all(outputs, found)):>10}  deleted")
+
+
+def _delete_all(outputs: Path, found: dict[Path, int]) -> int:
+    """The bytes that were freed."""
+    freed = 0
+    for folder, size in found.items():
+        if delete(outputs, folder):
+            freed += size
+        else:
+            print(f"kept, since it has come into use: {_place(outputs, folder)}", flush=True)
+    return freed
+
+
+def _count(things: list, what: str) -> str:
+    return f"{len(things)} {what}{'s' * (len(things) != 1)}"
+
+
+def _place(outputs: Path, folder: Path) -> Path:
+    """As it is called from where the user is."""
+    return outputs / "results" / folder.relative_to((outputs / "results").resolve())
+
+
+def _needed(outputs: Path) -> set[Path]:
+    return inventory.with_origins(outputs, inventory.shown_by(outputs, inventory.runs(outputs)))
+
+
+def _is_young(folder: Path) -> bool:
+    """By the folder, and the files in it; if it has gone already, there is nothing to delete."""
+    with suppress(FileNotFoundError):
+        newest = max([folder.stat().st_mtime, *(status.st_mtime for status in _files(folder))])
+        return time.time() - newest < DAY
+    return True
+
+
+def _is_locked(folder: Path) -> bool:
+    if not lock_file(folder).exists():  # to look for it does not write it
+        return False
+    with locked(folder, wait=False) as got:
+        return not got
+
+
+def _files(folder: Path) -> Iterator[os.stat_result]:
+    """Without those that have gone while others were looked at."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                yield os.lstat(os.path.join(place, name))
+
+
+if __name__ == "__main__":
+    main()

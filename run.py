@@ -48,7 +48,7 @@ def main(cfg: DictConfig) -> None:
 def own_settings() -> tuple[DictConfig, dict[str, str]]:
     """The experiment's own configuration, but for options that were chosen in place of its own; and these options."""
     choices = _choices(HydraConfig.get())
-    same = [_override(group, choices[group]) for group in SAME]
+    same = [_override(group, choices.get(group)) for group in SAME]
     usual = _choices(compose("config", same, return_hydra_config=True).hydra)
     chosen = {group: option for group, option in choices.items() if group not in SAME and usual.get(group) != option}
     return compose("config", same + [_override(*choice) for choice in chosen.items()]), chosen

@@ -63,6 +63,7 @@ def summary(cfg: DictConfig, results: Results, study: Study) -> dict[str, str]:
     }
     return {
         "study": f"{cfg.name}, seed {cfg.seed}",
+        "run": str(cfg.run_dir),
         "model": str(cfg.model.get("name", cfg.model._target_)),
         "target task": _task(cfg.data.target),
         "variables": f"n = {study.n}, so {2**study.n} masked inputs per sample and checkpoint",

@@ -11,6 +11,7 @@ from omegaconf.errors import InterpolationResolutionError
 from conf.errors import BadInput
 from conf.schema import Config, keys
 
+GONE = object()
 SECTIONS = {field.name: field.type for field in fields(Config) if is_dataclass(field.type)}
 
 
@@ -25,8 +26,7 @@ def check(cfg: DictConfig) -> None:
             f"data.synthetic={cfg.data.synthetic} (set by you or by debug=tiny) is for cifar10, cub200, cars and sst2 "
             f"alone: set data.synthetic=0 to use your own data"
         )
-    if Path(cfg.name).parts[:1] == ("results",):
-        raise BadInput(f"name={cfg.name} is not allowed: {cfg.output}/results holds the results of all studies")
+    _check_name(cfg)
     _check_roles(cfg.interactions)
 
 
@@ -42,7 +42,7 @@ def check_places(cfg: DictConfig) -> None:
 
 
 def _check_keys(cfg: DictConfig) -> None:
-    """Every key has a value and is one of conf/schema.py, those added with + included."""
+    """Every key has a value and is one of conf/schema.py, those added with + included; none has been taken away."""
     try:
         given = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
@@ -53,11 +53,22 @@ def _check_keys(cfg: DictConfig) -> None:
             f"{error.full_key} can't be filled in ({reason}): the data chosen do not go with the model chosen, or that "
             f"key is missing"
         ) from None
+    gone = [path for path, _ in keys() if OmegaConf.select(cfg, path, default=GONE) is GONE]
+    if gone:
+        raise BadInput(f"{gone[0]} has been taken away, and the program wants it: leave out ~{gone[0].split('.')[0]}")
     for section, known in {"": Config, **SECTIONS}.items():
         extra = sorted((given[section] if section else given).keys() - {field.name for field in fields(known)})
         if extra:
             key = f"{section}.{extra[0]}" if section else extra[0]
             raise BadInput(f"{key} is no key of the configuration; known: {', '.join(f.name for f in fields(known))}")
+
+
+def _check_name(cfg: DictConfig) -> None:
+    parts = Path(cfg.name).parts
+    if not parts or ".." in parts or Path(cfg.name).is_absolute():
+        raise BadInput(f"name={cfg.name} is not allowed: the name of a folder in output={cfg.output} is wanted")
+    if parts[0] == "results":
+        raise BadInput(f"name={cfg.name} is not allowed: {cfg.output}/results holds the results of all studies")
 
 
 def _check_roles(interactions: DictConfig) -> None:

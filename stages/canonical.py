@@ -5,77 +5,107 @@ write each of them either way. Of the sections that are open (`model`, `data`, `
 only where something lies or how fast it goes; files of the user's are known by what they hold, wherever they lie.
 """
 
+import glob
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from stages.sources import code_fingerprint, defaults
+from stages.sources import code_fingerprint, defaults, source_of
 
 Plain = dict | list | str | int | float | bool | None
 Fingerprint = Callable[[Path], str]
 
-OURS = ("data", "models")  # whose functions are known by their stage's number, and others by their source
+# Modules of ours, whose functions are known by their stage's number: of all others the source counts.
+OURS = (
+    *(f"data.{name}" for name in ("embedded", "phrases", "images", "text", "vision", "official", "folder", "hub")),
+    *(f"models.{name}" for name in ("vision", "text")),
+)
 # Of our readers: arguments that name files; that say only where files of a known data set lie, or that they be fetched.
 NAMING, WHERE = ("path", "test_path", "tokenizer"), ("root", "download")
+BY_NAME = ("hydra.utils.get_method", "hydra.utils.get_class", "hydra.utils.get_object")  # of what `path` names
 
 TRAINER = "lightning.pytorch.trainer.trainer.Trainer"
 # Where and how fast a training runs, and what is shown of it.
 HOW = ("accelerator", "strategy", "benchmark", "detect_anomaly", "log_every_n_steps", "profiler")
+SHARES = ("limit_train_batches", "limit_test_batches", "limit_predict_batches")  # 1 is one batch, 1.0 are all
 PRECISIONS = {"32": "32-true", "64": "64-true", "16": "16-mixed", "bf16": "bf16-mixed"}
 NEUTRAL = {"precision": "32-true", "accumulate_grad_batches": 1, "gradient_clip_val": None, "processes": 1}
 
 
 def plain(value: object) -> Plain:
-    """Without interpolations; whole numbers as such."""
+    """Without interpolations."""
     if isinstance(value, DictConfig | ListConfig):
         value = OmegaConf.to_container(value, resolve=True)
     if isinstance(value, dict):
         return {str(key): plain(node) for key, node in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(node) for node in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
+    return [plain(node) for node in value] if isinstance(value, list | tuple) else value
+
+
+def whole(value: Plain) -> Plain:
+    """1.0 as 1, at any depth: for where both mean the same, as they may not to code of the user's."""
+    if isinstance(value, dict):
+        return {key: whole(node) for key, node in value.items()}
+    if isinstance(value, list):
+        return [whole(node) for node in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def unordered(values: Iterable) -> list:
     """Of a list whose order and repetitions say nothing."""
-    return sorted(set(values))
+    return sorted(set(values), key=lambda value: (type(value).__name__, value))
 
 
-def arguments(node: Plain, fingerprint: Fingerprint, ours: bool = False) -> Plain:
-    """What a `_target_` is called with, and what is inside it, at any depth. ours: whether it is inside of ours."""
+def arguments(node: Plain, fingerprint: Fingerprint, ours: bool = False, root: str = "") -> Plain:
+    """What a `_target_` is called with, and what is inside it, at any depth.
+
+    ours: whether it is inside of ours; root: the folder to which paths are relative.
+    """
     if isinstance(node, list):
-        return [arguments(part, fingerprint, ours) for part in node]
+        return [(not ours and _file(part, fingerprint, root)) or arguments(part, fingerprint, ours) for part in node]
     if not isinstance(node, dict):
-        return node
-    target = str(node.get("_target_", ""))
-    ours = _ours(target) if target else ours
-    known = {key: _file(node, key, fingerprint, ours) or arguments(node[key], fingerprint, ours) for key in node}
-    usual = {key: plain(value) for key, value in defaults(target).items()} if target else {}
-    known = {key: value for key, value in known.items() if key not in usual or usual[key] != node[key]}
+        return whole(node) if ours else node
+    target, root = str(node.get("_target_", "")), str(node.get("root") or "")
+    ours = target.rpartition(".")[0] in OURS if target else ours
+    files = {key: _named_file(key, value, fingerprint, ours, root) for key, value in node.items()}
+    known = {key: files[key] or arguments(value, fingerprint, ours, root) for key, value in node.items()}
+    usual = plain(defaults(target)) if target else {}
+    known = {key: value for key, value in known.items() if files[key] or key not in usual or usual[key] != node[key]}
     if ours:
         return {key: value for key, value in known.items() if key not in WHERE and not _idle(key, node)}
-    code = code_fingerprint(target) if target else None
+    code = _code(target, node, fingerprint)
     return known | ({"_code_": code} if code else {})
 
 
-def _ours(target: str) -> bool:
-    return target.split(".")[0] in OURS
+def _code(target: str, node: dict, fingerprint: Fingerprint) -> str | None:
+    """The fingerprint of the user's own source behind a target, if it is theirs: in a module of their own, or one that
+    they have put among ours."""
+    name = str(node.get("path")) if target in BY_NAME else target
+    found, source = (code_fingerprint(name), source_of(name)) if name else (None, None)
+    among_ours = source is not None and name.partition(".")[0] in ("data", "models") and not found
+    return fingerprint(source) if among_ours else found
 
 
-def _file(node: dict, key: str, fingerprint: Fingerprint, ours: bool) -> str | None:
-    """The fingerprint of the file or folder that an argument names, if it does. Of our own functions it is known which
-    ones do; of others any text may: a file that is there, or a folder with a / in its name ("train" is a word)."""
-    value = node[key]
-    if not isinstance(value, str) or not value or key == "_target_" or (ours and key not in NAMING):
+def _named_file(key: str, value: Plain, fingerprint: Fingerprint, ours: bool, root: str) -> str | None:
+    """Of our own functions it is known which arguments name files; of others any may."""
+    if key == "_target_" or (ours and key not in NAMING):
         return None
-    path = Path(str(node.get("root") or ""), value).expanduser()
-    if not path.exists() or path.resolve() in (Path.cwd(), *Path.cwd().parents):
+    return _file(value, fingerprint, root, ours)
+
+
+def _file(value: Plain, fingerprint: Fingerprint, root: str, named: bool = False) -> str | None:
+    """The fingerprint of the file or folder that a text names, if it does: a file that is there, files that a pattern
+    stands for, or a folder with a / in its name ("train" is a word), or of any name if it is known to be `named`."""
+    if not isinstance(value, str) or not value:
         return None
-    named = ours or path.is_file() or "/" in value
-    return fingerprint(path) if named else None
+    path = Path(root, value).expanduser()
+    try:
+        if path.is_file() or (path.is_dir() and (named or "/" in value)):
+            return fingerprint(path)
+        several = sorted(glob.glob(str(path), recursive=True)) if "/" in value and glob.has_magic(value) else []
+    except (OSError, ValueError):  # no name of a file
+        return None
+    return "; ".join(fingerprint(Path(name)) for name in several) or None
 
 
 def _idle(key: str, node: dict) -> bool:
@@ -87,6 +117,7 @@ def _idle(key: str, node: dict) -> bool:
 def trainer(options: dict, fingerprint: Fingerprint) -> dict[str, Plain]:
     """Of Lightning's trainer."""
     found = {key: value for key, value in options.items() if key not in (*HOW, "devices", "num_nodes")}
+    found = {key: value if key in SHARES else whole(value) for key, value in found.items()}
     precision = str(found.get("precision", NEUTRAL["precision"]))
     found["precision"] = PRECISIONS.get(precision, precision)
     found["processes"] = _processes(options)
@@ -94,7 +125,7 @@ def trainer(options: dict, fingerprint: Fingerprint) -> dict[str, Plain]:
     return {
         key: arguments(value, fingerprint)
         for key, value in found.items()
-        if value is not None and (key not in usual or usual[key] != value)
+        if value not in (None, [], {}) and (key not in usual or usual[key] != value)
     }
 
 

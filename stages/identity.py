@@ -18,7 +18,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from conf.errors import BadInput
 from conf.schema import VALUES
+from stages.address import split
 from stages.canonical import Fingerprint, Plain, unordered
 from stages.fingerprints import Memory, of_path
 from stages.given import of_role, weights_of
@@ -63,7 +65,7 @@ def results_of(cfg: DictConfig, memory: Memory | None = None) -> Results:
 
     Raises BadInput for files of the user's that are not there.
     """
-    fingerprint, found = partial(of_path, memory=memory or memory_of(cfg)), {}
+    fingerprint, found = partial(_content, output=Path(cfg.output), memory=memory or memory_of(cfg)), {}
     for stage in STAGES:
         for name, reads in stage.results.items():
             if name in VALUES and name not in compared(cfg):
@@ -71,6 +73,13 @@ def results_of(cfg: DictConfig, memory: Memory | None = None) -> Results:
             inputs = {read: found[read] for read in _read(cfg, name, reads) if read in found}
             found[name] = _result(cfg, stage, name, inputs, fingerprint)
     return found
+
+
+def _content(path: Path, output: Path, memory: Memory) -> str:
+    """Its fingerprint. Raises BadInput for a folder that holds the output, and so changes with every result."""
+    if path.resolve() in (output.resolve(), *output.resolve().parents):
+        raise BadInput(f"{path} is read as data or weights and holds output={output}: choose another output=...")
+    return of_path(path, memory)
 
 
 def memory_of(cfg: DictConfig) -> Memory:
@@ -140,12 +149,17 @@ def _label(cfg: DictConfig, name: str) -> str:
     elif name in VALUES:
         parts = [model, task_name(cfg.data.target), f"n={cfg.interactions.n}"]
     elif name == "pretrain" and (weights := weights_of(cfg)) != "pretrain":
-        parts = [model, Path(weights).name]
+        parts = [model, "random" if weights == "scratch" else weights if _is_name(weights) else "weights"]
     else:
         task = cfg.data.source if name == "pretrain" else cfg.data.target
         seed = cfg.seeds.pretrain if name in ("pretrain", "probe") else cfg.seeds.train
         parts = [model, task_name(task), f"seed={seed}"]
     return re.sub(r"[^\w=.-]", "_", "-".join(parts))[:80]
+
+
+def _is_name(weights: str) -> bool:
+    """Of published weights: what decides a result may be in its label, and a file's name does not."""
+    return not Path(split(weights)[0]).expanduser().exists()
 
 
 def task_name(options: DictConfig | None) -> str:

@@ -12,6 +12,7 @@ are the old ones, bit by bit, the fine-tuning stays; else it is made again as we
 
 import hashlib
 import json
+import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -150,14 +151,14 @@ def nested(settings: dict[str, object]) -> dict:
 def _inputs(result: Result) -> dict[str, dict]:
     """What tells whether an input is still the same: its digest, and what its files hold."""
     return {
-        name: {"path": str(read.folder), "digest": read.digest, "files": hashes(read.folder)}
+        name: {"path": os.path.relpath(read.folder, result.folder), "digest": read.digest, "files": hashes(read.folder)}
         for name, read in result.inputs.items()
     }
 
 
 def _made_anew(result: Result) -> list[str]:
-    """The inputs of which a file is not what it was when the result was begun. One that has gone since, or has more
-    epochs by now, is no other."""
+    """The inputs of which a file is not what it was when the result was begun, or will not be, since they are to be made
+    anew themselves. One that has gone since, or has more epochs by now, is no other."""
     try:
         recorded = json.loads((result.folder / "inputs.json").read_text())
     except (OSError, ValueError):
@@ -165,7 +166,8 @@ def _made_anew(result: Result) -> list[str]:
     other = []
     for name, read in result.inputs.items():
         before, now = recorded.get(name, {}).get("files", {}), hashes(read.folder)
-        if any(now.get(file, sha256) != sha256 for file, sha256 in before.items()):
+        changed = any(now.get(file, sha256) != sha256 for file, sha256 in before.items())
+        if changed or (now and _made_anew(read)):
             other.append(name)
     return other
 

@@ -77,6 +77,9 @@ def _without(cfg: DictConfig, stage: str) -> str:
 
 def _make(cfg: DictConfig, results: Results, result: Result, before: dict[str, dict]) -> bool:
     """Whether there was something to make. before: what the run's folder showed until now."""
+    for needed in result.inputs.values():
+        with locked(needed.folder):  # whoever makes it anew at this moment is waited for
+            pass
     with locked(result.folder):
         found = state(result)
         if found.complete:
@@ -88,10 +91,18 @@ def _make(cfg: DictConfig, results: Results, result: Result, before: dict[str, d
             or ("" if found.begun or result.stage.in_run else difference(result))
         ):
             print(f"{result.name}: to do; {why}", flush=True)
+        _check_there(result)
         started = time.monotonic()
         _module(result.stage).run(cfg, results, result.name)
     print(f"{result.name}: {time.monotonic() - started:.0f} s, in {result.folder}", flush=True)
     return True
+
+
+def _check_there(result: Result) -> None:
+    """Raises BadInput if somebody has begun to make an input anew, or deleted it, since the study was checked."""
+    for needed in result.inputs.values():
+        if not is_complete(needed):
+            raise BadInput(f"{needed.folder} is not complete any more: run the same command again")
 
 
 def _deleted(result: Result, before: dict[str, dict]) -> str:

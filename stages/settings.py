@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from conf.allowed import Several
 from conf.schema import VALUES, deciding
 from stages.address import split
-from stages.canonical import Fingerprint, Plain, arguments, plain, trainer, unordered
+from stages.canonical import Fingerprint, Plain, arguments, plain, trainer, unordered, whole
 from stages.given import of_role, weights_of
 from stages.table import role_of
 
@@ -21,7 +21,7 @@ def settings_of(cfg: DictConfig, name: str, fingerprint: Fingerprint) -> dict[st
     found = {}
     for path, known in deciding(name):
         value = OmegaConf.select(cfg, path, default=known.neutral)
-        if known.neutral != value:
+        if known.neutral != value and not (path == "start.epoch" and _is_last(cfg)):
             found |= _one_form(path, value, known.allowed, fingerprint)
     if name == "pretrain":
         found = _origin(cfg, found, fingerprint)
@@ -30,6 +30,11 @@ def settings_of(cfg: DictConfig, name: str, fingerprint: Fingerprint) -> dict[st
     if cfg.repeat is not None:
         found["repeat"] = str(cfg.repeat)
     return found
+
+
+def _is_last(cfg: DictConfig) -> bool:
+    """Whether the epoch to start from is the last one anyway, or decides which weights are taken from elsewhere."""
+    return weights_of(cfg) != "pretrain" or cfg.start.epoch == cfg.pretrain.epochs
 
 
 def _one_form(path: str, value: object, allowed: object, fingerprint: Fingerprint) -> dict[str, Plain]:
@@ -43,7 +48,7 @@ def _one_form(path: str, value: object, allowed: object, fingerprint: Fingerprin
         return _by_path(path, _model(value, fingerprint))
     if path.startswith("data."):
         return _by_path(path, arguments(value, fingerprint))
-    return {path: value}
+    return {path: whole(value)}
 
 
 def _model(value: dict, fingerprint: Fingerprint) -> Plain:
@@ -72,12 +77,20 @@ def _origin(cfg: DictConfig, found: dict[str, Plain], fingerprint: Fingerprint) 
     if weights == "pretrain":
         return found
     file, name = split(weights)
-    path = Path(file).expanduser()
-    what = fingerprint(path) + (f" #{name}" if name else "") if path.exists() else weights
+    what = _held(Path(file).expanduser(), fingerprint) or weights
+    what += f" #{name}" if name and what != weights else ""
     kept = {path: value for path, value in found.items() if path.split(".")[0] == "model"}
     if weights == "scratch":
         kept["seeds.pretrain"] = cfg.seeds.pretrain
     return kept | {"model.weights": what}
+
+
+def _held(path: Path, fingerprint: Fingerprint) -> str | None:
+    """Of weights: the file; of a folder those that may be read, whatever else lies there, each with its content."""
+    if not path.is_dir():
+        return fingerprint(path) if path.exists() else None
+    files = sorted(file for file in path.iterdir() if file.suffix in (".safetensors", ".bin", ".json", ".pt", ".pth"))
+    return "; ".join(f"{file.name}: {fingerprint(file)}" for file in files) or fingerprint(path)
 
 
 def _given(cfg: DictConfig, name: str, fingerprint: Fingerprint) -> dict[str, Plain]:

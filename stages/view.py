@@ -23,14 +23,22 @@ from omegaconf import DictConfig, OmegaConf
 from conf.allowed import Epochs, Several
 from conf.errors import BadInput
 from conf.schema import keys
-from stages.canonical import HOW, plain, unordered
+from stages.canonical import plain, trainer, unordered, whole
 from stages.files import beside, is_temporary, write_text
 from stages.identity import Results
 from stages.locks import locked
 from stages.table import STAGES
 
 UNORDERED = {path for path, known in keys() if isinstance(known.allowed, Several | Epochs)}
-SILENT = {f"trainer.{key}" for key in HOW}
+# Keys that decide no result by themselves, but some through others.
+THROUGH_OTHERS = (
+    "repeat",
+    "checkpoints.epochs",
+    "interactions.roles",
+    "seeds.data",
+    "data.synthetic",
+    "data.skip_corrupt",
+)
 LONGEST = 120  # characters of a name; file systems take 255 bytes
 # They say what is done now, or where this folder lies, and not what the run is.
 SHORT_LIVED = ("plan", "stages", "output", "run_dir")
@@ -57,7 +65,7 @@ def differences(cfg: DictConfig, own: DictConfig) -> list[str]:
 def folder_name(parts: list[str]) -> str:
     """The parts with nothing in them that a folder's name may not have; shortened if they are too long for one."""
     text = ",".join(parts)
-    name = re.sub(r"[^\w=,.+-]", "_", text).lstrip(".")
+    name = ",".join(re.sub(r"[^\w=.+-]", "_", part) for part in parts).lstrip(".")
     if name == text and len(name.encode()) <= LONGEST:
         return name
     return f"{name.encode()[:LONGEST].decode(errors='ignore')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
@@ -83,7 +91,7 @@ def show(run: Path, cfg: DictConfig, results: Results, wanted: list[str]) -> Non
             if not result.stage.in_run:
                 make_link(run / name, result.folder)
         listed = {
-            name: {"path": os.path.relpath(result.folder, run), "digest": result.digest}
+            name: {"path": os.path.relpath(result.folder.resolve(), run.resolve()), "digest": result.digest}
             for name, result in shown.items()
         }
         full = {key: node for key, node in OmegaConf.to_container(cfg, resolve=True).items() if key not in SHORT_LIVED}
@@ -132,9 +140,11 @@ def _leaves(cfg: DictConfig) -> dict[str, object]:
     raw = OmegaConf.to_container(cfg, resolve=False)
     found = {}
     for path, known in keys():
-        if known.decides or path in ("repeat", "checkpoints.epochs", "interactions.roles") or _is_file(path):
+        if path == "trainer":
+            found |= {f"trainer.{key}": value for key, value in trainer(plain(cfg.trainer), str).items()}
+        elif known.decides or path in THROUGH_OTHERS or _is_file(path):
             found |= _flat(path, _select(raw, path))
-    return {path: _one_form(path, value) for path, value in found.items() if path not in SILENT}
+    return {path: _one_form(path, value) for path, value in found.items()}
 
 
 def _is_file(path: str) -> bool:
@@ -154,11 +164,13 @@ def _select(node: object, path: str) -> object:
 
 
 def _value(cfg: DictConfig, path: str) -> object:
+    if path.startswith("trainer."):
+        return _leaves(cfg).get(path)
     return _one_form(path, OmegaConf.select(cfg, path))
 
 
 def _one_form(path: str, value: object) -> object:
-    value = plain(value)
+    value = whole(plain(value))
     return unordered(value) if path in UNORDERED and isinstance(value, list) else value
 
 
@@ -173,14 +185,14 @@ def _as_own(cfg: DictConfig, own: object, path: str) -> object:
 
 def _shown(value: object) -> str:
     if isinstance(value, list):
-        return "+".join(map(_shown, value))
+        return "+".join(_shown(part).replace("+", "_ ") for part in value)  # the blank is a sign that it was another
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def make_link(link: Path, folder: Path) -> None:
     """Made beside and renamed: at no moment is there no link, or half of one."""
     link.parent.mkdir(parents=True, exist_ok=True)
-    target = os.path.relpath(folder, link.parent)
+    target = os.path.relpath(folder.resolve(), link.parent.resolve())  # the system follows links where words do not
     if link.is_symlink() and os.readlink(link) == target:
         return
     made = beside(link)

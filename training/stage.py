@@ -45,4 +45,6 @@ def run(cfg: DictConfig, result: Result, model: Classifier, splits: Splits) -> N
     with tracked(cfg, result) as tracker:
         last = fit(module, data, folder, options.epochs, wanted, cfg.trainer, tracker.log)
         log_checkpoints(tracker, result)
+    if last < options.epochs:
+        print(f"{stage}: stopped after {last} of {options.epochs} epochs", flush=True)
     finish(result, last=last)

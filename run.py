@@ -4,7 +4,6 @@ Checks the configuration first; what is complete is not made again, what was int
 """
 
 import sys
-import tempfile
 from pathlib import Path
 
 import hydra
@@ -18,6 +17,7 @@ from conf.check import check, check_places
 from conf.errors import BadInput
 from conf.sources import named_source
 from stages import runner, table
+from stages.plan import plan
 from stages.versions import version_line
 from stages.view import check_layout, run_folder
 
@@ -29,18 +29,16 @@ OmegaConf.register_new_resolver("stages", table.described, replace=True)  # in t
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(cfg: DictConfig) -> None:
-    asked = cfg.copy()
-    named_source(cfg)
+    source = named_source(cfg)
     check(cfg)
-    cfg.run_dir = str(run_folder(asked, *own_settings()))
+    own, chosen = own_settings()
+    if source and own.data.source != cfg.data.source:  # it is named like an option of a group
+        own.data.source, chosen["data.source"] = cfg.data.source, source
+    cfg.run_dir = str(run_folder(cfg, own, chosen))
     check_places(cfg)
     check_layout(Path(cfg.output), Path(cfg.run_dir))
     if cfg.plan:
-        with tempfile.TemporaryDirectory() as scrap:
-            if cfg.data.synthetic:  # what is made up is made up elsewhere
-                cfg.data.root = scrap
-            cfg.data.download = False
-            print(runner.plan(cfg))
+        print(plan(cfg))
         return
     results = runner.run_study(cfg)
     if any(stage.in_run for stage in table.chosen(cfg)):

@@ -32,6 +32,7 @@ from stages.files import written
 from stages.identity import Result, Results
 from stages.need import Need
 from stages.results import epochs_of, finish, nested, start
+from stages.span import Span
 from stages.table import ROLES, roles
 from training.tracking import tracked
 
@@ -42,6 +43,7 @@ Chance is what the same quantity comes to for models that share nothing: the sec
 within each sample and order. For faithfulness the values themselves are permuted among masked inputs that keep \
 equally many variables; for accuracy chance is the most frequent class, and for a difference in accuracy none.
 """
+SECONDS = Span(4, 30)  # from the default study to 100 samples of 2**12 masked inputs and 50 checkpoints
 # Which figure shows which table.
 FIGURES = {
     "decomposition": "decomposition",
@@ -55,7 +57,7 @@ FIGURES = {
 
 def check(cfg: DictConfig, results: Results) -> Need:
     build_data(cfg.data.target, "data.target")
-    return Need(disk=10_000_000)  # figures, gallery and report
+    return Need(disk=10_000_000, besides=SECONDS)  # figures, gallery and report
 
 
 def run(cfg: DictConfig, results: Results, name: str) -> None:

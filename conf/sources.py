@@ -15,15 +15,16 @@ from conf.errors import BadInput
 PROGRAM = Path(__file__).parent
 
 
-def named_source(cfg: DictConfig) -> None:
+def named_source(cfg: DictConfig) -> str | None:
     """Puts the content of source/<name>.yaml in the place of a name in `data.source`: to be called after composition.
+    Returns the name, None if there is none.
 
     The file is one of the program's or, of the user's own, in a folder given with --config-dir; its interpolations are
     filled in from `cfg`. Raises BadInput for a name without a file, and for a file without a task.
     """
     name = cfg.data.source
     if name is None or OmegaConf.is_config(name):
-        return
+        return None
     files = _files()
     if name not in files:
         raise BadInput(
@@ -31,6 +32,7 @@ def named_source(cfg: DictConfig) -> None:
             f"source/NAME.yaml in a folder given with --config-dir"
         )
     cfg.data.source = _read(files[name])
+    return name
 
 
 def no_source() -> BadInput:

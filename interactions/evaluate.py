@@ -24,11 +24,13 @@ from models.device import device
 from stages.identity import Result, Results, compared
 from stages.need import Need
 from stages.results import finish, is_complete, start
+from stages.span import Span
 from training.seeds import stream
 from training.tasks import new_model, tried
 from training.tracking import tracked
 
 SAMPLES = "interactions/samples"
+CHECKPOINT = Span(0.05, 0.4)  # seconds to load and check one, and to keep its values: measured in the default study
 # The least share of stop words in English text: it has 30 to 50 %, headlines and short messages 20 %. In most other
 # languages with Latin letters 5 to 15 % happen to be on the English list, such as a, de, in and me; else none.
 ENGLISH = 0.15
@@ -43,14 +45,13 @@ def check(cfg: DictConfig, results: Results) -> Need:
     trial.check_alone(model, inputs[:1] if cfg.interactions.batch_size == 1 else inputs)
     with_probe = probed(model, inputs[:1])
     about = describe(splits, cfg.interactions, cfg.seeds.samples)
-    speedup = 1
-    if cfg.plan or cfg.interactions.engine == "local":  # the others are never refused
-        speedup = predicted_speedup(model, load(splits, about)[0], cfg.interactions.n, cfg.interactions.engine)
+    if cfg.interactions.engine == "local":  # the others are never refused
+        predicted_speedup(model, load(splits, about)[0], cfg.interactions.n, "local")
     check_checkpoints(model, with_probe, checkpoints)
     wanted = [checkpoint for checkpoint in checkpoints if not _store(results, checkpoint).has(checkpoint.epoch)]
     values = len(wanted) * cfg.interactions.samples * 2**cfg.interactions.n
     loaded = len(splits.train) if splits.kind == "image" and not is_complete(results[SAMPLES]) else 0
-    return Need(forward=values, loaded=loaded, disk=8 * values, speedup=speedup)
+    return Need(masked=values, loaded=loaded, disk=8 * values, besides=CHECKPOINT * len(wanted))
 
 
 def run(cfg: DictConfig, results: Results, name: str) -> None:

@@ -34,7 +34,8 @@ TEXT_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_c
 @dataclass(frozen=True)
 class Published:
     """Weights that a library knows. here: the file or folder on this machine, None if it is not there;
-    where: what was looked for, in which place; url: whom a download asks; command: what gets it; get: downloads it.
+    where: what was looked for, in which place; url: whom a download asks; command: what gets it; get: downloads it;
+    bytes: how many that are, if it is known.
     """
 
     here: Path | None
@@ -42,12 +43,25 @@ class Published:
     url: str
     command: str
     get: Callable[[], Path]
+    bytes: int | None = None
 
 
 def check(model: Classifier, weights: str) -> None:
     """Raises BadInput if the weights can't be had, or are here and don't fit; downloads nothing."""
     if _found(weights).here:
         backbone(model, weights)
+
+
+def absent(weights: str) -> str:
+    """That they are not on this machine, in words; "" if they are. Asks nobody. Raises BadInput for a name that its
+    library does not know."""
+    library, colon, name = weights.partition(":")
+    if not colon or library not in LIBRARIES:
+        there = Path(split(weights)[0]).expanduser().exists()
+        return "" if there else f"{weights} is not here, and has to be when the study is run"
+    found = LIBRARIES[library](name)
+    size = f", {found.bytes / 1e6:.0f} MB" if found.bytes else ""
+    return "" if found.here else f"{weights} is not here, and will be downloaded{size}"
 
 
 def located(weights: str) -> Path:
@@ -164,7 +178,8 @@ def _torchvision(name: str) -> Published:
         return file
 
     command = f"curl -L --create-dirs -o {file} {weights.url}"
-    return Published(file if file.exists() else None, f"looked for {file}", weights.url, command, get)
+    size = int(weights.meta["_file_size"] * 2**20)  # torchvision counts in MiB
+    return Published(file if file.exists() else None, f"looked for {file}", weights.url, command, get, size)
 
 
 def _timm(name: str) -> Published:

@@ -136,19 +136,19 @@ def _label(cfg: DictConfig, name: str) -> str:
     """What a reader sees of a result before its digest: the model, the task, and one thing more."""
     model = str(cfg.model.get("name", cfg.model.get("_target_", "model"))).rpartition(".")[2]
     if name == "interactions/samples":
-        parts = [_task(cfg.data.target), f"n={cfg.interactions.n}"]
+        parts = [task_name(cfg.data.target), f"n={cfg.interactions.n}"]
     elif name in VALUES:
-        parts = [model, _task(cfg.data.target), f"n={cfg.interactions.n}"]
+        parts = [model, task_name(cfg.data.target), f"n={cfg.interactions.n}"]
     elif name == "pretrain" and (weights := weights_of(cfg)) != "pretrain":
         parts = [model, Path(weights).name]
     else:
         task = cfg.data.source if name == "pretrain" else cfg.data.target
         seed = cfg.seeds.pretrain if name in ("pretrain", "probe") else cfg.seeds.train
-        parts = [model, _task(task), f"seed={seed}"]
+        parts = [model, task_name(task), f"seed={seed}"]
     return re.sub(r"[^\w=.-]", "_", "-".join(parts))[:80]
 
 
-def _task(options: DictConfig | None) -> str:
+def task_name(options: DictConfig | None) -> str:
     """What a task is called: its reader if it has one, else what makes it."""
     if not OmegaConf.is_dict(options):
         return "none"

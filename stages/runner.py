@@ -19,7 +19,7 @@ from stages import table
 from stages.identity import Result, Results, memory_of, results_of
 from stages.locks import is_first_process, locked
 from stages.nearest import difference
-from stages.need import Need, check_disk, planned
+from stages.need import Need, check_disk
 from stages.results import is_complete, state
 from stages.table import ROLES, Stage
 from stages.view import recorded, show
@@ -35,31 +35,16 @@ def run_study(cfg: DictConfig) -> Results:
         return results
     needs = check(cfg, results, stages)
     memory.save()  # not before: what is refused leaves nothing
-    there = sum(_bytes(result.folder) for stage in needs for result in _results(results, stage))
-    check_disk(sum(need.disk for need in needs.values()), there, Path(cfg.output))
+    check_disk(left_to_write(results, needs), Path(cfg.output))
     shown = [name for stage in stages for name in _with_inputs(results, stage)]
     run = Path(cfg.run_dir)
     before = recorded(run)
     for stage in stages:
-        for result in _results(results, stage):
+        for result in left_by(results, stage):
             if _make(cfg, results, result, before):
                 show(run, cfg, results, shown)
     show(run, cfg, results, shown)
     return results
-
-
-def plan(cfg: DictConfig) -> str:
-    """What is done, and what the rest would take."""
-    results, stages = results_of(cfg), table.chosen(cfg)
-    needs = check(cfg, results, stages)
-    rates = importlib.import_module("training.rates").Rates.measured(cfg) if needs else None  # imports torch
-    rows = []
-    for stage in stages:
-        states = [state(result) for result in _results(results, stage)]
-        to_do = "begun" if any(one.begun for one in states) else "to do"
-        need = needs.get(stage, Need())
-        rows.append((stage.name, to_do if stage in needs else "complete", need, rates.seconds(need) if rates else 0))
-    return f"{planned(rows)}\nin {cfg.run_dir}; nothing was written"
 
 
 def check(cfg: DictConfig, results: Results, stages: list[Stage]) -> dict[Stage, Need]:
@@ -67,14 +52,14 @@ def check(cfg: DictConfig, results: Results, stages: list[Stage]) -> dict[Stage,
 
     Raises BadInput for whatever can be known to go wrong in any of the stages, before the first begins.
     """
-    missing = [stage for stage in stages if not all(map(is_complete, _results(results, stage)))]
+    missing = [stage for stage in stages if not all(map(is_complete, left_by(results, stage)))]
     for stage in missing:
         _check_inputs(cfg, results, stage, stages)
     return {stage: _module(stage).check(cfg, results) for stage in missing}
 
 
 def _check_inputs(cfg: DictConfig, results: Results, stage: Stage, stages: list[Stage]) -> None:
-    for result in _results(results, stage):
+    for result in left_by(results, stage):
         for name, needed in result.inputs.items():
             if needed.stage not in stages and not is_complete(needed) and not is_complete(result):
                 raise BadInput(
@@ -120,13 +105,13 @@ def _take_part(cfg: DictConfig, results: Results, stages: list[Stage]) -> None:
             _module(stage).run(cfg, results, stage.name)
 
 
-def _results(results: Results, stage: Stage) -> list[Result]:
+def left_by(results: Results, stage: Stage) -> list[Result]:
     """Of those that the stage can leave, the ones of this study."""
     return [results[name] for name in stage.results if name in results]
 
 
 def _with_inputs(results: Results, stage: Stage) -> list[str]:
-    own = _results(results, stage)
+    own = left_by(results, stage)
     return [result.name for result in own] + [name for result in own for name in result.inputs]
 
 
@@ -134,5 +119,8 @@ def _module(stage: Stage) -> ModuleType:
     return importlib.import_module(stage.module)
 
 
-def _bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+def left_to_write(results: Results, needs: dict[Stage, Need]) -> int:
+    """Bytes that the stages need and that are not there yet, of results that were begun."""
+    begun = [result for stage in needs for result in left_by(results, stage) if not is_complete(result)]
+    there = sum(file.stat().st_size for result in begun for file in result.folder.rglob("*") if file.is_file())
+    return max(sum(need.disk for need in needs.values()) - there, 0)

@@ -65,7 +65,7 @@ def _of_process() -> dict[str, str | None]:
     return {
         "program": _program(ROOT),
         "commit": commit_of(ROOT),
-        "machine": f"{platform.node()}, {_processor()}",
+        "machine": f"{platform.node()}, {processor()}",
         "python": platform.python_version(),
         **{package: _installed(package) for package in PACKAGES},
     }
@@ -100,7 +100,7 @@ def _installed(package: str) -> str | None:
         return None
 
 
-def _processor() -> str:
+def processor() -> str:
     """Its model by name on Linux, else what the system calls it: Python tells no more on some."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()

@@ -28,7 +28,7 @@ def check(cfg: DictConfig, stage: str, task: str) -> Need:
     quiet_lightning()
     make_trainer(cfg.trainer)
     count = len(kept(cfg.checkpoints.epochs, cfg[stage].epochs))
-    return Need.of_training(cfg[stage], size(model), len(splits.train), len(splits.test), count)
+    return Need.of_training(cfg[stage], size(model), len(splits.train), len(splits.test), count, task)
 
 
 def run(cfg: DictConfig, result: Result, model: Classifier, splits: Splits) -> None:

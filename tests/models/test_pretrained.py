@@ -253,3 +253,19 @@ def test_without_file_and_network_it_is_said_what_was_looked_for_and_how_to_get_
 def test_what_names_no_weights_is_refused(weights, said):
     with pytest.raises(BadInput, match=said):
         pretrained.located(weights)
+
+
+def test_what_is_not_here_is_told_without_asking_the_network(tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrained, "reachable", None)
+    name = "torchvision:ResNet50_Weights.IMAGENET1K_V1"
+    assert pretrained.absent(name) == f"{name} is not here, and will be downloaded, 103 MB"
+    for name in (f"timm:{NAME}", "transformers:google-bert/bert-base-uncased"):
+        assert pretrained.absent(name) == f"{name} is not here, and will be downloaded"
+    there = tmp_path / "hub" / "checkpoints" / "resnet50-0676ba61.pth"
+    there.parent.mkdir(parents=True)
+    there.touch()
+    assert pretrained.absent("torchvision:ResNet50_Weights.IMAGENET1K_V1") == ""
+    assert pretrained.absent(str(there)) == pretrained.absent(f"{there}#teacher") == ""
+    assert "has to be when the study is run" in pretrained.absent(f"{there}.pt")
+    with pytest.raises(BadInput, match="names no weights"):
+        pretrained.absent("torchvision:ResNet50")

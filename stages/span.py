@@ -1,0 +1,33 @@
+"""A time that is known roughly: between so many seconds and so many."""
+
+from dataclasses import dataclass
+
+# From so many seconds on, in parts of so many.
+UNITS = ((3 * 86400, 86400, "days"), (7200, 3600, "h"), (150, 60, "min"), (0, 1, "s"))
+
+
+@dataclass(frozen=True)
+class Span:
+    """Seconds, at least and at most."""
+
+    least: float = 0
+    most: float = 0
+
+    def __add__(self, other: "Span") -> "Span":
+        return Span(self.least + other.least, self.most + other.most)
+
+    def __mul__(self, count: float) -> "Span":
+        return Span(self.least * count, self.most * count)
+
+    def __str__(self) -> str:
+        """ "12 to 25 min", both numbers in the unit of the larger one; "12 min" where they look the same."""
+        unit, name = next((unit, name) for start, unit, name in UNITS if self.most >= start)
+        least, most = (_number(seconds / unit, name) for seconds in (self.least, self.most))
+        return f"{most} {name}" if least == most else f"{least} to {most} {name}"
+
+
+NO_TIME = Span()
+
+
+def _number(amount: float, unit: str) -> str:
+    return f"{amount:.1f}" if unit in ("h", "days") and amount < 10 else f"{amount:.0f}"

@@ -1,0 +1,90 @@
+"""What a plan assumes in the place of files that are not on this machine: data by their sizes, weights by the model's.
+
+So a study can be planned before anything is downloaded. Nothing else changes: the stages count with a stand-in what
+they would count with the files.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from huggingface_hub import constants
+from omegaconf import DictConfig, OmegaConf
+
+from conf.errors import BadInput
+from data.splits import build
+from models import pretrained
+from models.sizes import sizes
+from stages.given import weights_of
+from stages.identity import task_name
+
+NEEDED = ("train", "test", "classes")
+
+
+@contextmanager
+def assumed(cfg: DictConfig) -> Iterator[tuple[DictConfig, list[str]]]:
+    """The configuration with something in the place of all that is not here; and what that is, in lines for the user.
+
+    Until the end nothing is downloaded, and data that are made up as files lie in a folder that is then removed.
+    Raises BadInput for sizes that can't be.
+    """
+    cfg = cfg.copy()
+    OmegaConf.set_struct(cfg, False)
+    cfg.data.download = False
+    with ExitStack() as until_the_end:
+        until_the_end.enter_context(_offline())
+        if cfg.data.synthetic:
+            cfg.data.root = until_the_end.enter_context(tempfile.TemporaryDirectory())
+        yield cfg, [*_data(cfg), *_weights(cfg)]
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """Without the hub, from which a tokenizer would be downloaded."""
+    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _data(cfg: DictConfig) -> list[str]:
+    """Puts a stand-in in the place of a target task that can't be built, if its size is known; else the stages refuse,
+    those that need it."""
+    if cfg.data.size is None:
+        return []
+    try:
+        build(cfg.data.target, "data.target")
+        return []
+    except BadInput as refusal:
+        reason, name, size = refusal, task_name(cfg.data.target), _size(cfg)
+    cfg.data.target = {"_target_": "data.stand_in.task", "input": cfg.model.input, **size}
+    inputs = f"sentences of {size['tokens']} tokens" if "tokens" in size else "images"
+    count = f"{size['train']:,} training and {size['test']:,} test {inputs}, {size['classes']} classes"
+    return [f"data: {name} can't be read here ({reason}); assumed: {count}"]
+
+
+def _size(cfg: DictConfig) -> dict[str, int]:
+    """Of the target task: of the whole data set, or of the samples that are drawn from it."""
+    known = OmegaConf.to_container(cfg.data.size, resolve=True) if OmegaConf.is_dict(cfg.data.size) else {}
+    if set(NEEDED) - known.keys() or not all(type(value) is int and value > 0 for value in known.values()):
+        raise BadInput(
+            f"data.size={cfg.data.size} is not allowed: numbers are wanted, such as {{train: 100, test: 50, classes: "
+            f"2}}, and for sentences tokens, too"
+        )
+    for split in ("train", "test"):
+        drawn = cfg.data.target.get(f"{split}_samples")
+        if drawn is not None and drawn > known[split]:
+            raise BadInput(f"data.target.{split}_samples={drawn} is not allowed: there are {known[split]:,}")
+        known[split] = drawn or known[split]
+    return {key: known[key] for key in (*NEEDED, "tokens") if key in known}
+
+
+def _weights(cfg: DictConfig) -> list[str]:
+    """Puts random weights in the place of those that are not here."""
+    weights = weights_of(cfg)
+    missing = "" if weights in ("pretrain", "scratch") else pretrained.absent(weights)
+    if not missing:
+        return []
+    cfg.model = {**sizes(cfg.model), **cfg.model, "weights": "scratch"}  # sizes may lie here without the weights
+    return [f"weights: {missing}"]

@@ -26,7 +26,7 @@ Row = tuple[str, str, Need, Span]  # stage; complete, begun or to do; what the r
 
 def plan(cfg: DictConfig) -> str:
     """Raises BadInput for whatever a run would refuse, but for files that are not here and for a full disk."""
-    results, stages = results_of(cfg), table.chosen(cfg)
+    stages, results = table.chosen(cfg), results_of(cfg)
     states = {stage: _state(results, stage) for stage in stages}
     lines, needs, times = [], {}, {}
     if set(states.values()) != {COMPLETE}:

@@ -157,8 +157,8 @@ def _inputs(result: Result) -> dict[str, dict]:
 
 
 def _made_anew(result: Result) -> list[str]:
-    """The inputs of which a file is not what it was when the result was begun, or will not be, since they are to be made
-    anew themselves. One that has gone since, or has more epochs by now, is no other."""
+    """The inputs of which a file is not what it was when the result was begun, or will not be, since they are to be
+    made anew themselves. One that has gone since, or has more epochs by now, is no other."""
     try:
         recorded = json.loads((result.folder / "inputs.json").read_text())
     except (OSError, ValueError):

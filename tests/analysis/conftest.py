@@ -8,6 +8,7 @@ import pytest
 from analysis.study import Options, Study
 from interactions.mobius import values
 from interactions.store import Samples, Store
+from stages.results import epochs_kept
 
 OPTIONS = {
     "salient": False,
@@ -48,7 +49,7 @@ def study_of(tmp_path: Path) -> Callable[..., Study]:
                 store.write_part(epoch, range(samples), exact + draw.normal(scale=noise, size=exact.shape))
                 store.write_noise(epoch, sample=sample, subset=subset, value=exact[sample, subset])
                 store.complete(epoch, [range(samples)], {"precision": "float32"})
-        epochs = {model: store.epochs() for model, store in stores.items()}
+        epochs = {model: epochs_kept(store.folder) for model, store in stores.items()}
         return Study(chosen, stores, epochs, Options(**OPTIONS | options))
 
     return make

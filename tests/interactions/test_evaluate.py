@@ -1,10 +1,7 @@
-from types import SimpleNamespace
-from unittest.mock import Mock
-
 import pytest
 from omegaconf import OmegaConf
 
-from interactions.evaluate import _remarks, _ways
+from interactions.evaluate import _remarks
 
 
 def remarks(about, stop_words="default"):
@@ -30,13 +27,3 @@ def test_nothing_is_said_of_english_of_chosen_stop_words_and_of_images():
     assert remarks({"stop_share": 0.0}, None) == []
     assert remarks({"stop_share": 0.1}, ["der", "die", "das"]) == []
     assert list(_remarks({"kind": "image"}, OmegaConf.create({"stop_words": "default"}))) == []
-
-
-def test_of_two_engines_each_says_which_network_it_is_for():
-    network, probed = Mock(about=lambda: "local"), Mock(about=lambda: "dense")
-    for engines, lines in (
-        (SimpleNamespace(network=network, probed=network), ["local"]),
-        (SimpleNamespace(network=network, probed=probed), ["with the linear probe: dense", "without a probe: local"]),
-    ):
-        engines.of = lambda unit, engines=engines: engines.probed if unit == "probe" else engines.network
-        assert list(_ways(engines, ["probe", "finetune", "scratch"])) == lines

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from changing import changed
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from conf.errors import BadInput
 from conf.schema import NO_NEUTRAL, VALUES, keys
+from stages.canonical import OURS
 from stages.identity import results_of
 from stages.table import STAGES, names
 
@@ -250,3 +253,100 @@ def test_a_configuration_of_before_a_key_existed_has_the_same_results(default):
 
 def test_every_stage_is_in_the_table_once():
     assert names() == ("pretrain", "probe", "finetune", "scratch", "interactions", "analysis")
+
+
+def test_one_and_all_batches_are_told_apart(cfg, digests):
+    """1 is one batch to Lightning, and 1.0 are all of them."""
+    one, all_of_them = (digests(cfg, trainer__limit_train_batches=share) for share in (1, 1.0))
+    assert one["scratch"] != all_of_them["scratch"]
+
+
+def test_a_users_own_code_may_tell_1_from_1_0(cfg, digests):
+    own = {"_target_": "my_data.task", "keep": 2}
+    assert digests(cfg, data__target=own) != digests(cfg, data__target=own | {"keep": 2.0})
+
+
+@pytest.mark.parametrize("given", [
+    {"files": ["{0}/a.txt", "other"]}, {"file": "{0}/a.txt"}, {"files": "{0}/*.txt"}, {"_args_": ["{0}/a.txt"]},
+    {"inside": {"deeper": ["{0}/a.txt"]}},
+])  # fmt: skip
+def test_files_are_noticed_wherever_they_stand_in_the_users_own_arguments(cfg, digests, tmp_path, given):
+    def filled(node: object) -> object:
+        if isinstance(node, dict):
+            return {key: filled(value) for key, value in node.items()}
+        if isinstance(node, list):
+            return [filled(value) for value in node]
+        return node.format(tmp_path)
+
+    (tmp_path / "a.txt").write_text("1")
+    target = {"_target_": "my_data.task"} | filled(given)
+    first = digests(cfg, data__target=target)
+    (tmp_path / "a.txt").write_text("2")
+    assert differ(first, digests(cfg, data__target=target)) == set(OF_TARGET)
+
+
+def test_a_file_that_is_a_default_is_noticed(cfg, digests, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_default_data.py").write_text("def task(file='words.txt'): ...\n")
+    (tmp_path / "words.txt").write_text("1")
+    target = {"_target_": "my_default_data.task", "file": "words.txt"}
+    first = digests(cfg, data__target=target)
+    (tmp_path / "words.txt").write_text("2")
+    assert differ(first, digests(cfg, data__target=target)) == set(OF_TARGET)
+
+
+def test_code_that_is_reached_by_its_name_is_noticed(cfg, digests, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "my_scaling.py").write_text("def scale(): return 1\n")
+    target = {"_target_": "my_data.task", "fn": {"_target_": "hydra.utils.get_method", "path": "my_scaling.scale"}}
+    first = digests(cfg, data__target=target)
+    (tmp_path / "my_scaling.py").write_text("def scale(): return 2\n")
+    assert differ(first, digests(cfg, data__target=target)) == set(OF_TARGET)
+
+
+def test_the_programs_own_functions_are_in_the_modules_that_are_known_by_number():
+    """Any other `_target_` is known by its source, whether it lies among ours or not."""
+    targets = set()
+    for file in (*(CONF / "data").glob("*.yaml"), *(CONF / "model").glob("*.yaml"), *(CONF / "source").glob("*.yaml")):
+        targets |= set(re.findall(r"_target_: ([\w.]+)", file.read_text()))
+    assert {target.rpartition(".")[0] for target in targets} | {"data.hub"} == set(OURS)
+
+
+def test_data_that_hold_the_output_are_refused(cfg, tmp_path):
+    target = {"_target_": "data.images.task", "files": {"_target_": "data.folder.folder", "path": str(tmp_path)}}
+    with pytest.raises(BadInput, match="is read as data or weights and holds output="):
+        results_of(changed(cfg, data__target=target))
+
+
+def test_a_folder_of_weights_is_known_by_the_files_that_may_be_read(cfg, digests, tmp_path):
+    folder = tmp_path / "encoder"
+    folder.mkdir()
+    (folder / "pytorch_model.bin").write_bytes(b"1")
+    (folder / "notes.txt").write_text("of no effect")
+    first = digests(cfg, model__weights=str(folder))
+    (folder / "notes.txt").write_text("of no effect at all")
+    assert digests(cfg, model__weights=str(folder)) == first
+    (folder / "pytorch_model.bin").write_bytes(b"2")
+    assert differ(first, digests(cfg, model__weights=str(folder))) == set(OF_PRETRAINING)
+
+
+def test_the_sizes_of_a_text_encoder_decide_scratch_too(cfg, digests, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"1")
+    model = {"_target_": "models.text.bert", "weights": str(tmp_path), "head": None, "input": {"size": 3}}
+    first = digests(cfg, model=model)
+    (tmp_path / "config.json").write_text('{"hidden_size": 2}')
+    assert "scratch" in differ(first, digests(cfg, model=model))
+
+
+def test_to_start_from_the_last_epoch_by_its_number_is_no_difference(cfg, digests):
+    assert digests(cfg, start__epoch=cfg.pretrain.epochs) == digests(cfg)
+
+
+def test_a_stage_stands_after_those_that_it_reads():
+    seen = []
+    for stage in STAGES:
+        for name, reads in stage.results.items():
+            assert set(reads) <= set(seen), name
+            seen.append(name)

@@ -211,3 +211,16 @@ def test_a_block_that_raises_leaves_nothing_behind(tmp_path, error, old):
     with pytest.raises(error):
         interrupted()
     assert [file.read_text() for file in tmp_path.iterdir()] == ([old] if old else [])
+
+
+def test_what_is_made_from_what_is_to_be_made_anew_is_not_complete(cfg):
+    """However far back: a probe of other weights than there are now makes its values those of nothing."""
+    results = results_of(changed(cfg, checkpoints__epochs=[0, 12]))
+    trained(results["pretrain"], [0, 6])
+    trained(results["probe"], [10])
+    make(results["interactions/samples"], samples_at_json="[]")
+    values = {f"epoch_010__{name}_at_{kind}": "1" for name, kind in (("values", "npy"), ("meta", "json"))}
+    make(results["interactions/probe"], **values)
+    assert is_complete(results["interactions/probe"])
+    trained(results["pretrain"], [0, 6], "others")
+    assert state(results["interactions/probe"]).why == "probe has been made anew"

@@ -142,3 +142,30 @@ def test_what_lies_there_of_this_version_is_no_earlier_one(cfg, made, tmp_path, 
     show(run, cfg, made(cfg, "scratch", "analysis"), ["scratch", "analysis"])
     check_layout(tmp_path / "outputs", run)
     assert capsys.readouterr().out == ""
+
+
+def test_what_reaches_results_through_others_is_named(cfg):
+    assert named(cfg, seeds__data=1) == "digits/seeds.data=1/seed=0"
+    assert named(cfg, data__synthetic=2) == "digits/data.synthetic=2/seed=0"
+
+
+def test_commas_and_plus_signs_in_a_value_are_told_from_ours():
+    assert folder_name(["repeat=a,seeds.train=1"]) != folder_name(["repeat=a", "seeds.train=1"])
+
+
+def test_a_list_is_told_from_a_word_with_a_plus_sign(cfg):
+    one, other = (named(cfg, interactions__stop_words=words) for words in (["a+b"], ["a", "b"]))
+    assert one != other
+
+
+@pytest.mark.parametrize("values", [{"trainer__precision": 32}, {"trainer__devices": [0]}, {"finetune__lr": 0.0010}])
+def test_another_way_to_say_the_same_is_no_difference(cfg, values):
+    assert named(cfg, **values) == "digits/seed=0"
+
+
+def test_links_lead_to_results_through_other_links(cfg, made, tmp_path):
+    place = tmp_path / "another" / "disk" / "runs"
+    place.mkdir(parents=True)
+    (tmp_path / "linked").symlink_to(place)
+    show(tmp_path / "linked" / "mine", cfg, made(cfg, "scratch"), ["scratch"])
+    assert (tmp_path / "linked" / "mine" / "scratch" / "a.txt").read_text() == "scratch"

@@ -17,7 +17,6 @@ REFUSED = [
     ("name=/out", "name=/out folder output="),
     ("name=''", "name= folder output="),
     ("~start", "start.epoch taken away"),
-    ("interactions.stop_words=[a,1]", "stop_words 1"),
     ("seed=-1", "seed=-1 0"),
     ("num_workers=-1", "num_workers=-1 0"),
     ("interactions.n=17", "interactions.n=17 16 interactions.grid=4"),

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from conf.errors import BadInput
 from stages.files import write_text, written
 from stages.locks import locked
-from stages.results import hashes, lost, read_done
+from stages.results import RECORDS, hashes, lost, read_done
 
 CHUNK = 2**20  # bytes
 
@@ -47,6 +47,9 @@ class Copy:
             there = self._there() or self.done
             for name, (_, sha256) in missing.items():
                 copy_file(self.source / name, self.target / name, bar, sha256)
+            for name in RECORDS:  # before done.json, which is the last of them
+                if (self.source / name).exists() and not (self.target / name).exists() and name != "done.json":
+                    write_text(self.target / name, (self.source / name).read_text())
             files = self.done["files"] | there["files"]
             write_text(self.target / "done.json", json.dumps(there | {"files": files}, indent=1) + "\n")
 

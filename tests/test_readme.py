@@ -1,11 +1,14 @@
 """What the README shows works as it stands, from a folder outside the repository."""
 
 import csv
+import itertools
 import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from studies import ROOT, Studies
 
 from stages import table
@@ -67,3 +70,21 @@ def test_own_model_and_data(study: Studies, tmp_path: Path) -> None:
     (report,) = study.output.rglob("report.html")
     assert "my_study.bars" in report.read_text()
     assert {path.name for path in folder.iterdir()} - {"__pycache__"} == {"my_study.py", "my_conf"}
+
+
+def test_own_images_without_network(study: Studies, tmp_path: Path) -> None:
+    """The first of the lines that show it, as it stands but for the folder, and shorter."""
+    (line,) = (line for block in _blocks() for line in block.splitlines() if "data.source=glyphs" in line)
+    draw = np.random.default_rng(0)
+    for split, kind, number in itertools.product(("train", "test"), ("rose", "tulip", "daisy"), range(6)):
+        file = tmp_path / "flowers" / split / kind / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        size = (*draw.integers(20, 60, size=2), 3)
+        Image.fromarray(draw.integers(0, 256, size=size, dtype=np.uint8)).save(file)
+    words = shlex.split(line.replace("/data/flowers", str(tmp_path / "flowers")))
+    assert words[:2] == ["python", "run.py"]
+    nowhere = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
+    result = study.start(*words[2:], *TINY, tiny=False, **nowhere).wait()
+    assert result.code == 0, result.err
+    (run,) = (study.output / "flowers").iterdir()
+    assert run.name.startswith("data=folder,data.source=glyphs,")

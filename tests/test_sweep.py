@@ -4,10 +4,12 @@ import csv
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import torch
-from studies import Studies
+from studies import ROOT, Studies
 
 QUICK = ("analysis.measures=[claims,ratio]", "analysis.gallery=0")
 TRAININGS = "stages=[pretrain,probe,finetune,scratch]"
@@ -160,6 +162,19 @@ def test_a_report_of_other_settings_is_made_again(resumable: Studies) -> None:
     assert result.code == 0, result.err
     assert "analysis: to do; what is there was made with other settings, or from other results" in result.out
     assert report.read_text() != before
+
+
+def test_a_packed_run_is_complete_elsewhere(resumable: Studies, tmp_path: Path) -> None:
+    run, pack = resumable.output / "digits" / "seed=0", tmp_path / "pack"
+    command = [sys.executable, "-m", "stages.pack", str(run), str(pack)]
+    packed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert packed.returncode == 0, packed.stderr
+    shutil.rmtree(resumable.output)
+    pack.rename(tmp_path / "moved")
+    there = Studies(tmp_path / "moved", tmp_path / "there")
+    result = there()
+    assert result.code == 0, result.err
+    assert not [name for name in result.replaced if name != "digits/seed=0/config.yaml"]
 
 
 def test_two_parts_of_a_study_at_the_same_moment(study: Studies) -> None:

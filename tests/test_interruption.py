@@ -111,8 +111,8 @@ def _moments(replaced: list[str]) -> list[str]:
         if stage == "analysis":  # starts anew every time, and is slow
             delicate = {len(names) // 3}
         chosen += [names[i] for i in sorted({0, *delicate, len(names) - 1})]
-        if stage == "pretrain":  # and one link in the run's folder
-            chosen.append("digits/seed=0/pretrain")
+        if stage == "pretrain":  # complete, but without its link in the run's folder
+            chosen[-1] = "digits/seed=0/pretrain"
     return chosen
 
 

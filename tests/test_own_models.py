@@ -96,7 +96,7 @@ def _brute_force(network: torch.nn.Module, run_folder: Path, stage: str, sample:
         if key.startswith(prefix) and (stage != "probe" or prefix == "backbone.")
     }
     network.load_state_dict(renamed, strict=stage != "probe")
-    image, baseline = _image(sample["index"]), np.load(run_folder / "interactions" / "baseline.npy")
+    image, baseline = _image(sample["index"]), np.load(run_folder / "interactions" / "samples" / "baseline.npy")
     values = []
     for subset in range(2 ** len(sample["variables"])):
         x = image.copy()

@@ -15,9 +15,10 @@ from stages import table
 from stages.identity import Results, results_of
 from stages.need import Need, Rates, free_disk, gigabytes
 from stages.results import state
-from stages.runner import check, left_by, left_to_write
+from stages.runner import check, left_by, left_to_write, reason
 from stages.span import NO_TIME, Span
 from stages.table import Stage
+from stages.view import recorded
 
 COMPLETE, TASKS = "complete", ("source", "target")
 START = Span(0.2, 2)  # seconds of each stage before and after its work, such as beginning a run of W&B
@@ -33,7 +34,7 @@ def plan(cfg: DictConfig) -> str:
         with _torch("training.assumed").assumed(cfg) as (there, remarks):
             needs = check(there, results, stages)
             times = _times(there, needs)
-            lines = [_torch("training.machine").devices(there), *remarks]
+            lines = [_torch("training.machine").devices(there), *remarks, *_reasons(cfg, results, stages)]
     rows = [(stage.name, states[stage], needs.get(stage, Need()), times.get(stage, NO_TIME)) for stage in stages]
     lines += [as_table(rows), _disk(Path(cfg.output), left_to_write(results, needs))] if needs else [as_table(rows)]
     return "\n".join([*lines, f"the run's folder: {cfg.run_dir}", "nothing was written"])
@@ -51,6 +52,13 @@ def as_table(rows: list[Row]) -> str:
 def _sum(needs: list[Need]) -> Need:
     counts = ("forward", "trained", "masked", "disk")
     return Need(**{count: sum(getattr(need, count) for need in needs) for count in counts})
+
+
+def _reasons(cfg: DictConfig, results: Results, stages: list[Stage]) -> list[str]:
+    """Why results are to be made although there are others of their stage, as a run says it."""
+    shown = recorded(Path(cfg.run_dir))
+    missing = [one for stage in stages for one in left_by(results, stage) if not state(one).complete]
+    return [f"{one.name}: to do; {why}" for one in missing if (why := reason(one, shown))]
 
 
 def _state(results: Results, stage: Stage) -> str:

@@ -77,25 +77,36 @@ def _without(cfg: DictConfig, stage: str) -> str:
 
 def _make(cfg: DictConfig, results: Results, result: Result, before: dict[str, dict]) -> bool:
     """Whether there was something to make. before: what the run's folder showed until now."""
+    if _is_there(result):
+        return False
     for needed in result.inputs.values():
         with locked(needed.folder):  # whoever makes it anew at this moment is waited for
             pass
     with locked(result.folder):
-        found = state(result)
-        if found.complete:
-            print(f"{result.name}: complete in {result.folder}", flush=True)
+        if _is_there(result):  # made by whoever was waited for
             return False
-        if (
-            why := found.why
-            or _deleted(result, before)
-            or ("" if found.begun or result.stage.in_run else difference(result))
-        ):
+        if why := reason(result, before):
             print(f"{result.name}: to do; {why}", flush=True)
         _check_there(result)
         started = time.monotonic()
         _module(result.stage).run(cfg, results, result.name)
     print(f"{result.name}: {time.monotonic() - started:.0f} s, in {result.folder}", flush=True)
     return True
+
+
+def _is_there(result: Result) -> bool:
+    complete = is_complete(result)
+    if complete:
+        print(f"{result.name}: complete in {result.folder}", flush=True)
+    return complete
+
+
+def reason(result: Result, before: dict[str, dict]) -> str:
+    """Why a result that is not complete is to be made; "" if there is nothing to say. before: what the run's folder
+    shows."""
+    found = state(result)
+    fresh = not (found.begun or result.stage.in_run)
+    return found.why or _deleted(result, before) or (difference(result) if fresh else "")
 
 
 def _check_there(result: Result) -> None:

@@ -98,6 +98,15 @@ def test_a_sweep_of_plans_leaves_no_file_at_all(study: Studies, tmp_path: Path) 
     assert list((tmp_path / "here").iterdir()) == []
 
 
+def test_a_plan_says_why_something_is_to_do(resumable: Studies) -> None:
+    result = resumable("plan=true", "scratch.lr=0.5", "stages=[scratch,analysis]")
+    assert result.code == 2, "the values of other weights are not there"
+    result = resumable("plan=true", "scratch.lr=0.5")
+    assert result.code == 0, result.err
+    (line,) = (line for line in result.out.splitlines() if line.startswith("scratch: to do; differs from"))
+    assert line.endswith("scratch.lr: 0.001 -> 0.5")
+
+
 def test_a_plan_knows_what_is_done_and_counts_the_rest_alone(resumable: Studies) -> None:
     run = resumable.output / "digits" / "seed=0"
     before = rows(resumable("plan=true", "repeat=again").out)

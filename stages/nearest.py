@@ -3,10 +3,12 @@
 import os
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from yaml import YAMLError
 
+from stages.canonical import plain
 from stages.identity import Result
+from stages.settings import by_path
 
 SHOWN, LOOKED_AT = 3, 50  # differences; results, the newest ones
 
@@ -31,19 +33,9 @@ def _others(result: Result) -> list[Path]:
 def _settings(folder: Path) -> dict[str, object]:
     """By path, as `Result.decided` gives them."""
     try:
-        return _flat(OmegaConf.load(folder / "config.yaml"))
+        return by_path("", plain(OmegaConf.load(folder / "config.yaml")))
     except (OSError, ValueError, YAMLError):
         return {}
-
-
-def _flat(node: object, prefix: str = "") -> dict[str, object]:
-    if not isinstance(node, DictConfig):
-        return {prefix: OmegaConf.to_container(node) if OmegaConf.is_config(node) else node}
-    return {
-        path: value
-        for key, child in node.items()
-        for path, value in _flat(child, f"{prefix}.{key}" if prefix else str(key)).items()
-    }
 
 
 def _differing(there: dict[str, object], asked: dict[str, object]) -> list[str]:

@@ -43,11 +43,11 @@ def _one_form(path: str, value: object, allowed: object, fingerprint: Fingerprin
     if isinstance(allowed, Several) or (path == "interactions.stop_words" and isinstance(value, list)):
         return {path: unordered(value)}
     if path == "trainer":
-        return _by_path(path, trainer(value, fingerprint))
+        return by_path(path, trainer(value, fingerprint))
     if path == "model":
-        return _by_path(path, _model(value, fingerprint))
+        return by_path(path, _model(value, fingerprint))
     if path.startswith("data."):
-        return _by_path(path, arguments(value, fingerprint))
+        return by_path(path, arguments(value, fingerprint))
     return {path: whole(value)}
 
 
@@ -103,12 +103,13 @@ def _given(cfg: DictConfig, name: str, fingerprint: Fingerprint) -> dict[str, Pl
         str(epoch): fingerprint(address.file) + (f" #{address.name}" if address.name else "")
         for epoch, address in sorted(files.items())
     }
-    model = _by_path("model", _model(plain(cfg.model), fingerprint))
+    model = by_path("model", _model(plain(cfg.model), fingerprint))
     return model | {f"interactions.checkpoints.{role}": held}
 
 
-def _by_path(path: str, node: Plain) -> dict[str, Plain]:
+def by_path(path: str, node: Plain) -> dict[str, Plain]:
     """A nested value as {path of each leaf: its value}; lists are leaves."""
     if not isinstance(node, dict):
         return {path: node}
-    return {at: leaf for key, child in node.items() for at, leaf in _by_path(f"{path}.{key}", child).items()}
+    before = f"{path}." if path else ""
+    return {at: leaf for key, child in node.items() for at, leaf in by_path(f"{before}{key}", child).items()}

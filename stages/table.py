@@ -108,11 +108,6 @@ def chosen(cfg: DictConfig) -> list[Stage]:
     return [stage for stage in STAGES if stage.name in wanted]
 
 
-def stage_of(result: str) -> Stage:
-    """The stage that leaves the result of this name."""
-    return next(stage for stage in STAGES if result in stage.results)
-
-
 def roles(cfg: DictConfig) -> list[str]:
     """The models that are compared, in the order of ROLES."""
     return [role for role in ROLES if role in cfg.interactions.roles]

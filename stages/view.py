@@ -27,6 +27,7 @@ from stages.canonical import plain, trainer, unordered, whole
 from stages.files import beside, is_temporary, write_text
 from stages.identity import Results
 from stages.locks import locked
+from stages.settings import by_path
 from stages.table import STAGES
 
 UNORDERED = {path for path, known in keys() if isinstance(known.allowed, Several | Epochs)}
@@ -143,18 +144,12 @@ def _leaves(cfg: DictConfig) -> dict[str, object]:
         if path == "trainer":
             found |= {f"trainer.{key}": value for key, value in trainer(plain(cfg.trainer), str).items()}
         elif known.decides or path in THROUGH_OTHERS or _is_file(path):
-            found |= _flat(path, _select(raw, path))
+            found |= by_path(path, _select(raw, path))
     return {path: _one_form(path, value) for path, value in found.items()}
 
 
 def _is_file(path: str) -> bool:
     return path.startswith("interactions.checkpoints.")
-
-
-def _flat(path: str, node: object) -> dict[str, object]:
-    if not isinstance(node, dict) or not node:
-        return {path: node}
-    return {at: leaf for key, child in node.items() for at, leaf in _flat(f"{path}.{key}", child).items()}
 
 
 def _select(node: object, path: str) -> object:

@@ -22,7 +22,7 @@ from studies import CONF, ROOT, contents
 from analysis.estimate import resamples
 from conf.errors import BadInput
 from stages.identity import Result
-from stages.table import stage_of
+from stages.table import STAGES
 
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text()
 SECTIONS = ("A data set", "A model", "A stage", "A measure")
@@ -224,7 +224,16 @@ def test_the_result_of_the_stage_is_shared_and_its_key_decides_it(program: Progr
 
 def test_the_stage_refuses_what_is_not_kept(program: Program) -> None:
     cfg = OmegaConf.create({"weights_moved": {"epochs": [1]}, "checkpoints": {"epochs": [2]}})
-    finetune = Result("finetune", stage_of("finetune"), program.folder / "none", "", {}, {}, asked=(2,), planned=3)
+    finetune = Result(
+        "finetune",
+        next(stage for stage in STAGES if stage.name == "finetune"),
+        program.folder / "none",
+        "",
+        {},
+        {},
+        asked=(2,),
+        planned=3,
+    )
     expected = r"^weights_moved\.epochs=\[1\] needs epochs .* checkpoints\.epochs=\[2\] does not keep: add 0, 1 there$"
     with pytest.raises(BadInput, match=expected):
         program.module("finetune/weights_moved.py").check(cfg, {"finetune": finetune})

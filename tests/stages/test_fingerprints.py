@@ -373,8 +373,9 @@ def test_a_damaged_or_foreign_file_counts_as_empty(tmp_path, content):
 
 
 def test_a_file_that_is_no_text_counts_as_empty(tmp_path):
-    (tmp_path / "fingerprints.json").write_bytes(b"\xff\xfe\x80")
-    of_path(made(tmp_path / "a.pt"), Memory(tmp_path / "fingerprints.json"))
+    file, place = made(tmp_path / "a.pt"), tmp_path / "fingerprints.json"
+    place.write_bytes(b"\xff\xfe\x80")
+    assert of_path(file, Memory(place)) == fresh(file)
 
 
 def test_a_place_that_can_not_be_written_to_is_no_error(tmp_path):

@@ -28,6 +28,7 @@ from analysis.summary import left_out, noise_warnings, summary
 from data.splits import Splits
 from data.splits import build as build_data
 from interactions.store import Samples, Store
+from stages.checked import parsed
 from stages.files import written
 from stages.identity import Result, Results
 from stages.need import Need
@@ -65,7 +66,7 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
     study = _study(cfg, result)
     labels = np.asarray(splits.test.labels)
     known = [stage for stage in ("finetune", "scratch", "probe") if stage in result.inputs]
-    trained = {stage: outcomes(result.inputs[stage].folder, labels) for stage in known}
+    trained = {stage: _outcomes(result.inputs[stage].folder, labels) for stage in known}
     folder = start(result)
     with tracked(cfg, result) as tracker:
         wanted, noise = list(cfg.analysis.measures), tables.noise(study)
@@ -88,6 +89,11 @@ def _study(cfg: DictConfig, result: Result) -> Study:
     values = {role: result.inputs[f"interactions/{stage}"] for role, stage in ROLES.items() if role in roles(cfg)}
     stores = {role: Store(read.folder, samples) for role, read in values.items()}
     return Study(samples, stores, {role: epochs_of(read) for role, read in values.items()}, _options(cfg))
+
+
+def _outcomes(trained: Path, labels: np.ndarray) -> Outcomes:
+    predictions, losses = (parsed(trained / f"{name}.npy", np.load) for name in ("predictions", "losses"))
+    return outcomes(predictions, losses, labels)
 
 
 def _options(cfg: DictConfig) -> Options:

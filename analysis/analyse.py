@@ -28,10 +28,10 @@ from analysis.summary import left_out, noise_warnings, summary
 from data.splits import Splits
 from data.splits import build as build_data
 from interactions.store import Samples, Store
-from stages.checked import parsed
 from stages.files import written
 from stages.identity import Result, Results
 from stages.need import Need
+from stages.reading import parsed
 from stages.results import epochs_of, finish, nested, start
 from stages.span import Span
 from stages.table import ROLES, roles

@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 from typing import BinaryIO
 
-from stages.checked import parsed
+from stages.reading import parsed
 
 
 def show_claims(folder: Path) -> None:

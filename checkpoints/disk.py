@@ -7,8 +7,8 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from models.weights import State
-from stages.checked import parsed
 from stages.files import written
+from stages.reading import parsed
 
 
 def path(folder: Path, epoch: int) -> Path:

@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from models.backbone import Classifier
 from models.device import exact_float32
-from stages.checked import parsed
 from stages.files import write_archive
+from stages.reading import parsed
 
 
 def features(model: Classifier, batches: DataLoader, folder: Path, split: str, device: torch.device) -> torch.Tensor:

@@ -15,9 +15,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from stages.checked import Damaged, parsed
 from stages.checksums import sha256
 from stages.files import write_archive, write_array, write_text
+from stages.reading import Damaged, parsed
 from stages.records import read_record, write_record
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from conf.errors import BadInput
-from stages.checked import Damaged
 from stages.checksums import RECORDS, lost
 from stages.files import write_text, written
 from stages.locks import locked
+from stages.reading import Damaged
 from stages.records import write_record
 from stages.results import hashes, read_done
 

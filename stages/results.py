@@ -8,7 +8,7 @@
 A result is complete if its files are there in the size in which it left them, with all epochs that are asked for, and
 if what it was made from is still what it was. Take a fine-tuning whose pre-training somebody deletes and makes again:
 if the new weights are the old ones, bit by bit, the fine-tuning stays; else it is made again as well. What the files
-hold is compared when they are read (stages/checked.py): with gigabytes of weights, "complete" is said at once.
+hold is compared when they are read (stages/reading.py): with gigabytes of weights, "complete" is said at once.
 """
 
 import os

@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 from checkpoints import disk
 from conf.errors import BadInput
 from models import weights
-from stages.checked import Damaged
+from stages.reading import Damaged
 from training.callbacks import EveryEpoch, Progress, check_safe
 from training.classifier import LightningClassifier
 from training.mirror import Mirror, Row

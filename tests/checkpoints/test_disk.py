@@ -3,7 +3,7 @@ import torch
 
 from checkpoints.disk import path, read, write
 from conf.errors import BadInput
-from stages.checked import Damaged
+from stages.reading import Damaged
 from stages.results import epochs_kept
 
 STATE = {"weight": torch.arange(6.0).view(2, 3), "steps": torch.tensor(7), "half": torch.ones(2).half()}

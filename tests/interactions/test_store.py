@@ -4,7 +4,7 @@ from damage import flip
 
 from conf.errors import BadInput
 from interactions.store import Samples, Store
-from stages.checked import Damaged
+from stages.reading import Damaged
 
 BLOCKS = [range(0, 4), range(4, 8), range(8, 10)]
 

@@ -9,10 +9,10 @@ import torch
 from damage import flip
 
 from conf.errors import BadInput
-from stages import checked
-from stages.checked import Damaged, parsed
+from stages import reading
 from stages.checksums import damaged, listed, lost
 from stages.files import write_archive
+from stages.reading import Damaged, parsed
 from stages.records import read_record, write_record
 
 
@@ -98,7 +98,7 @@ def test_a_disk_that_fails_is_no_traceback(result, monkeypatch):
     def fails(_: object) -> bytes:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(checked.Path, "read_bytes", fails)
+    monkeypatch.setattr(reading.Path, "read_bytes", fails)
     with pytest.raises(Damaged, match=r"table\.csv is damaged \(Input/output error\)"):
         parsed(result / "table.csv", text)
 

@@ -13,11 +13,11 @@ from PIL import Image
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
-from tqdm import tqdm
 
 from conf.errors import BadInput
 from data.pictures import Pictures, Raw
 from data.splits import Splits, balanced_order
+from stages.progress import Bar
 
 AUGMENT = ("crop_flip", "shift_flip", "none")
 INTERPOLATION = ("bilinear", "bicubic")
@@ -120,7 +120,7 @@ def readable(pictures: Pictures, name: str) -> np.ndarray:
 
     total = len(pictures.labels)
     with ThreadPoolExecutor() as threads:  # decoders release the lock of the interpreter
-        results = tqdm(threads.map(fails, range(total)), f"decoding {name} images", total, leave=False)
+        results = Bar(threads.map(fails, range(total)), f"decoding {name} images", total, leave=False)
         corrupt = np.fromiter(results, dtype=bool, count=total)
     if corrupt.any():
         first = pictures.name(int(corrupt.argmax()))

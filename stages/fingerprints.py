@@ -24,10 +24,9 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from tqdm import tqdm
-
 from conf.errors import BadInput
 from stages.files import write_text
+from stages.progress import Bar
 
 MANY_FILES, MANY_BYTES = 10_000, 10**9  # a folder that has more of either is large
 SHOWN = 200 * 10**6  # bytes: whoever has to wait for more sees how far it is
@@ -166,7 +165,7 @@ def _status(entry: os.DirEntry) -> os.stat_result | None:
         raise
 
 
-def _sha256(path: str, bar: tqdm) -> str:
+def _sha256(path: str, bar: Bar) -> str:
     """Of a file's content, 64 hex digits."""
     digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
@@ -184,9 +183,9 @@ def _digest(rows: Iterable[tuple]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _bar(path: str, total: int) -> tqdm:
+def _bar(path: str, total: int) -> Bar:
     what = f"reading {os.path.basename(path)}"
-    return tqdm(None, what, total, False, unit="B", unit_scale=True, dynamic_ncols=True, disable=total <= SHOWN)
+    return Bar(None, what, total, False, unit="B", unit_scale=True, disable=total <= SHOWN)
 
 
 def _count(number: int, what: str) -> str:

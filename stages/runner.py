@@ -80,9 +80,9 @@ def _make(cfg: DictConfig, results: Results, result: Result, before: dict[str, d
     if _is_there(result):
         return False
     for needed in result.inputs.values():
-        with locked(needed.folder):  # whoever makes it anew at this moment is waited for
+        with locked(needed.folder, minutes=cfg.wait):  # whoever makes it anew at this moment is waited for
             pass
-    with locked(result.folder):
+    with locked(result.folder, minutes=cfg.wait):
         if _is_there(result):  # made by whoever was waited for
             return False
         if why := reason(result, before):

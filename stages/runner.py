@@ -30,12 +30,13 @@ def run_study(cfg: DictConfig) -> Results:
     memory = memory_of(cfg)
     stages, results = table.chosen(cfg), results_of(cfg, memory)
     if not is_first_process():  # the others take part in training only, and what they would print it prints
-        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
-            _take_part(cfg, results, stages)
+        _take_part(cfg, results, stages)
         return results
     needs = check(cfg, results, stages)
-    memory.save()  # not before: what is refused leaves nothing
     check_disk(left_to_write(results, needs), Path(cfg.output))
+    if any(stage.trains for stage in needs):
+        _meet(cfg)
+    memory.save()  # not before: what is refused leaves nothing
     shown = [name for stage in stages for name in _with_inputs(results, stage)]
     run = Path(cfg.run_dir)
     before = recorded(run)
@@ -122,9 +123,19 @@ def _deleted(result: Result, before: dict[str, dict]) -> str:
 
 
 def _take_part(cfg: DictConfig, results: Results, stages: list[Stage]) -> None:
-    for stage in stages:
-        if stage.trains and not is_complete(results[stage.name]):
-            _module(stage).run(cfg, results, stage.name)
+    training = [stage for stage in stages if stage.trains]
+    if not all(is_complete(results[stage.name]) for stage in training):
+        _meet(cfg)
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        for stage in training:
+            if not is_complete(results[stage.name]):
+                _module(stage).run(cfg, results, stage.name)
+
+
+def _meet(cfg: DictConfig) -> None:
+    """Waits for the other nodes, if there are any."""
+    if cfg.trainer.get("num_nodes", 1) != 1:
+        importlib.import_module("training.nodes").meet(cfg)
 
 
 def left_by(results: Results, stage: Stage) -> list[Result]:

@@ -182,7 +182,7 @@ def test_two_parts_of_a_study_at_the_same_moment(study: Studies) -> None:
     running = [study.start(f"stages=[{stages}]", "pretrain.epochs=4") for stages in ("pretrain,probe", "scratch")]
     results = [run.wait() for run in running]
     assert [result.code for result in results] == [0, 0], [result.err for result in results]
-    assert not any("waiting:" in result.out for result in results)
+    assert not any("waiting for" in result.out for result in results)
     (run,) = (study.output / "digits").rglob("results.json")
     assert set(json.loads(run.read_text())) == {"pretrain", "probe", "scratch"}
 
@@ -196,7 +196,7 @@ def test_two_runs_want_the_same_pretraining(study: Studies) -> None:
     replaced = [name for result in results for name in result.replaced]
     pretrain = _only(study.output / "results" / "pretrain")
     assert replaced.count(str((pretrain / "checkpoints" / "epoch_010.pt").relative_to(study.output))) == 1
-    assert any("waiting: another run works in" in result.out for result in results)
+    assert any("waiting for another run that works in" in result.out for result in results)
     assert len(list((study.output / "results" / "finetune").glob("*/done.json"))) == 1, "that is shared, too"
 
 

@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 
 from conf.errors import BadInput
 from stages import table
+from stages.checked import checked_images
 from stages.identity import Result, Results, memory_of, results_of
 from stages.locks import is_first_process, locked
 from stages.nearest import difference
@@ -36,7 +37,8 @@ def run_study(cfg: DictConfig) -> Results:
     check_disk(left_to_write(results, needs), Path(cfg.output))
     if any(stage.trains for stage in needs):
         _meet(cfg)
-    memory.save()  # not before: what is refused leaves nothing
+    for found in (memory, checked_images(cfg)):
+        found.save()  # not before: what is refused leaves nothing
     shown = [name for stage in stages for name in _with_inputs(results, stage)]
     run = Path(cfg.run_dir)
     before = recorded(run)

@@ -57,9 +57,12 @@ class Bar(tqdm):
             self._say(", ".join(filter(None, (self._count(), self.postfix))))
         return True
 
+    def __del__(self) -> None:
+        self.n_said = getattr(self, "n", None)  # thrown away after an error, it has nothing more to say
+        super().__del__()
+
     def close(self) -> None:
-        # tqdm closes a bar that is thrown away, too, even one whose making failed.
-        if getattr(self, "lines", False) and not getattr(self, "disable", True):
+        if getattr(self, "lines", False) and not getattr(self, "disable", True):  # its making may have failed
             shown = self.n_said is not None or monotonic() - self.began >= EVERY
             if shown and self.n_said != self.n:
                 self._say(", ".join(filter(None, (self._count(), self.postfix))), last=True)

@@ -32,7 +32,7 @@ def meet(cfg: DictConfig) -> None:
     if int(os.environ.get("LOCAL_RANK", 0)) > 0:  # the first process of its node speaks for all of them
         return
     quiet_lightning()
-    environment = make_trainer(cfg.trainer).strategy.cluster_environment
+    environment = getattr(make_trainer(cfg.trainer).strategy, "cluster_environment", None)
     if environment is None or isinstance(environment, TorchElasticEnvironment):  # torchrun has its own way to meet
         return
     _check(environment, cfg.trainer.num_nodes)

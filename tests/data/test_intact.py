@@ -114,8 +114,9 @@ def again(task, seen):
 def test_a_task_without_damage_is_checked_once(task, seen, monkeypatch):
     check(task, seen)
     monkeypatch.setattr(intact, "damage", lambda path: pytest.fail("looked at again"))
-    check(task, seen)
     check(*again(task, seen))
+    monkeypatch.setattr(intact, "marks_of", lambda paths: pytest.fail("not even their dates, by the same run"))
+    check(task, seen)
 
 
 def test_what_is_damaged_is_counted_and_the_first_is_named(task, seen):

@@ -73,6 +73,13 @@ def test_what_ends_before_its_end_says_so(clock, capsys):
     ]
 
 
+def test_what_an_error_throws_away_has_no_more_to_say(clock, capsys):
+    bar = worked(Bar(total=9, desc="finetune"), clock, 100, 1)
+    bar.update()
+    del bar
+    assert capsys.readouterr().err == "finetune: 1 of 9, 13:20 left\n"
+
+
 def test_bytes_are_counted_as_people_count_them(clock, capsys):
     bar = Bar(total=3 * 10**9, desc="pack", unit="B", unit_scale=True)
     clock.now += 60

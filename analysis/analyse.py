@@ -12,7 +12,6 @@ import pandas as pd
 import wandb
 from omegaconf import DictConfig, OmegaConf
 from torch.utils.data import Dataset
-from tqdm import tqdm
 
 from analysis import figures, tables
 from analysis.accuracy import Outcomes, outcomes
@@ -31,6 +30,7 @@ from interactions.store import Samples, Store
 from stages.files import written
 from stages.identity import Result, Results
 from stages.need import Need
+from stages.progress import Bar
 from stages.reading import parsed
 from stages.results import epochs_of, finish, nested, start
 from stages.span import Span
@@ -126,7 +126,7 @@ def _claims(measures: Measures, trained: dict[str, Outcomes], noise: pd.DataFram
 
 
 def _progress(steps: list, what: str) -> Iterable:
-    return tqdm(steps, desc=what, dynamic_ncols=True, leave=False)
+    return Bar(steps, desc=what, leave=False)
 
 
 def _write_table(table: pd.DataFrame, path: Path) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from models.backbone import Classifier
 from models.device import exact_float32
 from stages.files import write_archive
+from stages.progress import Bar
 from stages.reading import parsed
 
 
@@ -30,6 +30,6 @@ def features(model: Classifier, batches: DataLoader, folder: Path, split: str, d
 @torch.inference_mode()
 def _compute(model: Classifier, batches: DataLoader, what: str, device: torch.device) -> torch.Tensor:
     model.eval().to(device)
-    batches = tqdm(batches, desc=what, unit="batch", dynamic_ncols=True, mininterval=0.5)
+    batches = Bar(batches, desc=what, unit="batch", mininterval=0.5)
     with exact_float32():
         return torch.cat([model.features(inputs.to(device)).float().cpu() for inputs, _ in batches])

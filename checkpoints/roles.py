@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import DictConfig
-from tqdm import tqdm
 
 from checkpoints import disk
 from conf.errors import BadInput
@@ -14,6 +13,7 @@ from models.copies import chosen
 from stages.address import Address
 from stages.given import of_role, weights_of
 from stages.identity import Results
+from stages.progress import Bar
 from stages.results import epochs_of, last_epoch
 from stages.table import ROLES, role_of
 
@@ -65,14 +65,14 @@ def check(model: Classifier, with_probe: Classifier | Probed, units: list[Checkp
     model.
     """
     said = set()
-    for unit in tqdm(units, desc="checking checkpoints", unit="file", dynamic_ncols=True, leave=False):
+    for unit in Bar(units, desc="checking checkpoints", unit="file", leave=False):
         if all(file.exists() for _, file, _ in unit.parts):  # others are yet to be made
             names = unit.load_into(with_probe if unit.probed else model, unit.read())
             if names and unit.stage not in said:
                 said.add(unit.stage)
                 count = f"{len(names)} tensor{'s' * (len(names) > 1)}"
                 what = f"{unit.given.file} holds {count} that the model does not take"
-                tqdm.write(f"{unit.given.key}: {what}: {weights.listed(names)}")
+                Bar.write(f"{unit.given.key}: {what}: {weights.listed(names)}")
 
 
 def checkpoints_of(cfg: DictConfig, results: Results, name: str) -> list[Checkpoint]:

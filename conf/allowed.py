@@ -22,7 +22,7 @@ class Number:
 
     low: float
     high: float = math.inf
-    words: tuple[str, ...] = ()
+    words: tuple[str | None, ...] = ()  # None: null
     whole: bool = False
 
     def check(self, key: str, value: object) -> None:
@@ -32,7 +32,7 @@ class Number:
         number = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
         if not number or not self.low <= value <= self.high:
             span = f"from {self.low} to {self.high}" if self.high < math.inf else f"of at least {self.low}"
-            either = "".join(f"{word} or " for word in self.words)
+            either = "".join(f"{'null' if word is None else word} or " for word in self.words)
             raise BadInput(f"{key}={value} is not allowed: {either}a {'whole ' * self.whole}number {span} is wanted")
 
 

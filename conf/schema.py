@@ -150,6 +150,7 @@ class Config:
     repeat: str | None = key(decides=NOTHING, neutral=None)  # decides every result, see stages/identity.py
     stages: Any = key(decides=NOTHING)
     plan: bool = key(decides=NOTHING)
+    wait: Any = key(Number(0, words=(None,)), NOTHING, neutral=None)
     output: str = key(decides=NOTHING)
     run_dir: str | None = key(decides=NOTHING)
     data: Data = section(Data)

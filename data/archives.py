@@ -3,10 +3,14 @@
 import tempfile
 from pathlib import Path
 
+from torchvision.datasets import utils
 from torchvision.datasets.utils import download_url, extract_archive
 
 from conf.errors import BadInput
 from conf.network import reachable
+from stages.progress import Bar
+
+utils.tqdm = Bar  # of what torchvision downloads
 
 
 def get_folder(title: str, url: str, folder: Path, download: bool, md5: str | None = None) -> None:

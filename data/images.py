@@ -4,7 +4,6 @@ A reader (data/vision.py, official.py, folder.py, hub.py) knows files; `task` kn
 """
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import numpy as np
@@ -13,11 +12,13 @@ from PIL import Image
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
-from tqdm import tqdm
 
 from conf.errors import BadInput
+from data.intact import first_line
 from data.pictures import Pictures, Raw
 from data.splits import Splits, balanced_order
+from data.threads import in_threads
+from stages.progress import Bar
 
 AUGMENT = ("crop_flip", "shift_flip", "none")
 INTERPOLATION = ("bilinear", "bicubic")
@@ -102,7 +103,7 @@ def decoded(pictures: Pictures, index: int) -> Image.Image:
         return pictures.open(index)
     except Exception as error:  # decoders raise many kinds
         raise BadInput(
-            f"{pictures.name(index)} can't be read as an image ({_first_line(error)}): replace it, "
+            f"{pictures.name(index)} can't be read as an image ({first_line(error)}): replace it, "
             "or leave all such images out with data.skip_corrupt=true"
         ) from None
 
@@ -119,9 +120,8 @@ def readable(pictures: Pictures, name: str) -> np.ndarray:
         return False
 
     total = len(pictures.labels)
-    with ThreadPoolExecutor() as threads:  # decoders release the lock of the interpreter
-        results = tqdm(threads.map(fails, range(total)), f"decoding {name} images", total, leave=False)
-        corrupt = np.fromiter(results, dtype=bool, count=total)
+    results = Bar(in_threads(fails, range(total)), f"decoding {name} images", total, leave=False, unit="image")
+    corrupt = np.fromiter(results, dtype=bool, count=total)
     if corrupt.any():
         first = pictures.name(int(corrupt.argmax()))
         print(f"{corrupt.sum()} of {total} {name} images can't be read and are left out, the first is {first}")
@@ -176,7 +176,3 @@ def _random(augment: str, size: int, interpolation: v2.InterpolationMode) -> v2.
     else:
         cut = [_central(size, 1, interpolation), v2.RandomCrop(size, padding=size // 8)]
     return v2.Compose([*cut, v2.RandomHorizontalFlip()])
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

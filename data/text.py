@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from omegaconf import DictConfig
+from torchvision.datasets import utils
 from torchvision.datasets.utils import download_and_extract_archive
 
 from conf.errors import BadInput
@@ -14,7 +15,9 @@ from conf.network import reachable
 from data.sentences import Sentences, load_tokenizer
 from data.splits import Splits, balanced_order
 from data.synthetic import sst2 as synthetic_sst2
+from stages.progress import Bar
 
+utils.tqdm = Bar  # of what torchvision downloads
 SST2_URL = "https://dl.fbaipublicfiles.com/glue/data/SST-2.zip"
 SST2_MD5 = "9f81648d4199384278b86e315dac217c"
 

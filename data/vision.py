@@ -11,12 +11,16 @@ from functools import cache
 from pathlib import Path
 
 from torchvision import datasets
+from torchvision.datasets import utils
 from torchvision.datasets.utils import check_integrity
 
 from conf.errors import BadInput
 from conf.network import reachable
 from data.pictures import Arrays, Files, Raw, check_there
 from data.synthetic import cifar10 as synthetic_cifar10
+from stages.progress import Bar
+
+utils.tqdm = Bar  # of what torchvision downloads
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from dataclasses import asdict
 
 import numpy as np
 from omegaconf import DictConfig
-from tqdm import tqdm
 
 from checkpoints.roles import Checkpoint, checkpoints_of
 from checkpoints.roles import check as check_checkpoints
@@ -23,6 +22,7 @@ from models.backbone import Classifier, probed
 from models.device import device
 from stages.identity import Result, Results, compared
 from stages.need import Need
+from stages.progress import Bar
 from stages.results import finish, is_complete, start
 from stages.span import Span
 from training.seeds import stream
@@ -130,8 +130,8 @@ def fill(cfg: DictConfig, store: Store, checkpoints: list[Checkpoint], engines: 
         if not store.has_part(checkpoints[number].epoch, block)
     ]
     total = len(checkpoints) * sample_set.samples
-    bar = tqdm(total=total, desc=f"interactions/{checkpoints[0].stage}", unit="sample", dynamic_ncols=True)
-    bar.update(total - sum(len(block) for _, block in wanted))
+    done_before = total - sum(len(block) for _, block in wanted)
+    bar = Bar(total=total, initial=done_before, desc=f"interactions/{checkpoints[0].stage}", unit="sample")
     for checkpoint in checkpoints:
         if checkpoint.last and not store.has_noise(checkpoint.epoch):
             _measure_noise(store, checkpoint, engines.of(checkpoint), cfg.interactions, cfg.seeds.samples)

@@ -21,6 +21,7 @@ from interactions.units import Unit
 from interactions.units import evaluated as evaluated_here
 from interactions.variables.sample_set import SampleSet
 from models.device import device
+from stages.progress import silence
 from training.tasks import new_model
 
 
@@ -74,6 +75,7 @@ def _work(
     done: Queue,
 ) -> None:
     parent = os.getppid()
+    silence()
     try:
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # of the data, the parent has said it already
             for unit in _share(OmegaConf.create(settings), store, checkpoints, rank, count, units):

@@ -26,7 +26,9 @@ from models.unreadable import first_line
 from models.weights import State, as_classifier, left_out, listed, part, read
 from models.weights import check as check_state
 from stages.address import IN_FOLDERS, Address, split
+from stages.progress import Bar
 
+torch.hub.tqdm = Bar  # of what it downloads
 OTHER_DATA = ("in21k", "in22k", "in12k")  # in timm's tags: larger ImageNets, which the study must not mix with 1K
 TEXT_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
 

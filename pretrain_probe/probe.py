@@ -47,7 +47,7 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
     model, splits = pretrained_model(cfg, results, name)
     result, seed = results[name], seed_of(cfg, name)
     folder = start(result)
-    with locked(kept := features_folder(result, start_file(cfg, results))):
+    with locked(kept := features_folder(result, start_file(cfg, results)), minutes=cfg.wait):
         seen = _features_of(model, splits, kept, cfg.num_workers)
     with tracked(cfg, result) as tracker:
         module = train(seen, cfg.probe, seed, folder, tracker.log)

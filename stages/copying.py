@@ -6,12 +6,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from conf.errors import BadInput
 from stages.checksums import RECORDS, lost
 from stages.files import write_text, written
 from stages.locks import locked
+from stages.progress import Bar
 from stages.reading import Damaged
 from stages.records import write_record
 from stages.results import hashes, read_done
@@ -38,7 +37,7 @@ class Copy:
         self._check_same()
         return {name: file for name, file in files.items() if name not in there["files"]}
 
-    def make(self, bar: tqdm) -> None:
+    def make(self, bar: Bar) -> None:
         """bar: counts bytes. Raises BadInput for a file that is not as it was left."""
         with locked(self.target):
             missing = self.missing()
@@ -69,7 +68,7 @@ class Copy:
             )
 
 
-def copy_file(source: Path, target: Path, bar: tqdm, sha256: str | None = None) -> None:
+def copy_file(source: Path, target: Path, bar: Bar, sha256: str | None = None) -> None:
     """Raises BadInput if its content has another checksum, and leaves no copy then."""
     digest = hashlib.sha256()
     with source.open("rb") as reader, written(target) as beside, beside.open("wb") as writer:

@@ -23,9 +23,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from tqdm import tqdm
-
 from conf.errors import BadInput
+from stages.progress import Bar
 from stages.records import read_record, write_record
 
 MANY_FILES, MANY_BYTES = 10_000, 10**9  # a folder that has more of either is large
@@ -165,7 +164,7 @@ def _status(entry: os.DirEntry) -> os.stat_result | None:
         raise
 
 
-def _sha256(path: str, bar: tqdm) -> str:
+def _sha256(path: str, bar: Bar) -> str:
     """Of a file's content, 64 hex digits."""
     digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
@@ -183,9 +182,9 @@ def _digest(rows: Iterable[tuple]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _bar(path: str, total: int) -> tqdm:
+def _bar(path: str, total: int) -> Bar:
     what = f"reading {os.path.basename(path)}"
-    return tqdm(None, what, total, False, unit="B", unit_scale=True, dynamic_ncols=True, disable=total <= SHOWN)
+    return Bar(None, what, total, False, unit="B", unit_scale=True, disable=total <= SHOWN)
 
 
 def _count(number: int, what: str) -> str:

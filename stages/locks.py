@@ -1,30 +1,39 @@
 """Only one process at a time works on a result; others wait, and say so."""
 
 import os
+import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import filelock
+
+from stages.waiting import turns
+
+SIGNED = "process "  # what is in a lock's file begins so
 
 _held: set[Path] = set()  # by this process
 
 
 @contextmanager
-def locked(folder: Path, wait: bool = True) -> Iterator[bool]:
-    """Whether the lock on `folder` was got, which without `wait` somebody else may hold."""
+def locked(folder: Path, wait: bool = True, minutes: float | None = None) -> Iterator[bool]:
+    """Whether the lock on `folder` was got, which without `wait` somebody else may hold.
+
+    minutes: to wait at most; None: without end. Raises BadInput when they are over.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock, place = filelock.FileLock(lock_file(folder)), folder.absolute()
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
+    if not _acquired(lock, 0):
         if not wait:
             yield False
             return
-        print(f"waiting: another run works in {folder}", flush=True)
-        lock.acquire()
-    _held.add(place)
+        for seconds in turns(lambda: f"another run that works in {folder}{_holder(folder)}", minutes):
+            if _acquired(lock, seconds):
+                break
     try:
+        _held.add(place)
+        _sign(folder)
         yield True
     finally:
         _held.discard(place)
@@ -44,3 +53,30 @@ def check_held(folder: Path) -> None:
 def is_first_process() -> bool:
     """Lightning starts one more process for each further device: they compute, and this one alone writes."""
     return int(os.environ.get("LOCAL_RANK", 0)) == 0 and int(os.environ.get("NODE_RANK", 0)) == 0
+
+
+def _acquired(lock: filelock.BaseFileLock, seconds: float) -> bool:
+    try:
+        lock.acquire(timeout=seconds)
+    except filelock.Timeout:
+        return False
+    return True
+
+
+def _sign(folder: Path) -> None:
+    """Leaves in the lock's file who holds it: for those who wait to read. A disk without locks of its own has something
+    else of filelock's in it, and on one that can't be written to nothing can be said: neither is an error."""
+    with suppress(OSError, ValueError):
+        before = lock_file(folder).read_text()
+        if not before or before.startswith(SIGNED):
+            since = time.strftime("%Y-%m-%d %H:%M:%S")
+            lock_file(folder).write_text(f"{SIGNED}{os.getpid()} on {socket.gethostname()} since {since}\n")
+
+
+def _holder(folder: Path) -> str:
+    """ " (process 4711 on node3 since 2026-11-21 20:04:17)"; "" if that is not known."""
+    with suppress(OSError, ValueError):
+        signed = lock_file(folder).read_text().strip()
+        if signed.startswith(SIGNED):
+            return f" ({signed})"
+    return ""

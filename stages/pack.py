@@ -5,8 +5,6 @@ import json
 import os
 from pathlib import Path
 
-from tqdm import tqdm
-
 from conf.errors import BadInput
 from stages.checksums import lost
 from stages.command import errors_in_one_line
@@ -15,6 +13,7 @@ from stages.files import write_text
 from stages.inventory import Shown, shown
 from stages.locks import locked
 from stages.need import free_disk, gigabytes
+from stages.progress import Bar
 from stages.results import read_done
 from stages.view import make_link, recorded
 
@@ -62,9 +61,7 @@ def pack(run: Path, target: Path, partial: bool = False, wandb: bool = False) ->
 
 def _copy(to_do: list[Copy], more: dict[Path, Path], total: int) -> None:
     """more: file -> its place in the pack; total: bytes."""
-    with tqdm(
-        total=total, desc="pack", unit="B", unit_scale=True, dynamic_ncols=True, mininterval=0.5, disable=not total
-    ) as bar:
+    with Bar(total=total, desc="pack", unit="B", unit_scale=True, mininterval=0.5, disable=not total) as bar:
         for copy in to_do:
             copy.make(bar)
         for file, place in more.items():

@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from conf.check import check_writable
 from conf.errors import BadInput
 from stages import table
+from stages.checked import checked_images
 from stages.identity import Result, Results, memory_of, results_of
 from stages.locks import is_first_process, locked
 from stages.nearest import difference
@@ -31,14 +32,16 @@ def run_study(cfg: DictConfig) -> Results:
     memory = memory_of(cfg)
     stages, results = table.chosen(cfg), results_of(cfg, memory)
     if not is_first_process():  # the others take part in training only, and what they would print it prints
-        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
-            _take_part(cfg, results, stages)
+        _take_part(cfg, results, stages)
         return results
     to_do = [result for stage in stages for result in left_by(results, stage) if not is_complete(result)]
     check_places(cfg, to_do)
     needs = check(cfg, results, stages)
-    memory.save()  # not before: what is refused leaves nothing
     check_disk(left_to_write(results, needs), Path(cfg.output))
+    if any(stage.trains for stage in needs):
+        _meet(cfg)
+    for found in (memory, checked_images(cfg)):
+        found.save()  # not before: what is refused leaves nothing
     shown = [name for stage in stages for name in _with_inputs(results, stage)]
     run = Path(cfg.run_dir)
     before = recorded(run)
@@ -93,9 +96,9 @@ def _make(cfg: DictConfig, results: Results, result: Result, before: dict[str, d
         return False
     for needed in result.inputs.values():
         if os.access(needed.folder.parent, os.W_OK):  # on a read-only disk nothing is made
-            with locked(needed.folder):  # whoever makes it anew at this moment is waited for
+            with locked(needed.folder, minutes=cfg.wait):  # whoever makes it anew at this moment is waited for
                 pass
-    with locked(result.folder):
+    with locked(result.folder, minutes=cfg.wait):
         if _is_there(result):  # made by whoever was waited for
             return False
         if why := reason(result, before):
@@ -135,9 +138,19 @@ def _deleted(result: Result, before: dict[str, dict]) -> str:
 
 
 def _take_part(cfg: DictConfig, results: Results, stages: list[Stage]) -> None:
-    for stage in stages:
-        if stage.trains and not is_complete(results[stage.name]):
-            _module(stage).run(cfg, results, stage.name)
+    training = [stage for stage in stages if stage.trains]
+    if not all(is_complete(results[stage.name]) for stage in training):
+        _meet(cfg)
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        for stage in training:
+            if not is_complete(results[stage.name]):
+                _module(stage).run(cfg, results, stage.name)
+
+
+def _meet(cfg: DictConfig) -> None:
+    """Waits for the other nodes, if there are any."""
+    if cfg.trainer.get("num_nodes", 1) != 1:
+        importlib.import_module("training.nodes").meet(cfg)
 
 
 def left_by(results: Results, stage: Stage) -> list[Result]:

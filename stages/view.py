@@ -42,7 +42,7 @@ THROUGH_OTHERS = (
 )
 LONGEST = 120  # characters of a name; file systems take 255 bytes
 # They say what is done now, or where this folder lies, and not what the run is.
-SHORT_LIVED = ("plan", "stages", "output", "run_dir")
+SHORT_LIVED = ("plan", "wait", "stages", "output", "run_dir")
 
 
 def run_folder(cfg: DictConfig, own: DictConfig, groups: dict[str, str]) -> Path:

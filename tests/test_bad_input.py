@@ -19,6 +19,8 @@ REFUSED = [
     ("~start", "start.epoch taken away"),
     ("seed=-1", "seed=-1 0"),
     ("num_workers=-1", "num_workers=-1 0"),
+    ("wait=-1", "wait=-1 null 0"),
+    ("wait=long", "wait=long null 0"),
     ("interactions.n=17", "interactions.n=17 16 interactions.grid=4"),
     ("interactions.n=5 interactions.margin=1", "interactions.n=5 4 margin=1"),
     ("interactions.n=21 interactions.grid=8", "interactions.n=21 1 20"),

@@ -24,13 +24,14 @@ OPTIONS = [
     (group, file.stem) for group in ("data", "model", "analysis") for file in sorted((CONF / group).glob("*.yaml"))
 ]
 KEYS = dict(schema.keys())
+SAID = {None: "null"}  # how a line calls a word
 RESULTS = {name for stage in STAGES for name in stage.results}
 # What every new key needs: a rule, or a place here; results that it decides, or a place in the list after this one.
 ANY_VALUE = {"name", "repeat", "stages", "output", "run_dir", "wandb.project", "wandb.entity"}  # words; stages/table.py
 ANY_VALUE |= {"data.source", "data.target", "data.root", "data.size", "model", "trainer"}  # checked by what they call
 ANY_VALUE |= {"interactions.stop_words", "interactions.device"}  # by interactions/variables/words.py, models/device.py
 ANY_VALUE |= {f"interactions.checkpoints.{role}" for role in schema.ROLES}  # by stages/given.py
-DECIDES_NOTHING = {"name", "output", "run_dir", "stages", "plan", "num_workers"}  # where, what for, how fast
+DECIDES_NOTHING = {"name", "output", "run_dir", "stages", "plan", "wait", "num_workers"}  # where, what for, how fast
 DECIDES_NOTHING |= {f"wandb.{key}" for key in ("mode", "project", "entity")}
 DECIDES_NOTHING |= {f"interactions.{key}" for key in ("engine", "batch_size", "compile", "processes", "device")}
 DECIDES_NOTHING |= {
@@ -206,7 +207,10 @@ def test_a_number_has_a_range(default, key):
         check(changed(default, key, allowed))
     outside = [rule.low - 1] if rule.high == math.inf else [rule.low - 1, rule.high + 1]
     span = f"of at least {rule.low}" if rule.high == math.inf else f"from {rule.low} to {rule.high}"
-    wanted = "".join(f"{word} or " for word in rule.words) + f"a {'whole ' * rule.whole}number {span} is wanted"
+    wanted = (
+        "".join(f"{SAID.get(word, word)} or " for word in rule.words)
+        + f"a {'whole ' * rule.whole}number {span} is wanted"
+    )
     for number in outside:
         with pytest.raises(BadInput, match=rf"^{re.escape(key)}={number}(\.0)? is not allowed: {wanted}$"):
             check(changed(default, key, number))
@@ -214,8 +218,9 @@ def test_a_number_has_a_range(default, key):
 
 @pytest.mark.parametrize("key", [key for key in paths(Number) if KEYS[key].allowed.words])
 def test_where_a_word_is_allowed_no_other_is(default, key):
+    word = KEYS[key].allowed.words[0]
     for value in ("other", True, [1]):
-        with pytest.raises(BadInput, match=rf"^{re.escape(key)}=.* is not allowed: {KEYS[key].allowed.words[0]} or a "):
+        with pytest.raises(BadInput, match=rf"^{re.escape(key)}=.* is not allowed: {SAID.get(word, word)} or a "):
             check(changed(default, key, value))
 
 

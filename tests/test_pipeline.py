@@ -169,6 +169,15 @@ def test_it_ends_with_claims_and_report(run: Path, finished: Finished) -> None:
         assert any(row["claim"] in line and row["verdict"] in line for line in lines)
 
 
+def test_without_a_terminal_there_is_a_line_per_epoch_and_no_bar(finished: Finished) -> None:
+    lines = finished.result.err.split("\n")
+    assert not [line for line in lines if "\r" in line or "it/s" in line]
+    for stage in ("pretrain", "finetune", "scratch"):
+        assert [line.split(",")[0] for line in lines if line.startswith(stage)] == [
+            f"{stage}: epoch {epoch}/2" for epoch in (1, 2)
+        ]
+
+
 def test_stages_in_two_calls_and_any_order(study: Studies, run: Path) -> None:
     """And in another folder: the same seed gives the same tables, byte for byte."""
     first = study("stages=[probe,pretrain,scratch]")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -9,7 +10,9 @@ import sys
 from pathlib import Path
 
 import torch
-from studies import ROOT, Studies
+from studies import ROOT, Studies, check_refused
+
+from stages.locks import locked
 
 QUICK = ("analysis.measures=[claims,ratio]", "analysis.gallery=0")
 TRAININGS = "stages=[pretrain,probe,finetune,scratch]"
@@ -182,7 +185,7 @@ def test_two_parts_of_a_study_at_the_same_moment(study: Studies) -> None:
     running = [study.start(f"stages=[{stages}]", "pretrain.epochs=4") for stages in ("pretrain,probe", "scratch")]
     results = [run.wait() for run in running]
     assert [result.code for result in results] == [0, 0], [result.err for result in results]
-    assert not any("waiting:" in result.out for result in results)
+    assert not any("waiting for" in result.out for result in results)
     (run,) = (study.output / "digits").rglob("results.json")
     assert set(json.loads(run.read_text())) == {"pretrain", "probe", "scratch"}
 
@@ -196,8 +199,19 @@ def test_two_runs_want_the_same_pretraining(study: Studies) -> None:
     replaced = [name for result in results for name in result.replaced]
     pretrain = _only(study.output / "results" / "pretrain")
     assert replaced.count(str((pretrain / "checkpoints" / "epoch_010.pt").relative_to(study.output))) == 1
-    assert any("waiting: another run works in" in result.out for result in results)
+    assert any("waiting for another run that works in" in result.out for result in results)
     assert len(list((study.output / "results" / "finetune").glob("*/done.json"))) == 1, "that is shared, too"
+
+
+def test_another_run_is_waited_for_as_long_as_is_allowed(resumable: Studies) -> None:
+    scratch = _only(resumable.output / "results" / "scratch")
+    (scratch / "done.json").unlink()
+    with locked(scratch):
+        result = resumable("stages=[scratch]", "wait=0.001")
+    who = f"another run that works in {scratch} (process {os.getpid()} on"
+    check_refused(result, f"waited 0:00 for {who}", "wait=0.001")
+    assert f"waiting for {who}" in result.out
+    assert not (scratch / "done.json").exists()
 
 
 def test_the_same_run_twice_at_the_same_moment(study: Studies) -> None:

@@ -8,11 +8,11 @@ import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 from torch.serialization import get_unsafe_globals_in_checkpoint
-from tqdm import tqdm
 
 from checkpoints import disk
 from conf.errors import BadInput
 from stages.files import write_array, written
+from stages.progress import Bar
 from training.classifier import LightningClassifier
 from training.mirror import Mirror, Row
 
@@ -100,16 +100,18 @@ def check_safe(last: Path, stage: str) -> None:
 
 
 class Progress(lightning.Callback):
-    """One bar for the whole training, with the time left."""
+    """One bar for the whole training, with the time left; without a terminal, a line per epoch."""
+
+    LONG = 600  # seconds: of an epoch that takes longer, a sign of life in between
 
     def __init__(self, stage: str, epochs: int) -> None:
         self.stage, self.epochs = stage, epochs
 
     def on_train_start(self, trainer: lightning.Trainer, module: LightningClassifier) -> None:
         total = trainer.estimated_stepping_batches * trainer.accumulate_grad_batches
-        self.bar = tqdm(
+        self.bar = Bar(
             total=int(total), initial=trainer.fit_loop.total_batch_idx + 1, desc=self.stage, unit="batch",
-            disable=not trainer.is_global_zero, dynamic_ncols=True, mininterval=0.5,
+            disable=not trainer.is_global_zero, mininterval=0.5, every=self.LONG,
         )  # fmt: skip
 
     def on_train_batch_end(self, *_: object) -> None:
@@ -117,7 +119,7 @@ class Progress(lightning.Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: LightningClassifier) -> None:
         epoch = f"epoch {trainer.current_epoch + 1}/{self.epochs}"
-        self.bar.set_postfix_str(f"{epoch}, test accuracy {module.test_accuracy:.3f}")
+        self.bar.milestone(f"{epoch}, test accuracy {module.test_accuracy:.3f}")
 
     def on_train_end(self, *_: object) -> None:
         self.bar.close()

@@ -5,6 +5,7 @@ from omegaconf import DictConfig
 
 from checkpoints import disk
 from checkpoints.roles import start_file
+from data import intact
 from data.splits import Splits
 from data.splits import build as build_data
 from models import outside, trial
@@ -12,6 +13,7 @@ from models.backbone import Classifier
 from models.backbone import build as build_model
 from models.text import TextClassifier
 from models.weights import load_backbone
+from stages.checked import checked_images
 from stages.identity import Results
 from training.seeds import seed_of, stream
 
@@ -40,7 +42,10 @@ def pretrained_model(cfg: DictConfig, results: Results, stage: str) -> tuple[Cla
 
 
 def tried(cfg: DictConfig, model: Classifier, splits: Splits, task: str, training: bool = False) -> torch.Tensor:
-    """The task's first inputs [B, ...], on which the model has been tried. Raises BadInput if it can't be served."""
+    """The task's first inputs [B, ...], on which the model has been tried. Raises BadInput if it can't be served,
+    or an image of the task can't be read."""
+    if not (cfg.plan or cfg.data.skip_corrupt):  # a plan takes seconds; what is left out has been decoded
+        intact.check(splits, checked_images(cfg))
     inputs = first_inputs(splits)
     trial.check(model, inputs, len(splits.classes), f"data.{task}", training)
     outside.check(model, lambda: build_model(cfg.model, len(splits.classes)), inputs)

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
 from conf.errors import BadInput
+from stages.progress import Bar
 
 Box = tuple[int, int, int, int]  # top, left, height, width in pixels
 
@@ -46,7 +46,7 @@ def baseline(train: Dataset, kind: str, num_workers: int = 0) -> torch.Tensor:
     if kind == "zero":
         return torch.zeros_like(train[0][0])
     batches = DataLoader(train, 256, num_workers=num_workers)
-    for inputs, _ in tqdm(batches, desc="mean image", unit="batch", dynamic_ncols=True, leave=False):
+    for inputs, _ in Bar(batches, desc="mean image", unit="batch", leave=False):
         total, count = total + inputs.double().sum(0), count + len(inputs)
     mean = total / count
     if kind == "channel_mean":

@@ -26,8 +26,7 @@ def caches(tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(hub, "reachable", lambda url: False)
     datasets.disable_progress_bars()
-    yield tmp_path / "cache"
-    datasets.enable_progress_bars()
+    return tmp_path / "cache"
 
 
 def encoded(colour, mode="RGB"):

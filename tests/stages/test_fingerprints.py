@@ -231,6 +231,7 @@ def test_progress_is_shown_where_there_is_much_to_read(tmp_path, memory, monkeyp
     of_path(path, memory)
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(fingerprints, "SHOWN", 10)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     fresh(path)
     assert "reading images" in capsys.readouterr().err
 

@@ -1,0 +1,98 @@
+"""How far long work is: a bar on a terminal, lines elsewhere.
+
+A bar is drawn over and over in one line, which in a file (a log, what a scheduler keeps) comes to thousands of
+fragments. So where stderr is no terminal, there are lines in its place: one whenever the work comes to something worth
+saying, such as the end of an epoch, else one a minute, and of work that ends within a minute none.
+
+    finetune: epoch 3/20, test accuracy 0.812, 1:20 left
+    interactions/finetune: sample 120 of 420, epoch 4, 12:05 left
+"""
+
+import math
+import os
+import sys
+from time import monotonic
+
+from tqdm import tqdm
+
+from stages.locks import is_first_process
+from stages.need import gigabytes
+from stages.waiting import clock
+
+EVERY = 60  # seconds from one line to the next
+# The bars of a hub's libraries, for downloads, know no lines: they are left out. Read when these are imported.
+for switch in () if sys.stderr.isatty() else ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS"):
+    os.environ.setdefault(switch, "1")
+
+_silent = False
+
+
+def silence() -> None:
+    """No bar is shown in this process from now on: another one shows how far they all are."""
+    global _silent
+    _silent = True
+
+
+class Bar(tqdm):
+    """As tqdm's, and shown by the first process alone. every: seconds between lines."""
+
+    def __init__(self, *args: object, every: float = EVERY, disable: bool = False, **options: object) -> None:
+        self.lines, self.every = not sys.stderr.isatty(), every
+        self.began = self.said = monotonic()
+        self.n_said = None
+        place = {"file": _Nowhere()} if self.lines else {}
+        disable = disable or _silent or not is_first_process()
+        super().__init__(*args, disable=disable, **{"dynamic_ncols": True} | options | place)
+
+    def milestone(self, text: str) -> None:
+        """Something worth a line: what the work has come to."""
+        self.set_postfix_str(text)
+        if self.lines and not self.disable:
+            self._say(text)
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> bool:
+        if not self.lines:
+            return super().display(msg, pos)
+        if monotonic() - self.said >= self.every:
+            self._say(", ".join(filter(None, (self._count(), self.postfix))))
+        return True
+
+    def __del__(self) -> None:
+        self.n_said = getattr(self, "n", None)  # thrown away after an error, it has nothing more to say
+        super().__del__()
+
+    def close(self) -> None:
+        if getattr(self, "lines", False) and not getattr(self, "disable", True):  # its making may have failed
+            shown = self.n_said is not None or monotonic() - self.began >= EVERY
+            if shown and self.n_said != self.n:
+                self._say(", ".join(filter(None, (self._count(), self.postfix))), last=True)
+            self.every = math.inf
+        super().close()
+
+    def _say(self, text: str, last: bool = False) -> None:
+        self.said, self.n_said = monotonic(), self.n
+        print(f"{self.desc.removesuffix(': ')}: {text}, {self._time_left(last)}", file=sys.stderr, flush=True)
+
+    def _count(self) -> str:
+        if self.unit == "B":
+            return gigabytes(self.n) + (f" of {gigabytes(self.total)}" if self.total else "")
+        counted = f"{self.n:,} of {self.total:,}" if self.total else f"{self.n:,}"
+        return counted if self.unit == "it" else f"{self.unit} {counted}"
+
+    def _time_left(self, last: bool) -> str:
+        """As long as the work is as fast as it was so far."""
+        passed, made = monotonic() - self.began, self.n - self.initial
+        if self.total and self.n < self.total and not last:
+            return f"{clock(passed / made * (self.total - self.n))} left" if made > 0 else f"{clock(passed)} so far"
+        done = self.total is None or self.n >= self.total
+        return f"{'took' if done else 'stopped after'} {clock(passed)}"
+
+
+class _Nowhere:
+    """What tqdm itself would draw."""
+
+    def write(self, text: str) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass

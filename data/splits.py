@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset, default_collate
 
+from conf.arguments import check_arguments
 from conf.errors import BadInput
 from data.labels import relabelled
 
@@ -81,12 +82,14 @@ def build(options: DictConfig, where: str) -> Splits:
 
     Raises BadInput if it can't be built or a class has no sample in the training or test set.
     """
+    check_arguments(where, OmegaConf.to_container(options, resolve=True) if options else None)
     try:
         splits = relabelled(instantiate(options))
     except InstantiationException as error:
         if isinstance(error.__cause__, BadInput):
             raise error.__cause__ from None
-        raise BadInput(f"{where} can't be built: {error.__cause__ or error}") from error
+        reason = " ".join(str(error.__cause__ or error).split())  # in one line
+        raise BadInput(f"{where} can't be built: {reason}") from error
     if len(splits.classes) < 2:
         raise BadInput(f"{where} has {len(splits.classes)} class: a classifier wants two or more")
     for split in ("train", "test"):

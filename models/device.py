@@ -17,7 +17,9 @@ def device(name: str) -> torch.device:
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise BadInput(f"device {name} can't be used here ({reason}); allowed: auto, cpu, cuda, cuda:0, ...") from error
+        raise BadInput(
+            f"interactions.device={name} can't be used here ({reason}); allowed: auto, cpu, cuda, cuda:0, ..."
+        ) from error
     return torch.device(name)
 
 

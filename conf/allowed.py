@@ -43,11 +43,7 @@ class Kind(ABC):
     def check(self, key: str, value: object) -> None:
         """Raises BadInput for what is not allowed."""
         value = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
-        if value is None:
-            allowed = self.null
-        else:
-            allowed = (isinstance(value, str) and value in self.words) or self.allows(value)
-        if not allowed:
+        if not (self.null if value is None else value in self.words or self.allows(value)):
             raise self.refusal(key, value)
 
     def refusal(self, key: str, value: object) -> BadInput:

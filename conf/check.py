@@ -16,7 +16,6 @@ from conf.refusals import unknown
 from conf.schema import Config, keys
 from conf.trainer import check_trainer
 
-GONE = object()
 # Keys of `model` that every model has, beside the arguments of its function.
 OF_MODELS = {
     "weights": Paths(),
@@ -28,12 +27,16 @@ RESERVED = "seed="  # with which the names of runs' folders begin
 
 def check(cfg: DictConfig) -> None:
     """Raises BadInput for the first value that is not allowed."""
-    _check_keys(cfg)
+    values = _values(cfg)
+    for section, known in _sections():
+        there = [field.name for field in fields(known)]
+        if extra := sorted(map(str, _at(values, section).keys() - set(there))):
+            raise unknown(f"{section}.{extra[0]}" if section else extra[0], there)
     for path, known in keys():
-        known.allowed.check(path, OmegaConf.select(cfg, path))
-    for key in OF_MODELS.keys() & cfg.model.keys():
-        OF_MODELS[key].check(f"model.{key}", cfg.model[key])
-    check_trainer(OmegaConf.to_container(cfg.trainer, resolve=True))
+        known.allowed.check(path, _at(values, path))
+    for key in OF_MODELS.keys() & values["model"].keys():
+        OF_MODELS[key].check(f"model.{key}", values["model"][key])
+    check_trainer(values["trainer"])
     files = OmegaConf.select(cfg, "data.target.files")
     if cfg.data.synthetic and OmegaConf.is_dict(files) and "synthetic" not in files:
         raise BadInput(
@@ -60,10 +63,10 @@ def check_places(cfg: DictConfig) -> None:
         _check_writable(key, Path(cfg[key]))
 
 
-def _check_keys(cfg: DictConfig) -> None:
-    """Every key has a value and is one of conf/schema.py, those added with + included; none has been taken away."""
+def _values(cfg: DictConfig) -> dict:
+    """Without interpolations. Raises BadInput for one that leads nowhere, and for a key without a value."""
     try:
-        OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+        return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
         raise BadInput(f"{error.full_key} has no value: set it in conf/ or as {error.full_key}=VALUE") from None
     except InterpolationResolutionError as error:
@@ -72,14 +75,16 @@ def _check_keys(cfg: DictConfig) -> None:
             f"{error.full_key} can't be filled in ({reason}): the data chosen do not go with the model chosen, or that "
             f"key is missing"
         ) from None
-    gone = [path for path, _ in keys() if OmegaConf.select(cfg, path, default=GONE) is GONE]
-    if gone:
-        raise BadInput(f"{gone[0]} has been taken away, and the program wants it: leave out ~{gone[0].split('.')[0]}")
-    for section, known in _sections():
-        there = [field.name for field in fields(known)]
-        node = OmegaConf.select(cfg, section) if section else cfg
-        if extra := sorted(map(str, node.keys() - set(there))):
-            raise unknown(f"{section}.{extra[0]}" if section else extra[0], there)
+
+
+def _at(values: dict, path: str) -> object:
+    """The value of a key, or the content of a section. Raises BadInput if it has been taken away with ~."""
+    node = values
+    for key in filter(None, path.split(".")):
+        if not isinstance(node, dict) or key not in node:
+            raise BadInput(f"{path} has been taken away, and the program wants it: leave out ~{path.split('.')[0]}")
+        node = node[key]
+    return node
 
 
 def _sections(kind: type = Config, path: str = "") -> Iterator[tuple[str, type]]:

@@ -8,7 +8,7 @@ listed are Lightning's to judge.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from conf.allowed import Choice, Flag, Kind, Number, Options, Text
+from conf.allowed import Choice, Flag, Kind, Number, Options, Text, shown
 from conf.errors import BadInput
 
 EPOCHS = "pretrain.epochs, finetune.epochs and scratch.epochs say how long a training is"
@@ -103,6 +103,6 @@ def check_trainer(options: Mapping) -> None:
     Options().check("trainer", options)
     for key, value in options.items():
         if key in OURS:
-            raise BadInput(f"trainer.{key}={value} is not allowed: {OURS[key]}")
+            raise BadInput(f"trainer.{key}={shown(value)} is not allowed: {OURS[key]}")
         if key in ALLOWED:
             ALLOWED[key].check(f"trainer.{key}", value)

@@ -100,7 +100,7 @@ def digits(
     images, labels = load_digits(return_X_y=True)
     if train_samples + test_samples > len(labels):
         raise BadInput(
-            f"data.target: train_samples={train_samples} and test_samples={test_samples} are more than "
+            f"train_samples={train_samples} and test_samples={test_samples} are more than "
             f"the {len(labels)} images there are"
         )
     pixels = torch.from_numpy(images).float().view(-1, 1, 8, 8) / 16

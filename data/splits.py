@@ -77,6 +77,11 @@ def balanced_order(labels: np.ndarray, seed: int) -> np.ndarray:
     return order[np.argsort(rank[order], kind="stable")]
 
 
+def _by_path(error: BadInput, options: DictConfig, where: str) -> BadInput:
+    """An argument that a function refuses by its name is named as the user set it."""
+    return BadInput(f"{where}.{error}") if str(error).partition("=")[0] in options else error
+
+
 def build(options: DictConfig, where: str) -> Splits:
     """The task described by `options` (a `_target_` and its arguments); `where` names it in messages.
 
@@ -87,7 +92,7 @@ def build(options: DictConfig, where: str) -> Splits:
         splits = relabelled(instantiate(options))
     except InstantiationException as error:
         if isinstance(error.__cause__, BadInput):
-            raise error.__cause__ from None
+            raise _by_path(error.__cause__, options, where) from None
         reason = " ".join(str(error.__cause__ or error).split())  # in one line
         raise BadInput(f"{where} can't be built: {reason}") from error
     if len(splits.classes) < 2:

@@ -74,7 +74,7 @@ def _draw(labels: np.ndarray, samples: int | None, split: str, seed: int) -> np.
     if samples is None:
         return np.arange(len(labels))
     if samples > len(labels):
-        raise BadInput(f"data: {split}_samples={samples} is not allowed: the {split} set has 1 to {len(labels)}")
+        raise BadInput(f"{split}_samples={samples} is not allowed: the {split} set has 1 to {len(labels)}")
     return balanced_order(labels, seed)[:samples]
 
 

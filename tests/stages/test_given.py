@@ -120,7 +120,7 @@ def test_no_such_file_is_refused(tmp_path):
 def test_what_is_no_name_of_a_file_is_refused(wanted):
     cfg = configuration(finetune=wanted)
     with pytest.raises(
-        BadInput, match=r"^interactions\.checkpoints\.finetune=.* is not allowed: a file, a pattern such"
+        BadInput, match=r"^interactions\.checkpoints\.finetune=.* is not allowed: null or a file, a pattern such"
     ):
         of_role(cfg, "finetune")
 

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from analysis.verdicts import show_claims
 from conf import schema
-from conf.check import check, check_places
+from conf.check import check, check_length
 from conf.errors import BadInput
 from conf.sources import named_source
 from stages import runner, table
@@ -35,7 +35,7 @@ def main(cfg: DictConfig) -> None:
     if source and own.data.source != cfg.data.source:  # it is named like an option of a group
         own.data.source, chosen["data.source"] = cfg.data.source, source
     cfg.run_dir = str(run_folder(cfg, own, chosen))
-    check_places(cfg)
+    check_length(cfg)
     check_layout(Path(cfg.output), Path(cfg.run_dir))
     if cfg.plan:
         print(plan(cfg))

@@ -1,6 +1,5 @@
 """Accuracy and loss on the test set, epoch by epoch (the paper's footnote 5)."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,11 +12,9 @@ class Outcomes(NamedTuple):
     losses: np.ndarray
 
 
-def outcomes(stage_folder: Path, labels: np.ndarray) -> Outcomes:
-    """What a training stage left of each test sample after each epoch. labels: [test samples]."""
-    predictions = np.load(stage_folder / "predictions.npy")
-    losses = np.load(stage_folder / "losses.npy").astype(np.float64)
-    return Outcomes((predictions == labels).T.astype(np.float64), losses.T)
+def outcomes(predictions: np.ndarray, losses: np.ndarray, labels: np.ndarray) -> Outcomes:
+    """Of what a training stage left: predictions, losses [epochs + 1, test samples]; labels: [test samples]."""
+    return Outcomes((predictions == labels).T.astype(np.float64), losses.T.astype(np.float64))
 
 
 def chance(labels: np.ndarray) -> dict[str, float]:

@@ -32,6 +32,7 @@ from stages.files import written
 from stages.identity import Result, Results
 from stages.memory import check_memory
 from stages.need import Need
+from stages.reading import parsed
 from stages.results import epochs_of, finish, nested, start
 from stages.span import Span
 from stages.table import ROLES, roles
@@ -80,7 +81,7 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
     study = _study(cfg, result)
     labels = np.asarray(splits.test.labels)
     known = [stage for stage in ("finetune", "scratch", "probe") if stage in result.inputs]
-    trained = {stage: outcomes(result.inputs[stage].folder, labels) for stage in known}
+    trained = {stage: _outcomes(result.inputs[stage].folder, labels) for stage in known}
     folder = start(result)
     with tracked(cfg, result) as tracker:
         wanted, noise = list(cfg.analysis.measures), tables.noise(study)
@@ -103,6 +104,11 @@ def _study(cfg: DictConfig, result: Result) -> Study:
     values = {role: result.inputs[f"interactions/{stage}"] for role, stage in ROLES.items() if role in roles(cfg)}
     stores = {role: Store(read.folder, samples) for role, read in values.items()}
     return Study(samples, stores, {role: epochs_of(read) for role, read in values.items()}, _options(cfg))
+
+
+def _outcomes(trained: Path, labels: np.ndarray) -> Outcomes:
+    predictions, losses = (parsed(trained / f"{name}.npy", np.load) for name in ("predictions", "losses"))
+    return outcomes(predictions, losses, labels)
 
 
 def _options(cfg: DictConfig) -> Options:

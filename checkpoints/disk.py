@@ -1,14 +1,14 @@
 """Weights of every epoch on disk. Epoch e is the model after e epochs; epoch 0 is before training."""
 
+from functools import partial
 from pathlib import Path
 
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from conf.errors import BadInput
-from models import weights
 from models.weights import State
 from stages.files import written
+from stages.reading import parsed
 
 
 def path(folder: Path, epoch: int) -> Path:
@@ -22,13 +22,9 @@ def write(folder: Path, epoch: int, state: State) -> None:
 
 
 def read(file: Path) -> State:
-    """The weights in `file`, which a stage made. Raises BadInput if it is not there or damaged."""
-    if not file.exists():
-        raise BadInput(f"{file} is not there: run the stage that makes it")
-    try:
-        return weights.read(file)
-    except BadInput as error:
-        raise BadInput(f"{error}: delete its stage's folder and run it again") from error
+    """The weights in `file`, which a stage made. Raises BadInput if it is not there, Damaged if it is not as it was
+    left."""
+    return parsed(file, partial(torch.load, map_location="cpu", weights_only=True))
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

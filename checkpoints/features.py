@@ -1,6 +1,8 @@
 """Penultimate features of a frozen classifier, computed once and kept.
 
-<folder>/features_train.npy, features_test.npy   float32 [N, D], in the order of the data
+<folder>/features_train.npz, features_test.npz   "features": float32 [N, D], in the order of the data
+
+An archive has a checksum of its own: features are kept beside a result, and are no part of it.
 """
 
 from pathlib import Path
@@ -12,16 +14,17 @@ from tqdm import tqdm
 
 from models.backbone import Classifier
 from models.device import exact_float32
-from stages.files import write_array
+from stages.files import write_archive
+from stages.reading import parsed
 
 
 def features(model: Classifier, batches: DataLoader, folder: Path, split: str, device: torch.device) -> torch.Tensor:
     """[N, D] float32. The model is in evaluation mode: batch-norm uses its running statistics."""
-    file = folder / f"features_{split}.npy"
+    file = folder / f"features_{split}.npz"
     if not file.exists():
         computed = _compute(model, batches, f"features of the {split} set", device)
-        write_array(file, computed.numpy())
-    return torch.from_numpy(np.load(file))
+        write_archive(file, features=computed.numpy())
+    return torch.from_numpy(parsed(file, lambda content: np.load(content)["features"]))
 
 
 @torch.inference_mode()

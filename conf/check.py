@@ -52,15 +52,13 @@ def check(cfg: DictConfig) -> None:
     check_account(cfg.wandb.mode)
 
 
-def check_places(cfg: DictConfig) -> None:
-    """Raises BadInput for an output that can't be written. A plan writes nothing, so it may be made for any."""
+def check_length(cfg: DictConfig) -> None:
+    """Raises BadInput for a run's folder whose name is too long for a disk."""
     longest = max((len(part.encode()) for part in Path(cfg.run_dir).parts), default=0)
     if longest > 200:
         raise BadInput(
             f"run_dir={cfg.run_dir} is too long a name for a folder ({longest} bytes): set a shorter name=..."
         )
-    for key in () if cfg.plan else ("output", "run_dir"):
-        _check_writable(key, Path(cfg[key]))
 
 
 def _values(cfg: DictConfig) -> dict:
@@ -161,8 +159,9 @@ def _check_roles(interactions: DictConfig) -> None:
             )
 
 
-def _check_writable(key: str, folder: Path) -> None:
-    """The nearest existing parent must be a folder that takes a new file: nothing is created yet."""
+def check_writable(key: str, folder: Path) -> None:
+    """Raises BadInput for a folder that can't be written to, or made: the nearest existing parent must take a new file.
+    Nothing is created yet."""
     parent = folder.absolute()
     try:
         while not parent.exists():

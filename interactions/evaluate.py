@@ -91,6 +91,7 @@ def _evaluate(cfg: DictConfig, results: Results, name: str) -> None:
     options, result = cfg.interactions, results[name]
     model, splits = new_model(cfg, "probe", "target")
     store = Store(start(result), Samples(results[SAMPLES].folder))
+    store.remove_damaged()
     checkpoints = checkpoints_of(cfg, results, name)
     about, masking = store.samples.read(), store.samples.baseline()
     sample_set = SampleSet.read(about, masking, splits, options.background, device(options.device))

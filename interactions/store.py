@@ -6,18 +6,19 @@ interactions/<stage>/engine.json              how values are computed, chosen on
 interactions/<stage>/epoch_012/values.npy     float64 [samples, 2**n], index = bitmask
 interactions/<stage>/epoch_012/noise.npz      sample, subset [K] and v in float64 [K], of the last epoch
 interactions/<stage>/epoch_012/meta.json      written last
-interactions/<stage>/epoch_012/part_0-9.npy   values of a block of samples (0 to 9), while the evaluation goes on
+interactions/<stage>/epoch_012/part_0-9.npz   values of a block of samples (0 to 9), while the evaluation goes on
 """
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from zipfile import BadZipFile
+from typing import BinaryIO
 
 import numpy as np
 
-from conf.errors import BadInput
-from stages.files import write_array, write_text, written
+from stages.checksums import sha256
+from stages.files import write_archive, write_array, write_text
+from stages.reading import Damaged, parsed
+from stages.records import read_record, write_record
 
 
 class Samples:
@@ -28,7 +29,7 @@ class Samples:
 
     def read(self) -> dict:
         """{"split", "n", "kind", "samples": [{"index", "label", "class", "variables"}]}"""
-        return _read(self.folder / "samples.json", lambda path: json.loads(path.read_text()), self.folder)
+        return parsed(self.folder / "samples.json", json.load)
 
     def write(self, about: dict) -> None:
         """One line per sample."""
@@ -37,7 +38,7 @@ class Samples:
         write_text(self.folder / "samples.json", f'{head[:-1]}, "samples": [\n{lines}\n]}}\n')
 
     def baseline(self) -> np.ndarray:
-        return _read(self.folder / "baseline.npy", np.load, self.folder)
+        return parsed(self.folder / "baseline.npy", np.load)
 
     def write_baseline(self, baseline: np.ndarray) -> None:
         write_array(self.folder / "baseline.npy", baseline)
@@ -52,7 +53,7 @@ class Store:
     def choices(self) -> dict[str, dict]:
         """What was chosen when the first value was computed; {} before."""
         path = self.folder / "engine.json"
-        return _read(path, lambda path: json.loads(path.read_text())) if path.exists() else {}
+        return parsed(path, json.load) if path.exists() else {}
 
     def write_choices(self, choices: dict[str, dict]) -> None:
         write_text(self.folder / "engine.json", json.dumps(choices, indent=1) + "\n")
@@ -66,21 +67,19 @@ class Store:
     def values(self, epoch: int) -> np.ndarray:
         """v: [samples, 2**n] float64."""
         about, path = self.samples.read(), self.unit(epoch) / "values.npy"
-        v = _read(path, np.load, path.parent)
+        v = parsed(path, np.load)
         shape = (len(about["samples"]), 2 ** about["n"])
         if v.shape != shape or not np.isfinite(v).all():
-            raise _damaged(path, f"no finite array of shape {shape}", path.parent)
+            raise Damaged.of(path, f"it holds no finite array of shape {shape}")
         return v
 
     def precision(self, epoch: int) -> str:
         """In which the values were computed."""
-        unit = self.unit(epoch)
-        return _read(unit / "meta.json", lambda path: json.loads(path.read_text())["precision"], unit)
+        return parsed(self.unit(epoch) / "meta.json", json.load)["precision"]
 
     def noise(self, epoch: int) -> dict[str, np.ndarray]:
         """{"sample", "subset", "value"}, each [K]."""
-        unit = self.unit(epoch)
-        return _read(unit / "noise.npz", lambda path: dict(np.load(path)), unit)
+        return parsed(self.unit(epoch) / "noise.npz", _arrays)
 
     def has_noise(self, epoch: int) -> bool:
         return (self.unit(epoch) / "noise.npz").exists()
@@ -89,34 +88,34 @@ class Store:
         return self._part(epoch, block).exists()
 
     def write_part(self, epoch: int, block: range, v: np.ndarray) -> None:
-        write_array(self._part(epoch, block), v)
+        write_archive(self._part(epoch, block), v=v)
 
     def _part(self, epoch: int, block: range) -> Path:
-        return self.unit(epoch) / f"part_{block[0]}-{block[-1]}.npy"
+        return self.unit(epoch) / f"part_{block[0]}-{block[-1]}.npz"
 
     def write_noise(self, epoch: int, **arrays: np.ndarray) -> None:
-        with written(self.unit(epoch) / "noise.npz") as beside, beside.open("wb") as file:
-            np.savez(file, **arrays)
+        write_archive(self.unit(epoch) / "noise.npz", **arrays)
 
     def complete(self, epoch: int, blocks: list[range], about: dict) -> None:
         """Joins the blocks to `values.npy` and marks the checkpoint complete."""
         unit = self.unit(epoch)
-        write_array(unit / "values.npy", np.concatenate([np.load(self._part(epoch, block)) for block in blocks]))
-        write_text(unit / "meta.json", json.dumps(about, indent=1) + "\n")
+        parts = [parsed(self._part(epoch, block), _arrays)["v"] for block in blocks]
+        write_array(unit / "values.npy", np.concatenate(parts))
+        write_record(unit / "meta.json", about | {"sha256": sha256(unit / "values.npy")})
         self.remove_parts(unit)
 
+    def remove_damaged(self) -> None:
+        """Values that an interrupted evaluation has left, and that are not what it wrote: they are computed again."""
+        for unit in sorted(self.folder.glob("epoch_*")):
+            meta, values = unit / "meta.json", unit / "values.npy"
+            if meta.exists() and values.exists() and (read_record(meta) or {}).get("sha256") != sha256(values):
+                print(f"{values} is damaged: removed, to be computed again", flush=True)
+                values.unlink()
+
     def remove_parts(self, folder: Path) -> None:
-        for part in folder.rglob("part_*.npy"):
+        for part in folder.rglob("part_*"):
             part.unlink()
 
 
-def _read(path: Path, read: Callable, unit: Path | None = None) -> object:
-    """`unit` is what to delete if the file is damaged: the checkpoint's folder, or else the file itself."""
-    try:
-        return read(path)
-    except (OSError, ValueError, EOFError, LookupError, TypeError, BadZipFile) as error:
-        raise _damaged(path, str(error), unit or path) from error
-
-
-def _damaged(path: Path, reason: str, delete: Path) -> BadInput:
-    return BadInput(f"{path} can't be used ({reason}): delete {delete} and run stages=[interactions] again")
+def _arrays(file: BinaryIO) -> dict[str, np.ndarray]:
+    return dict(np.load(file))

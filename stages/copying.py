@@ -2,7 +2,6 @@
 is written last."""
 
 import hashlib
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from conf.errors import BadInput
+from stages.checksums import RECORDS, lost
 from stages.files import write_text, written
 from stages.locks import locked
-from stages.results import RECORDS, hashes, lost, read_done
+from stages.reading import Damaged
+from stages.records import write_record
+from stages.results import hashes, read_done
 
 CHUNK = 2**20  # bytes
 
@@ -51,12 +53,12 @@ class Copy:
                 if (self.source / name).exists() and not (self.target / name).exists() and name != "done.json":
                     write_text(self.target / name, (self.source / name).read_text())
             files = self.done["files"] | there["files"]
-            write_text(self.target / "done.json", json.dumps(there | {"files": files}, indent=1) + "\n")
+            write_record(self.target / "done.json", there | {"files": files})
 
     def _there(self) -> dict | None:
         """What the target's done.json says, if that is complete and the same result."""
         done = read_done(self.target)
-        return done if done and done["digest"] == self.done["digest"] and not lost(self.target, done) else None
+        return done if done and done["digest"] == self.done["digest"] and not lost(self.target, done["files"]) else None
 
     def _check_same(self) -> None:
         mine, theirs = hashes(self.source), hashes(self.target)
@@ -76,7 +78,4 @@ def copy_file(source: Path, target: Path, bar: tqdm, sha256: str | None = None) 
             writer.write(chunk)
             bar.update(len(chunk))
         if sha256 is not None and digest.hexdigest() != sha256:
-            raise BadInput(
-                f"{source} is damaged: it does not hold what it held when it was made; delete its result's folder and "
-                f"run the study again"
-            )
+            raise Damaged.of(source, "it does not hold what it held when it was made")

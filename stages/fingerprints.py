@@ -14,7 +14,6 @@ nothing is read again. So an edit that keeps the size of a file is missed if its
 
 import errno
 import hashlib
-import json
 import os
 import re
 import secrets
@@ -27,7 +26,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from conf.errors import BadInput
-from stages.files import write_text
+from stages.records import read_record, write_record
 
 MANY_FILES, MANY_BYTES = 10_000, 10**9  # a folder that has more of either is large
 SHOWN = 200 * 10**6  # bytes: whoever has to wait for more sees how far it is
@@ -91,7 +90,7 @@ class Memory:
         beside = self._file.with_name(f"{self._file.name}.{secrets.token_hex(4)}")
         with suppress(OSError):
             try:
-                write_text(beside, json.dumps({"version": VERSION, "paths": there}, indent=1))
+                write_record(beside, {"version": VERSION, "paths": there})
                 os.replace(beside, self._file)
                 self._learned.clear()
             finally:
@@ -101,10 +100,10 @@ class Memory:
 def _remembered(file: Path) -> dict[str, dict[str, str]]:
     """path -> seen, fingerprint; empty if anything in the file is not as it should be."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_record(file)
         entries = content["paths"].values()
         ours = content["version"] == VERSION and all(FORM.fullmatch(e["fingerprint"]) and e["seen"] for e in entries)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (LookupError, TypeError, AttributeError):
         return {}
     return content["paths"] if ours else {}
 

@@ -5,7 +5,6 @@ when something was made: folders of outputs are moved, copied to other machines,
 """
 
 import glob
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from conf.errors import BadInput
 from stages.files import is_temporary
+from stages.records import read_record
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,10 @@ def _made_from(outputs: Path, folder: Path) -> set[Path]:
 
 def _read(file: Path, parse: Callable[[dict], dict]) -> dict:
     try:
-        return parse(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        return parse(read_record(file))
+    except (LookupError, TypeError, AttributeError):
         raise BadInput(
-            f"{file} can't be read ({type(error).__name__}), so it is not known which results belong to it: move "
-            f"{file.parent} away, or delete it"
+            f"{file} is damaged, so it is not known which results belong to it: move {file.parent} away, or delete it"
         ) from None
 
 

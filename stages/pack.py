@@ -8,13 +8,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from conf.errors import BadInput
+from stages.checksums import lost
 from stages.command import errors_in_one_line
 from stages.copying import Copy, copy_file
 from stages.files import write_text
 from stages.inventory import Shown, shown
 from stages.locks import locked
 from stages.need import free_disk, gigabytes
-from stages.results import lost, read_done
+from stages.results import read_done
 from stages.view import make_link, recorded
 
 ABOUT = """Copies a run's folder (its tables, figures, report and configuration) together with the results that it shows
@@ -115,7 +116,7 @@ def _copies(run: Path, listed: dict[str, Shown], place: Path, results: Path) -> 
 
 def _complete(entry: Shown) -> dict | None:
     done = read_done(entry.folder)
-    return done if done and done["digest"] == entry.digest and not lost(entry.folder, done) else None
+    return done if done and done["digest"] == entry.digest and not lost(entry.folder, done["files"]) else None
 
 
 def _check_lacking(run: Path, listed: dict[str, Shown], copies: dict[str, Copy], partial: bool) -> None:

@@ -5,28 +5,26 @@
 <result>/done.json     written last: the result is complete; which files it has (bytes and sha256), when it was
                        finished, by which versions on which machine
 
-A result is complete if its files are there as it left them, with all epochs that are asked for, and if what it was made
-from is still what it was. Take a fine-tuning whose pre-training somebody deletes and makes again: if the new weights
-are the old ones, bit by bit, the fine-tuning stays; else it is made again as well.
+A result is complete if its files are there in the size in which it left them, with all epochs that are asked for, and
+if what it was made from is still what it was. Take a fine-tuning whose pre-training somebody deletes and makes again:
+if the new weights are the old ones, bit by bit, the fine-tuning stays; else it is made again as well. What the files
+hold is compared when they are read (stages/reading.py): with gigabytes of weights, "complete" is said at once.
 """
 
-import hashlib
-import json
 import os
 import shutil
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from stages.checksums import WORDS, damaged, listed, lost
 from stages.files import is_temporary, write_text
 from stages.identity import Result
 from stages.locks import check_held, is_first_process
+from stages.records import read_record, write_record
 from stages.versions import about
-
-RECORDS = ("config.yaml", "inputs.json", "done.json")  # they say what a result is; the others are the result
 
 
 @dataclass(frozen=True)
@@ -42,10 +40,10 @@ def state(result: Result) -> State:
     begun = (result.folder / "config.yaml").exists()
     done = read_done(result.folder)
     if done is None:
-        return State(False, begun)
+        return State(False, begun, f"{file} is damaged" if (file := result.folder / "done.json").exists() else "")
     if done["digest"] != result.digest:  # in a run's own folder lies one result, of whichever settings
         return State(False, False, "what is there was made with other settings, or from other results")
-    if gone := lost(result.folder, done):
+    if gone := lost(result.folder, done["files"]):
         return State(
             False, begun, f"{_some(gone)} in {result.folder} {'have' if len(gone) > 1 else 'has'} gone or changed"
         )
@@ -53,8 +51,8 @@ def state(result: Result) -> State:
     if missing := [epoch for epoch in epochs_of(result) if epoch not in kept]:
         which = f"epoch{'s' * (len(missing) > 1)} {_some(list(map(str, missing)))}"
         return State(False, begun, f"{which} {'were' if len(missing) > 1 else 'was'} not kept")
-    if other := _made_anew(result):
-        return State(False, begun, f"{_some(other)} {'have' if len(other) > 1 else 'has'} been made anew")
+    if why := _other_inputs(result):
+        return State(False, begun, why)
     return State(True, begun)
 
 
@@ -64,11 +62,8 @@ def is_complete(result: Result) -> bool:
 
 def read_done(folder: Path) -> dict | None:
     """The content of done.json, None if there is none that can be read."""
-    try:
-        done = json.loads((folder / "done.json").read_text())
-        return done if {"digest", "files"} <= done.keys() else None
-    except (OSError, ValueError, AttributeError):
-        return None
+    done = read_record(folder / "done.json")
+    return done if done and {"digest", "files"} <= done.keys() else None
 
 
 def kept(asked: str | tuple[int, ...] | list[int], last: int) -> set[int]:
@@ -109,14 +104,16 @@ def start(result: Result) -> Path:
         return result.folder
     check_held(result.folder)
     done = read_done(result.folder)
-    if _made_anew(result) or (done and done["digest"] != result.digest):
+    if result.folder.exists() and (_other_inputs(result) or (done and done["digest"] != result.digest)):
         shutil.rmtree(result.folder)
     result.folder.mkdir(parents=True, exist_ok=True)
-    (result.folder / "done.json").unlink(missing_ok=True)
-    damaged = [result.folder / name for name in lost(result.folder, done)] if done else []
-    for file in (*damaged, *filter(is_temporary, result.folder.rglob("*"))):
+    for file in damaged(result.folder, done and done["files"]):
+        print(f"{file} is damaged: removed, to be made again", flush=True)
+        file.unlink()
+    for file in filter(is_temporary, result.folder.rglob("*")):
         file.unlink(missing_ok=True)
-    write_text(result.folder / "inputs.json", json.dumps(_inputs(result), indent=1) + "\n")
+    (result.folder / "done.json").unlink(missing_ok=True)
+    write_record(result.folder / "inputs.json", _inputs(result))
     write_text(result.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(nested(result.decided()))))
     return result.folder
 
@@ -131,9 +128,9 @@ def finish(result: Result, **facts: object) -> None:
         "digest": result.digest,
         **about(),
         **facts,
-        "files": _files(result.folder),
+        "files": listed(result.folder),
     }
-    write_text(result.folder / "done.json", json.dumps(done, indent=1) + "\n")
+    write_record(result.folder / "done.json", done)
 
 
 def nested(settings: dict[str, object]) -> dict:
@@ -156,14 +153,18 @@ def _inputs(result: Result) -> dict[str, dict]:
     }
 
 
+def _other_inputs(result: Result) -> str:
+    """Why what the result was made from is not what it would be made from now; "" if it is."""
+    if result.inputs and read_record(file := result.folder / "inputs.json") is None:
+        return f"{file} is damaged" if file.exists() else f"{file} has gone"
+    other = _made_anew(result)
+    return f"{_some(other)} {'have' if len(other) > 1 else 'has'} been made anew" if other else ""
+
+
 def _made_anew(result: Result) -> list[str]:
     """The inputs of which a file is not what it was when the result was begun, or will not be, since they are to be
     made anew themselves. One that has gone since, or has more epochs by now, is no other."""
-    try:
-        recorded = json.loads((result.folder / "inputs.json").read_text())
-    except (OSError, ValueError):
-        return []
-    other = []
+    recorded, other = read_record(result.folder / "inputs.json") or {}, []
     for name, read in result.inputs.items():
         before, now = recorded.get(name, {}).get("files", {}), hashes(read.folder)
         changed = any(now.get(file, sha256) != sha256 for file, sha256 in before.items())
@@ -175,40 +176,7 @@ def _made_anew(result: Result) -> list[str]:
 def hashes(folder: Path) -> dict[str, str]:
     """Of what a complete result holds; what only says how it was made left out: other words, same content."""
     done = read_done(folder) or {"files": {}}
-    return {
-        name: sha256
-        for name, (_, sha256) in done["files"].items()
-        if Path(name).name not in ("meta.json", "engine.json")
-    }
-
-
-def lost(folder: Path, done: dict) -> list[str]:
-    """The files that are not there as they were left."""
-    return [name for name, (size, _) in done["files"].items() if _size(folder / name) != size]
-
-
-def _files(folder: Path) -> dict[str, tuple[int, str]]:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not is_temporary(path))
-    # Features are kept beside the weights that they are of, for as long as somebody wants them.
-    paths = [path for path in paths if path.relative_to(folder).parts[0] not in (*RECORDS, "features")]
-    with ThreadPoolExecutor() as threads:  # hashing lets other threads run
-        hashes = threads.map(_sha256, paths)
-        return {
-            str(path.relative_to(folder)): (path.stat().st_size, sha256)
-            for path, sha256 in zip(paths, hashes, strict=True)
-        }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
+    return {name: sha256 for name, (_, sha256) in done["files"].items() if Path(name).name not in WORDS}
 
 
 def _some(names: list[str]) -> str:

@@ -8,12 +8,13 @@ name, in `results[name].folder`, from those of its inputs: stages meet on disk o
 import importlib
 import os
 import time
-from contextlib import redirect_stdout
+from contextlib import nullcontext, redirect_stdout, suppress
 from pathlib import Path
 from types import ModuleType
 
 from omegaconf import DictConfig
 
+from conf.check import check_writable
 from conf.errors import BadInput
 from stages import table
 from stages.identity import Result, Results, memory_of, results_of
@@ -33,6 +34,8 @@ def run_study(cfg: DictConfig) -> Results:
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
             _take_part(cfg, results, stages)
         return results
+    to_do = [result for stage in stages for result in left_by(results, stage) if not is_complete(result)]
+    check_places(cfg, to_do)
     needs = check(cfg, results, stages)
     memory.save()  # not before: what is refused leaves nothing
     check_disk(left_to_write(results, needs), Path(cfg.output))
@@ -43,8 +46,17 @@ def run_study(cfg: DictConfig) -> Results:
         for result in left_by(results, stage):
             if _make(cfg, results, result, before):
                 show(run, cfg, results, shown)
-    show(run, cfg, results, shown)
+    with nullcontext() if to_do else suppress(OSError):  # what is complete may lie on a disk that is read-only
+        show(run, cfg, results, shown)
     return results
+
+
+def check_places(cfg: DictConfig, to_do: list[Result]) -> None:
+    """Raises BadInput for a place that can't be written to: that of the results to be made, and of the run."""
+    if any(not result.stage.in_run for result in to_do):
+        check_writable("output", Path(cfg.output))
+    if to_do:
+        check_writable("run_dir", Path(cfg.run_dir))
 
 
 def check(cfg: DictConfig, results: Results, stages: list[Stage]) -> dict[Stage, Need]:
@@ -80,8 +92,9 @@ def _make(cfg: DictConfig, results: Results, result: Result, before: dict[str, d
     if _is_there(result):
         return False
     for needed in result.inputs.values():
-        with locked(needed.folder):  # whoever makes it anew at this moment is waited for
-            pass
+        if os.access(needed.folder.parent, os.W_OK):  # on a read-only disk nothing is made
+            with locked(needed.folder):  # whoever makes it anew at this moment is waited for
+                pass
     with locked(result.folder):
         if _is_there(result):  # made by whoever was waited for
             return False

@@ -49,7 +49,7 @@ def test_files_are_as_documented(run: Path, finished: Finished) -> None:
     features = {name for name in files(run / "pretrain") if name.startswith("features/")}
     assert files(run / "pretrain") - features == trained
     assert files(run / "probe") == files(run / "finetune") == files(run / "scratch") == trained
-    assert sorted(Path(name).name for name in features) == ["features_test.npy", "features_train.npy"]
+    assert sorted(Path(name).name for name in features) == ["features_test.npz", "features_train.npz"]
     units = [("probe", 2), *((stage, epoch) for stage in ("finetune", "scratch") for epoch in EPOCHS)]
     stored = {f"{stage}/epoch_{epoch:03d}/{file}" for stage, epoch in units for file in ("values.npy", "meta.json")}
     always = {"config.yaml", "inputs.json", "done.json"}

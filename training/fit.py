@@ -17,6 +17,8 @@ from omegaconf import DictConfig
 
 from checkpoints import disk
 from conf.errors import BadInput
+from models import weights
+from stages.reading import Damaged
 from training.callbacks import EveryEpoch, Progress, check_safe
 from training.classifier import LightningClassifier
 from training.mirror import Mirror, Row
@@ -50,7 +52,7 @@ def fit(
     _run(trainer, module, data, last if _goes_on(last, folder, kept, module.stage) else None)
     trainer.strategy.barrier()
     trained = _trained(folder)
-    _check_last_weights(disk.path(folder, trained), trained, module.stage)
+    _check_last_weights(module, disk.path(folder, trained), trained)
     if trainer.is_global_zero:
         last.unlink(missing_ok=True)
     trainer.strategy.barrier()
@@ -95,7 +97,7 @@ def _past(last: Path, stage: str) -> int:
     except BadInput:
         raise
     except Exception as error:  # torch raises many kinds
-        raise BadInput(f"{last} can't be read, so {stage} can't go on: delete it to begin that stage anew") from error
+        raise Damaged.of(last, f"{stage} can't go on from it") from error
 
 
 def _trained(folder: Path) -> int:
@@ -104,16 +106,19 @@ def _trained(folder: Path) -> int:
     return len(np.load(file, mmap_mode="r")) - 1 if file.exists() else 0
 
 
-def _check_last_weights(file: Path, epoch: int, stage: str) -> None:
-    """Raises BadInput if nothing was trained, or what was trained is not a number."""
+def _check_last_weights(module: LightningClassifier, file: Path, epoch: int) -> None:
+    """Raises BadInput if nothing was trained, or what was trained is not a number or not of this model."""
+    stage = module.stage
     if epoch == 0 or not file.exists():
         raise BadInput(
             f"{stage}: the training ended after {epoch} epochs and left no weights of the last one: check the options "
             f"and callbacks of trainer, such as trainer.limit_train_batches"
         )
-    bad = [key for key, tensor in disk.read(file).items() if not torch.isfinite(tensor).all()]
+    state = disk.read(file)
+    bad = [key for key, tensor in state.items() if not torch.isfinite(tensor).all()]
     if bad:
         raise BadInput(
             f"{stage}: the weights after epoch {epoch} hold NaN or infinity ({bad[0]}): lower {stage}.lr, or train "
             f"with trainer.precision=32-true"
         )
+    weights.check(module.model, state, file)

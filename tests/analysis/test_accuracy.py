@@ -4,10 +4,9 @@ import pytest
 from analysis.accuracy import chance, epochs_to_reach, outcomes
 
 
-def test_outcomes_are_per_sample_and_epoch(tmp_path):
-    np.save(tmp_path / "predictions.npy", np.array([[0, 0, 0, 0], [0, 1, 2, 0], [0, 1, 2, 1]], dtype=np.int32))
-    np.save(tmp_path / "losses.npy", np.arange(12, dtype=np.float32).reshape(3, 4))
-    found = outcomes(tmp_path, labels=np.array([0, 1, 2, 1]))
+def test_outcomes_are_per_sample_and_epoch():
+    predictions = np.array([[0, 0, 0, 0], [0, 1, 2, 0], [0, 1, 2, 1]], dtype=np.int32)
+    found = outcomes(predictions, np.arange(12, dtype=np.float32).reshape(3, 4), labels=np.array([0, 1, 2, 1]))
     assert found.correct.tolist() == [[1, 1, 1], [0, 1, 1], [0, 1, 1], [0, 0, 1]]
     assert found.losses.tolist() == [[0, 4, 8], [1, 5, 9], [2, 6, 10], [3, 7, 11]]
     assert found.losses.dtype == found.correct.dtype == np.float64

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+from damage import flip
 
 from conf.errors import BadInput
 from interactions.store import Samples, Store
+from stages.reading import Damaged
 
 BLOCKS = [range(0, 4), range(4, 8), range(8, 10)]
 
@@ -40,10 +42,10 @@ def test_the_baseline_comes_back(store):
 
 
 @pytest.mark.parametrize("name", ["samples.json", "baseline.npy"])
-def test_damaged_samples_are_refused_with_the_folder_to_delete(store, name, tmp_path):
+def test_damaged_samples_are_refused_with_the_file_to_delete(store, name, tmp_path):
     (tmp_path / "samples" / name).write_bytes(b'{"split": ')
     read = {"samples.json": store.samples.read, "baseline.npy": store.samples.baseline}[name]
-    with pytest.raises(BadInput, match=rf"{name} can't be used .*delete {tmp_path}/samples and run stages="):
+    with pytest.raises(Damaged, match=rf"{name} is damaged .*rm {tmp_path}/samples/{name}"):
         read()
 
 
@@ -69,6 +71,28 @@ def test_a_checkpoint_is_there_once_it_is_complete(store, v):
     assert not store.has(12)
 
 
+@pytest.mark.parametrize("name", ["values.npy", "meta.json"])
+def test_values_that_an_interrupted_run_left_damaged_are_computed_again(store, v, name, capsys):
+    for epoch in (11, 12):
+        fill(store, v, epoch=epoch)
+    store.remove_damaged()
+    assert store.has(11)
+    assert store.has(12)
+    flip(store.unit(12) / name, -3)
+    store.remove_damaged()
+    assert store.has(11)
+    assert not store.has(12)
+    assert f"{store.unit(12) / 'values.npy'} is damaged" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("place", [-400, -200])
+def test_a_part_with_another_bit_is_not_joined(store, v, place):
+    store.write_part(12, BLOCKS[0], v[BLOCKS[0]])
+    flip(store.unit(12) / "part_0-3.npz", place)
+    with pytest.raises(Damaged, match=r"part_0-3\.npz"):
+        store.complete(12, BLOCKS[:1], {})
+
+
 def test_noise_comes_back(store, v):
     wanted = {"sample": np.array([1, 2]), "subset": np.array([7, 0]), "value": np.array([0.1, -3.0])}
     store.write_noise(5, **wanted)
@@ -83,12 +107,12 @@ def test_truncated_values_are_refused(store, v, left):
     fill(store, v)
     path = store.unit(12) / "values.npy"
     path.write_bytes(path.read_bytes()[:left])
-    with pytest.raises(BadInput, match=r"values\.npy .*delete .*epoch_012 and run stages=\[interactions\]"):
+    with pytest.raises(Damaged, match=r"values\.npy is damaged .*rm .*epoch_012/values.npy"):
         store.values(12)
 
 
 def test_values_that_are_not_there_are_refused(store):
-    with pytest.raises(BadInput, match=r"values\.npy can't be used"):
+    with pytest.raises(BadInput, match=r"values\.npy is not there"):
         store.values(12)
 
 
@@ -96,7 +120,7 @@ def test_values_that_are_not_there_are_refused(store):
 def test_values_that_are_not_finite_are_refused(store, v, bad):
     v[3, 5] = bad
     fill(store, v)
-    with pytest.raises(BadInput, match=r"values\.npy can't be used \(no finite array of shape \(10, 8\)"):
+    with pytest.raises(Damaged, match=r"values\.npy is damaged \(it holds no finite array of shape \(10, 8\)"):
         store.values(12)
 
 

@@ -59,7 +59,7 @@ def run(sample_set, tmp_path):
         )  # fmt: skip
         store, blocks = Store(tmp_path / "finetune", Samples(tmp_path / "samples")), [range(2), range(2, 3)]
         assert [block for _, block in evaluated(store, [unit], engines, [(0, block) for block in blocks])] == blocks
-        return np.concatenate([np.load(store.unit(7) / f"part_{name}.npy") for name in ("0-1", "2-2")])
+        return np.concatenate([np.load(store.unit(7) / f"part_{name}.npz")["v"] for name in ("0-1", "2-2")])
 
     return run
 

@@ -424,8 +424,8 @@ def test_several_that_write_at_once_leave_a_whole_file(tmp_path):
 
 
 def test_each_writes_beside_under_a_name_of_its_own(tmp_path, monkeypatch):
-    written, original = [], fingerprints.write_text
-    monkeypatch.setattr(fingerprints, "write_text", lambda path, text: written.append(path) or original(path, text))
+    written, original = [], fingerprints.write_record
+    monkeypatch.setattr(fingerprints, "write_record", lambda path, it: written.append(path) or original(path, it))
     for name in ("a.pt", "b.pt"):
         memory = Memory(tmp_path / "fingerprints.json")
         of_path(made(tmp_path / name), memory)

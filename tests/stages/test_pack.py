@@ -9,8 +9,9 @@ import pytest
 from changing import changed
 
 from stages import copying, pack
+from stages.checksums import RECORDS
 from stages.identity import Results, results_of
-from stages.results import RECORDS, read_done, state
+from stages.results import read_done, state
 from stages.view import recorded
 
 

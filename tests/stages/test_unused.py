@@ -204,7 +204,7 @@ def test_a_list_that_cant_be_read_stops_it(studies, outputs, capsys, text):
     with pytest.raises(SystemExit) as stop:
         unused.main([str(outputs), "--delete"])
     assert stop.value.code == 2
-    assert f"{outputs / 'run' / 'results.json'} can't be read" in capsys.readouterr().err
+    assert f"{outputs / 'run' / 'results.json'} is damaged" in capsys.readouterr().err
     assert all(folder.exists() for folder in gone(*studies))
 
 

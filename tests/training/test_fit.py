@@ -93,7 +93,7 @@ def test_a_damaged_state_is_refused(tmp_path, left):
         training(tmp_path, killer(2))
     last = tmp_path / "checkpoints" / "last.ckpt"
     last.write_bytes(last.read_bytes()[:left])
-    with pytest.raises(BadInput, match=r"last\.ckpt can't be read, so finetune can't go on: delete it"):
+    with pytest.raises(BadInput, match=r"last\.ckpt is damaged .*finetune can't go on from it.*rm "):
         training(tmp_path)
 
 
@@ -166,3 +166,10 @@ def test_too_small_a_part_of_an_epoch_is_refused(tmp_path):
 def test_options_that_lightning_does_not_know_are_refused(tmp_path):
     with pytest.raises(BadInput, match=r"trainer: Lightning refuses these options.*acelerator"):
         training(tmp_path, trainer={"acelerator": "cpu"})
+
+
+def test_last_weights_that_are_not_of_the_model_are_refused(tmp_path, monkeypatch):
+    write = disk.write
+    monkeypatch.setattr(disk, "write", lambda folder, epoch, state: write(folder, epoch, dict(list(state.items())[1:])))
+    with pytest.raises(BadInput, match=r"epoch_003\.pt is of another model: 1 tensors differ"):
+        training(tmp_path)

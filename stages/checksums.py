@@ -1,0 +1,62 @@
+"""What the files of a result hold: bytes and sha256 of each, as done.json lists them, and what differs from it now."""
+
+import hashlib
+import zipfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from stages.files import is_temporary
+
+RECORDS = ("config.yaml", "inputs.json", "done.json")  # they say what a result is; the others are the result
+WORDS = ("meta.json", "engine.json")  # how something was made: other words, same content
+ARCHIVES = (".pt", ".ckpt", ".npz")
+
+Listed = dict[str, tuple[int, str]]  # name relative to the folder -> bytes, sha256
+
+
+def listed(folder: Path) -> Listed:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not is_temporary(path))
+    # Features are kept beside the weights that they are of, for as long as somebody wants them.
+    paths = [path for path in paths if path.relative_to(folder).parts[0] not in (*RECORDS, "features")]
+    return {str(path.relative_to(folder)): held for path, held in zip(paths, _held(paths), strict=True)}
+
+
+def lost(folder: Path, files: Listed) -> list[str]:
+    """The files that are not there in the size in which they were left: seen without reading any."""
+    return [name for name, (size, _) in files.items() if _size(folder / name) != size]
+
+
+def damaged(folder: Path, files: Listed | None) -> list[Path]:
+    """The files that do not hold what they should: what is listed, or of a result that was never finished (None) the
+    archives, which have checksums of their own."""
+    if files is None:
+        return [file for file in folder.rglob("*") if file.suffix in ARCHIVES and not _is_whole(file)]
+    there = {name: file for name in files if (file := folder / name).is_file()}
+    return [file for (name, file), held in zip(there.items(), _held(there.values()), strict=True)
+            if held != tuple(files[name])]  # fmt: skip
+
+
+def _held(paths: Iterable[Path]) -> list[tuple[int, str]]:
+    with ThreadPoolExecutor() as threads:  # hashing lets other threads run
+        return list(threads.map(lambda path: (path.stat().st_size, sha256(path)), paths))
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def _is_whole(archive: Path) -> bool:
+    try:
+        with zipfile.ZipFile(archive) as files:
+            return files.testzip() is None
+    except Exception:  # of garbage, the reader raises many kinds
+        return False

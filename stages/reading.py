@@ -1,0 +1,74 @@
+"""What is read of a result is what its stage left there, or it is not used.
+
+A disk, a copy or a careless hand may change a byte of a file without changing its size. So the bytes of every file are
+compared, as they are read, with the checksum that done.json has of them. Take checkpoints/epoch_003.pt: it is read into
+memory once, hashed there, and only then made into weights. What is not in a done.json (the result is still being made,
+or it is no result) has to be readable by its own format.
+"""
+
+import hashlib
+import io
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from conf.errors import BadInput
+from stages.records import read_record
+
+Content = TypeVar("Content")
+DEPTH = 2  # folders between a file and its result's folder, at most
+
+
+class Damaged(BadInput):
+    """A file of ours that does not hold what was written to it. The message has the command that mends it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
+    @classmethod
+    def of(cls, file: Path, reason: str) -> "Damaged":
+        return cls(f"{file} is damaged ({reason}); this mends it: {_mending(file)}")
+
+
+def parsed(file: Path, parse: Callable[[BinaryIO], Content]) -> Content:
+    """What `parse` makes of a result's file. Raises BadInput if it is not there, Damaged if it is not as it was left,
+    or can't be parsed."""
+    content = _content(file)
+    try:
+        return parse(io.BytesIO(content))
+    except BadInput:
+        raise
+    except Exception as error:  # numpy, torch and pandas raise many kinds, with advice that is not for these files
+        raise Damaged.of(file, "it can't be read") from error
+
+
+def _content(file: Path) -> bytes:
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        raise BadInput(f"{file} is not there: run the same command again, with the stage that makes it") from None
+    except OSError as error:  # of a disk that fails
+        raise Damaged.of(file, error.strerror or "it can't be read") from None
+    sha256 = _recorded(file)
+    if sha256 and hashlib.sha256(content).hexdigest() != sha256:
+        raise Damaged.of(file, "it does not hold what it held when it was made")
+    return content
+
+
+def _recorded(file: Path) -> str | None:
+    """The checksum of a file in a complete result; None of any other file."""
+    for folder in file.parents[: DEPTH + 1]:
+        if done := read_record(folder / "done.json"):
+            return done.get("files", {}).get(str(file.relative_to(folder)), (0, None))[1]
+    return None
+
+
+def _mending(file: Path) -> str:
+    """A command that makes the file again, and what was made from it."""
+    remove = f"rm {shlex.quote(str(file))}"
+    if Path(sys.argv[0]).name != "run.py":
+        return f"{remove}, and the study's command again"
+    given = [argument for argument in sys.argv[1:] if not argument.startswith(("stages=", "plan="))]
+    return f"{remove} && python run.py {shlex.join(given)}".rstrip()

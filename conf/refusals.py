@@ -22,6 +22,7 @@ from conf.schema import keys
 PROGRAM = Path(__file__).parent
 OPEN = ("model", "trainer", "data.source", "data.target")  # sections that take keys with +
 TECHNICAL = ("full_key:", "object_type=", "reference_type=", "See https://", "Error merging", "Error parsing")
+NO_WORDS = ("null", "true", "false")
 SEVERAL = re.compile(r"Ambiguous value for argument '(?P<key>[^=]+)=(?P<values>.*)'")
 THERE = re.compile(r"Could not append to config\. An item is already at '(?P<key>.*)'")
 NOT_THERE = re.compile(r"Could not delete from config\. '(?P<key>.*)' does not exist")
@@ -98,7 +99,7 @@ def _group(overrides: Sequence[str]) -> BadInput:
     for override in overrides:
         group, _, option = override.partition("=")
         known = sorted(file.stem for file in (PROGRAM / group.lstrip("+")).glob("*.yaml")) if group else []
-        if known and option not in known and re.fullmatch("[a-z]+", group.lstrip("+")):
+        if known and (option in NO_WORDS or not re.fullmatch(r"[a-zA-Z_][\w./-]*", option)):
             return BadInput(f"{override} is not allowed: one of {', '.join(known)} is wanted")
     return BadInput("a group of options wants the name of one of them, such as model=conv4")
 

@@ -139,7 +139,7 @@ class Interactions:
     engine: str = key(Choice(("auto", "dense", "local")))
     batch_size: Any = key(Number(1, MANY, words=("auto",), whole=True))
     compile: bool = key(Flag())
-    processes: int = key(Number(1, 1024))
+    processes: int = key(Number(1, 10_000))
     device: str = key(Text("a device such as cpu, cuda or cuda:1", words=("auto",)))
 
 
@@ -168,7 +168,10 @@ class Config:
     seed: int = key(Seed, NOTHING)  # it reaches results through `seeds`
     seeds: Seeds = section(Seeds)
     repeat: str | None = key(Text("a word"), NOTHING, neutral=None)  # decides every result, see stages/identity.py
-    stages: Any = key(Listed(Text(), "a stage or a list of stages", words=("all",), alone=True), NOTHING)
+    stages: Any = key(
+        Listed(Text(), "a stage such as finetune, or a list such as [finetune, analysis]", words=("all",), alone=True),
+        NOTHING,
+    )
     plan: bool = key(Flag(), NOTHING)
     output: str = key(Place(), NOTHING)
     run_dir: str | None = key(Place(), NOTHING)

@@ -10,10 +10,9 @@ what is wrong.
 """
 
 import inspect
+import pydoc
 from collections.abc import Collection, Mapping
 from typing import Annotated, get_args, get_origin, get_type_hints
-
-from hydra.utils import get_object
 
 from conf.allowed import Kind
 from conf.errors import BadInput
@@ -57,7 +56,7 @@ def declared(function: object) -> dict[str, Kind]:
 def _found(target: object) -> object | None:
     """None for what is not there, which Hydra says."""
     try:
-        return get_object(target) if isinstance(target, str) else None
+        return pydoc.locate(target) if isinstance(target, str) else None
     except Exception:  # of whatever a user's module does when it is imported
         return None
 

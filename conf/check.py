@@ -10,8 +10,9 @@ from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
 from conf.account import check_account
-from conf.allowed import Listed, Paths, Text, shown
+from conf.allowed import Text, shown
 from conf.errors import BadInput
+from conf.nested import Listed, Paths
 from conf.refusals import unknown
 from conf.schema import Config, keys
 from conf.trainer import check_trainer

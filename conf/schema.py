@@ -19,22 +19,8 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-from conf.allowed import (
-    Choice,
-    Described,
-    Epochs,
-    Fields,
-    Flag,
-    Kind,
-    Listed,
-    Number,
-    Options,
-    Paths,
-    Place,
-    Seed,
-    Several,
-    Text,
-)
+from conf.allowed import Choice, Flag, Kind, Number, Place, Seed, Text
+from conf.nested import Described, Epochs, Fields, Listed, Options, Paths, Several
 
 NOTHING: tuple[str, ...] = ()
 SAMPLES = ("interactions/samples",)

@@ -8,8 +8,9 @@ listed are Lightning's to judge.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from conf.allowed import Choice, Flag, Kind, Number, Options, Text, shown
+from conf.allowed import Choice, Flag, Kind, Number, Text, shown
 from conf.errors import BadInput
+from conf.nested import Options
 
 EPOCHS = "pretrain.epochs, finetune.epochs and scratch.epochs say how long a training is"
 CLOCK = f"{EPOCHS}, or a Timer with interval: epoch in trainer.callbacks"

@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from conf.allowed import Choice, Fields, Flag, Number, PerChannel, Place, Text
+from conf.allowed import Choice, Flag, Number, Place, Text
 from conf.allowed import Seed as SeedNumber
+from conf.nested import Fields, PerChannel
 from conf.schema import COUNT
 
 INTERPOLATION = ("bilinear", "bicubic")

@@ -16,8 +16,9 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 from tqdm import tqdm
 
-from conf.allowed import Choice, Described, Flag, Number
+from conf.allowed import Choice, Flag, Number
 from conf.errors import BadInput
+from conf.nested import Described
 from data.arguments import IMAGES, INTERPOLATION, Seed, SomeOrAll
 from data.pictures import Pictures, Raw
 from data.splits import Splits, balanced_order

@@ -10,8 +10,9 @@ import numpy as np
 from omegaconf import DictConfig
 from torchvision.datasets.utils import download_and_extract_archive
 
-from conf.allowed import Character, Described, Place, Text
+from conf.allowed import Character, Place, Text
 from conf.errors import BadInput
+from conf.nested import Described
 from conf.network import reachable
 from data.arguments import SENTENCES, Download, Origin, Repository, Revision, Root, Seed, SomeOrAll, Synthetic
 from data.sentences import Sentences, load_tokenizer

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from conf.allowed import Paths, shown
+from conf.allowed import shown
 from conf.errors import BadInput
+from conf.nested import Paths
 from stages.address import IN_FOLDERS, Address, split
 
 # An epoch goes before a step where a name has both: epoch=3-step=400.

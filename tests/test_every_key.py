@@ -17,10 +17,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from conf import schema
-from conf.allowed import Fields, Kind, Text
+from conf.allowed import Kind, Text
 from conf.arguments import check_arguments, declared
 from conf.check import OF_MODELS, check
 from conf.errors import BadInput
+from conf.nested import Fields
 from conf.refusals import refusal
 from conf.trainer import ALLOWED, OURS
 from data.splits import build as build_data

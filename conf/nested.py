@@ -102,16 +102,20 @@ class Fields(Kind):
 
 @dataclass(frozen=True)
 class Described(Kind):
-    """What can be made: a `_target_` with its arguments. like: a file that has one."""
+    """What can be made: a `_target_` with its arguments. like: a file that has one; bare: arguments alone will do, as
+    where an experiment changes those of a task that other data do not have."""
 
     like: str = "conf/"
+    bare: bool = False
 
     @property
     def described(self) -> str:
         return f"a _target_ with its arguments, as in {self.like}"
 
     def allows(self, value: object) -> bool:
-        return isinstance(value, dict) and Text().allows(value.get("_target_"))
+        if not isinstance(value, Mapping):
+            return False
+        return Text().allows(value["_target_"]) if "_target_" in value else self.bare
 
 
 @dataclass(frozen=True)

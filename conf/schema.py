@@ -60,7 +60,7 @@ class Seeds:
 
 @dataclass
 class Data:
-    source: Any = key(Described("conf/source/glyphs.yaml", null=True), ("pretrain",))
+    source: Any = key(Described("conf/source/glyphs.yaml", bare=True, null=True), ("pretrain",))
     target: Any = key(Described("conf/data/digits.yaml"), ("probe", "finetune", "scratch", *SAMPLES))
     root: str = key(Place())
     download: bool = key(Flag())

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset, default_collate
 
 from conf.arguments import check_arguments
 from conf.errors import BadInput
+from conf.nested import Described
 from data.labels import relabelled
 
 
@@ -87,7 +88,8 @@ def build(options: DictConfig, where: str) -> Splits:
 
     Raises BadInput if it can't be built or a class has no sample in the training or test set.
     """
-    check_arguments(where, OmegaConf.to_container(options, resolve=True) if options else None)
+    Described("conf/data/digits.yaml").check(where, options)
+    check_arguments(where, OmegaConf.to_container(options, resolve=True))
     try:
         splits = relabelled(instantiate(options))
     except InstantiationException as error:

@@ -55,6 +55,7 @@ def test_a_kind_says_what_it_wants(kind: Kind, wanted: str) -> None:
     (Listed(Text()), [["a"]], ["a", []]),
     (PerChannel(Number(0, without=(0,))), [0.5, [1, 2, 3]], [0, [1, 2], [1, 2, 0], "a", [[1], 2, 3]]),
     (SIZES, [{"train": 1}, {"train": 1, "tokens": True}], [{}, {"tokens": True}, {"train": 1, "more": 1}]),
+    (Described(bare=True), [{"_target_": "a.b"}, {"c": 1}], [{"_target_": 5}, "a.b", None]),
     (Described(), [{"_target_": "a.b", "c": 1}], [{}, {"_target_": ""}, {"_target_": 5}, "a.b", None]),
 ])  # fmt: skip
 def test_a_kind_allows_what_it_says_and_no_more(kind: Kind, allowed: list, others: list) -> None:

@@ -33,7 +33,7 @@ def make_trainer(options: DictConfig, **ours: object) -> lightning.Trainer:
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-    except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
+    except (TypeError, ValueError, RuntimeError, ImportError, MisconfigurationException) as error:
         raise refused(error) from error
     if isinstance(trainer.accelerator, CPUAccelerator) and trainer.num_devices > os.cpu_count():
         raise BadInput(f"trainer.devices={trainer.num_devices} is more than the {os.cpu_count()} cores of this machine")

@@ -29,6 +29,7 @@ from data.splits import build as build_data
 from interactions.store import Samples, Store
 from stages.files import written
 from stages.identity import Result, Results
+from stages.memory import check_memory
 from stages.need import Need
 from stages.progress import Bar
 from stages.reading import parsed
@@ -57,8 +58,22 @@ FIGURES = {
 
 
 def check(cfg: DictConfig, results: Results) -> Need:
-    build_data(cfg.data.target, "data.target")
+    splits = build_data(cfg.data.target, "data.target")
+    _check_memory(cfg, len(splits.test))
     return Need(disk=10_000_000, besides=SECONDS)  # figures, gallery and report
+
+
+def _check_memory(cfg: DictConfig, test: int) -> None:
+    """test: samples of the test set. What is largest of what `chance.permutations`, `estimate.resamples` and
+    `estimate.estimate` hold."""
+    options, samples, values = cfg.analysis, cfg.interactions.samples, cfg.interactions.samples * 2**cfg.interactions.n
+    columns = 5 * max(cfg.interactions.n, cfg.finetune.epochs, cfg.scratch.epochs) + 5  # of five arrays at most
+    draws = 16 * options.resamples * max(samples, test)
+    both = 8 * options.resamples * (options.permutations + 1) * columns
+    check_memory(
+        8 * values * (options.permutations + 8), f"analysis.permutations={options.permutations}", "choose fewer of them"
+    )
+    check_memory(draws + both, f"analysis.resamples={options.resamples}", "choose fewer of them")
 
 
 def run(cfg: DictConfig, results: Results, name: str) -> None:

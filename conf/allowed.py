@@ -1,68 +1,156 @@
-"""What the value of a key may be. Each kind has `check(key, value)`, which raises BadInput for what is not allowed."""
+"""What a value may be: of a key of the configuration (conf/schema.py), or of an argument of our own functions, declared
+where the function is (conf/arguments.py).
+
+Every kind says in words what it wants. So a value of the wrong type, which OmegaConf refuses, and one out of range
+get the same sentence: `seed=abc is not allowed: a whole number from 0 to 2147483647 is wanted`. The annotation beside a
+kind says the rest (`typed`): with `int` a number has to be whole, with `| None` null is allowed, too.
+"""
 
 import math
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Self, get_args
 
-from omegaconf import OmegaConf
+from omegaconf import ListConfig, OmegaConf
 
 from conf.errors import BadInput
 
+LONGEST = 200  # characters of a value that a message shows
+
 
 @dataclass(frozen=True)
-class Anything:
-    """Of the key's type; what uses it checks it further."""
+class Kind(ABC):
+    """null: whether null is allowed, too; words: texts that are, beside what the kind is for."""
+
+    _: KW_ONLY
+    null: bool = False
+    words: tuple[str, ...] = ()
+
+    @property
+    @abstractmethod
+    def described(self) -> str:
+        """What is allowed, but for null and words, such as "a number from 0 to 1"."""
+
+    @abstractmethod
+    def allows(self, value: object) -> bool:
+        """value: neither null nor one of the words; without OmegaConf's containers."""
+
+    @property
+    def wanted(self) -> str:
+        return _either([*self.words, *["null"] * self.null, self.described])
 
     def check(self, key: str, value: object) -> None:
-        pass
+        """Raises BadInput for what is not allowed."""
+        value = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+        if not (self.null if value is None else value in self.words or self.allows(value)):
+            raise self.refusal(key, value)
+
+    def refusal(self, key: str, value: object) -> BadInput:
+        return BadInput(f"{key}={shown(value)} is not allowed: {self.wanted} is wanted")
+
+    def typed(self, annotation: object) -> Self:
+        """The same for a value that is annotated so."""
+        return replace(self, null=self.null or type(None) in get_args(annotation))
 
 
 @dataclass(frozen=True)
-class Number:
-    """From `low` to `high`, or one of the `words`. whole: where the key's type allows others, too."""
+class Number(Kind):
+    """From `low` to `high`, but for those of the two that are in `without`."""
 
-    low: float
+    low: float = 0
     high: float = math.inf
-    words: tuple[str | None, ...] = ()  # None: null
+    _: KW_ONLY
+    without: tuple[float, ...] = ()
     whole: bool = False
 
-    def check(self, key: str, value: object) -> None:
-        if value in self.words:
-            return
-        kind = int if self.whole else int | float
-        number = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
-        if not number or not self.low <= value <= self.high:
+    @property
+    def described(self) -> str:
+        if self.low in self.without:
+            end = "below" if self.high in self.without else "up to"
+            span = f"above {self.low}" + (f" and {end} {self.high}" if self.high < math.inf else "")
+        else:
             span = f"from {self.low} to {self.high}" if self.high < math.inf else f"of at least {self.low}"
-            either = "".join(f"{'null' if word is None else word} or " for word in self.words)
-            raise BadInput(f"{key}={value} is not allowed: {either}a {'whole ' * self.whole}number {span} is wanted")
+        return f"a {'whole ' * self.whole}number {span}"
+
+    def allows(self, value: object) -> bool:
+        if isinstance(value, bool) or not isinstance(value, int if self.whole else int | float):
+            return False
+        return self.low <= value <= self.high and value not in (*self.without, math.inf)
+
+    def typed(self, annotation: object) -> Self:
+        return replace(super().typed(annotation), whole=self.whole or int in (annotation, *get_args(annotation)))
 
 
 @dataclass(frozen=True)
-class Choice:
-    of: tuple[str, ...]
+class Flag(Kind):
+    described = "true or false"
 
-    def check(self, key: str, value: object) -> None:
-        if value not in self.of:
-            raise BadInput(f"{key}={value} is not known; allowed: {', '.join(self.of)}")
-
-
-@dataclass(frozen=True)
-class Several:
-    """A list, whose order says nothing, of at least one of these."""
-
-    of: tuple[str, ...]
-
-    def check(self, key: str, value: object) -> None:
-        if not OmegaConf.is_list(value) or len(value) == 0:
-            raise BadInput(f"{key}={value} is not a list of at least one of: {', '.join(self.of)}")
-        for one in value:
-            Choice(self.of).check(key, one)
+    def allows(self, value: object) -> bool:
+        return isinstance(value, bool)
 
 
 @dataclass(frozen=True)
-class Epochs:
-    """`all`, or a list of epochs, whose order says nothing."""
+class Text(Kind):
+    """what: it is; of at most `longest` characters."""
 
-    def check(self, key: str, value: object) -> None:
-        is_list = OmegaConf.is_list(value) and all(type(epoch) is int and epoch >= 0 for epoch in value)
-        if value != "all" and not is_list:
-            raise BadInput(f"{key}={value} is not allowed: `all` or a list of epochs such as [0,1,5] is wanted")
+    what: str = "a text that is not empty"
+    longest: int = 4096
+
+    @property
+    def described(self) -> str:
+        return self.what
+
+    def allows(self, value: object) -> bool:
+        one_line = isinstance(value, str) and not set(value) & set("\0\r\n")
+        return one_line and bool(value.strip()) and len(value) <= self.longest
+
+
+@dataclass(frozen=True)
+class Place(Text):
+    """A path; nothing here knows what the shell means by ~."""
+
+    what: str = "the path of a folder or file, without ~"
+
+    def allows(self, value: object) -> bool:
+        return super().allows(value) and not value.startswith("~")
+
+
+@dataclass(frozen=True)
+class Character(Kind):
+    described = "one character, such as , or a tab"
+
+    def allows(self, value: object) -> bool:
+        return isinstance(value, str) and len(value) == 1 and value not in '\r\n"\0'
+
+
+@dataclass(frozen=True)
+class Choice(Kind):
+    of: tuple[str | int, ...] = ()
+
+    @property
+    def described(self) -> str:
+        return _either(list(dict.fromkeys(map(str, self.of))))
+
+    def allows(self, value: object) -> bool:
+        return not isinstance(value, bool) and value in self.of
+
+
+Seed = Number(0, 2**31 - 1, whole=True)
+
+
+def shown(value: object) -> str:
+    """As it is written on the command line, in one line."""
+    if isinstance(value, list | tuple | ListConfig):
+        text = f"[{', '.join(map(shown, value))}]"
+    elif isinstance(value, Mapping):
+        text = f"{{{', '.join(f'{key}: {shown(part)}' for key, part in value.items())}}}"
+    elif value is None or isinstance(value, bool):
+        text = "null" if value is None else str(value).lower()
+    else:
+        text = str(value) if str(value).isprintable() and value != "" else repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def _either(parts: Sequence[str]) -> str:
+    return " or ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))

@@ -2,24 +2,42 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
+from conf.account import check_account
+from conf.allowed import Text, shown
 from conf.errors import BadInput
+from conf.nested import Listed, Paths
+from conf.refusals import unknown
 from conf.schema import Config, keys
+from conf.trainer import check_trainer
 
-GONE = object()
-SECTIONS = {field.name: field.type for field in fields(Config) if is_dataclass(field.type)}
+# Keys of `model` that every model has, beside the arguments of its function.
+OF_MODELS = {
+    "weights": Paths(),
+    "head": Listed(Text(), "the name of a layer, or a list of such", null=True, alone=True),
+}
+PER_CORE = 16  # processes
+RESERVED = "seed="  # with which the names of runs' folders begin
 
 
 def check(cfg: DictConfig) -> None:
     """Raises BadInput for the first value that is not allowed."""
-    _check_keys(cfg)
+    values = _values(cfg)
+    for section, known in _sections():
+        there = [field.name for field in fields(known)]
+        if extra := sorted(map(str, _at(values, section).keys() - set(there))):
+            raise unknown(f"{section}.{extra[0]}" if section else extra[0], there)
     for path, known in keys():
-        known.allowed.check(path, OmegaConf.select(cfg, path))
+        known.allowed.check(path, _at(values, path))
+    for key in OF_MODELS.keys() & values["model"].keys():
+        OF_MODELS[key].check(f"model.{key}", values["model"][key])
+    check_trainer(values["trainer"])
     files = OmegaConf.select(cfg, "data.target.files")
     if cfg.data.synthetic and OmegaConf.is_dict(files) and "synthetic" not in files:
         raise BadInput(
@@ -27,7 +45,12 @@ def check(cfg: DictConfig) -> None:
             f"alone: set data.synthetic=0 to use your own data"
         )
     _check_name(cfg)
+    _check_run_dir(cfg)
     _check_roles(cfg.interactions)
+    _check_epochs(cfg)
+    _check_precision(cfg)
+    _check_processes(cfg)
+    check_account(cfg.wandb.mode)
 
 
 def check_length(cfg: DictConfig) -> None:
@@ -39,10 +62,10 @@ def check_length(cfg: DictConfig) -> None:
         )
 
 
-def _check_keys(cfg: DictConfig) -> None:
-    """Every key has a value and is one of conf/schema.py, those added with + included; none has been taken away."""
+def _values(cfg: DictConfig) -> dict:
+    """Without interpolations. Raises BadInput for one that leads nowhere, and for a key without a value."""
     try:
-        given = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+        return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
         raise BadInput(f"{error.full_key} has no value: set it in conf/ or as {error.full_key}=VALUE") from None
     except InterpolationResolutionError as error:
@@ -51,22 +74,79 @@ def _check_keys(cfg: DictConfig) -> None:
             f"{error.full_key} can't be filled in ({reason}): the data chosen do not go with the model chosen, or that "
             f"key is missing"
         ) from None
-    gone = [path for path, _ in keys() if OmegaConf.select(cfg, path, default=GONE) is GONE]
-    if gone:
-        raise BadInput(f"{gone[0]} has been taken away, and the program wants it: leave out ~{gone[0].split('.')[0]}")
-    for section, known in {"": Config, **SECTIONS}.items():
-        extra = sorted((given[section] if section else given).keys() - {field.name for field in fields(known)})
-        if extra:
-            key = f"{section}.{extra[0]}" if section else extra[0]
-            raise BadInput(f"{key} is no key of the configuration; known: {', '.join(f.name for f in fields(known))}")
+
+
+def _at(values: dict, path: str) -> object:
+    """The value of a key, or the content of a section. Raises BadInput if it has been taken away with ~."""
+    node = values
+    for key in filter(None, path.split(".")):
+        if not isinstance(node, dict) or key not in node:
+            raise BadInput(f"{path} has been taken away, and the program wants it: leave out ~{path.split('.')[0]}")
+        node = node[key]
+    return node
+
+
+def _sections(kind: type = Config, path: str = "") -> Iterator[tuple[str, type]]:
+    yield path, kind
+    for field in fields(kind):
+        if is_dataclass(field.type):
+            yield from _sections(field.type, f"{path}.{field.name}" if path else field.name)
 
 
 def _check_name(cfg: DictConfig) -> None:
+    """No name that anything has beside or inside a run's folder, so that no run is taken for something else."""
     parts = Path(cfg.name).parts
     if not parts or ".." in parts or Path(cfg.name).is_absolute():
         raise BadInput(f"name={cfg.name} is not allowed: the name of a folder in output={cfg.output} is wanted")
-    if parts[0] == "results":
-        raise BadInput(f"name={cfg.name} is not allowed: {cfg.output}/results holds the results of all studies")
+    taken = {"results", "synthetic", "summary", "multirun.yaml"} | {section for section, _ in _sections() if section}
+    for part in parts:
+        if part in taken or part.startswith(RESERVED):
+            raise BadInput(
+                f"name={cfg.name} is not allowed: the program itself calls something {part} in output={cfg.output}; "
+                f"choose another name"
+            )
+
+
+def _check_run_dir(cfg: DictConfig) -> None:
+    """Whoever deletes results that no run shows looks for runs in `output`."""
+    if cfg.run_dir is None:
+        return
+    output, run = Path(cfg.output).resolve(), Path(cfg.run_dir).resolve()
+    if run == output or not run.is_relative_to(output) or run.is_relative_to(output / "results"):
+        raise BadInput(
+            f"run_dir={cfg.run_dir} is not allowed: a folder within output={cfg.output}, other than results, is wanted"
+        )
+
+
+def _check_epochs(cfg: DictConfig) -> None:
+    wanted, stages = cfg.checkpoints.epochs, ("finetune", "scratch", "pretrain")
+    longest = max(cfg[stage].epochs for stage in stages)
+    if wanted != "all" and min(wanted) > longest:
+        raise BadInput(
+            f"checkpoints.epochs={shown(wanted)} is not allowed: no training has such an epoch, the longest has "
+            f"{longest}"
+        )
+
+
+def _check_precision(cfg: DictConfig) -> None:
+    """AdamW divides by the root of mean squared gradients + 1e-8, and in float16 both are 0."""
+    adamw = [stage for stage in ("pretrain", "finetune", "scratch") if cfg[stage].optimizer == "adamw"]
+    if cfg.trainer.get("precision") == "16-true" and adamw:
+        raise BadInput(
+            f"trainer.precision=16-true is not allowed with {adamw[0]}.optimizer=adamw, which divides by numbers that "
+            f"are 0 in float16: take 16-mixed or bf16-mixed"
+        )
+
+
+def _check_processes(cfg: DictConfig) -> None:
+    """Each takes some 0.3 GB and time to start: far more than there are cores wait for each other for good."""
+    most = PER_CORE * (os.cpu_count() or 1)
+    for key in ("num_workers", "interactions.processes"):
+        if OmegaConf.select(cfg, key) > most:
+            raise BadInput(
+                f"{key}={OmegaConf.select(cfg, key)} is not allowed: this machine has {os.cpu_count()} cores, and "
+                f"up to {PER_CORE} processes for each, {most}, are allowed"
+            )
 
 
 def _check_roles(interactions: DictConfig) -> None:

@@ -1,9 +1,126 @@
-"""What Hydra and OmegaConf say of a command line that can't be used, in one line of ours."""
+"""What Hydra and OmegaConf say of a command line that can't be used, in one line of ours.
 
+Their messages have several lines, name their own classes, and leave out what is allowed. All that is needed for a
+better one is known: a key has its kind in conf/schema.py, which says what it wants, and the exceptions carry the key,
+the value and what there is.
+"""
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from hydra.errors import MissingConfigException, OverrideParseException
+from omegaconf import DictConfig
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException, ValidationError
+
+from conf.allowed import shown
 from conf.errors import BadInput
+from conf.schema import keys
+
+PROGRAM = Path(__file__).parent
+OPEN = ("model", "trainer", "data.source", "data.target")  # sections that take keys with +
+TECHNICAL = ("full_key:", "object_type=", "reference_type=", "See https://", "Error merging", "Error parsing")
+NO_WORDS = ("null", "true", "false")
+SEVERAL = re.compile(r"Ambiguous value for argument '(?P<key>[^=]+)=(?P<values>.*)'")
+THERE = re.compile(r"Could not append to config\. An item is already at '(?P<key>.*)'")
+NOT_THERE = re.compile(r"Could not delete from config\. '(?P<key>.*)' does not exist")
 
 
-def refusal(error: Exception) -> BadInput:
-    """For an exception that Hydra or OmegaConf raised while the configuration was put together."""
-    lines = [line.strip() for line in f"{error}\n{error.__cause__ or ''}".splitlines()]
-    return BadInput("; ".join(line for line in lines if line))
+def refusal(error: Exception, overrides: Sequence[str] | None = None) -> BadInput:
+    """For an exception that Hydra or OmegaConf raised while the configuration was put together from `overrides`, the
+    words of the command line."""
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
+    if isinstance(error, BadInput):
+        return error
+    if isinstance(error, MissingConfigException):
+        return _option(error)
+    if isinstance(error, OverrideParseException):
+        return _syntax(error)
+    if isinstance(cause, OmegaConfBaseException) and cause.full_key:
+        return _of_key(cause)
+    if "Config group override must be" in str(error):
+        return _group(sys.argv[1:] if overrides is None else overrides)
+    return _otherwise(error)
+
+
+def unknown(path: str, there: Iterable[str]) -> BadInput:
+    """there: the keys of its section, without the section's path."""
+    section, _, name = path.rpartition(".")
+    everywhere = [known for known, _ in keys()]
+    near = [f"{section}.{one}" if section else one for one in get_close_matches(name, there, 3)]
+    near = near or [known for known in everywhere if known.rpartition(".")[2] == name]
+    if near:
+        hint = f"did you mean {', '.join(near)}?"
+    else:
+        hint = f"{section or 'the configuration'} has: {', '.join(there) or 'none'}"
+    more = f"; a new one is added with +{path}=..." if section in OPEN else ""
+    return BadInput(f"{path} is no key of the configuration; {hint}{more}")
+
+
+def _of_key(error: OmegaConfBaseException) -> BadInput:
+    path, kinds = error.full_key, {path: known.allowed for path, known in keys()}
+    if isinstance(error, ConfigKeyError | ConfigAttributeError):
+        there = error.parent_node if isinstance(error.parent_node, DictConfig) else {}
+        return unknown(path, [str(key) for key in there if key != "hydra"])
+    kind = kinds.get(path.partition("[")[0])
+    if kind and isinstance(error, ValidationError):
+        return kind.refusal(path, error.value)
+    inside = [known for known in kinds if known.startswith(f"{path}.")]
+    if inside and isinstance(error, ValidationError):
+        return BadInput(
+            f"{path}={shown(error.value)} is not allowed: a section is set key by key, such as {inside[0]}=..."
+        )
+    if "does not support deletion" in str(error):
+        return BadInput(f"~{path}: {path} can't be taken away, set it to something else")
+    return BadInput(f"{path}: {_lines(error)[0]}")
+
+
+def _option(error: MissingConfigException) -> BadInput:
+    group, _, option = (error.missing_cfg_file or "").rpartition("/")
+    if not group or error.options is None:
+        return _otherwise(error)
+    return BadInput(f"{group}={option} is not known; known: {', '.join(error.options)}")
+
+
+def _syntax(error: OverrideParseException) -> BadInput:
+    if "=" not in error.override and not error.override.startswith("~"):
+        return BadInput(f"{error.override} is not KEY=VALUE, such as seed=1")
+    reason = _lines(error)[0].partition(" expecting")[0]
+    return BadInput(
+        f"{error.override} can't be read as KEY=VALUE ({reason}): put a value with special characters in quotes of its "
+        f"""own, such as 'KEY="a=b"'"""
+    )
+
+
+def _group(overrides: Sequence[str]) -> BadInput:
+    """Of an option that is no word, such as model=null or data=5."""
+    for override in overrides:
+        group, _, option = override.partition("=")
+        known = sorted(file.stem for file in (PROGRAM / group.lstrip("+")).glob("*.yaml")) if group else []
+        if known and (option in NO_WORDS or not re.fullmatch(r"[a-zA-Z_][\w./-]*", option)):
+            return BadInput(f"{override} is not allowed: one of {', '.join(known)} is wanted")
+    return BadInput("a group of options wants the name of one of them, such as model=conv4")
+
+
+def _otherwise(error: Exception) -> BadInput:
+    text = str(error)
+    if found := SEVERAL.search(text):
+        key, values = found.groups()
+        return BadInput(
+            f"{key}={values} gives several values: add -m to run with each of them, or write {key}=[{values}] for a "
+            f"list"
+        )
+    if found := THERE.search(text):
+        return BadInput(f"+{found['key']}: {found['key']} is there already, leave out the +")
+    if found := NOT_THERE.search(text):
+        return BadInput(f"~{found['key']}: there is no {found['key']} to take away")
+    return BadInput("; ".join(_lines(error) + (_lines(error.__cause__) if error.__cause__ else [])))
+
+
+def _lines(error: BaseException) -> list[str]:
+    """Without what is of no use to the user."""
+    text = str(error).partition("Config search path")[0].removeprefix("In 'config': ")
+    lines = [line.strip() for line in text.splitlines()]
+    return [line for line in lines if line and not line.startswith(TECHNICAL)] or [type(error).__name__]

@@ -19,7 +19,8 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-from conf.allowed import Anything, Choice, Epochs, Number, Several
+from conf.allowed import Choice, Flag, Kind, Number, Place, Seed, Text
+from conf.nested import Described, Epochs, Fields, Listed, Options, Paths, Several
 
 NOTHING: tuple[str, ...] = ()
 SAMPLES = ("interactions/samples",)
@@ -27,18 +28,21 @@ VALUES = ("interactions/probe", "interactions/finetune", "interactions/scratch")
 ROLES = ("pretrain", "finetune", "scratch")
 MEASURES = ("decomposition", "ratio", "jaccard", "accuracy", "faithfulness", "noise", "claims")
 NO_NEUTRAL = object()
+MANY = 10_000_000  # nobody means more of anything that is counted
+COUNT = Number(1, MANY, whole=True)
+RATE = Number(0, without=(0,))  # of learning: with 0 nothing is learned
 
 
 @dataclass(frozen=True)
 class Key:
     """decides: names of results, in stages/table.py; None: those of its section."""
 
-    allowed: Anything | Number | Choice | Several | Epochs
+    allowed: Kind
     decides: tuple[str, ...] | None = None
     neutral: object = NO_NEUTRAL
 
 
-def key(allowed: object = Anything(), decides: tuple[str, ...] | None = None, neutral: object = NO_NEUTRAL) -> Any:
+def key(allowed: Kind, decides: tuple[str, ...] | None = None, neutral: object = NO_NEUTRAL) -> Any:
     return field(default=MISSING, metadata={"key": Key(allowed, decides, neutral)})
 
 
@@ -48,29 +52,31 @@ def section(kind: type, *decides: str) -> Any:
 
 @dataclass
 class Seeds:
-    data: int = key(Number(0, 2**31 - 1), NOTHING)  # it reaches results through the tasks that ask for it
-    samples: int = key(Number(0, 2**31 - 1), SAMPLES)
-    pretrain: int = key(Number(0, 2**31 - 1), ("pretrain", "probe"))
-    train: int = key(Number(0, 2**31 - 1), ("finetune", "scratch"))
+    data: int = key(Seed, NOTHING)  # it reaches results through the tasks that ask for it
+    samples: int = key(Seed, SAMPLES)
+    pretrain: int = key(Seed, ("pretrain", "probe"))
+    train: int = key(Seed, ("finetune", "scratch"))
 
 
 @dataclass
 class Data:
-    source: Any = key(decides=("pretrain",))
-    target: Any = key(decides=("probe", "finetune", "scratch", *SAMPLES))
-    root: str = key()
-    download: bool = key()
-    skip_corrupt: bool = key()
+    source: Any = key(Described("conf/source/glyphs.yaml", bare=True, null=True), ("pretrain",))
+    target: Any = key(Described("conf/data/digits.yaml"), ("probe", "finetune", "scratch", *SAMPLES))
+    root: str = key(Place())
+    download: bool = key(Flag())
+    skip_corrupt: bool = key(Flag())
     synthetic: int = key(Number(0, 1000))
-    size: Any = key()
+    size: Any = key(
+        Fields(dict.fromkeys(("train", "test", "classes", "tokens"), COUNT), ("train", "test", "classes"), null=True)
+    )
 
 
 @dataclass
 class Training:
     epochs: int = key(Number(1, 100_000))
-    batch_size: int = key(Number(1))
+    batch_size: int = key(Number(1, MANY))
     optimizer: str = key(Choice(("adamw", "sgd")))
-    lr: float = key(Number(0))
+    lr: float = key(RATE)
     weight_decay: float = key(Number(0))
     momentum: float = key(Number(0, 1))
     schedule: str = key(Choice(("cosine", "constant")))
@@ -81,13 +87,13 @@ class Probe:
     solver: str = key(Choice(("lbfgs", "sgd")))
     l2: float = key(Number(0))
     epochs: int = key(Number(1, 100_000))
-    lr: float = key(Number(0))
-    batch_size: int = key(Number(1))
+    lr: float = key(RATE)
+    batch_size: int = key(Number(1, MANY))
 
 
 @dataclass
 class Start:
-    epoch: Any = key(Number(0, words=("last",), whole=True), neutral="last")
+    epoch: Any = key(Number(0, 100_000, words=("last",), whole=True), neutral="last")
 
 
 @dataclass
@@ -97,69 +103,73 @@ class Checkpoints:
 
 @dataclass
 class Files:
-    pretrain: Any = None
-    finetune: Any = None
-    scratch: Any = None
+    pretrain: Any = key(Paths(null=True))
+    finetune: Any = key(Paths(null=True))
+    scratch: Any = key(Paths(null=True))
 
 
 @dataclass
 class Interactions:
     n: int = key(Number(1, 20), SAMPLES)
-    samples: int = key(Number(2), SAMPLES)
+    samples: int = key(Number(2, MANY), SAMPLES)
     split: str = key(Choice(("test", "train")), SAMPLES)
-    grid: int = key(Number(1), SAMPLES)
-    margin: int = key(Number(0), SAMPLES)
+    grid: int = key(Number(1, 10_000), SAMPLES)
+    margin: int = key(Number(0, 10_000), SAMPLES)
     baseline: str = key(Choice(("mean_image", "channel_mean", "zero")), SAMPLES)
-    stop_words: Any = key(decides=SAMPLES)
+    stop_words: Any = key(Listed(Text(), "a list of words such as [the, a]", null=True, words=("default",)), SAMPLES)
     background: str = key(Choice(("keep", "mask")), SAMPLES)
     roles: list[str] = key(Several(ROLES))
     checkpoints: Files = field(default_factory=Files)
     precision: str = key(Choice(("float32", "float64", "bfloat16", "float16")), VALUES)
-    noise_masks: int = key(Number(1), VALUES)
+    noise_masks: int = key(Number(1, MANY), VALUES)
     engine: str = key(Choice(("auto", "dense", "local")))
-    batch_size: Any = key(Number(1, words=("auto",), whole=True))
-    compile: bool = key()
-    processes: int = key(Number(1, 1024))
-    device: str = key()
+    batch_size: Any = key(Number(1, MANY, words=("auto",), whole=True))
+    compile: bool = key(Flag())
+    processes: int = key(Number(1, 10_000))
+    device: str = key(Text("a device such as cpu, cuda or cuda:1", words=("auto",)))
 
 
 @dataclass
 class Analysis:
     measures: list[str] = key(Several(MEASURES))
-    salient: bool = key()
+    salient: bool = key(Flag())
     tau: float = key(Number(0, 1))
-    empty_set: bool = key()
-    normalise: bool = key()
-    permutations: int = key(Number(1))
-    resamples: int = key(Number(10))
-    gallery: int = key(Number(0))
+    empty_set: bool = key(Flag())
+    normalise: bool = key(Flag())
+    permutations: int = key(Number(1, MANY))
+    resamples: int = key(Number(10, MANY))
+    gallery: int = key(Number(0, MANY))
 
 
 @dataclass
 class Wandb:
     mode: str = key(Choice(("offline", "online", "disabled")))
-    project: str = key()
-    entity: str | None = key()
+    project: str = key(Text("the name of a project"))
+    entity: str | None = key(Text("the name of a user or team"))
 
 
 @dataclass
 class Config:
-    name: str = key(decides=NOTHING)
-    seed: int = key(Number(0, 2**31 - 1), NOTHING)  # it reaches results through `seeds`
+    name: str = key(Text("the name of a folder in output"), NOTHING)
+    seed: int = key(Seed, NOTHING)  # it reaches results through `seeds`
     seeds: Seeds = section(Seeds)
-    repeat: str | None = key(decides=NOTHING, neutral=None)  # decides every result, see stages/identity.py
-    stages: Any = key(decides=NOTHING)
-    plan: bool = key(decides=NOTHING)
-    wait: Any = key(Number(0, words=(None,)), NOTHING, neutral=None)
-    output: str = key(decides=NOTHING)
-    run_dir: str | None = key(decides=NOTHING)
+    repeat: str | None = key(Text("a word"), NOTHING, neutral=None)  # decides every result, see stages/identity.py
+    stages: Any = key(
+        Listed(Text(), "a stage such as finetune, or a list such as [finetune, analysis]", words=("all",), alone=True),
+        NOTHING,
+    )
+    plan: bool = key(Flag(), NOTHING)
+    wait: float | None = key(Number(0), NOTHING, neutral=None)
+    output: str = key(Place(), NOTHING)
+    run_dir: str | None = key(Place(), NOTHING)
     data: Data = section(Data)
     model: Any = field(
-        default_factory=lambda: {"head": None}, metadata={"key": Key(Anything(), ("pretrain", "scratch"))}
+        default_factory=lambda: {"head": None},
+        metadata={"key": Key(Described("conf/model/conv4.yaml"), ("pretrain", "scratch"))},
     )
-    num_workers: int = key(Number(0), NOTHING)
+    num_workers: int = key(Number(0, MANY), NOTHING)
     trainer: dict[str, Any] = field(
-        default_factory=dict, metadata={"key": Key(Anything(), ("pretrain", "finetune", "scratch"))}
+        default_factory=dict, metadata={"key": Key(Options(), ("pretrain", "finetune", "scratch"))}
     )
     checkpoints: Checkpoints = section(Checkpoints)
     start: Start = section(Start, "probe", "finetune")
@@ -173,14 +183,15 @@ class Config:
 
 
 def keys(kind: type = Config, before: str = "", decides: tuple[str, ...] = NOTHING) -> Iterator[tuple[str, Key]]:
-    """Every key by its path, such as finetune.lr, with what it decides filled in."""
+    """Every key by its path, such as finetune.lr, with what it decides, and what its type says, filled in."""
     for entry in fields(kind):
         path = f"{before}{entry.name}"
         if is_dataclass(entry.type):
             yield from keys(entry.type, f"{path}.", entry.metadata.get("decides", NOTHING))
         else:
-            known = entry.metadata.get("key", Key(Anything()))
-            yield path, Key(known.allowed, decides if known.decides is None else known.decides, known.neutral)
+            known = entry.metadata["key"]
+            mine = decides if known.decides is None else known.decides
+            yield path, Key(known.allowed.typed(entry.type), mine, known.neutral)
 
 
 def deciding(result: str) -> Iterator[tuple[str, Key]]:

@@ -22,6 +22,8 @@ def named_source(cfg: DictConfig) -> str | None:
     The file is one of the program's or, of the user's own, in a folder given with --config-dir; its interpolations are
     filled in from `cfg`. Raises BadInput for a name without a file, and for a file without a task.
     """
+    if OmegaConf.is_missing(cfg.data, "source"):  # conf/check.py says so
+        return None
     name = cfg.data.source
     if name is None or OmegaConf.is_config(name):
         return None

@@ -3,6 +3,7 @@
 import string
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
 import matplotlib
 import numpy as np
@@ -12,7 +13,9 @@ from sklearn.datasets import load_digits
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
+from conf.allowed import Number
 from conf.errors import BadInput
+from data.arguments import Samples, Seed, Side
 from data.splits import InMemory, Splits, balanced_order
 
 CHARACTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -28,10 +31,13 @@ FACES = (
     "STIXGeneralBol",
     "STIXGeneralItalic",
 )
+DRAWN = Number(1, 1797)  # of the handwritten digits
 CANVAS = 64  # pixels; glyphs are drawn once at this size and transformed from it
 
 
-def glyphs(train_samples: int, test_samples: int, image_size: int, seed: int) -> Splits:
+def glyphs(
+    train_samples: Samples, test_samples: Samples, image_size: Annotated[int, Number(8, 10_000)], seed: Seed
+) -> Splits:
     """The source task: which of 62 characters is it? `train_samples` new ones every epoch."""
     train = Glyphs(train_samples, image_size, seed, stream=0)
     test = Glyphs(test_samples, image_size, seed, stream=1)
@@ -87,12 +93,14 @@ def _warped(image: Image.Image, draw: np.random.Generator) -> Image.Image:
     return image.transform((CANVAS, CANVAS), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
 
 
-def digits(train_samples: int, test_samples: int, image_size: int, seed: int) -> Splits:
+def digits(
+    train_samples: Annotated[int, DRAWN], test_samples: Annotated[int, DRAWN], image_size: Side, seed: Seed
+) -> Splits:
     """The target task: scikit-learn's handwritten digits; a class-balanced draw of training images, others for test."""
     images, labels = load_digits(return_X_y=True)
     if train_samples + test_samples > len(labels):
         raise BadInput(
-            f"data.target: train_samples={train_samples} and test_samples={test_samples} are more than "
+            f"train_samples={train_samples} and test_samples={test_samples} are more than "
             f"the {len(labels)} images there are"
         )
     pixels = torch.from_numpy(images).float().view(-1, 1, 8, 8) / 16

@@ -3,12 +3,15 @@
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
+from conf.allowed import Place
 from conf.errors import BadInput
+from data.arguments import Root
 from data.pictures import Files, Raw
 
 TRAIN, TEST = ("train",), ("test", "val")
@@ -20,13 +23,11 @@ ENDINGS_SHOWN = 8
 
 
 @cache
-def folder(root: str, path: str | None) -> Raw:
+def folder(root: Root, path: Annotated[str, Place("the folder that holds train/ and test/")]) -> Raw:
     """path: where it lies, absolute or under `root`. If there is a folder `test`, a folder `val` is left alone.
 
     Prints which files of a split are left out because they are no images.
     """
-    if path is None:
-        raise BadInput("data.target.files.path has no value: set it to the folder that holds train/ and test/")
     base = Path(root, path)
     if not base.is_dir():
         raise BadInput(

@@ -6,15 +6,20 @@ from collections.abc import Sequence
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
 import datasets
 import numpy as np
 from huggingface_hub import constants, snapshot_download
 from PIL import Image
 
+from conf.allowed import Text
 from conf.errors import BadInput
 from conf.network import reachable
+from data.arguments import Download, Repository, Revision, Root
 from data.pictures import Pictures, Raw, upright
+
+SPLIT, COLUMN = Text("the name of a split"), Text("the name of a column")
 
 
 def rows(
@@ -66,14 +71,14 @@ class Rows(Pictures):
 
 @cache
 def images(
-    repository: str,
-    revision: str | None,
-    root: str,
-    download: bool = False,
-    train: str = "train",
-    test: str = "test",
-    image: str = "image",
-    label: str = "label",
+    repository: Repository,
+    revision: Revision,
+    root: Root,
+    download: Download = False,
+    train: Annotated[str, SPLIT] = "train",
+    test: Annotated[str, SPLIT] = "test",
+    image: Annotated[str, COLUMN] = "image",
+    label: Annotated[str, COLUMN] = "label",
 ) -> Raw:
     """train, test: names of the splits; image, label: of the columns. Labels without names are called by number."""
     tables = {split: rows(repository, revision, split, root, download) for split in (train, test)}

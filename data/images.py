@@ -5,6 +5,7 @@ A reader (data/vision.py, official.py, folder.py, hub.py) knows files; `task` kn
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -13,7 +14,10 @@ from torch.utils.data import Dataset
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
+from conf.allowed import Choice, Flag, Number
 from conf.errors import BadInput
+from conf.nested import Described
+from data.arguments import IMAGES, INTERPOLATION, Seed, SomeOrAll
 from data.intact import first_line
 from data.pictures import Pictures, Raw
 from data.splits import Splits, balanced_order
@@ -21,28 +25,25 @@ from data.threads import in_threads
 from stages.progress import Bar
 
 AUGMENT = ("crop_flip", "shift_flip", "none")
-INTERPOLATION = ("bilinear", "bicubic")
 
 
 def task(
-    files: Raw,
-    input: Mapping,
-    crop: float,
-    augment: str,
-    train_samples: int | None,
-    test_samples: int | None,
-    seed: int,
-    skip_corrupt: bool = False,
+    files: Annotated[Raw, Described("conf/data/folder.yaml")],
+    input: Annotated[Mapping, IMAGES],
+    crop: Annotated[float, Number(0, 1, without=(0,))],
+    augment: Annotated[str, Choice(AUGMENT)],
+    train_samples: SomeOrAll,
+    test_samples: SomeOrAll,
+    seed: Seed,
+    skip_corrupt: Annotated[bool, Flag()] = False,
 ) -> Splits:
     """input: what the model takes: size in pixels, mean and std (a number, or one per channel), interpolation.
 
     crop: side of the central square that is seen, as a part of the image's shorter side. train_samples, test_samples:
     a class-balanced draw of this many; None: all. Raises BadInput for what can't be used.
     """
-    size, interpolation = _checked(input, crop, augment)
-    if seed < 0:
-        raise BadInput(f"data: seed={seed} is not allowed: a number of at least 0 is wanted")
-    mean, std = (_per_channel(input[key], key) for key in ("mean", "std"))
+    size, interpolation = input["size"], v2.InterpolationMode(input.get("interpolation", INTERPOLATION[0]))
+    mean, std = (_per_channel(input[key]) for key in ("mean", "std"))
     plain = Transform(_central(size, crop, interpolation), mean, std)
     chosen = [
         _chosen(pictures, name, samples, seed, skip_corrupt)
@@ -128,28 +129,8 @@ def readable(pictures: Pictures, name: str) -> np.ndarray:
     return np.flatnonzero(~corrupt)
 
 
-def _checked(input: Mapping, crop: float, augment: str) -> tuple[int, v2.InterpolationMode]:
-    if "size" not in input:
-        raise BadInput(
-            "an image task wants an image model, and model.input has no size: choose another model= or data="
-        )
-    interpolation = input.get("interpolation", "bilinear")
-    for key, value, allowed in (("augment", augment, AUGMENT), ("interpolation", interpolation, INTERPOLATION)):
-        if value not in allowed:
-            raise BadInput(f"{key}={value} is not known; allowed: {', '.join(allowed)}")
-    if not isinstance(input["size"], int) or input["size"] < 1:
-        raise BadInput(f"model.input.size={input['size']} is not allowed: a number of pixels is wanted")
-    if not 0 < crop <= 1:
-        raise BadInput(f"crop={crop} is not allowed: a part of the image, above 0 and up to 1, is wanted")
-    return int(input["size"]), v2.InterpolationMode(interpolation)
-
-
-def _per_channel(value: float | list[float], key: str) -> list[float]:
-    values = [float(value)] * 3 if isinstance(value, int | float) else [float(part) for part in value]
-    if len(values) != 3 or (key == "std" and min(values) <= 0):
-        above = " above 0" if key == "std" else ""
-        raise BadInput(f"model.input.{key}={value} is not allowed: one number{above}, or three for red, green and blue")
-    return values
+def _per_channel(value: float | list[float]) -> list[float]:
+    return [float(value)] * 3 if isinstance(value, int | float) else [float(part) for part in value]
 
 
 def _chosen(pictures: Pictures, name: str, samples: int | None, seed: int, skip_corrupt: bool) -> np.ndarray:
@@ -157,7 +138,7 @@ def _chosen(pictures: Pictures, name: str, samples: int | None, seed: int, skip_
     there = readable(pictures, name) if skip_corrupt else np.arange(len(pictures.labels))
     if samples is None:
         return there
-    if isinstance(samples, bool) or not 1 <= samples <= len(there):
+    if samples > len(there):
         raise BadInput(
             f"{name}_samples={samples} is not allowed: from 1 to the {len(there)} {name} images that there are"
         )

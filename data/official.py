@@ -7,12 +7,15 @@ per process.
 import re
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from torchvision import datasets
 
+from conf.allowed import Number
 from conf.errors import BadInput
 from data.archives import download_file, get_folder
+from data.arguments import Download, Origin, Repository, Revision, Root, Seed, Synthetic
 from data.pictures import Files, Raw, check_there
 from data.synthetic import cars as synthetic_cars
 from data.synthetic import cub200 as synthetic_cub200
@@ -33,12 +36,12 @@ CARS = (
 
 @cache
 def cub200(
-    root: str,
-    download: bool = False,
-    synthetic: int = 0,
-    origin: str = "files",
-    repository: str = "",
-    revision: str = "main",
+    root: Root,
+    download: Download = False,
+    synthetic: Synthetic = 0,
+    origin: Origin = "files",
+    repository: Repository = "",
+    revision: Revision = "main",
 ) -> Raw:
     """CUB-200-2011. origin: files | hub (`repository` at `revision`).
 
@@ -46,7 +49,7 @@ def cub200(
     """
     if synthetic:
         root = str(synthetic_cub200(root, synthetic))
-    elif _of_hub(origin):
+    elif origin == "hub":
         return _from_hub(repository, revision, root, download)
     base = Path(root, "CUB_200_2011")
     get_folder("CUB-200-2011", CUB_200, base, download, CUB_200_MD5)
@@ -72,12 +75,12 @@ def cub200(
 
 @cache
 def cars(
-    root: str,
-    download: bool = False,
-    synthetic: int = 0,
-    origin: str = "files",
-    repository: str = "",
-    revision: str = "main",
+    root: Root,
+    download: Download = False,
+    synthetic: Synthetic = 0,
+    origin: Origin = "files",
+    repository: Repository = "",
+    revision: Revision = "main",
 ) -> Raw:
     """Stanford Cars. origin: files | hub (`repository` at `revision`).
 
@@ -85,7 +88,7 @@ def cars(
     """
     if synthetic:
         root = str(synthetic_cars(root, synthetic))
-    elif _of_hub(origin):
+    elif origin == "hub":
         return _from_hub(repository, revision, root, download)
     base = Path(root, "stanford_cars")
     missing = [base / name for name in CARS if not (base / name).exists()]
@@ -104,7 +107,7 @@ def cars(
 
 
 @cache
-def indoor67(root: str, download: bool = False) -> Raw:
+def indoor67(root: Root, download: Download = False) -> Raw:
     """MIT Indoor Scenes, 80 training and 20 test images of a class. Some files are no JPEG whatever their name says."""
     base = Path(root, "indoor67")
     get_folder("MIT Indoor-67", INDOOR_67, base / "Images", download)
@@ -124,11 +127,14 @@ def indoor67(root: str, download: bool = False) -> Raw:
 
 
 @cache
-def shenzhen(root: str, download: bool = False, train_share: float = 0.3, seed: int = 0) -> Raw:
+def shenzhen(
+    root: Root,
+    download: Download = False,
+    train_share: Annotated[float, Number(0, 1, without=(0, 1))] = 0.3,
+    seed: Seed = 0,
+) -> Raw:
     """Shenzhen Hospital chest X-rays, without or with tuberculosis. There is no official split: `train_share` of either
     class is drawn for training with `seed`, the rest is for testing."""
-    if not 0 < train_share < 1:
-        raise BadInput(f"train_share={train_share} is not allowed: above 0 and below 1 is wanted")
     base = Path(root, "ChinaSet_AllFiles")
     get_folder("Shenzhen X-rays", SHENZHEN, base, download)
     paths = sorted(path for path in (base / "CXR_png").glob("*.png") if not path.name.startswith("."))
@@ -146,13 +152,7 @@ def shenzhen(root: str, download: bool = False, train_share: float = 0.3, seed: 
     return Raw(*splits, ("normal", "tuberculosis"))
 
 
-def _of_hub(origin: str) -> bool:
-    if origin not in ("files", "hub"):
-        raise BadInput(f"origin={origin} is not known; allowed: files, hub")
-    return origin == "hub"
-
-
-def _from_hub(repository: str, revision: str, root: str, download: bool) -> Raw:
+def _from_hub(repository: str, revision: str | None, root: str, download: bool) -> Raw:
     from data.hub import images  # `datasets` takes a second to import
 
     raw = images(repository, revision, root, download)

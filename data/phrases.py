@@ -8,6 +8,7 @@ Tokens are those of the model's tokenizer where it names one, so that `hidden_wo
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch.utils.data import Dataset
 from transformers import BertTokenizer, PreTrainedTokenizerFast
 
 from conf.errors import BadInput
+from data.arguments import SENTENCES, Samples, Seed
 from data.sentences import Sentences, load_tokenizer
 from data.splits import Splits
 from data.wordpiece import SPECIAL, vocabulary
@@ -57,7 +59,9 @@ def score(words: Iterable[str | None]) -> float:
     return total
 
 
-def hidden_word(input: DictConfig, train_samples: int, test_samples: int, seed: int) -> Splits:
+def hidden_word(
+    input: Annotated[DictConfig, SENTENCES], train_samples: Samples, test_samples: Samples, seed: Seed
+) -> Splits:
     """The source task: which of HIDDEN stands where [MASK] is? `train_samples` new sentences every epoch."""
     pieces = _tokenizer(input)
     streams = enumerate((train_samples, test_samples))
@@ -65,7 +69,9 @@ def hidden_word(input: DictConfig, train_samples: int, test_samples: int, seed: 
     return _splits(train, test, HIDDEN, pieces)
 
 
-def sentiment(input: DictConfig, train_samples: int, test_samples: int, seed: int) -> Splits:
+def sentiment(
+    input: Annotated[DictConfig, SENTENCES], train_samples: Samples, test_samples: Samples, seed: Seed
+) -> Splits:
     """The target task: is the `score` of a sentence negative or positive? As many of each, and no verdicts."""
     pieces = _tokenizer(input)
     streams = enumerate((train_samples, test_samples), 2)
@@ -74,8 +80,6 @@ def sentiment(input: DictConfig, train_samples: int, test_samples: int, seed: in
 
 
 def _tokenizer(input: DictConfig) -> PreTrainedTokenizerFast:
-    if "tokenizer" not in input:
-        raise BadInput("data: sentences want a text model, and model.input has no tokenizer: choose model=bert_tiny")
     if input.max_length < LONGEST:
         raise BadInput(
             f"model.input.max_length={input.max_length} is too short: generated sentences have up to {LONGEST} tokens"

@@ -7,11 +7,13 @@ import numpy as np
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset, default_collate
 
+from conf.arguments import check_arguments
 from conf.errors import BadInput
+from conf.nested import Described
 from data.labels import relabelled
 
 
@@ -76,17 +78,25 @@ def balanced_order(labels: np.ndarray, seed: int) -> np.ndarray:
     return order[np.argsort(rank[order], kind="stable")]
 
 
+def _by_path(error: BadInput, options: DictConfig, where: str) -> BadInput:
+    """An argument that a function refuses by its name is named as the user set it."""
+    return BadInput(f"{where}.{error}") if str(error).partition("=")[0] in options else error
+
+
 def build(options: DictConfig, where: str) -> Splits:
     """The task described by `options` (a `_target_` and its arguments); `where` names it in messages.
 
     Raises BadInput if it can't be built or a class has no sample in the training or test set.
     """
+    Described("conf/data/digits.yaml").check(where, options)
+    check_arguments(where, OmegaConf.to_container(options, resolve=True))
     try:
         splits = relabelled(instantiate(options))
     except InstantiationException as error:
         if isinstance(error.__cause__, BadInput):
-            raise error.__cause__ from None
-        raise BadInput(f"{where} can't be built: {error.__cause__ or error}") from error
+            raise _by_path(error.__cause__, options, where) from None
+        reason = " ".join(str(error.__cause__ or error).split())  # in one line
+        raise BadInput(f"{where} can't be built: {reason}") from error
     if len(splits.classes) < 2:
         raise BadInput(f"{where} has {len(splits.classes)} class: a classifier wants two or more")
     for split in ("train", "test"):

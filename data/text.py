@@ -4,14 +4,18 @@ import csv as tables
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from omegaconf import DictConfig
 from torchvision.datasets import utils
 from torchvision.datasets.utils import download_and_extract_archive
 
+from conf.allowed import Character, Place, Text
 from conf.errors import BadInput
+from conf.nested import Described
 from conf.network import reachable
+from data.arguments import SENTENCES, Download, Origin, Repository, Revision, Root, Seed, SomeOrAll, Synthetic
 from data.sentences import Sentences, load_tokenizer
 from data.splits import Splits, balanced_order
 from data.synthetic import sst2 as synthetic_sst2
@@ -20,6 +24,8 @@ from stages.progress import Bar
 utils.tqdm = Bar  # of what torchvision downloads
 SST2_URL = "https://dl.fbaipublicfiles.com/glue/data/SST-2.zip"
 SST2_MD5 = "9f81648d4199384278b86e315dac217c"
+
+TABLE, COLUMN = Place("the path of a table"), Text("the name of a column")
 
 Labelled = tuple[Sequence[str], np.ndarray]
 
@@ -37,7 +43,13 @@ class Texts:
     tokenizer: Path | None = None
 
 
-def task(files: Texts, input: DictConfig, train_samples: int | None, test_samples: int | None, seed: int) -> Splits:
+def task(
+    files: Annotated[Texts, Described("conf/data/csv.yaml")],
+    input: Annotated[DictConfig, SENTENCES],
+    train_samples: SomeOrAll,
+    test_samples: SomeOrAll,
+    seed: Seed,
+) -> Splits:
     """The sentences of `files` as a model with this `model.input` reads them (tokenizer, max_length, truncate).
 
     train_samples, test_samples: a class-balanced draw; null: all, in the order of the file.
@@ -56,11 +68,7 @@ def task(files: Texts, input: DictConfig, train_samples: int | None, test_sample
 
 
 def _source(files: Texts, input: DictConfig) -> str | Path:
-    if "tokenizer" not in input:
-        raise BadInput("data: sentences want a text model, and model.input has no tokenizer: choose another model=...")
     source = files.tokenizer or input.tokenizer
-    if not isinstance(input.max_length, int) or input.max_length < 3:
-        raise BadInput(f"model.input.max_length={input.max_length} is not allowed: a number of tokens of at least 3")
     if source is None:
         raise BadInput("model.input.tokenizer=null: name a tokenizer, such as google-bert/bert-base-uncased")
     return source
@@ -69,8 +77,8 @@ def _source(files: Texts, input: DictConfig) -> str | Path:
 def _draw(labels: np.ndarray, samples: int | None, split: str, seed: int) -> np.ndarray:
     if samples is None:
         return np.arange(len(labels))
-    if isinstance(samples, bool) or not 0 < samples <= len(labels):
-        raise BadInput(f"data: {split}_samples={samples} is not allowed: the {split} set has 1 to {len(labels)}")
+    if samples > len(labels):
+        raise BadInput(f"{split}_samples={samples} is not allowed: the {split} set has 1 to {len(labels)}")
     return balanced_order(labels, seed)[:samples]
 
 
@@ -83,14 +91,14 @@ def _check_lengths(sentences: Sentences, numbers: np.ndarray, split: str, max_le
             )
 
 
-def sst2(root: str, download: bool, origin: str, repository: str, revision: str | None, synthetic: int) -> Texts:
+def sst2(
+    root: Root, download: Download, origin: Origin, repository: Repository, revision: Revision, synthetic: Synthetic
+) -> Texts:
     """SST-2, negative or positive; the development set is the test set, for the labels of the test set are not public.
 
     origin: files (GLUE's SST-2/train.tsv and dev.tsv under `root`) | hub (`repository` at `revision`).
     synthetic: if above 0, so many made-up sentences of a class, as files of the same format, in place of the real ones.
     """
-    if origin not in ("files", "hub"):
-        raise BadInput(f"data: origin={origin} is not known; allowed: files, hub")
     classes = ("negative", "positive")
     if origin == "hub" and not synthetic:
         parts = (_hub_rows(repository, revision, split, root, download) for split in ("train", "validation"))
@@ -106,21 +114,26 @@ def sst2(root: str, download: bool, origin: str, repository: str, revision: str 
     return Texts(*parts, classes, folder / "vocab.txt" if synthetic else None)
 
 
-def csv(root: str, path: str, test_path: str, text: str, label: str, separator: str) -> Texts:
+def csv(
+    root: Root,
+    path: Annotated[str, TABLE],
+    test_path: Annotated[str, TABLE],
+    text: Annotated[str, COLUMN],
+    label: Annotated[str, COLUMN],
+    separator: Annotated[str, Character(words=(r"\t",))],
+) -> Texts:
     """Two tables with a line of column names, in UTF-8; `text` and `label` name columns.
 
     Paths are relative to `root`. Labels are words or numbers; the classes are those of the training table, sorted.
     """
     if separator == r"\t":  # as it comes from the command line
         separator = "\t"
-    if None in (path, test_path):
-        raise BadInput("data.target.files.path and test_path have to name files")
-    if not isinstance(separator, str) or len(separator) != 1:
-        raise BadInput(f"data: separator={separator!r} is not allowed: one character is wanted, such as , or a tab")
     files = [Path(root, path), Path(root, test_path)]
     hint = "check data.root, path and test_path"
     read = [_table(file, text, label, separator, tables.QUOTE_MINIMAL, hint) for file in files]
     names = {name for _, name in read[0][1]}
+    if len(names) == 1:
+        raise BadInput(f"{files[0]} has labels of one class alone, {names.pop()}: a classifier wants two or more")
     integers = all(name.removeprefix("-").isdecimal() for name in names)
     classes = tuple(sorted(names, key=int if integers else None))
     return Texts(*(_indexed(*rows, classes, file) for rows, file in zip(read, files, strict=True)), classes)
@@ -133,6 +146,9 @@ def _table(
     if not file.is_file():
         raise BadInput(f"no file {file}: {hint}")
     texts, labels = [], []
+    with file.open("rb") as stream:
+        if b"\0" in stream.read(1000):  # every other byte of letters in UTF-16
+            raise BadInput(f"{file} is in UTF-16: save it in UTF-8")
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             rows = tables.DictReader(stream, delimiter=separator, quoting=quoting)

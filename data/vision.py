@@ -9,13 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
 from torchvision import datasets
 from torchvision.datasets import utils
 from torchvision.datasets.utils import check_integrity
 
+from conf.allowed import Choice
 from conf.errors import BadInput
 from conf.network import reachable
+from data.arguments import Download, Root, Synthetic
 from data.pictures import Arrays, Files, Raw, check_there
 from data.synthetic import cifar10 as synthetic_cifar10
 from stages.progress import Bar
@@ -45,7 +48,7 @@ class SyntheticCIFAR10(datasets.CIFAR10):
 
 
 @cache
-def cifar10(root: str, download: bool = False, synthetic: int = 0) -> Raw:
+def cifar10(root: Root, download: Download = False, synthetic: Synthetic = 0) -> Raw:
     """synthetic: if above 0, so many made-up images of a class in place of the real files."""
     if synthetic:
         root = str(synthetic_cifar10(root, synthetic))
@@ -54,7 +57,7 @@ def cifar10(root: str, download: bool = False, synthetic: int = 0) -> Raw:
 
 
 @cache
-def cifar100(root: str, download: bool = False) -> Raw:
+def cifar100(root: Root, download: Download = False) -> Raw:
     """The 100 fine classes."""
     return _cifar(datasets.CIFAR100, "CIFAR-100", root, download)
 
@@ -74,7 +77,7 @@ def _cifar(kind: type[datasets.CIFAR10], title: str, root: str, download: bool) 
 
 
 @cache
-def svhn(root: str, download: bool = False) -> Raw:
+def svhn(root: Root, download: Download = False) -> Raw:
     """Cropped digits; class 0 is the digit 0."""
     splits = [datasets.SVHN.split_list[split] for split in ("train", "test")]
     expected = Expected(
@@ -90,7 +93,7 @@ def svhn(root: str, download: bool = False) -> Raw:
 
 
 @cache
-def mnist(root: str, download: bool = False) -> Raw:
+def mnist(root: Root, download: Download = False) -> Raw:
     archives = [name for name, _ in datasets.MNIST.resources]
     expected = Expected(
         "MNIST",
@@ -107,7 +110,7 @@ def mnist(root: str, download: bool = False) -> Raw:
 
 
 @cache
-def food101(root: str, download: bool = False) -> Raw:
+def food101(root: Root, download: Download = False) -> Raw:
     expected = Expected(
         "Food-101",
         tuple((f"food-101/{name}", None) for name in ("meta/train.json", "meta/test.json", "images")),
@@ -117,10 +120,10 @@ def food101(root: str, download: bool = False) -> Raw:
 
 
 @cache
-def aircraft(root: str, download: bool = False, split: str = "trainval") -> Raw:
+def aircraft(
+    root: Root, download: Download = False, split: Annotated[str, Choice(("trainval", "train"))] = "trainval"
+) -> Raw:
     """FGVC-Aircraft, 100 variants. split: what is trained on, trainval (two thirds of all) | train (one third)."""
-    if split not in ("trainval", "train"):
-        raise BadInput(f"split={split} is not known; allowed: trainval, train")
     names = ("variants.txt", f"images_variant_{split}.txt", "images_variant_test.txt", "images")
     expected = Expected(
         "FGVC-Aircraft",
@@ -131,7 +134,7 @@ def aircraft(root: str, download: bool = False, split: str = "trainval") -> Raw:
 
 
 @cache
-def flowers102(root: str, download: bool = False) -> Raw:
+def flowers102(root: Root, download: Download = False) -> Raw:
     """Oxford Flowers: its training and validation images together are trained on."""
     known = datasets.Flowers102._file_dict
     expected = Expected(

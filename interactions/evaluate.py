@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 import numpy as np
+import torch
 from omegaconf import DictConfig
 
 from checkpoints.roles import Checkpoint, checkpoints_of
@@ -21,6 +22,7 @@ from models import trial
 from models.backbone import Classifier, probed
 from models.device import device
 from stages.identity import Result, Results, compared
+from stages.memory import check_memory
 from stages.need import Need
 from stages.progress import Bar
 from stages.results import finish, is_complete, start
@@ -42,6 +44,7 @@ def check(cfg: DictConfig, results: Results) -> Need:
     checkpoints = [checkpoint for name in missing for checkpoint in checkpoints_of(cfg, results, name)]
     device(cfg.interactions.device)
     inputs = tried(cfg, model, splits, "target")
+    _check_memory(cfg.interactions, inputs)
     trial.check_alone(model, inputs[:1] if cfg.interactions.batch_size == 1 else inputs)
     with_probe = probed(model, inputs[:1])
     about = describe(splits, cfg.interactions, cfg.seeds.samples)
@@ -52,6 +55,16 @@ def check(cfg: DictConfig, results: Results) -> Need:
     values = len(wanted) * cfg.interactions.samples * 2**cfg.interactions.n
     loaded = len(splits.train) if splits.kind == "image" and not is_complete(results[SAMPLES]) else 0
     return Need(masked=values, loaded=loaded, disk=8 * values, besides=CHECKPOINT * len(wanted))
+
+
+def _check_memory(options: DictConfig, inputs: torch.Tensor) -> None:
+    """inputs: [B, ...]. Of the values of a checkpoint there are three copies at a time: parts, whole, interactions."""
+    values, each = options.samples * 2**options.n, inputs[0].nbytes
+    instead = "choose fewer samples or a smaller n"
+    check_memory(3 * 8 * values, f"interactions.n={options.n} with interactions.samples={options.samples}", instead)
+    if options.batch_size != "auto":
+        batch = min(options.batch_size, values)
+        check_memory(2 * batch * each, f"interactions.batch_size={options.batch_size}", "choose a smaller one, or auto")
 
 
 def run(cfg: DictConfig, results: Results, name: str) -> None:

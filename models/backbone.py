@@ -11,11 +11,12 @@ from collections.abc import Sequence
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.parameter import is_lazy
 
+from conf.arguments import check_arguments
 from conf.errors import BadInput
 from models import heads
 from models.sizes import sizes
@@ -121,6 +122,8 @@ def build(options: DictConfig, num_classes: int) -> Classifier:
     `head` names the layers that are its classifier, if they are not found.
     """
     arguments = {"_convert_": "all"} | sizes(options)  # lists are lists to the model's code, unless options say else
+    given = OmegaConf.to_container(options, resolve=True)
+    check_arguments("model", {key: value for key, value in given.items() if key not in NO_ARGUMENTS}, ("num_classes",))
     arguments |= {key: value for key, value in options.items() if key not in NO_ARGUMENTS}
     network = _instantiated(arguments, num_classes)
     wanted = options.get("head")
@@ -160,7 +163,7 @@ def _instantiated(arguments: dict, num_classes: int) -> nn.Module:
     except InstantiationException as error:
         if isinstance(error.__cause__, BadInput):
             raise error.__cause__ from None
-        reason = str(error.__cause__ or error)
+        reason = " ".join(str(error.__cause__ or error).split())  # in one line
         way = "; write a small function that takes num_classes and returns the model, and make it the _target_"
         hint = way if "unexpected keyword argument 'num_classes'" in reason else ""
         raise BadInput(f"model can't be built: {reason}{hint}") from error

@@ -14,10 +14,12 @@ def device(name: str) -> torch.device:
         found = torch.accelerator.current_accelerator(check_available=True)
         return found if found is not None else torch.device("cpu")
     try:
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, dtype=torch.float64, device=name).cpu()  # one that holds no values can't be copied from
+    except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0]
-        raise BadInput(f"device {name} can't be used here ({reason}); allowed: auto, cpu, cuda, cuda:0, ...") from error
+        raise BadInput(
+            f"interactions.device={name} can't be used here ({reason}); allowed: auto, cpu, cuda, cuda:0, ..."
+        ) from error
     return torch.device(name)
 
 

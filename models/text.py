@@ -4,13 +4,17 @@ Input: token ids [B, L]; padding is recognised by its id, so that an input is on
 token like any other, leaves the attention mask as it is.
 """
 
+from typing import Annotated
+
 import torch
 from torch import nn
 from transformers import BertConfig, BertModel, DistilBertConfig, DistilBertModel, PreTrainedModel
 
+from conf.allowed import Choice, Flag, Kind, Number, Text
 from conf.errors import BadInput
 
 POOLS = ("pooler", "cls", "mean")
+SHARE = Number(0, 1)
 
 
 class TextClassifier(nn.Module):
@@ -22,8 +26,6 @@ class TextClassifier(nn.Module):
 
     def __init__(self, encoder: PreTrainedModel, pool: str, num_classes: int, dropout: float = 0.1) -> None:
         super().__init__()
-        if pool not in POOLS:
-            raise BadInput(f"model.pool={pool} is not known; allowed: {', '.join(POOLS)}")
         self.encoder, self.pool, self.pad = encoder, pool, encoder.config.pad_token_id
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(encoder.config.hidden_size, num_classes)
@@ -59,21 +61,39 @@ class TextClassifier(nn.Module):
         return (hidden * weight).sum(1) / weight.sum(1)
 
 
-def bert(num_classes: int, pool: str = "pooler", dropout: float = 0.1, **config: object) -> nn.Module:
+def bert(
+    num_classes: int,
+    pool: Annotated[str, Choice(POOLS)] = "pooler",
+    dropout: Annotated[float, SHARE] = 0.1,
+    **config: object,
+) -> nn.Module:
     """BERT; with no further arguments, which are those of `transformers.BertConfig`, the architecture of BERT-base."""
     encoder = BertModel(_config(BertConfig, config), add_pooling_layer=pool == "pooler")
     return TextClassifier(encoder, pool, num_classes, dropout)
 
 
-def distilbert(num_classes: int, pool: str = "cls", dropout: float = 0.1, **config: object) -> nn.Module:
-    """DistilBERT; with no further arguments, which are those of `transformers.DistilBertConfig`, the published one."""
-    if pool == "pooler":
-        raise BadInput(f"model.pool=pooler: DistilBERT has no pooler; allowed: {', '.join(POOLS[1:])}")
+def distilbert(
+    num_classes: int,
+    pool: Annotated[str, Choice(POOLS[1:])] = "cls",
+    dropout: Annotated[float, SHARE] = 0.1,
+    **config: object,
+) -> nn.Module:
+    """DistilBERT, which has no pooler; with no further arguments (of `transformers.DistilBertConfig`) the published
+    one."""
     return TextClassifier(DistilBertModel(_config(DistilBertConfig, config)), pool, num_classes, dropout)
 
 
 def _config(kind: type, options: dict) -> BertConfig | DistilBertConfig:
-    unknown = sorted(options.keys() - kind().to_dict().keys())
-    if unknown:
-        raise BadInput(f"model.{unknown[0]} is no key of {kind.__name__}")
+    usual = kind().to_dict()
+    for key, value in options.items():
+        if key not in usual:
+            raise BadInput(f"model.{key} is no key of {kind.__name__}")
+        if kind_of := _like(usual[key]):
+            kind_of.check(f"model.{key}", value)
     return kind(**options)
+
+
+def _like(usual: object) -> Kind | None:
+    """What may stand in the place of a default of the library's: of its type, no number below 0."""
+    known = {bool: Flag(), int: Number(0, 10_000_000, whole=True), float: Number(0), str: Text()}
+    return known.get(type(usual))

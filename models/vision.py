@@ -1,21 +1,28 @@
 """Vision architectures, with random weights: small ones for small images, and those of torchvision and timm."""
 
 from collections import OrderedDict
+from typing import Annotated
 
 import torchvision
 from torch import nn
 from torchvision.models import VisionTransformer
 
+from conf.allowed import Choice, Number, Text
 from conf.errors import BadInput
 
+NAME = Text("the name of an architecture")
 
-def conv4(num_classes: int, width: int = 64, image_size: int = 32, channels: int = 3) -> nn.Module:
+
+def conv4(
+    num_classes: int,
+    width: Annotated[int, Number(1, 4096)] = 64,
+    image_size: Annotated[int, Number(16, 4096)] = 32,
+    channels: Annotated[int, Number(1, 4096)] = 3,
+) -> nn.Module:
     """Four times [3x3 convolution, batch-norm, ReLU, 2x2 max-pool], then a linear layer.
 
-    115,658 parameters for width 64, 32x32 RGB images and 10 classes.
+    115,658 parameters for width 64, 32x32 RGB images and 10 classes. Four poolings need at least 16 pixels.
     """
-    if image_size < 16:
-        raise BadInput(f"model.image_size={image_size} is too small for conv4: four poolings need at least 16")
     blocks = OrderedDict()
     for block in range(4):
         blocks[f"block{block + 1}"] = nn.Sequential(
@@ -31,7 +38,12 @@ def conv4(num_classes: int, width: int = 64, image_size: int = 32, channels: int
 
 
 def vit_tiny(
-    num_classes: int, image_size: int = 32, patch_size: int = 4, dim: int = 64, depth: int = 4, heads: int = 4
+    num_classes: int,
+    image_size: Annotated[int, Number(1, 4096)] = 32,
+    patch_size: Annotated[int, Number(1, 4096)] = 4,
+    dim: Annotated[int, Number(1, 16384)] = 64,
+    depth: Annotated[int, Number(1, 256)] = 4,
+    heads: Annotated[int, Number(1, 256)] = 4,
 ) -> nn.Module:
     """torchvision's vision transformer, small; its feature is the class token after the last layer-norm."""
     return VisionTransformer(
@@ -45,14 +57,14 @@ def vit_tiny(
     )
 
 
-def torchvision_network(name: str, num_classes: int, **options: object) -> nn.Module:
+def torchvision_network(name: Annotated[str, NAME], num_classes: int, **options: object) -> nn.Module:
     """An architecture of torchvision by its name there, with random weights."""
     if name not in torchvision.models.list_models(module=torchvision.models):
         raise BadInput(f"model.name={name} is no classifier of torchvision; see torchvision.models.list_models()")
     return torchvision.models.get_model(name, weights=None, num_classes=num_classes, **options)
 
 
-def timm_network(name: str, num_classes: int, **options: object) -> nn.Module:
+def timm_network(name: Annotated[str, NAME], num_classes: int, **options: object) -> nn.Module:
     """An architecture of timm by its name there, without a tag, with random weights."""
     import timm  # takes a second, and most models are not its
 
@@ -61,10 +73,8 @@ def timm_network(name: str, num_classes: int, **options: object) -> nn.Module:
     return timm.create_model(name, pretrained=False, num_classes=num_classes, **options)
 
 
-def resnet18(num_classes: int, stem: str) -> nn.Module:
+def resnet18(num_classes: int, stem: Annotated[str, Choice(("imagenet", "cifar"))]) -> nn.Module:
     """torchvision's ResNet-18. stem: imagenet: 7x7 of stride 2, then max-pooling; cifar: 3x3 and no pooling."""
-    if stem not in ("imagenet", "cifar"):
-        raise BadInput(f"model.stem={stem} is not known; allowed: imagenet, cifar")
     network = torchvision.models.resnet18(num_classes=num_classes)
     if stem == "cifar":
         network.conv1 = nn.Conv2d(3, 64, kernel_size=3, padding=1, bias=False)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from conf.allowed import shown
 from conf.errors import BadInput
+from conf.nested import Paths
 from stages.address import IN_FOLDERS, Address, split
 
 # An epoch goes before a step where a name has both: epoch=3-step=400.
@@ -21,13 +23,13 @@ def given(key: str, wanted: object) -> dict[int, Address]:
     if not wanted:
         return {}
     patterns = list(wanted) if OmegaConf.is_list(wanted) else [wanted]
-    if not all(isinstance(pattern, str) for pattern in patterns):
-        raise BadInput(
-            f"{key}={wanted} is not allowed: a file, a pattern such as runs/ft/epoch_*.pt, or a list of these"
-        )
+    Paths(null=True).check(key, wanted)
     named = [(file, split(pattern)[1]) for pattern in patterns for file in matching(key, pattern)]
-    addresses = [Address(file, name, key, tuple(patterns)) for file, name in dict.fromkeys(named)]
-    return dict(zip(epochs([address.file for address in addresses]), addresses, strict=True))
+    for file, name in named:
+        if named.count((file, name)) > 1:
+            raise BadInput(f"{key}={shown(wanted)} names {file} twice: leave one of them out")
+    addresses = [Address(file, name, key, tuple(patterns)) for file, name in named]
+    return dict(zip(epochs([address.file for address in addresses], key), addresses, strict=True))
 
 
 def of_role(cfg: DictConfig, role: str) -> dict[int, Address]:
@@ -64,12 +66,13 @@ def _is_pattern(text: str) -> bool:
     return not path.exists() and any(character in str(path) for character in "*?[")
 
 
-def epochs(files: list[Path]) -> list[int]:
+def epochs(files: list[Path], key: str = "files") -> list[int]:
     """The epoch of each file, by its name (of one that a library named for a folder: the folder's).
 
     It is the number after epoch, ep, step, iteration, iter, checkpoint or ckpt (with = _ - or nothing between) if all
     names have one and they differ; else, in names that are alike but for their numbers, the last number that differs;
-    else the place in the order given. A single file without such a word is of epoch 0.
+    else the place in the order given. A single file without such a word is of epoch 0. Raises BadInput, which names
+    `key`, for two files that are said to be of one epoch.
     """
     names = [file.parent.name if file.name in IN_FOLDERS else file.stem for file in files]
     if len(files) > 1 and len(set(names)) == 1:  # one folder for each epoch
@@ -77,8 +80,19 @@ def epochs(files: list[Path]) -> list[int]:
     columns = [[_counted(name) for name in names]]
     if len(files) > 1 and len({re.sub("[0-9]+", "0", name) for name in names}) == 1:
         columns += reversed(list(zip(*(map(int, re.findall("[0-9]+", name)) for name in names), strict=True)))
-    found = (column for column in columns if None not in column and len(set(column)) == len(files))
-    return list(next(found, range(len(files))))
+    found = [column for column in columns if None not in column and len(set(column)) == len(files)]
+    if not found:
+        _check_differ(files, key)
+    return list(found[0] if found else range(len(files)))
+
+
+def _check_differ(files: list[Path], key: str) -> None:
+    counted: dict[int | None, Path] = {}
+    for file in files:
+        epoch = _counted(file.stem)
+        if epoch is not None and epoch in counted:
+            raise BadInput(f"{key}: {counted[epoch]} and {file} are both of epoch {epoch}: leave one of them out")
+        counted[epoch] = file
 
 
 def _counted(name: str) -> int | None:

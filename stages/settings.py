@@ -8,7 +8,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from conf.allowed import Several
+from conf.nested import Several
 from conf.schema import VALUES, deciding
 from stages.address import split
 from stages.canonical import Fingerprint, Plain, arguments, plain, trainer, unordered, whole

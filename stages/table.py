@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from omegaconf import DictConfig, OmegaConf
 
-from conf.allowed import Several
+from conf.nested import Several
 from conf.schema import VALUES
 
 

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from conf.allowed import Epochs, Several
 from conf.errors import BadInput
+from conf.nested import Epochs, Several
 from conf.schema import keys
 from stages.canonical import plain, trainer, unordered, whole
 from stages.files import beside, is_temporary, write_text

@@ -1,26 +1,48 @@
-"""Bad input gets one clear line, a non-zero exit code, and changes nothing on disk."""
+"""Bad input gets one clear line, a non-zero exit code, and changes nothing on disk.
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+Nearly all of it is tried in this process, by what run.py does before any work; a few runs show how the program ends.
+"""
+
 from pathlib import Path
 
 import pytest
-from studies import Studies, check_refused, contents, files
+from hydra import compose, initialize_config_dir
+from studies import CONF, ROOT, Studies, check_refused, contents, files
+
+from conf import schema
+from conf.check import check, check_length
+from conf.errors import BadInput
+from conf.refusals import refusal
+from conf.sources import named_source
+from stages import runner, table
+from stages.identity import results_of
+
+schema.register()
 
 # (overrides, what the line must name): refused by the program itself, before any work
 REFUSED = [
-    ("stages=[finetun]", "stages=finetun pretrain scratch analysis"),
+    ("stages=[finetun]", "stages=[finetun] pretrain scratch analysis"),
     ("stages=[]", "stages finetune"),
     ("name=???", "name no value"),
     ("name=results", "name=results results"),
+    ("name=pretrain", "name=pretrain name"),
+    ("name=mine/seed=0", "name=mine/seed=0 name"),
     ("name=../out", "name=../out folder output="),
     ("name=/out", "name=/out folder output="),
-    ("name=''", "name= folder output="),
-    ("~start", "start.epoch taken away"),
+    ("name=''", "name='' folder output"),
+    ("output=''", "output='' path"),
+    ("output=~/x", "output=~/x ~"),
+    ("run_dir=''", "run_dir='' path"),
+    ("run_dir=/elsewhere", "run_dir=/elsewhere output="),
+    ("output=/a run_dir=/a", "run_dir=/a output=/a"),
+    ("output=/a run_dir=/a/results/x", "run_dir=/a/results/x results"),
+    ("~start", "start taken away"),
     ("seed=-1", "seed=-1 0"),
     ("num_workers=-1", "num_workers=-1 0"),
     ("wait=-1", "wait=-1 null 0"),
     ("wait=long", "wait=long null 0"),
+    ("num_workers=9999", "num_workers=9999 cores"),
+    ("interactions.processes=9999", "interactions.processes=9999 cores"),
     ("interactions.n=17", "interactions.n=17 16 interactions.grid=4"),
     ("interactions.n=5 interactions.margin=1", "interactions.n=5 4 margin=1"),
     ("interactions.n=21 interactions.grid=8", "interactions.n=21 1 20"),
@@ -34,6 +56,8 @@ REFUSED = [
     ("probe.epochs=0", "probe.epochs=0 1"),
     ("finetune.epochs=0", "finetune.epochs=0 1"),
     ("scratch.epochs=0", "scratch.epochs=0 1"),
+    ("finetune.lr=0", "finetune.lr=0 above"),
+    ("finetune.batch_size=99999999999", "finetune.batch_size=99999999999 10000000"),
     ("finetune.lr=-0.1", "finetune.lr=-0.1 0"),
     ("finetune.lr=nan", "finetune.lr=nan 0"),
     ("finetune.lr=inf", "finetune.lr=inf 0"),
@@ -49,6 +73,8 @@ REFUSED = [
     ("model=vit_tiny interactions.engine=local", "interactions.engine=local auto dense"),
     ("interactions.batch_size=some", "interactions.batch_size=some 1"),
     ("interactions.processes=0", "interactions.processes=0 1"),
+    ("interactions.device=''", "interactions.device='' auto cpu cuda"),
+    ("interactions.device=meta", "interactions.device=meta auto cpu cuda"),
     ("interactions.device=tpu9", "tpu9 auto cpu cuda"),
     ("interactions.device=cuda:99", "cuda:99 auto cpu"),
     ("trainer.precision=nonsense", "trainer nonsense"),
@@ -56,6 +82,12 @@ REFUSED = [
     ("trainer.devices=0", "trainer devices 0"),
     ("trainer.accelerator=abacus", "trainer abacus"),
     ("+trainer.nonsense=1", "trainer nonsense"),
+    ("trainer.precision=transformer-engine", "trainer transformer"),
+    ("trainer.precision=16-true", "trainer.precision=16-true 16-mixed"),
+    ("+trainer.limit_train_batches=0.001", "trainer.limit_train_batches=0.001 none"),
+    ("+trainer.callbacks=[foo]", "trainer.callbacks foo"),
+    ("+trainer.max_epochs=3", "trainer.max_epochs=3 finetune.epochs"),
+    ("wandb.mode=online", "wandb.mode=online key login offline"),
     ("start.epoch=first", "start.epoch=first last 0"),
     ("start.epoch=99", "start.epoch=99 pre-training 2"),
     ("start.epoch=1.5", "start.epoch=1.5 last whole"),
@@ -63,66 +95,134 @@ REFUSED = [
     ("model.weights=scratch start.epoch=3", "start.epoch=3 model.weights=scratch last"),
     ("seeds.train=-1", "seeds.train=-1 0"),
     ("data.source=letters", "data.source=letters glyphs hidden_word"),
-    ("checkpoints.epochs=foo", "checkpoints.epochs=foo all [0,1,5]"),
-    ("checkpoints.epochs=[-1]", "checkpoints.epochs=[-1] all [0,1,5]"),
+    ("checkpoints.epochs=foo", "checkpoints.epochs=foo all [0, 1, 5]"),
+    ("checkpoints.epochs=[-1]", "checkpoints.epochs=[-1] all [0, 1, 5]"),
+    ("checkpoints.epochs=[]", "checkpoints.epochs=[] all [0, 1, 5]"),
+    ("checkpoints.epochs=[99]", "checkpoints.epochs=[99] 2"),
     ("wandb.mode=foo", "wandb.mode=foo offline online disabled"),
-    ("analysis.measures=[foo]", "analysis.measures=foo ratio claims"),
+    ("analysis.measures=[foo]", "analysis.measures=[foo] ratio claims"),
+    ("analysis.measures=[claims,claims]", "analysis.measures=[claims, claims] once"),
+    ("analysis.resamples=9000000 data.target.test_samples=800", "analysis.resamples=9000000 GB memory"),
+    ("analysis.permutations=9000000 interactions.n=9", "analysis.permutations=9000000 GB memory"),
+    ("interactions.roles=[finetune,finetune]", "interactions.roles=[finetune, finetune] once"),
+    ("interactions.stop_words=5", "interactions.stop_words=5 default null [the, a]"),
+    ("interactions.stop_words=[a,1]", "interactions.stop_words=[a, 1] default null [the, a]"),
     ("analysis.tau=2", "analysis.tau=2 0 1"),
     ("data.target.train_samples=5", "data.target train class"),
-    ("data.target.train_samples=5000", "train_samples=5000 1797"),
-    ("data.target.test_samples=0", "data.target test class"),
+    ("data.target.train_samples=5000", "data.target.train_samples=5000 1797"),
+    ("data.target.train_samples=-5", "data.target.train_samples=-5 whole 1"),
+    ("data.target.seed=-1", "data.target.seed=-1 whole 0"),
+    ("data.target.train_samples=1790", "data.target.train_samples=1790 1797"),
+    ("data.target.test_samples=0", "data.target.test_samples=0 1 1797"),
     ("data.source.train_samples=10", "data.source train class"),
-    ("+data.target.colour=red", "data.target colour"),
-    ("model.image_size=8", "model.image_size=8 conv4 16"),
+    ("+data.target.colour=red", "data.target.colour train_samples"),
+    ("+data.target.made=5", "data.target.made train_samples"),
+    ("data.target=null", "data.target=null _target_"),
+    ("data.source=???", "data.source no value"),
+    ("model.weights=''", "model.weights='' file"),
+    ("model.weights=null", "model.weights=null file"),
+    ("model.width=abc", "model.width=abc whole 1 4096"),
+    ("model.image_size=8", "model.image_size=8 16"),
     ("model.image_size=64", "model 3x32x32 model.input"),
     ("model=vit_tiny model.patch_size=5", "model patch"),
     ("model=vit_tiny model.heads=5", "model heads"),
-    ("+model.depth=3", "model depth"),
+    ("+model.depth=3", "model.depth width image_size"),
+    ("+interactions.checkpoints.foo=a", "interactions.checkpoints.foo pretrain, finetune, scratch"),
+    ("++sede=1", "sede seed"),
+    ("seed=${nothing}", "seed nothing"),
     ("stages=[analysis]", "analysis interactions stages=[interactions,analysis]"),
     ("stages=[finetune]", "finetune pretrain stages=[pretrain,finetune]"),
     ("stages=[interactions]", "interactions probe stages=[probe,interactions] interactions.roles=[finetune,scratch]"),
 ]
 
-# Refused by Hydra, whose message has several lines and lists what there is.
+# While the configuration is put together.
 REFUSED_BY_HYDRA = [
-    ("experiment=unknown", "experiment/unknown digits"),
-    ("model=unknown", "model/unknown conv4 vit_tiny"),
-    ("data=unknown", "data/unknown digits"),
-    ("analysis=unknown", "analysis/unknown paper"),
-    ("finetune.learning_rate=1", "finetune.learning_rate"),
-    ("model.widht=8", "model.widht"),
-    ("sede=1", "sede"),
-    ("seed=abc", "seed abc Integer"),
-    ("finetune.lr=fast", "finetune.lr fast Float"),
-    ("analysis.salient=maybe", "analysis.salient maybe bool"),
+    ("experiment=unknown", "experiment=unknown digits sst2_bert"),
+    ("model=unknown", "model=unknown conv4 vit_tiny"),
+    ("data=unknown", "data=unknown digits"),
+    ("analysis=unknown", "analysis=unknown paper"),
+    ("hydra/launcher=unknown", "hydra/launcher=unknown basic"),
+    ("model=null", "model=null conv4 vit_tiny"),
+    ("data=null", "data=null digits phrases"),
+    ("experiment=null", "experiment=null digits"),
+    ("data=5", "data=5 digits"),
+    ("finetune.learning_rate=1", "finetune.learning_rate epochs batch_size lr"),
+    ("finetune.epohcs=1", "finetune.epohcs finetune.epochs?"),
+    ("model.widht=8", "model.widht model.width +model.widht="),
+    ("interactions.checkpoints.foo=a", "interactions.checkpoints.foo pretrain, finetune, scratch"),
+    ("sede=1", "sede seed"),
+    ("lr=1", "lr finetune.lr pretrain.lr"),
+    ("seed=abc", "seed=abc whole 0 2147483647"),
+    ("seed=1.5", "seed=1.5 whole 0 2147483647"),
+    ("seed=null", "seed=null whole 0 2147483647"),
+    ("seed=''", "seed='' whole 0 2147483647"),
+    ("interactions.n=2e1", "interactions.n=20.0 whole 1 20"),
+    ("finetune.lr=fast", "finetune.lr=fast number above 0"),
+    ("analysis.salient=maybe", "analysis.salient=maybe true false"),
+    ("analysis.measures=ratio", "analysis.measures=ratio list decomposition"),
+    ("finetune=5", "finetune=5 finetune.epochs="),
+    ("trainer=null", "trainer=null {key: value}"),
+    ("~nothing", "~nothing take away"),
+    ("~data.target", "~data.target data.target"),
+    ("+seed=1", "+seed seed there +"),
+    ("seed=1,2", "seed=1,2 -m seed=[1,2]"),
+    ("seed", "seed KEY=VALUE"),
+    ("seed=[1", "seed=[1 KEY=VALUE quotes"),
+    ("seed='a", "seed='a KEY=VALUE quotes"),
+    ("seed==1", "seed==1 KEY=VALUE quotes"),
 ]
 
 
-@pytest.fixture(scope="module")
-def refusals(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict]:
-    """The runs of all cases that are wanted, two at a time."""
-    cases = [item.callspec.params["overrides"] for item in request.session.items if "refusals" in item.fixturenames]
-    folder = tmp_path_factory.mktemp("refused")
-    studies = {case: Studies(folder / str(i) / "outputs", folder / str(i) / "scrap") for i, case in enumerate(cases)}
-    with ThreadPoolExecutor(2) as pool:
-        yield {case: (study.output, pool.submit(study, *case.split())) for case, study in studies.items()}
+def refused(*overrides: str) -> BadInput | None:
+    """What run.py says before it begins any work, if it refuses these."""
+    try:
+        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+            cfg = compose("config", [f"hydra.searchpath=[file://{CONF}]", *overrides])
+    except Exception as error:
+        return refusal(error, overrides)
+    try:
+        named_source(cfg)
+        check(cfg)
+        cfg.run_dir = cfg.run_dir or f"{cfg.output}/{cfg.name}/seed={cfg.seed}"
+        check_length(cfg)
+        runner.check(cfg, results_of(cfg), table.chosen(cfg))
+    except BadInput as error:
+        return error
+    return None
+
+
+def check_line(line: BadInput | None, named: str) -> None:
+    assert line is not None, "it is not refused"
+    assert "\n" not in str(line)
+    assert [word for word in named.split() if word not in str(line)] == [], line
 
 
 @pytest.mark.parametrize(("overrides", "named"), REFUSED)
-def test_refused_before_any_work(refusals: dict, overrides: str, named: str) -> None:
-    output, run = refusals[overrides]
-    check_refused(run.result(), *named.split())
-    assert files(output) == set()
+def test_refused_before_any_work(tmp_path: Path, overrides: str, named: str) -> None:
+    check_line(refused(f"output={tmp_path}", "experiment=tiny", *overrides.split()), named)
+    assert files(tmp_path) == set()
 
 
 @pytest.mark.parametrize(("overrides", "named"), REFUSED_BY_HYDRA)
-def test_refused_by_hydra(refusals: dict, overrides: str, named: str) -> None:
-    output, run = refusals[overrides]
-    result = run.result()
-    assert result.code == 1
-    assert "Traceback" not in result.err
-    assert [word for word in named.split() if word not in result.err] == []
-    assert not output.exists()
+def test_refused_while_the_configuration_is_put_together(overrides: str, named: str) -> None:
+    own = [] if overrides.startswith("experiment=") else ["experiment=tiny"]
+    check_line(refused("output=/proc/nowhere", *own, overrides), named)
+
+
+def test_the_tiny_study_is_not_refused(tmp_path: Path) -> None:
+    assert refused(f"output={tmp_path}", "experiment=tiny") is None
+    assert files(tmp_path) == set()
+
+
+@pytest.mark.parametrize(("overrides", "named"), [
+    ("seed=-1", "seed=-1 whole 0"),
+    ("interactions.n=17", "interactions.n=17 16 interactions.grid=4"),
+    ("data.target.train_samples=5", "data.target train class"),
+    ("stages=[finetune]", "finetune pretrain stages=[pretrain,finetune]"),
+])  # fmt: skip
+def test_the_program_ends_with_one_line_and_exit_code_2(study: Studies, overrides: str, named: str) -> None:
+    check_refused(study(overrides), *named.split())
+    assert files(study.output) == set()
 
 
 # Real models and data: what is not there, and what does not go together. Nothing can be downloaded.
@@ -147,6 +247,12 @@ NOT_THERE = [
         "model.weights=pretrain data.source null glyphs model.weights=/path",
     ),
     ("data=cifar10 data.synthetic=1 model=bert", "model.input size"),
+    ("data=folder data.target.files.path=5 model=conv4 data.source=glyphs", "data.target.files.path=5 train/ test/"),
+    ("data=folder model=conv4 data.source=glyphs", "data.target.files.path=null train/ test/"),
+    (
+        "data=folder data.target.files.path=/none model=conv4 data.source=glyphs data.target.crop=0",
+        "data.target.crop=0 above 1",
+    ),
     ("data=digits model=bert", "model.input.size"),
     ("data=sst2 data.synthetic=2 model=resnet18 model.weights=scratch", "text model"),
     ("experiment=cub200_resnet50 debug=tiny interactions.n=37 interactions.batch_size=8", "interactions.n=37 1 20"),
@@ -157,22 +263,25 @@ NOT_THERE = [
     ),
     (
         "data=cifar10 data.synthetic=2 model=resnet18 model.weights=scratch model.input.size=0",
-        "model.input.size=0 pixels",
+        "model.input.size=0 whole 1",
     ),
-    ("experiment=sst2_bert debug=tiny interactions.n=15", "interactions.n=15 test sentence interactions.stop_words"),
+    (
+        "data=sst2 data.synthetic=2 model=bert_tiny model.weights=scratch interactions.n=15",
+        "interactions.n=15 test sentence interactions.stop_words",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("overrides", "named"), NOT_THERE)
-def test_what_is_not_there_is_said_within_seconds(study: Studies, tmp_path: Path, overrides: str, named: str) -> None:
-    nowhere = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
-    caches = {"TORCH_HOME": str(tmp_path / "torch"), "data.root": f"{tmp_path}/datasets"}
-    root = f"data.root={caches.pop('data.root')}"
-    options = [] if "debug" in overrides else [root]
-    running = study.start(*overrides.split(), *options, tiny=False, **nowhere, **caches)
-    result = running.wait(60)
-    check_refused(result, *named.split())
-    assert not {name for name in files(study.output) if not name.startswith("synthetic/")}
+def test_what_is_not_there_is_said_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overrides: str, named: str
+) -> None:
+    for proxy in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(proxy, "http://127.0.0.1:9")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    options = [] if "debug" in overrides else [f"data.root={tmp_path}/datasets"]
+    check_line(refused(*overrides.split(), *options, f"output={tmp_path}/outputs"), named)
+    assert not {name for name in files(tmp_path / "outputs") if not name.startswith("synthetic/")}
 
 
 def test_more_devices_than_there_are(study: Studies) -> None:

@@ -20,6 +20,7 @@ from omegaconf import OmegaConf
 from studies import CONF, ROOT, contents
 
 from analysis.estimate import resamples
+from conf.arguments import declared
 from conf.errors import BadInput
 from stages.identity import Result
 from stages.table import STAGES
@@ -179,13 +180,14 @@ def test_as_few_files_are_changed_as_the_guide_says(program: Program) -> None:
 
 def test_the_data_are_what_they_are_called(program: Program) -> None:
     checkers = program.module("data/checkers.py").checkers
+    declared(checkers)["noise"].check("data.target.files.noise", 0.5)
     raw = checkers(noise=0.0, seed=0)
     for pictures in (raw.train, raw.test):
         steps_in_a_row = (np.diff(pictures.pixels[:, 0].astype(int)) != 0).sum(1)
         assert [raw.classes[label] for label in pictures.labels] == [f"{edges + 1} squares" for edges in steps_in_a_row]
         assert set(pictures.pixels[:, 0, 0]) == {0, 255}
     with pytest.raises(BadInput, match=r"^data\.target\.files\.noise=-1 is not allowed: "):
-        checkers(noise=-1, seed=0)
+        declared(checkers)["noise"].check("data.target.files.noise", -1)
 
 
 def test_the_study_is_of_the_new_model_and_data(program: Program) -> None:

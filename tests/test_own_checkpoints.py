@@ -109,8 +109,6 @@ def test_a_name_that_looks_like_a_pattern_is_a_name(study: Studies, elsewhere: P
 
 
 @pytest.mark.parametrize(("change", "said"), [
-    ("finetune=5", "interactions.checkpoints.finetune=5 is not allowed: a file, a pattern"),
-    ("finetune={{a: b}}", "is not allowed: a file, a pattern"),
     ("finetune={}/nothing-*.pt", "nothing-*.pt: no such file"),
     ("pretrain={}/finetune-*.pt", "names 3 files: give one, the pre-trained model with its probe"),
     ("scratch={}/of_100_classes.pt", "of_100_classes.pt has 100 classes and the task 10: check data=..."),

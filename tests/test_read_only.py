@@ -1,4 +1,4 @@
-"""What is complete is confirmed, planned and analysed where nothing can be written: on a disk that is read-only."""
+"""What is complete is confirmed, and planned, where nothing can be written: on a disk that is read-only."""
 
 import shutil
 import subprocess
@@ -24,7 +24,7 @@ def read_only(finished: Finished, tmp_path: Path) -> Iterator[Studies]:
         subprocess.run(["umount", disk], check=True)
 
 
-def test_a_complete_study_is_of_use_on_a_read_only_disk(read_only: Studies, tmp_path: Path) -> None:
+def test_a_complete_study_is_of_use_on_a_read_only_disk(read_only: Studies) -> None:
     before = contents(read_only.output)
     for overrides in ((), ("plan=true",), ("plan=true", "analysis.tau=0.1")):
         result = read_only(*overrides)
@@ -32,7 +32,4 @@ def test_a_complete_study_is_of_use_on_a_read_only_disk(read_only: Studies, tmp_
         assert "report: " in result.out or "nothing was written" in result.out
     check_refused(read_only("analysis.tau=0.1"), "run_dir=", "Read-only")
     check_refused(read_only("finetune.lr=0.1"), "output=", "Read-only")
-    elsewhere = read_only("analysis.tau=0.1", "analysis.gallery=0", f"run_dir={tmp_path / 'run'}")
-    assert elsewhere.code == 0, elsewhere.err
-    assert (tmp_path / "run" / "analysis" / "report.html").exists()
     assert contents(read_only.output) == before

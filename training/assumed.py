@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from huggingface_hub import constants
 from omegaconf import DictConfig, OmegaConf
 
+from conf.arguments import check_arguments
 from conf.errors import BadInput
 from data.splits import build
 from models import pretrained
@@ -53,6 +54,7 @@ def _data(cfg: DictConfig) -> list[str]:
     those that need it."""
     if cfg.data.size is None:
         return []
+    check_arguments("data.target", OmegaConf.to_container(cfg.data.target, resolve=True))
     try:
         build(cfg.data.target, "data.target")
         return []
@@ -66,12 +68,7 @@ def _data(cfg: DictConfig) -> list[str]:
 
 def _size(cfg: DictConfig) -> dict[str, int]:
     """Of the target task: of the whole data set, or of the samples that are drawn from it."""
-    known = OmegaConf.to_container(cfg.data.size, resolve=True) if OmegaConf.is_dict(cfg.data.size) else {}
-    if set(NEEDED) - known.keys() or not all(type(value) is int and value > 0 for value in known.values()):
-        raise BadInput(
-            f"data.size={cfg.data.size} is not allowed: numbers are wanted, such as {{train: 100, test: 50, classes: "
-            f"2}}, and for sentences tokens, too"
-        )
+    known = OmegaConf.to_container(cfg.data.size, resolve=True)
     for split in ("train", "test"):
         drawn = cfg.data.target.get(f"{split}_samples")
         if drawn is not None and drawn > known[split]:

@@ -1,7 +1,10 @@
 """What the training stages share: what training takes, and the training itself."""
 
+import math
+
 from omegaconf import DictConfig
 
+from conf.errors import BadInput
 from data.module import Batches
 from data.splits import Splits
 from models import batch_size
@@ -9,6 +12,7 @@ from models.backbone import Classifier
 from models.memory import settled
 from models.weights import size
 from stages.identity import Result
+from stages.memory import check_memory
 from stages.need import Need
 from stages.results import epochs_kept, finish, kept, start
 from training.classifier import LightningClassifier
@@ -21,14 +25,30 @@ from training.tracking import log_checkpoints, tracked
 def check(cfg: DictConfig, stage: str, task: str) -> Need:
     """What training takes.
 
-    Raises BadInput for a model, task or trainer that can't be built, or a model that can't take the inputs.
+    Raises BadInput for a model, task or trainer that can't be built, a model that can't take the inputs, or batches
+    that do not fit in memory.
     """
     model, splits = new_model(cfg, stage, task)
     tried(cfg, model, splits, task, training=True)
     quiet_lightning()
     make_trainer(cfg.trainer)
+    batch = min(cfg[stage].batch_size, len(splits.train))
+    check_memory(
+        2 * batch * splits.train[0][0].nbytes, f"{stage}.batch_size={cfg[stage].batch_size}", "choose a smaller batch"
+    )
+    _check_share(cfg.trainer, len(splits.train), batch)
     count = len(kept(cfg.checkpoints.epochs, cfg[stage].epochs))
     return Need.of_training(cfg[stage], size(model), len(splits.train), len(splits.test), count, task)
+
+
+def _check_share(options: DictConfig, samples: int, batch: int) -> None:
+    """Raises BadInput if an epoch has no batch."""
+    share, batches = options.get("limit_train_batches"), math.ceil(samples / batch)
+    if isinstance(share, float) and int(share * batches) < 1:
+        raise BadInput(
+            f"trainer.limit_train_batches={share} is not allowed: of {batches} batches that is none; give a number of "
+            f"batches, such as 1"
+        )
 
 
 def run(cfg: DictConfig, result: Result, model: Classifier, splits: Splits) -> None:

@@ -36,12 +36,6 @@ def test_the_path_may_be_absolute(pets):
     assert folder("elsewhere", str(pets)).classes == ("cat", "dog")
 
 
-def test_a_path_is_wanted():
-    line = "^data.target.files.path has no value: set it to the folder that holds train/ and test/$"
-    with pytest.raises(BadInput, match=line):
-        folder("datasets", None)
-
-
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
     path = tmp_path / "pets"
     line = f"{path} is not there: {path}/train/<class>/ and {path}/test/<class>/ with image files are wanted"

@@ -43,6 +43,13 @@ def test_a_task_keeps_its_labels():
     assert np.bincount(splits.train.labels).tolist() == [2] * 10
 
 
+def test_arguments_alone_are_no_task():
+    with pytest.raises(
+        BadInput, match=r"^data\.source={train_samples: 5} is not allowed: a _target_ with its arguments"
+    ):
+        build(OmegaConf.create({"train_samples": 5}), "data.source")
+
+
 def test_the_labels_of_every_task_pass_one_place_before_they_are_checked(monkeypatch):
     def all_alike(splits):
         return replace(splits, train=InMemory(splits.train.inputs, np.zeros(20, dtype=int)))

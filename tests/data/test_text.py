@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 import data.sentences
 import data.text
 from conf.errors import BadInput
+from data.arguments import SENTENCES
 from data.sentences import load_tokenizer
 from data.text import Texts, task
 from data.text import csv as table
@@ -92,7 +93,7 @@ def test_a_draw_is_balanced_and_decided_by_the_seed(options):
     assert task(files, options(), 12, 7, 1).train.texts != splits.train.texts
     assert tuple(task(files, options(), None, None, 0).test.texts) == sentences
     assert refused(task, files, options(), 41, None, 0) == (
-        "data: train_samples=41 is not allowed: the train set has 1 to 40"
+        "train_samples=41 is not allowed: the train set has 1 to 40"
     )
 
 
@@ -107,8 +108,8 @@ def test_sentences_are_tokenised_once_in_a_process(options, monkeypatch):
 
 
 def test_a_model_of_images_is_refused():
-    assert refused(task, texts("good"), OmegaConf.create({"size": 32}), None, None, 0) == (
-        "data: sentences want a text model, and model.input has no tokenizer: choose another model=..."
+    assert refused(SENTENCES.check, "data.target.input", {"size": 32}) == (
+        "sentences want a text model, and model.input has no tokenizer: choose another model= or data="
     )
 
 
@@ -174,7 +175,6 @@ def test_sst2_of_the_hub(tmp_path, monkeypatch):
     other = Dataset.from_dict({"text": ["good"], "label": [1]})
     monkeypatch.setitem(sys.modules, "data.hub", SimpleNamespace(rows=lambda *_: other))
     assert refused(sst2, tmp_path, origin="hub") == "stanfordnlp/sst2 has no column sentence; it has: text, label"
-    assert refused(sst2, tmp_path, origin="web") == "data: origin=web is not known; allowed: files, hub"
 
 
 def test_made_up_sentences_are_read_by_the_same_reader_with_their_own_tokenizer(tmp_path, options):
@@ -249,11 +249,15 @@ def test_a_label_that_training_lacks_is_refused(tmp_path):
     ({"text": "review"}, "{}/a.csv has no column review; it has: text, label"),
     ({"label": "stars"}, "{}/a.csv has no column stars; it has: text, label"),
     ({"separator": ";"}, "{}/a.csv has no column text; it has: text,label"),
-    ({"separator": "::"}, "data: separator='::' is not allowed: one character is wanted, such as , or a tab"),
+    ({"path": "alike.csv"}, "{}/alike.csv has labels of one class alone, good: a classifier wants two or more"),
+    ({"path": "utf16.csv"}, "{}/utf16.csv is in UTF-16: save it in UTF-8"),
+    ({"test_path": "utf16.csv"}, "{}/utf16.csv is in UTF-16: save it in UTF-8"),
     ({"path": "bytes.csv"}, "{}/bytes.csv is no table in UTF-8 ('utf-8' codec can't decode byte 0xfc in position"),
 ])  # fmt: skip
 def test_a_table_that_cannot_be_read_is_refused(tmp_path, changed, message):
-    write(tmp_path / "a.csv", [["text", "label"], ["x", "good"]])
+    write(tmp_path / "a.csv", [["text", "label"], ["x", "good"], ["y", "bad"]])
     write(tmp_path / "b.csv", [["text", "label"], ["x", "good"]])
+    write(tmp_path / "alike.csv", [["text", "label"], ["x", "good"], ["y", "good"]])
+    (tmp_path / "utf16.csv").write_text("text,label\nx,good\ny,bad\n", "utf-16")
     (tmp_path / "bytes.csv").write_bytes(b"text,label\n\xfc,good\n")
     assert refused(read, tmp_path, **changed).startswith(message.format(tmp_path))

@@ -123,11 +123,6 @@ def test_aircraft_trains_on_training_and_validation_images_unless_told_otherwise
     assert raw.test.open(0).size == (9, 8)
 
 
-def test_aircraft_has_no_other_split(tmp_path):
-    with pytest.raises(BadInput, match=r"^split=test is not known; allowed: trainval, train$"):
-        vision.aircraft(str(tmp_path), split="test")
-
-
 def write_flowers(root, monkeypatch):
     base = root / "flowers-102"
     for number in range(1, 7):

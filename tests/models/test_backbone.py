@@ -255,8 +255,12 @@ def test_build_makes_as_many_classes_as_asked_for():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"_target_": "models.vision.conv4", "image_size": 8}, "model.image_size=8 is too small"),
-        ({"_target_": "models.vision.conv4", "widht": 8}, "model can't be built.*widht"),
+        ({"_target_": "models.vision.conv4", "image_size": 8}, "^model.image_size=8 is not allowed: .* from 16 "),
+        (
+            {"_target_": "models.vision.conv4", "widht": 8},
+            "^model.widht is no argument of .*conv4, which takes: width, ",
+        ),
+        ({"_target_": "models.vision.conv4", "num_classes": 8}, "^model.num_classes is no argument of "),
         ({"_target_": "models.vision.nothing"}, "model can't be built"),
     ],
 )

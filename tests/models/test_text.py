@@ -60,9 +60,11 @@ def test_bert_is_that_of_transformers():
 
 
 @pytest.mark.parametrize(("make", "options", "said"), [
-    (bert, {"pool": "max"}, r"model\.pool=max is not known; allowed: pooler, cls, mean"),
-    (distilbert, {"pool": "pooler"}, r"model\.pool=pooler: DistilBERT has no pooler"),
-    (bert, {"hidden_siz": 16}, r"model\.hidden_siz is no key of BertConfig"),
+    (bert, {"hidden_siz": 16}, r"^model\.hidden_siz is no key of BertConfig"),
+    (bert, {"hidden_size": -1}, r"^model\.hidden_size=-1 is not allowed: a whole number from 0 to "),
+    (bert, {"vocab_size": 1.5}, r"^model\.vocab_size=1.5 is not allowed: a whole number "),
+    (distilbert, {"attention_dropout": "much"}, r"^model\.attention_dropout=much is not allowed: a number "),
+    (distilbert, {"activation": 3}, r"^model\.activation=3 is not allowed: a text "),
 ])  # fmt: skip
 def test_what_there_is_not_is_refused(make, options, said):
     with pytest.raises(BadInput, match=said):

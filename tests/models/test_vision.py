@@ -45,7 +45,6 @@ def test_the_stem_of_resnet18(stem, size, before_the_first_block):
 
 
 @pytest.mark.parametrize(("make", "said"), [
-    (lambda: resnet18(10, "large"), r"model\.stem=large is not known; allowed: imagenet, cifar"),
     (lambda: torchvision_network("resnet5", 10), r"model\.name=resnet5 is no classifier of torchvision"),
     (lambda: timm_network("vit_small_patch16_224.augreg_in21k", 10), r"is no architecture of timm"),
 ])  # fmt: skip

@@ -58,7 +58,6 @@ def starting(weights, epoch="last"):
     (["resnet18", "vgg16"], [0, 1]),
     (["first", "last"], [0, 1]),
     (["epoch_3", "last"], [0, 1]),
-    (["epoch=3", "epoch=3-v1"], [0, 1]),
 ])  # fmt: skip
 def test_the_epoch_is_the_number_that_counts_epochs(names, expected):
     assert epochs([Path(f"/runs/2024/seed1/{name}.pt") for name in names]) == expected
@@ -84,10 +83,23 @@ def test_a_name_behind_a_pattern_is_that_of_a_model_in_each_file(tmp_path):
     assert {epoch: address.name for epoch, address in of_role(cfg, "scratch").items()} == {10: "ema", 2: ""}
 
 
-def test_a_file_named_twice_counts_once(tmp_path):
-    files(tmp_path, "epoch_2.pt", "epoch_10.pt")
-    found = of_role(configuration(scratch=[f"{tmp_path}/epoch_2.pt", f"{tmp_path}/*.pt"]), "scratch")
-    assert sorted(found) == [2, 10]
+@pytest.mark.parametrize(("names", "wanted", "message"), [
+    (["epoch_2.pt", "epoch_10.pt"], ["{0}/epoch_2.pt", "{0}/*.pt"], r"=\[.*\] names {0}/epoch_2\.pt twice: leave one"),
+    (["a.pt"], ["{0}/a.pt", "{0}/a.pt"], r"=.* names {0}/a\.pt twice: leave one"),
+    (["epoch=3.pt", "epoch=3-v1.pt"], "{0}/*.pt", r": {0}/epoch=3.*\.pt and {0}/epoch=3.*\.pt are both of epoch 3: "),
+    (["a/epoch_1.pt", "b/epoch_1.pt"], "{0}/*/epoch_1.pt", r": {0}/a/epoch_1.pt and {0}/b/epoch_1.pt are both "),
+])  # fmt: skip
+def test_what_is_named_twice_is_refused(tmp_path, names, wanted, message):
+    files(tmp_path, *names)
+    wanted = [one.format(tmp_path) for one in wanted] if isinstance(wanted, list) else wanted.format(tmp_path)
+    with pytest.raises(BadInput, match=rf"^interactions\.checkpoints\.scratch{message.format(tmp_path)}"):
+        of_role(configuration(scratch=wanted), "scratch")
+
+
+def test_models_of_one_file_are_told_apart(tmp_path):
+    files(tmp_path, "a.pt")
+    found = of_role(configuration(scratch=[f"{tmp_path}/a.pt#student", f"{tmp_path}/a.pt#teacher"]), "scratch")
+    assert {epoch: address.name for epoch, address in found.items()} == {0: "student", 1: "teacher"}
 
 
 def test_a_file_whose_name_holds_the_sign(tmp_path):
@@ -108,7 +120,7 @@ def test_no_such_file_is_refused(tmp_path):
 def test_what_is_no_name_of_a_file_is_refused(wanted):
     cfg = configuration(finetune=wanted)
     with pytest.raises(
-        BadInput, match=r"^interactions\.checkpoints\.finetune=.* is not allowed: a file, a pattern such"
+        BadInput, match=r"^interactions\.checkpoints\.finetune=.* is not allowed: null or a file, a pattern such"
     ):
         of_role(cfg, "finetune")
 

@@ -88,14 +88,6 @@ def test_a_draw_of_the_samples_is_planned_as_such(study):
         pass
 
 
-@pytest.mark.parametrize("size", [{"train": 3, "test": 2}, {"train": 3, "test": 2, "classes": "two"}, 5])
-def test_a_size_that_is_none_is_refused(study, size):
-    cfg = study("data=cub200", "model=conv4")
-    cfg.data.size = size
-    with pytest.raises(BadInput, match=r"^data\.size=.* is not allowed"), assumed(cfg):
-        pass
-
-
 def test_weights_that_are_not_here_are_random_ones(study):
     cfg = study("data=cub200", "model=resnet18", "model.weights=/not/here.pt")
     with assumed(cfg) as (there, lines):

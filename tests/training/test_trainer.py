@@ -3,7 +3,8 @@ from omegaconf import OmegaConf
 from tiny_training import TRAINER
 
 from conf.errors import BadInput
-from training.trainer import OURS, make_trainer
+from conf.trainer import OURS
+from training.trainer import make_trainer
 
 
 @pytest.mark.parametrize("key", OURS)

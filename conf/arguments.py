@@ -1,0 +1,75 @@
+"""Arguments of what a `_target_` names, checked before it is called.
+
+Our own tasks, readers and models say beside each argument what it may be, once, where the function is:
+
+    def digits(train_samples: Annotated[int, Number(1, 1797)], seed: Annotated[int, Seed]) -> Splits:
+
+So `data.target.train_samples=-5` is refused by that name, in the sentence that keys of conf/schema.py get, before the
+function runs. Whoever writes such a function elsewhere has the same. Of a function that declares nothing, Python says
+what is wrong.
+"""
+
+import inspect
+import pydoc
+from collections.abc import Collection, Mapping
+from typing import Annotated, get_args, get_origin, get_type_hints
+
+from conf.allowed import Kind
+from conf.errors import BadInput
+
+HYDRAS = {"_target_", "_convert_", "_recursive_", "_partial_"}  # keys beside the arguments
+
+
+def check_arguments(where: str, node: object, given: Collection[str] = ()) -> None:
+    """where: the path of `node`, a `_target_` with its arguments, in the configuration, without interpolations; those
+    that lie inside are checked as well. given: arguments that the program gives itself.
+
+    Raises BadInput for the first argument that is unknown, missing, or has a value that is not allowed.
+    """
+    if isinstance(node, list):
+        for place, part in enumerate(node):
+            check_arguments(f"{where}[{place}]", part)
+    if not isinstance(node, Mapping):
+        return
+    for key, part in node.items():
+        check_arguments(f"{where}.{key}", part)
+    function = _found(node.get("_target_"))
+    if function is not None and "_args_" not in node and (kinds := declared(function)):
+        _check(where, node, function, kinds, given)
+
+
+def declared(function: object) -> dict[str, Kind]:
+    """Kind of each argument that has one."""
+    try:
+        hints = get_type_hints(inspect.unwrap(function), include_extras=True)
+    except Exception:  # of whatever a user's annotations hold
+        return {}
+    annotated = {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Annotated}
+    return {
+        name: part.typed(kind)
+        for name, (kind, *extras) in annotated.items()
+        for part in extras
+        if isinstance(part, Kind)
+    }
+
+
+def _found(target: object) -> object | None:
+    """None for what is not there, which Hydra says."""
+    try:
+        return pydoc.locate(target) if isinstance(target, str) else None
+    except Exception:  # of whatever a user's module does when it is imported
+        return None
+
+
+def _check(where: str, node: Mapping, function: object, kinds: dict[str, Kind], given: Collection[str]) -> None:
+    known = inspect.signature(function).parameters
+    names = {name for name, argument in known.items() if argument.kind is not argument.VAR_KEYWORD} - set(given)
+    extra = [key for key in node if key not in HYDRAS and key not in names]
+    if extra and (names >= known.keys() - set(given) or extra[0] in given):
+        takes = ", ".join(name for name in known if name in names)
+        raise BadInput(f"{where}.{extra[0]} is no argument of {node['_target_']}, which takes: {takes}")
+    for name, kind in kinds.items():
+        if name in node:
+            kind.check(f"{where}.{name}", node[name])
+        elif name in names and known[name].default is inspect.Parameter.empty:
+            raise BadInput(f"{where}.{name} has no value: {kind.wanted} is wanted")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import filelock
 
+from stages.signals import doing
+
 _held: set[Path] = set()  # by this process
 
 
@@ -22,7 +24,8 @@ def locked(folder: Path, wait: bool = True) -> Iterator[bool]:
             yield False
             return
         print(f"waiting: another run works in {folder}", flush=True)
-        lock.acquire()
+        with doing("while it waited for another run"):
+            lock.acquire()
     _held.add(place)
     try:
         yield True

@@ -2,6 +2,7 @@
 
 <result>/config.yaml   what decided it
 <result>/inputs.json   what it is made from: digests, and the hashes of those files when it was begun
+<result>/tracked.json  the W&B run of whoever makes it (training/tracking.py), if there is one
 <result>/done.json     written last: the result is complete; which files it has (bytes and sha256), when it was
                        finished, by which versions on which machine
 
@@ -26,7 +27,8 @@ from stages.identity import Result
 from stages.locks import check_held, is_first_process
 from stages.versions import about
 
-RECORDS = ("config.yaml", "inputs.json", "done.json")  # they say what a result is; the others are the result
+TRACKED = "tracked.json"
+RECORDS = ("config.yaml", "inputs.json", TRACKED, "done.json")  # they say what a result is; the others are the result
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,8 @@ def start(result: Result) -> Path:
     if _made_anew(result) or (done and done["digest"] != result.digest):
         shutil.rmtree(result.folder)
     result.folder.mkdir(parents=True, exist_ok=True)
+    if done:  # what was finished once has its W&B run; this is another attempt
+        (result.folder / TRACKED).unlink(missing_ok=True)
     (result.folder / "done.json").unlink(missing_ok=True)
     damaged = [result.folder / name for name in lost(result.folder, done)] if done else []
     for file in (*damaged, *filter(is_temporary, result.folder.rglob("*"))):

@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 
 from checkpoints import disk
 from conf.errors import BadInput
+from training import processes
 from training.callbacks import EveryEpoch, Progress, check_safe
 from training.classifier import LightningClassifier
 from training.mirror import Mirror, Row
@@ -38,6 +39,7 @@ def fit(
     the training can't be done, can't go on, or comes to nothing that can be used.
     """
     quiet_lightning()
+    processes.speak_for_all()
     last, mirror = folder / "checkpoints" / "last.ckpt", Mirror(track)
     trainer = mirror.trainer = make_trainer(
         trainer_options,
@@ -60,6 +62,7 @@ def fit(
 def _run(
     trainer: lightning.Trainer, module: LightningClassifier, data: lightning.LightningDataModule, resume: Path | None
 ) -> None:
+    processes.end_by_signals(trainer)
     try:
         trainer.fit(module, data, ckpt_path=resume, weights_only=True)
     except (MisconfigurationException, ModuleNotFoundError, RuntimeError) as error:
@@ -67,8 +70,6 @@ def _run(
         if isinstance(error, RuntimeError) and "conditioned on metric" not in str(error):
             raise
         raise refused(error) from error
-    if trainer.interrupted:
-        raise KeyboardInterrupt
 
 
 def _goes_on(last: Path, folder: Path, kept: set[int], stage: str) -> bool:

@@ -2,7 +2,8 @@
 
 Whatever is made here can be killed at any moment and goes on with the same command. So a signal need not become an
 exception, which libraries on its way swallow, or take for one of their own: the process says in one line what was
-interrupted, ends the processes that it started, removes what it was writing, and is gone.
+interrupted, ends the processes that it started, removes what it was writing, and is gone. A thread does that, since the
+main one may wait for minutes where Python hears nothing (for the other processes of a training, or for a GPU).
 
 One process speaks, the one that the user started. Those that it started end in silence: by a signal that comes to all
 of them (as Ctrl-C does in a terminal), because it ends them, or soon after it has ended in whatever way.
@@ -10,6 +11,7 @@ of them (as Ctrl-C does in a terminal), because it ends them, or soon after it h
 
 import multiprocessing
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -18,7 +20,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}  # what shells and schedulers take for "ended by this signal"
@@ -31,21 +32,25 @@ _doing = ["before any work"]
 
 
 def watch(first: bool = True, parent: int | None = None) -> None:
-    """From now on a signal ends this process. To be called in the main thread.
+    """From now on a signal ends this process. To be called once, in the main thread.
 
     first: whether it is the one that the user started. Any other ends when `parent` has ended, the process that started
     it (by default, the one that did).
     """
+    heard, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
     for number in CODES:
-        signal.signal(number, partial(_end, first, os.getpid()))
+        signal.signal(number, _stand_still)
+    os.register_at_fork(after_in_child=_as_usual)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, CODES)  # see `held`
-    if not first:
-        threading.Thread(target=_follow, args=(parent or os.getppid(),), daemon=True).start()
+    parent = None if first else parent or os.getppid()
+    threading.Thread(target=_listen, args=(heard, parent), daemon=True).start()
 
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Signals wait until afterwards; in processes that are started meanwhile, until they call `watch`."""
+    """In processes that are started meanwhile, signals wait until these call `watch`."""
     signal.pthread_sigmask(signal.SIG_BLOCK, CODES)
     try:
         yield
@@ -72,27 +77,43 @@ def below_bars(line: str) -> str:
 
 def leave(code: int) -> None:
     """Ends this process at once, with whatever it started, and removes what it was writing."""
-    with suppress(ValueError):  # in another thread than the main one
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # to PyTorch it is an error if those that load its data end
     _end_started()
-    for path in unfinished:
+    for path in list(unfinished):
         shutil.rmtree(path, ignore_errors=True)
         with suppress(OSError):
             path.unlink()
-    with suppress(Exception):  # it may have been interrupted while it wrote there
+    with suppress(Exception):
         sys.stdout.flush()
     os._exit(code)
 
 
-def _end(first: bool, process: int, number: int, _: object) -> None:
-    for one in CODES:
-        signal.signal(one, signal.SIG_DFL)  # whoever sends a second one wants no patience
-    if os.getpid() != process:  # it was forked, to load data
-        os._exit(CODES[number])
-    if first:
-        line = f"interrupted by {NAMES[number]} {_doing[-1]}: run the same command to go on"
-        os.write(2, below_bars(line).encode())
-    leave(CODES[number])
+def _listen(heard: int, parent: int | None) -> None:
+    while True:
+        if not select.select([heard], [], [], None if parent is None else 0.3)[0]:
+            if os.getppid() != parent:
+                leave(1)
+            continue
+        number = os.read(heard, 1)[0]
+        if number in CODES:
+            if parent is None:
+                line = f"interrupted by {NAMES[number]} {_doing[-1]}: run the same command to go on"
+                os.write(2, below_bars(line).encode())
+            leave(CODES[number])
+
+
+def _stand_still(number: int, _: object) -> None:
+    """What the main thread does meanwhile, so that it neither begins anything nor says that the others have gone."""
+    _as_usual()  # whoever sends a second signal wants no patience
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # to PyTorch it is an error if those that load its data end
+    time.sleep(5 * PATIENCE)
+    os._exit(CODES[number])  # at the very end of a program there are no threads any more
+
+
+def _as_usual() -> None:
+    """Signals kill this process; if it was forked, they are not for the one that it was forked from."""
+    signal.set_wakeup_fd(-1)
+    for number in CODES:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _end_started() -> None:

@@ -102,6 +102,8 @@ def _python_run(arguments: list[str], output: Path, log: Path, kill_at: tuple | 
     import torch
     import tqdm
 
+    multiprocessing.set_start_method("fork", force=True)  # a fork server's own children would take it for theirs, too
+    os.setsid()  # what it starts is found, and can be sent a signal together, as a terminal does
     for descriptor, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(log / name, os.O_WRONLY | os.O_CREAT), descriptor)
     os.environ.update(env)

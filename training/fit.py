@@ -62,7 +62,6 @@ def fit(
 def _run(
     trainer: lightning.Trainer, module: LightningClassifier, data: lightning.LightningDataModule, resume: Path | None
 ) -> None:
-    processes.end_by_signals(trainer)
     try:
         trainer.fit(module, data, ckpt_path=resume, weights_only=True)
     except (MisconfigurationException, ModuleNotFoundError, RuntimeError) as error:

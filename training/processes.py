@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 
-import lightning
 from lightning.pytorch.strategies.launchers import subprocess_script
 
 from stages import signals
@@ -22,11 +21,6 @@ GRACE = 3  # seconds for the first process to hear of it from the others, and to
 def speak_for_all() -> None:
     """From now on further processes are observed here."""
     subprocess_script._launch_process_observer = _observe
-
-
-def end_by_signals(trainer: lightning.Trainer) -> None:
-    """Signals end this training as they end anything else."""
-    trainer._signal_connector.register_signal_handlers = lambda: None
 
 
 def _observe(processes: list[subprocess.Popen]) -> None:

@@ -27,8 +27,8 @@ from stages import signals
 from stages.locks import is_first_process
 from stages.space import is_no_space, no_space
 
-FULL = os.environ.get("HYDRA_FULL_ERROR") == "1" and is_first_process()  # the others inherit it from the first
 COMPOSING = (HydraException, OmegaConfBaseException)
+_tracebacks = False  # whether the user wants to see them
 
 
 class ProcessLost(Exception):
@@ -45,19 +45,27 @@ def errors_in_one_line(refused: tuple = (InterpolationResolutionError,)) -> Iter
         if not is_first_process():
             time.sleep(1)  # if the first one has gone, that is why; then this one ends before it says so
         line, code = _ending(error, refused)
-        if line is None or FULL:
+        if line is None or _tracebacks:
             traceback.print_exception(error)
         else:
-            sys.stderr.write(signals.below_bars(line))
+            say(line)
         sys.exit(code)
 
 
 @contextmanager
 def hydras_errors_in_one_line() -> Iterator[None]:
     """The same for what Hydra runs."""
+    global _tracebacks
+    _tracebacks = os.environ.get("HYDRA_FULL_ERROR") == "1" and is_first_process()  # which hands it on to the others
     os.environ["HYDRA_FULL_ERROR"] = "1"
     with errors_in_one_line(COMPOSING):
         yield
+
+
+def say(line: str) -> None:
+    for bar in signals.open_bars():
+        bar.close()
+    print(line, file=sys.stderr, flush=True)
 
 
 def _ending(error: Exception, refused: tuple) -> tuple[str | None, int]:

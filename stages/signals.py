@@ -68,11 +68,10 @@ def doing(what: str) -> Iterator[None]:
         _doing.pop()
 
 
-def below_bars(line: str) -> str:
-    """The line, on a line of its own even if a progress bar is on the last one."""
+def open_bars() -> list:
+    """The progress bars of tqdm that are on the last line."""
     bars = getattr(sys.modules.get("tqdm"), "tqdm", None)
-    is_open = any(not bar.disable for bar in list(getattr(bars, "_instances", ())))
-    return "\n" * is_open + line + "\n"
+    return [bar for bar in list(getattr(bars, "_instances", ())) if not bar.disable]
 
 
 def leave(code: int) -> None:
@@ -96,8 +95,9 @@ def _listen(heard: int, parent: int | None) -> None:
         number = os.read(heard, 1)[0]
         if number in CODES:
             if parent is None:
+                begin = "\n" if open_bars() else ""
                 line = f"interrupted by {NAMES[number]} {_doing[-1]}: run the same command to go on"
-                os.write(2, below_bars(line).encode())
+                os.write(2, f"{begin}{line}\n".encode())
             leave(CODES[number])
 
 

@@ -6,14 +6,13 @@ later moment with exit code 0; here the signal ends the program (stages/signals.
 """
 
 import subprocess
-import sys
 import threading
 import time
 
 from lightning.pytorch.strategies.launchers import subprocess_script
 
 from stages import signals
-from stages.ending import lost
+from stages.ending import lost, say
 
 GRACE = 3  # seconds for the first process to hear of it from the others, and to end
 
@@ -32,6 +31,5 @@ def _wait() -> None:
     while not (line := lost()):
         time.sleep(0.1)
     time.sleep(GRACE)
-    sys.stderr.write(signals.below_bars(line))
-    sys.stderr.flush()
+    say(line)
     signals.leave(1)

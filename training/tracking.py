@@ -60,6 +60,15 @@ def tracked(cfg: DictConfig, result: Result) -> Iterator[wandb.Run]:
         _finish(run, exit_code)
 
 
+@contextmanager
+def not_vital(what: str) -> Iterator[None]:
+    """W&B keeps files in the user's home and in $TMPDIR, too: that these can't be written is no reason to stop."""
+    try:
+        yield
+    except OSError as error:
+        print(f"W&B: {what} not logged: {error}", flush=True)
+
+
 def rows_of(run: wandb.Run) -> Callable[[dict[str, float]], None]:
     """Logs a row, unless the run holds as many already, from an attempt that was interrupted: a training that goes on
     hands on its first rows once more."""
@@ -67,7 +76,8 @@ def rows_of(run: wandb.Run) -> Callable[[dict[str, float]], None]:
 
     def log(row: dict[str, float]) -> None:
         if next(handed) > known:
-            run.log(row)
+            with not_vital("a row"):
+                run.log(row)
 
     return log
 
@@ -75,10 +85,11 @@ def rows_of(run: wandb.Run) -> Callable[[dict[str, float]], None]:
 def log_checkpoints(run: wandb.Run, result: Result) -> None:
     """The result's weights as references to the files: nothing is copied or uploaded."""
     folder = result.folder / "checkpoints"
-    artifact = wandb.Artifact(f"{result.name}-{run.id}", type="checkpoint", metadata={"folder": str(folder)})
-    for file in sorted(folder.glob("epoch_*.pt")):
-        artifact.add_reference(file.resolve().as_uri(), name=file.name)
-    run.log_artifact(artifact)
+    with not_vital("the checkpoints"):
+        artifact = wandb.Artifact(f"{result.name}-{run.id}", type="checkpoint", metadata={"folder": str(folder)})
+        for file in sorted(folder.glob("epoch_*.pt")):
+            artifact.add_reference(file.resolve().as_uri(), name=file.name)
+        run.log_artifact(artifact)
 
 
 def _id(result: Result, run_dir: Path) -> str:

@@ -46,6 +46,9 @@ def evaluated(
     finally:
         for process in started.values():
             process.terminate()
+        for process in started.values():
+            process.join(signals.PATIENCE)
+            process.kill()  # what has only begun to import hears nothing yet
             process.join()
 
 

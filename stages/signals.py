@@ -42,8 +42,8 @@ def watch(first: bool = True, parent: int | None = None) -> None:
     signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
     for number in CODES:
         signal.signal(number, _stand_still)
-    os.register_at_fork(after_in_child=_as_usual)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, CODES)  # see `held`
+    os.register_at_fork(before=_hold, after_in_parent=_release, after_in_child=_as_usual)
+    _release()  # see `held`
     parent = None if first else parent or os.getppid()
     threading.Thread(target=_listen, args=(heard, parent), daemon=True).start()
 
@@ -51,11 +51,11 @@ def watch(first: bool = True, parent: int | None = None) -> None:
 @contextmanager
 def held() -> Iterator[None]:
     """In processes that are started meanwhile, signals wait until these call `watch`."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, CODES)
+    _hold()
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, CODES)
+        _release()
 
 
 @contextmanager
@@ -114,6 +114,15 @@ def _as_usual() -> None:
     signal.set_wakeup_fd(-1)
     for number in CODES:
         signal.signal(number, signal.SIG_DFL)
+    _release()
+
+
+def _hold() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, CODES)
+
+
+def _release() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, CODES)
 
 
 def _end_started() -> None:

@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,19 @@ class Running:
         multiprocessing.connection.wait([self.process.sentinel], seconds)
         with ONE_AT_A_TIME:
             return not self.process.is_alive()
+
+    def says(self, text: str) -> bool:
+        return text in "".join(file.read_text() for file in self.log.glob("*") if file.name in ("out", "err"))
+
+    def processes(self) -> dict[int, str]:
+        """The run's own process and all that it started, zombies aside -> their command lines."""
+        found = {}
+        for place in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it has ended meanwhile
+                state, _, _, session = (place / "stat").read_text().rpartition(")")[2].split()[:4]
+                if int(session) == self.process.pid and state != "Z":
+                    found[int(place.name)] = (place / "cmdline").read_text().replace("\0", " ")
+        return found
 
     def wait(self, seconds: float = 240) -> Result:
         if not self.ended(seconds):

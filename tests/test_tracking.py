@@ -5,9 +5,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from studies import Finished, Studies, remove
+
+from training.tracking import rows_of
 
 WANDB = Path(sys.executable).with_name("wandb")
 TRAINED = ("pretrain", "probe", "finetune", "scratch")
@@ -120,6 +123,15 @@ def test_a_resumed_run_is_complete_by_itself(study: Studies, finished: Finished)
     assert _run_of(records)["run_id"] == killed.name.rpartition("-")[2]
     assert [row["epoch"] for row in _history(records)] == [0, 1, 2]
     assert any(record["type"] == "exit" for record in records)
+
+
+def test_rows_that_a_run_holds_are_not_logged_again() -> None:
+    """Online, an interrupted run goes on, and a training that goes on hands on all rows."""
+    logged = []
+    log = rows_of(SimpleNamespace(step=2, log=logged.append))
+    for epoch in range(4):
+        log({"epoch": epoch})
+    assert [row["epoch"] for row in logged] == [2, 3]
 
 
 def test_what_is_made_again_has_a_run_of_its_own(tracked: Finished, study: Studies) -> None:

@@ -39,7 +39,6 @@ def fit(
     the training can't be done, can't go on, or comes to nothing that can be used.
     """
     quiet_lightning()
-    processes.speak_for_all()
     last, mirror = folder / "checkpoints" / "last.ckpt", Mirror(track)
     trainer = mirror.trainer = make_trainer(
         trainer_options,
@@ -49,6 +48,7 @@ def fit(
         default_root_dir=folder,
         logger=mirror,
     )
+    processes.speak_for_all(trainer)
     _run(trainer, module, data, last if _goes_on(last, folder, kept, module.stage) else None)
     trainer.strategy.barrier()
     trained = _trained(folder)

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 
+import lightning
 from lightning.pytorch.strategies.launchers import subprocess_script
 
 from stages import signals
@@ -17,9 +18,12 @@ from stages.ending import lost, say
 GRACE = 3  # seconds for the first process to hear of it from the others, and to end
 
 
-def speak_for_all() -> None:
-    """From now on further processes are observed here."""
-    subprocess_script._launch_process_observer = _observe
+def speak_for_all(trainer: lightning.Trainer) -> None:
+    """The further processes of this training are started so that a signal to all finds them ready, and observed here."""
+    launcher = trainer.strategy.launcher
+    if isinstance(launcher, subprocess_script._SubprocessScriptLauncher):
+        subprocess_script._launch_process_observer = _observe
+        launcher._call_children_scripts = signals.held()(launcher._call_children_scripts)
 
 
 def _observe(processes: list[subprocess.Popen]) -> None:

@@ -19,7 +19,7 @@ GRACE = 3  # seconds for the first process to hear of it from the others, and to
 
 
 def speak_for_all(trainer: lightning.Trainer) -> None:
-    """The further processes of this training are started so that a signal to all finds them ready, and observed here."""
+    """Further processes of this training are observed here, and hear no signal before they know what to do then."""
     launcher = trainer.strategy.launcher
     if isinstance(launcher, subprocess_script._SubprocessScriptLauncher):
         subprocess_script._launch_process_observer = _observe

@@ -6,17 +6,23 @@ Checks the configuration first; what is complete is not made again, what was int
 import sys
 from pathlib import Path
 
+from stages import signals
+from stages.locks import is_first_process
+
+if __name__ == "__main__":
+    signals.watch(first=is_first_process())  # before the imports that take a second
+
 import hydra
 from hydra import compose
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from analysis.verdicts import show_claims
 from conf import schema
 from conf.check import check, check_length
-from conf.errors import BadInput
 from conf.sources import named_source
-from stages import runner, table
+from stages import ending, runner, table
 from stages.plan import plan
 from stages.versions import version_line
 from stages.view import check_layout, run_folder
@@ -29,6 +35,14 @@ OmegaConf.register_new_resolver("stages", table.described, replace=True)  # in t
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(cfg: DictConfig) -> None:
+    if HydraConfig.get().mode == RunMode.MULTIRUN:  # Hydra goes on with the next run, and says at the end which failed
+        run(cfg)
+        return
+    with ending.errors_in_one_line():
+        run(cfg)
+
+
+def run(cfg: DictConfig) -> None:
     source = named_source(cfg)
     check(cfg)
     own, chosen = own_settings()
@@ -67,8 +81,5 @@ if __name__ == "__main__":
     if "--version" in sys.argv[1:]:
         print(version_line())
         sys.exit()
-    try:
+    with ending.hydras_errors_in_one_line():
         main()
-    except SystemExit as stop:
-        # Hydra turns every exception into exit code 1; 2 says that the program itself refused.
-        sys.exit(2 if isinstance(stop.__context__, BadInput) else stop.code)

@@ -36,7 +36,7 @@ from stages.reading import parsed
 from stages.results import epochs_of, finish, nested, start
 from stages.span import Span
 from stages.table import ROLES, roles
-from training.tracking import tracked
+from training.tracking import not_vital, tracked
 
 HOW_TO_READ = """Intervals are 95 % bootstrap intervals over samples: those of the interactions, or the test set where \
 accuracy is concerned. They say nothing of what another seed would give: each model here is one training run.
@@ -94,7 +94,8 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
         drawn = _figures(made, folder, study.unit)
         cards = _gallery(study, splits, cfg.analysis.gallery, folder / "gallery")
         _report(result, beware | summary(cfg, results, study), made, drawn, cards)
-        _log(tracker, made, drawn, cards)
+        with not_vital("tables and figures"):
+            _log(tracker, made, drawn, cards)
     finish(result)
 
 

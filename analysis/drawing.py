@@ -1,6 +1,5 @@
 """How all figures are drawn: colours, styles, curves, chance levels, legend, files. No pyplot, no global state."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,8 @@ from matplotlib import patheffects, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from stages.files import written
 
 COLOURS = {
     "discarded": "#0072B2",
@@ -43,13 +44,10 @@ STYLE = {
 
 def save(figure: Figure, folder: str | Path, name: str) -> tuple[Path, Path]:
     """Writes `name.png` (150 dpi) and `name.svg` (text as paths), always the same bytes; returns the paths."""
-    Path(folder).mkdir(parents=True, exist_ok=True)
     paths = Path(folder, f"{name}.png"), Path(folder, f"{name}.svg")
     for path, metadata in zip(paths, ({}, {"Date": None}), strict=True):
-        beside = path.with_name(path.name + ".tmp")
-        with rc_context(STYLE):
+        with rc_context(STYLE), written(path) as beside:
             figure.savefig(beside, format=path.suffix[1:], dpi=150, facecolor="white", metadata=metadata)
-        os.replace(beside, path)
     return paths
 
 

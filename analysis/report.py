@@ -10,6 +10,8 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from stages.files import write_text
+
 MEDIA = {".svg": "image/svg+xml", ".png": "image/png"}
 CAPTIONS = {
     "decomposition": (
@@ -92,11 +94,7 @@ def write_report(
         settings=settings,
         how_to_read=[part for part in how_to_read.split("\n\n") if part.strip()],
     )
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".tmp")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
+    write_text(Path(path), text)
 
 
 def embedded(image: str | os.PathLike) -> str:

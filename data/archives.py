@@ -1,6 +1,5 @@
 """Files and archives of data sets, from their official addresses: whole or not at all."""
 
-import tempfile
 from pathlib import Path
 
 from torchvision.datasets import utils
@@ -8,7 +7,9 @@ from torchvision.datasets.utils import download_url, extract_archive
 
 from conf.errors import BadInput
 from conf.network import reachable
+from stages.files import folder_beside
 from stages.progress import Bar
+from stages.space import is_no_space
 
 utils.tqdm = Bar  # of what torchvision downloads
 
@@ -25,11 +26,13 @@ def get_folder(title: str, url: str, folder: Path, download: bool, md5: str | No
         )
     if not archive.exists():
         download_file(url, folder.parent, md5)
-    with tempfile.TemporaryDirectory(suffix=".tmp", dir=folder.parent) as beside:
+    with folder_beside(folder) as beside:
         try:
-            extract_archive(str(archive), beside)
-            Path(beside, folder.name).rename(folder)
+            extract_archive(str(archive), str(beside))
+            (beside / folder.name).rename(folder)
         except Exception as error:  # tar, zip and gzip each have kinds of their own
+            if is_no_space(error):
+                raise
             raise BadInput(f"{title}: {archive} can't be unpacked ({error}): delete it and start again") from None
 
 
@@ -39,9 +42,11 @@ def download_file(url: str, folder: Path, md5: str | None = None) -> None:
     if not reachable(url):
         raise BadInput(f"there is no network to {url}: wait for it, or put it by hand as {folder / name}")
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(suffix=".tmp", dir=folder) as beside:
+    with folder_beside(folder / name) as beside:
         try:
-            download_url(url, beside, name, md5)
-            Path(beside, name).rename(folder / name)
+            download_url(url, str(beside), name, md5)
+            (beside / name).rename(folder / name)
         except Exception as error:  # of network, server, checksum and disk
+            if is_no_space(error):
+                raise
             raise BadInput(f"{url} can't be downloaded ({error}): start again, or put it as {folder / name}") from None

@@ -3,7 +3,6 @@
 import colorsys
 import pickle
 import string
-import tempfile
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -13,6 +12,8 @@ from PIL import Image, ImageDraw
 from scipy.io import savemat
 
 from conf.errors import BadInput
+from stages.files import folder_beside
+from stages.space import is_no_space
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 BIRDS = ("001.Black_footed_Albatross", "002.Laysan_Albatross", "003.Sooty_Albatross", "004.Groove_billed_Ani")
@@ -63,12 +64,14 @@ def _once(folder: Path, write: Callable[[Path], None]) -> Path:
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(suffix=".tmp", dir=folder.parent) as beside:
-            written = Path(beside, folder.name)
+        with folder_beside(folder) as beside:
+            written = beside / folder.name
             write(written)
             if not folder.exists():
                 written.rename(folder)
     except OSError as error:
+        if is_no_space(error):
+            raise
         if not folder.exists():  # else another process was faster
             raise BadInput(f"data.root: can't write to {folder.parent} ({error.strerror})") from None
     return folder

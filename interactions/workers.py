@@ -5,10 +5,11 @@ while the evaluation goes on; the process that was started first joins them.
 """
 
 import os
-import queue
 from collections.abc import Iterator
 from contextlib import redirect_stdout
-from multiprocessing import Queue, get_context
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -21,7 +22,10 @@ from interactions.units import Unit
 from interactions.units import evaluated as evaluated_here
 from interactions.variables.sample_set import SampleSet
 from models.device import device
+from stages import signals
+from stages.ending import ProcessLost, gone
 from stages.progress import silence
+from stages.space import is_no_space
 from training.tasks import new_model
 
 
@@ -30,39 +34,49 @@ def evaluated(
 ) -> Iterator[Unit]:
     """Has `count` processes evaluate the units; gives each when its values are in the store.
 
-    Raises what the first of them to fail raised.
+    Raises what the first of them to fail raised, and ProcessLost if one is killed.
     """
-    context = get_context("spawn")  # a forked process could not use the device
-    done, settings = context.Queue(), OmegaConf.to_yaml(cfg, resolve=True)
-    processes = [
-        context.Process(
-            target=_work, args=(settings, store, checkpoints, rank, count, units[rank::count], done), daemon=True
-        )
-        for rank in range(count)
-    ]
-    for process in processes:
-        process.start()
+    settings, started = OmegaConf.to_yaml(cfg, resolve=True), {}
     try:
+        for rank in range(count):
+            share = (settings, store, checkpoints, rank, count, units[rank::count])
+            answers, process = _started(share)
+            started[answers] = process
         for _ in units:
-            yield _next(done, processes)
+            yield _next(started)
     finally:
-        for process in processes:
+        for process in started.values():
             process.terminate()
+        for process in started.values():
+            process.join(signals.PATIENCE)
+            process.kill()  # what has only begun to import hears nothing yet
             process.join()
 
 
-def _next(done: Queue, processes: list) -> Unit:
+def _started(share: tuple) -> tuple[Connection, BaseProcess]:
+    context = get_context("spawn")  # a forked process could not use the device
+    answers, answer = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(*share, answer, os.getpid()), daemon=True)
+    with signals.held():
+        process.start()
+    answer.close()  # here: with the process its last end of the pipe closes, which is heard at the other end
+    return answers, process
+
+
+def _next(started: dict[Connection, BaseProcess]) -> Unit:
     while True:
-        try:
-            answer = done.get(timeout=1)
-        except queue.Empty:
-            ended = [process.exitcode for process in processes if process.exitcode not in (None, 0)]
-            if ended:
-                raise RuntimeError(f"a process of interactions ended with exit code {ended[0]}") from None
-            continue
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        for answers in wait([answers for answers in started if not answers.closed]):
+            try:
+                answer = answers.recv()
+            except EOFError:
+                answers.close()
+                started[answers].join()
+                if code := started[answers].exitcode:
+                    raise ProcessLost(gone("a process of interactions", code)) from None
+                continue
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
 
 
 def _work(
@@ -72,20 +86,19 @@ def _work(
     rank: int,
     count: int,
     units: list[Unit],
-    done: Queue,
+    answer: Connection,
+    parent: int,
 ) -> None:
-    parent = os.getppid()
+    signals.watch(first=False, parent=parent)
     silence()
     try:
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # of the data, the parent has said it already
             for unit in _share(OmegaConf.create(settings), store, checkpoints, rank, count, units):
-                if os.getppid() != parent:  # it was killed
-                    return
-                done.put(unit)
-    except BadInput as error:
-        done.put(error)
+                answer.send(unit)
     except Exception as error:
-        done.put(RuntimeError(f"{type(error).__name__} in a process of interactions: {error}"))
+        passed = isinstance(error, BadInput) or is_no_space(error)
+        kind = f"{type(error).__name__} in a process of interactions"
+        answer.send(error if passed else RuntimeError(f"{kind}: {error}"))
 
 
 def _share(

@@ -28,7 +28,7 @@ from training.classifier import LightningClassifier
 from training.fit import Row, fit
 from training.seeds import seed_of, stream
 from training.tasks import new_model, pretrained_model, tried
-from training.tracking import log_checkpoints, tracked
+from training.tracking import log_checkpoints, rows_of, tracked
 
 # Multiplications in a pass, below which threads wait for each other longer than they compute.
 SMALL = 10_000_000
@@ -50,7 +50,7 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
     with locked(kept := features_folder(result, start_file(cfg, results)), minutes=cfg.wait):
         seen = _features_of(model, splits, kept, cfg.num_workers)
     with tracked(cfg, result) as tracker:
-        module = train(seen, cfg.probe, seed, folder, tracker.log)
+        module = train(seen, cfg.probe, seed, folder, rows_of(tracker))
         log_checkpoints(tracker, result)
     finish(result, last=cfg.probe.epochs, gradient=gradient_norm(module, seen.train))
 

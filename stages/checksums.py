@@ -8,7 +8,8 @@ from pathlib import Path
 
 from stages.files import is_temporary
 
-RECORDS = ("config.yaml", "inputs.json", "done.json")  # they say what a result is; the others are the result
+TRACKED = "tracked.json"
+RECORDS = ("config.yaml", "inputs.json", TRACKED, "done.json")  # they say what a result is; the others are the result
 WORDS = ("meta.json", "engine.json")  # how something was made: other words, same content
 ARCHIVES = (".pt", ".ckpt", ".npz")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import filelock
 
+from stages.signals import doing
 from stages.waiting import turns
 
 SIGNED = "process "  # what is in a lock's file begins so
@@ -28,9 +29,10 @@ def locked(folder: Path, wait: bool = True, minutes: float | None = None) -> Ite
         if not wait:
             yield False
             return
-        for seconds in turns(lambda: f"another run that works in {folder}{_holder(folder)}", minutes):
-            if _acquired(lock, seconds):
-                break
+        with doing("while it waited for another run"):
+            for seconds in turns(lambda: f"another run that works in {folder}{_holder(folder)}", minutes):
+                if _acquired(lock, seconds):
+                    break
     try:
         _held.add(place)
         _sign(folder)

@@ -2,6 +2,7 @@
 
 <result>/config.yaml   what decided it
 <result>/inputs.json   what it is made from: digests, and the hashes of those files when it was begun
+<result>/tracked.json  the W&B run of whoever makes it (training/tracking.py), if there is one
 <result>/done.json     written last: the result is complete; which files it has (bytes and sha256), when it was
                        finished, by which versions on which machine
 
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from stages.checksums import WORDS, damaged, listed, lost
+from stages.checksums import TRACKED, WORDS, damaged, listed, lost
 from stages.files import is_temporary, write_text
 from stages.identity import Result
 from stages.locks import check_held, is_first_process
@@ -110,6 +111,8 @@ def start(result: Result) -> Path:
     for file in damaged(result.folder, done and done["files"]):
         print(f"{file} is damaged: removed, to be made again", flush=True)
         file.unlink()
+    if done:  # what was finished once has its W&B run; this is another attempt
+        (result.folder / TRACKED).unlink(missing_ok=True)
     for file in filter(is_temporary, result.folder.rglob("*")):
         file.unlink(missing_ok=True)
     (result.folder / "done.json").unlink(missing_ok=True)

@@ -23,6 +23,8 @@ from stages.locks import is_first_process, locked
 from stages.nearest import difference
 from stages.need import Need, check_disk
 from stages.results import is_complete, state
+from stages.signals import doing
+from stages.space import is_no_space, no_space
 from stages.table import ROLES, Stage
 from stages.view import recorded, show
 
@@ -36,7 +38,8 @@ def run_study(cfg: DictConfig) -> Results:
         return results
     to_do = [result for stage in stages for result in left_by(results, stage) if not is_complete(result)]
     check_places(cfg, to_do)
-    needs = check(cfg, results, stages)
+    with doing("in the check before the first stage"):
+        needs = check(cfg, results, stages)
     check_disk(left_to_write(results, needs), Path(cfg.output))
     if any(stage.trains for stage in needs):
         _meet(cfg)
@@ -45,12 +48,17 @@ def run_study(cfg: DictConfig) -> Results:
     shown = [name for stage in stages for name in _with_inputs(results, stage)]
     run = Path(cfg.run_dir)
     before = recorded(run)
-    for stage in stages:
-        for result in left_by(results, stage):
-            if _make(cfg, results, result, before):
-                show(run, cfg, results, shown)
-    with nullcontext() if to_do else suppress(OSError):  # what is complete may lie on a disk that is read-only
-        show(run, cfg, results, shown)
+    try:
+        for stage in stages:
+            for result in left_by(results, stage):
+                if _make(cfg, results, result, before):
+                    show(run, cfg, results, shown)
+        with nullcontext() if to_do else suppress(OSError):  # what is complete may lie on a disk that is read-only
+            show(run, cfg, results, shown)
+    except (OSError, RuntimeError) as error:
+        if not is_no_space(error):
+            raise
+        raise no_space(error, Path(cfg.output), left_to_write(results, needs)) from error
     return results
 
 
@@ -105,7 +113,8 @@ def _make(cfg: DictConfig, results: Results, result: Result, before: dict[str, d
             print(f"{result.name}: to do; {why}", flush=True)
         _check_there(result)
         started = time.monotonic()
-        _module(result.stage).run(cfg, results, result.name)
+        with doing(f"in {result.name}"):
+            _module(result.stage).run(cfg, results, result.name)
     print(f"{result.name}: {time.monotonic() - started:.0f} s, in {result.folder}", flush=True)
     return True
 
@@ -168,7 +177,10 @@ def _module(stage: Stage) -> ModuleType:
 
 
 def left_to_write(results: Results, needs: dict[Stage, Need]) -> int:
-    """Bytes that the stages need and that are not there yet, of results that were begun."""
-    begun = [result for stage in needs for result in left_by(results, stage) if not is_complete(result)]
-    there = sum(file.stat().st_size for result in begun for file in result.folder.rglob("*") if file.is_file())
-    return max(sum(need.disk for need in needs.values()) - there, 0)
+    """Bytes that the stages need and that are not there yet."""
+    missing = {stage: [one for one in left_by(results, stage) if not is_complete(one)] for stage in needs}
+    begun = [
+        file for some in missing.values() for result in some for file in result.folder.rglob("*") if file.is_file()
+    ]
+    wanted = sum(need.disk for stage, need in needs.items() if missing[stage])
+    return max(wanted - sum(file.stat().st_size for file in begun), 0)

@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +63,19 @@ class Running:
         with ONE_AT_A_TIME:
             return not self.process.is_alive()
 
+    def says(self, text: str) -> bool:
+        return text in "".join(file.read_text() for file in self.log.glob("*") if file.name in ("out", "err"))
+
+    def processes(self) -> dict[int, str]:
+        """The run's own process and all that it started, zombies aside -> their command lines."""
+        found = {}
+        for place in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it has ended meanwhile
+                state, _, _, session = (place / "stat").read_text().rpartition(")")[2].split()[:4]
+                if int(session) == self.process.pid and state != "Z":
+                    found[int(place.name)] = (place / "cmdline").read_text().replace("\0", " ")
+        return found
+
     def wait(self, seconds: float = 240) -> Result:
         if not self.ended(seconds):
             self.process.kill()
@@ -102,6 +116,8 @@ def _python_run(arguments: list[str], output: Path, log: Path, kill_at: tuple | 
     import torch
     import tqdm
 
+    multiprocessing.set_start_method("fork", force=True)  # a fork server's own children would take it for theirs, too
+    os.setsid()  # what it starts is found, and can be sent a signal together, as a terminal does
     for descriptor, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(log / name, os.O_WRONLY | os.O_CREAT), descriptor)
     os.environ.update(env)

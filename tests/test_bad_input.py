@@ -216,12 +216,17 @@ def test_the_tiny_study_is_not_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("overrides", "named"), [
     ("seed=-1", "seed=-1 whole 0"),
+    ("seed=abc", "seed=abc whole 0"),
+    ("finetune.lr=${nothing}", "nothing"),
+    ("-m seed=0,1 finetune.lr=fast", "finetune.lr=fast number"),
     ("interactions.n=17", "interactions.n=17 16 interactions.grid=4"),
     ("data.target.train_samples=5", "data.target train class"),
     ("stages=[finetune]", "finetune pretrain stages=[pretrain,finetune]"),
 ])  # fmt: skip
 def test_the_program_ends_with_one_line_and_exit_code_2(study: Studies, overrides: str, named: str) -> None:
-    check_refused(study(overrides), *named.split())
+    result = study(*overrides.split())
+    check_refused(result, *named.split())
+    assert len([line for line in result.err.splitlines() if line.strip()]) == 1, result.err
     assert files(study.output) == set()
 
 
@@ -291,7 +296,7 @@ def test_more_devices_than_there_are(study: Studies) -> None:
 
 def test_full_error_shows_the_traceback(study: Studies) -> None:
     result = study("seed=-1", HYDRA_FULL_ERROR="1")
-    assert result.code != 0
+    assert result.code == 2
     assert "Traceback" in result.err
     assert "seed=-1" in result.err
 

@@ -1,12 +1,16 @@
 """W&B mirrors every stage; offline, so that nothing needs an account. Read back with W&B's own command line."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from studies import Finished, Studies
+from studies import Finished, Studies, remove
+
+from training.tracking import rows_of
 
 WANDB = Path(sys.executable).with_name("wandb")
 TRAINED = ("pretrain", "probe", "finetune", "scratch")
@@ -108,16 +112,37 @@ def test_versions_and_machine_are_there(runs: dict[str, list[dict]]) -> None:
 
 
 def test_a_resumed_run_is_complete_by_itself(study: Studies, finished: Finished) -> None:
-    """A killed stage leaves a run without an end beside the one of the second attempt, which has every epoch."""
+    """It takes the place of the one that was killed, and has every epoch."""
     options = ("wandb.mode=offline", "stages=[scratch]")
     (moment,) = (name for name in finished.result.replaced
                  if name.startswith("results/scratch/") and name.endswith("checkpoints/epoch_002.pt"))  # fmt: skip
     study(*options, kill_at=("before", moment))
-    assert study(*options).code == 0
-    ended = [records for records in _read_back(study.output) if any(record["type"] == "exit" for record in records)]
-    assert len(_folders(study.output)) == 2
-    (records,) = ended
+    (killed,) = _folders(study.output)
+    assert study(*options, "run_dir=" + str(study.output / "elsewhere")).code == 0
+    (records,) = _read_back(study.output)
+    assert _run_of(records)["run_id"] == killed.name.rpartition("-")[2]
     assert [row["epoch"] for row in _history(records)] == [0, 1, 2]
+    assert any(record["type"] == "exit" for record in records)
+
+
+def test_rows_that_a_run_holds_are_not_logged_again() -> None:
+    """Online, an interrupted run goes on, and a training that goes on hands on all rows."""
+    logged = []
+    log = rows_of(SimpleNamespace(step=2, log=logged.append))
+    for epoch in range(4):
+        log({"epoch": epoch})
+    assert [row["epoch"] for row in logged] == [2, 3]
+
+
+def test_what_is_made_again_has_a_run_of_its_own(tracked: Finished, study: Studies) -> None:
+    shutil.copytree(tracked.output, study.output, symlinks=True)
+    before = _folders(study.output)
+    (study.output / "digits" / "seed=0" / "analysis" / "report.html").unlink()
+    remove(study.output / "digits" / "seed=0", "scratch")
+    result = study("wandb.mode=offline")
+    assert result.code == 0, result.err
+    assert set(before) < set(_folders(study.output))
+    assert len(_folders(study.output)) == len(before) + 2
 
 
 def test_a_failed_stage_is_marked(study: Studies) -> None:

@@ -19,6 +19,7 @@ from checkpoints import disk
 from conf.errors import BadInput
 from models import weights
 from stages.reading import Damaged
+from training import processes
 from training.callbacks import EveryEpoch, Progress, check_safe
 from training.classifier import LightningClassifier
 from training.mirror import Mirror, Row
@@ -49,6 +50,7 @@ def fit(
         default_root_dir=folder,
         logger=mirror,
     )
+    processes.speak_for_all(trainer)
     _run(trainer, module, data, last if _goes_on(last, folder, kept, module.stage) else None)
     trainer.strategy.barrier()
     trained = _trained(folder)
@@ -69,8 +71,6 @@ def _run(
         if isinstance(error, RuntimeError) and "conditioned on metric" not in str(error):
             raise
         raise refused(error) from error
-    if trainer.interrupted:
-        raise KeyboardInterrupt
 
 
 def _goes_on(last: Path, folder: Path, kept: set[int], stage: str) -> bool:

@@ -19,7 +19,7 @@ from training.classifier import LightningClassifier
 from training.fit import fit, make_trainer, quiet_lightning
 from training.seeds import seed_of, stream
 from training.tasks import first_inputs, new_model, tried
-from training.tracking import log_checkpoints, tracked
+from training.tracking import log_checkpoints, rows_of, tracked
 
 
 def check(cfg: DictConfig, stage: str, task: str) -> Need:
@@ -63,7 +63,7 @@ def run(cfg: DictConfig, result: Result, model: Classifier, splits: Splits) -> N
     # What was kept before stays: somebody asked for it.
     wanted = kept(result.asked, options.epochs) | set(epochs_kept(folder))
     with tracked(cfg, result) as tracker:
-        last = fit(module, data, folder, options.epochs, wanted, cfg.trainer, tracker.log)
+        last = fit(module, data, folder, options.epochs, wanted, cfg.trainer, rows_of(tracker))
         log_checkpoints(tracker, result)
     if last < options.epochs:
         print(f"{stage}: stopped after {last} of {options.epochs} epochs", flush=True)

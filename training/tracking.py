@@ -1,14 +1,26 @@
-"""One W&B run per result; the files in the run's folder are the record, W&B mirrors them."""
+"""One W&B run per result; the files in the run's folder are the record, W&B mirrors them.
 
+The id of a W&B run is kept beside its result, in tracked.json. Whoever goes on with an interrupted result goes on with
+its W&B run: offline that is removed and written again, since all rows are handed on again (training/mirror.py); online
+it gets the rows alone that it does not have.
+"""
+
+import json
 import logging
-from collections.abc import Iterator
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import wandb
 from omegaconf import DictConfig
 
 from conf.errors import BadInput
+from stages.checksums import TRACKED
+from stages.files import write_text
 from stages.identity import Result
 from stages.locks import is_first_process
 from stages.results import nested
@@ -20,11 +32,14 @@ def tracked(cfg: DictConfig, result: Result) -> Iterator[wandb.Run]:
     """A W&B run with group = study and seed, job type = name of the result, config = what decides it."""
     logging.getLogger("wandb").setLevel(logging.ERROR)
     Path(cfg.run_dir).mkdir(parents=True, exist_ok=True)
+    mode = cfg.wandb.mode if is_first_process() else "disabled"
     try:
         run = wandb.init(
             project=cfg.wandb.project,
             entity=cfg.wandb.entity,
-            mode=cfg.wandb.mode if is_first_process() else "disabled",
+            mode=mode,
+            id=None if mode == "disabled" else _id(result, Path(cfg.run_dir)),
+            resume="allow" if mode == "online" else None,
             dir=cfg.run_dir,
             group=f"{cfg.name} seed={cfg.seed}",
             job_type=result.name,
@@ -46,13 +61,50 @@ def tracked(cfg: DictConfig, result: Result) -> Iterator[wandb.Run]:
         _finish(run, exit_code)
 
 
+@contextmanager
+def not_vital(what: str) -> Iterator[None]:
+    """W&B keeps files in the user's home and in $TMPDIR, too: that these can't be written is no reason to stop."""
+    try:
+        yield
+    except OSError as error:
+        print(f"W&B: {what} not logged: {error}", flush=True)
+
+
+def rows_of(run: wandb.Run) -> Callable[[dict[str, float]], None]:
+    """Logs a row, unless the run holds as many already, from an attempt that was interrupted: a training that goes on
+    hands on its first rows once more."""
+    known, handed = run.step, count(1)
+
+    def log(row: dict[str, float]) -> None:
+        if next(handed) > known:
+            with not_vital("a row"):
+                run.log(row)
+
+    return log
+
+
 def log_checkpoints(run: wandb.Run, result: Result) -> None:
     """The result's weights as references to the files: nothing is copied or uploaded."""
     folder = result.folder / "checkpoints"
-    artifact = wandb.Artifact(f"{result.name}-{run.id}", type="checkpoint", metadata={"folder": str(folder)})
-    for file in sorted(folder.glob("epoch_*.pt")):
-        artifact.add_reference(file.resolve().as_uri(), name=file.name)
-    run.log_artifact(artifact)
+    with not_vital("the checkpoints"):
+        artifact = wandb.Artifact(f"{result.name}-{run.id}", type="checkpoint", metadata={"folder": str(folder)})
+        for file in sorted(folder.glob("epoch_*.pt")):
+            artifact.add_reference(file.resolve().as_uri(), name=file.name)
+        run.log_artifact(artifact)
+
+
+def _id(result: Result, run_dir: Path) -> str:
+    """That of the W&B run of an interrupted attempt, or a new one. What the attempt left offline is removed."""
+    record, here = result.folder / TRACKED, run_dir / "wandb"
+    try:
+        before = json.loads(record.read_text())
+        identity, folder = before["id"], result.folder / before["folder"]
+        for left in folder.glob(f"offline-run-*-{identity}"):
+            shutil.rmtree(left, ignore_errors=True)
+    except (OSError, ValueError, LookupError):
+        identity = secrets.token_hex(4)
+    write_text(record, json.dumps({"id": identity, "folder": os.path.relpath(here, result.folder)}) + "\n")
+    return identity
 
 
 def _finish(run: wandb.Run, exit_code: int) -> None:

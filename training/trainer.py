@@ -34,14 +34,16 @@ def make_trainer(options: DictConfig, **ours: object) -> lightning.Trainer:
             enable_model_summary=False,
         )
     except (TypeError, ValueError, RuntimeError, ImportError, MisconfigurationException) as error:
-        raise refused(error) from error
+        named = [f"trainer.{key}={value}" for key, value in given.items() if key in str(error)]
+        raise refused(error, *named) from error
     if isinstance(trainer.accelerator, CPUAccelerator) and trainer.num_devices > os.cpu_count():
         raise BadInput(f"trainer.devices={trainer.num_devices} is more than the {os.cpu_count()} cores of this machine")
     return trainer
 
 
-def refused(error: Exception) -> BadInput:
-    return BadInput(f"trainer: Lightning refuses these options: {first_line(error)}")
+def refused(error: Exception, *named: str) -> BadInput:
+    """named: the options that it speaks of, if that is known."""
+    return BadInput(f"{', '.join(named) or 'trainer'}: Lightning refuses these options: {first_line(error)}")
 
 
 def quiet_lightning() -> None:

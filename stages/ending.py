@@ -1,0 +1,95 @@
+"""How the program ends if it does not end well: one line on stderr for whatever is no bug.
+
+exit code 1     a bug, with its traceback; or a process that computed with this one has gone, in one line
+          2     refused, or no space left on the disk
+          130   Ctrl-C, 143 SIGTERM (stages/signals.py)
+
+Hydra has ways of its own: "Error executing job with overrides" before an error, advice after it, exit code 1 for
+everything. With HYDRA_FULL_ERROR=1 it hands errors on as they are, so that is set here. A user who has set it wants to
+see tracebacks.
+"""
+
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hydra.errors import HydraException
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
+
+from conf.errors import BadInput
+from conf.refusals import refusal
+from stages import signals
+from stages.locks import is_first_process
+from stages.space import is_no_space, no_space
+
+COMPOSING = (HydraException, OmegaConfBaseException)
+_tracebacks = False  # whether the user wants to see them
+
+
+class ProcessLost(Exception):
+    """A process that computed with this one has gone, which is no bug of either."""
+
+
+@contextmanager
+def errors_in_one_line(refused: tuple = (InterpolationResolutionError,)) -> Iterator[None]:
+    """For a program, or a run of it: any exception ends it. refused: what Hydra and OmegaConf raise for bad input;
+    within a run that is a ${...} which leads nowhere."""
+    try:
+        yield
+    except Exception as error:
+        if not is_first_process():
+            time.sleep(1)  # if the first one has gone, that is why; then this one ends before it says so
+        line, code = _ending(error, refused)
+        if line is None or _tracebacks:
+            traceback.print_exception(error)
+        else:
+            say(line)
+        sys.exit(code)
+
+
+@contextmanager
+def hydras_errors_in_one_line() -> Iterator[None]:
+    """The same for what Hydra runs."""
+    global _tracebacks
+    _tracebacks = os.environ.get("HYDRA_FULL_ERROR") == "1" and is_first_process()  # which hands it on to the others
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    with errors_in_one_line(COMPOSING):
+        yield
+
+
+def say(line: str) -> None:
+    for bar in signals.open_bars():
+        bar.close()
+    print(line, file=sys.stderr, flush=True)
+
+
+def _ending(error: Exception, refused: tuple) -> tuple[str | None, int]:
+    """The line, None for a bug, and the exit code."""
+    if isinstance(error, BadInput):
+        return str(error), 2
+    if isinstance(error, refused):
+        return str(refusal(error)), 2
+    if is_no_space(error):
+        return str(no_space(error, Path.cwd())), 2
+    if isinstance(error, ProcessLost):
+        return str(error), 1
+    return lost(), 1
+
+
+def lost() -> str | None:
+    """What is to be said if a further process of a training has gone."""
+    if signals.started:
+        time.sleep(0.5)  # others hear of its end sooner than its exit code is there
+    codes = [code for code in (process.poll() for process in signals.started) if code]
+    return gone("a further process of the training", codes[0]) if codes else None
+
+
+def gone(what: str, code: int) -> str:
+    """code: below 0 the number of the signal that killed it."""
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    return f"{what} {how}: run the same command to go on"

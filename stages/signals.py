@@ -1,0 +1,150 @@
+"""What ends the program from outside: SIGTERM, which schedulers send, and Ctrl-C.
+
+Whatever is made here can be killed at any moment and goes on with the same command. So a signal need not become an
+exception, which libraries on its way swallow, or take for one of their own: the process says in one line what was
+interrupted, ends the processes that it started, removes what it was writing, and is gone. A thread does that, since the
+main one may wait for minutes where Python hears nothing (for the other processes of a training, or for a GPU).
+
+One process speaks, the one that the user started. Those that it started end in silence: by a signal that comes to all
+of them (as Ctrl-C does in a terminal), because it ends them, or soon after it has ended in whatever way.
+"""
+
+import multiprocessing
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}  # what shells and schedulers take for "ended by this signal"
+NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+PATIENCE = 1  # seconds for those that were started to end by themselves
+
+unfinished: set[Path] = set()  # files and folders that this process is writing, and will rename when they are whole
+started: list[subprocess.Popen] = []  # processes that compute with this one, beside those of multiprocessing
+_doing = ["before any work"]
+
+
+def watch(first: bool = True, parent: int | None = None) -> None:
+    """From now on a signal ends this process. To be called once, in the main thread.
+
+    first: whether it is the one that the user started. Any other ends when `parent` has ended, the process that started
+    it (by default, the one that did).
+    """
+    heard, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+    for number in CODES:
+        signal.signal(number, _stand_still)
+    os.register_at_fork(before=_hold, after_in_parent=_release, after_in_child=_as_usual)
+    _release()  # see `held`
+    parent = None if first else parent or os.getppid()
+    threading.Thread(target=_listen, args=(heard, parent), daemon=True).start()
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """In processes that are started meanwhile, signals wait until these call `watch`."""
+    _hold()
+    try:
+        yield
+    finally:
+        _release()
+
+
+@contextmanager
+def doing(what: str) -> Iterator[None]:
+    """Names what is interrupted by a signal, such as "in finetune"."""
+    _doing.append(what)
+    try:
+        yield
+    finally:
+        _doing.pop()
+
+
+def open_bars() -> list:
+    """The progress bars of tqdm that are on the last line."""
+    bars = getattr(sys.modules.get("tqdm"), "tqdm", None)
+    return [bar for bar in list(getattr(bars, "_instances", ())) if not bar.disable]
+
+
+def leave(code: int) -> None:
+    """Ends this process at once, with whatever it started, and removes what it was writing."""
+    _end_started()
+    for path in list(unfinished):
+        shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):
+            path.unlink()
+    with suppress(Exception):
+        sys.stdout.flush()
+    os._exit(code)
+
+
+def _listen(heard: int, parent: int | None) -> None:
+    while True:
+        if not select.select([heard], [], [], None if parent is None else 0.3)[0]:
+            if os.getppid() != parent:
+                leave(1)
+            continue
+        number = os.read(heard, 1)[0]
+        if number in CODES:
+            if parent is None:
+                begin = "\n" if open_bars() else ""
+                line = f"interrupted by {NAMES[number]} {_doing[-1]}: run the same command to go on"
+                os.write(2, f"{begin}{line}\n".encode())
+            leave(CODES[number])
+
+
+def _stand_still(number: int, _: object) -> None:
+    """What the main thread does meanwhile, so that it neither begins anything nor says that the others have gone."""
+    _as_usual()  # whoever sends a second signal wants no patience
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # to PyTorch it is an error if those that load its data end
+    time.sleep(5 * PATIENCE)
+    os._exit(CODES[number])  # at the very end of a program there are no threads any more
+
+
+def _as_usual() -> None:
+    """Signals kill this process; if it was forked, they are not for the one that it was forked from."""
+    signal.set_wakeup_fd(-1)
+    for number in CODES:
+        signal.signal(number, signal.SIG_DFL)
+    _release()
+
+
+def _hold() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, CODES)
+
+
+def _release() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, CODES)
+
+
+def _end_started() -> None:
+    """SIGTERM, and SIGKILL for whoever computes on (a process that waits for others hears no signal)."""
+    pids = [child.pid for child in (*multiprocessing.active_children(), *started)]
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        deadline = time.monotonic() + PATIENCE
+        while (pids := [pid for pid in pids if not _has_ended(pid)]) and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:  # and somebody has asked for its exit code already
+        return True
+
+
+def _follow(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.3)
+    leave(1)

@@ -154,8 +154,14 @@ def test_half_precision_that_comes_to_nothing_is_refused(tmp_path):
 
 
 def test_a_training_of_nothing_is_refused(tmp_path):
-    with pytest.raises(BadInput, match=r"finetune: the training ended after 0 epochs .*trainer\.limit_train_batches"):
+    with pytest.raises(BadInput, match=r"^trainer\.limit_train_batches=0 is not allowed"):
         training(tmp_path, trainer={"limit_train_batches": 0})
+
+
+def test_a_training_that_left_no_weights_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(disk, "write", lambda *_: None)
+    with pytest.raises(BadInput, match=r"finetune: the training ended after 3 epochs and left no weights"):
+        training(tmp_path)
 
 
 def test_too_small_a_part_of_an_epoch_is_refused(tmp_path):

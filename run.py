@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from stages import signals
-from stages.locks import is_first_process
+from stages.processes import is_first_process
 
 if __name__ == "__main__":
     signals.watch(first=is_first_process())  # before the imports that take a second

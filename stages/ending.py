@@ -24,7 +24,7 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 from conf.errors import BadInput
 from conf.refusals import refusal
 from stages import signals
-from stages.locks import is_first_process
+from stages.processes import is_first_process
 from stages.space import is_no_space, no_space
 
 COMPOSING = (HydraException, OmegaConfBaseException)

@@ -52,11 +52,6 @@ def check_held(folder: Path) -> None:
         raise RuntimeError(f"{folder} is written to without its lock")
 
 
-def is_first_process() -> bool:
-    """Lightning starts one more process for each further device: they compute, and this one alone writes."""
-    return int(os.environ.get("LOCAL_RANK", 0)) == 0 and int(os.environ.get("NODE_RANK", 0)) == 0
-
-
 def _acquired(lock: filelock.BaseFileLock, seconds: float) -> bool:
     try:
         lock.acquire(timeout=seconds)

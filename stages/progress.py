@@ -15,8 +15,8 @@ from time import monotonic
 
 from tqdm import tqdm
 
-from stages.locks import is_first_process
 from stages.need import gigabytes
+from stages.processes import is_first_process
 from stages.waiting import clock
 
 EVERY = 60  # seconds from one line to the next

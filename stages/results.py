@@ -23,7 +23,8 @@ from omegaconf import OmegaConf
 from stages.checksums import TRACKED, WORDS, damaged, listed, lost
 from stages.files import is_temporary, write_text
 from stages.identity import Result
-from stages.locks import check_held, is_first_process
+from stages.locks import check_held
+from stages.processes import is_first_process
 from stages.records import read_record, write_record
 from stages.versions import about
 

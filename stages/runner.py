@@ -19,9 +19,10 @@ from conf.errors import BadInput
 from stages import table
 from stages.checked import checked_images
 from stages.identity import Result, Results, memory_of, results_of
-from stages.locks import is_first_process, locked
+from stages.locks import locked
 from stages.nearest import difference
 from stages.need import Need, check_disk
+from stages.processes import is_first_process
 from stages.results import is_complete, state
 from stages.signals import doing
 from stages.space import is_no_space, no_space

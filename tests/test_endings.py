@@ -55,6 +55,11 @@ def says(text: str) -> Callable[[Running], bool]:
     return lambda running: running.says(text)
 
 
+def there(pattern: str, output: Path) -> Callable[[Running], bool]:
+    """A file that is written when the work in question begins."""
+    return lambda _: any(output.glob(pattern))
+
+
 def check_said(result: Result, number: int, where: str) -> None:
     code, name = ENDS[number]
     assert result.code == code, result.err
@@ -67,21 +72,22 @@ def no_leftovers(output: Path) -> bool:
     return not [name for name in files(output) if name.endswith(".tmp")]
 
 
-# In order: what is said when the moment has come, the signal, to whom, where the program is then, more arguments.
+# In order: the file that is there when the moment has come, the signal, to whom, where the program is then, more
+# arguments.
 MOMENTS = [
-    ("pretrain:  ", TERM, "first", "in pretrain", []),
-    ("epoch 1/2", INT, "all", "in pretrain", ["num_workers=1"]),
-    ("probe:  ", INT, "first", "in probe", []),
-    ("finetune:  ", TERM, "all", "in finetune", ["num_workers=1"]),
-    ("interactions/finetune:  ", TERM, "first", "in interactions/finetune", []),
-    ("figures:  ", INT, "first", "in analysis", []),
-    ("gallery:  ", TERM, "all", "in analysis", []),
+    ("results/pretrain/*/config.yaml", TERM, "first", "in pretrain", []),
+    ("results/pretrain/*/checkpoints/epoch_001.pt", INT, "all", "in pretrain", ["num_workers=1"]),
+    ("results/probe/*/config.yaml", INT, "first", "in probe", []),
+    ("results/finetune/*/config.yaml", TERM, "all", "in finetune", ["num_workers=1"]),
+    ("results/interactions/finetune/*/config.yaml", TERM, "first", "in interactions/finetune", []),
+    ("digits/seed=0/analysis/figures/*.png", INT, "first", "in analysis", []),
+    ("digits/seed=0/analysis/gallery/*.png", TERM, "all", "in analysis", []),
 ]
 
 
 def test_a_study_that_is_interrupted_again_and_again(study: Studies, finished: Finished) -> None:
-    for text, number, whom, where, more in MOMENTS:
-        result = interrupted(study.start(*more), says(text), number, whom)
+    for file, number, whom, where, more in MOMENTS:
+        result = interrupted(study.start(*more), there(file, study.output), number, whom)
         check_said(result, number, where)
         assert no_leftovers(study.output)
     result = study()
@@ -94,7 +100,8 @@ def test_a_study_that_is_interrupted_again_and_again(study: Studies, finished: F
 
 @pytest.mark.parametrize("number", [TERM, INT])
 def test_a_sweep_ends_as_a_whole(study: Studies, number: int) -> None:
-    result = interrupted(study.start("-m", "seed=0,1", "stages=[pretrain]"), says("pretrain:  "), number)
+    begun = there("results/pretrain/*/config.yaml", study.output)
+    result = interrupted(study.start("-m", "seed=0,1", "stages=[pretrain]"), begun, number)
     check_said(result, number, "in pretrain")
     assert [path.name for path in (study.output / "results" / "pretrain").glob("[!.]*")] == [
         "conv4-glyphs-seed=0-f2dc1dcec172"
@@ -107,7 +114,7 @@ def test_while_it_waits_for_another_run(study: Studies) -> None:
         time.sleep(0.005)
     os.kill(other.process.pid, signal.SIGSTOP)
     try:
-        result = interrupted(study.start("stages=[pretrain]"), says("waiting: another run"), TERM)
+        result = interrupted(study.start("stages=[pretrain]"), says("waiting for another run"), TERM)
     finally:
         other.process.kill()
     check_said(result, TERM, "while it waited for another run")
@@ -136,7 +143,7 @@ def test_processes_of_interactions(resumable: Studies, finished: Finished) -> No
         return len(_computing(running)) == 2
 
     def computing(_: Running) -> list[Path]:
-        return list(resumable.output.rglob("part_*.npy"))
+        return list(resumable.output.rglob("part_*.npz"))
 
     for moment, number, whom in ((begun, TERM, "first"), (begun, INT, "all"), (begun, KILL, "other")):
         result = interrupted(resumable.start(*options), moment, number, whom)
@@ -196,9 +203,10 @@ def small_disk(tmp_path: Path) -> Path:
 def test_a_disk_that_is_full(small_disk: Path, finished: Finished, tmp_path: Path) -> None:
     """From now and then in mid-run; with space again, the same command goes on to the same results."""
     study, hog = Studies(small_disk / "outputs", tmp_path / "scrap"), small_disk / "hog"
-    for text in ("pretrain:  ", "finetune:  ", "interactions/probe:  ", "figures:  "):
+    begun = ("pretrain", "finetune", "interactions/probe")
+    for file in (*(f"results/{name}/*/config.yaml" for name in begun), "digits/seed=0/analysis/figures/*.png"):
         running = study.start()
-        while not running.says(text) and not running.ended(0.002):
+        while not any(study.output.glob(file)) and not running.ended(0.002):
             pass
         _fill(hog)
         result = running.wait()

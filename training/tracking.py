@@ -22,7 +22,7 @@ from conf.errors import BadInput
 from stages.checksums import TRACKED
 from stages.files import write_text
 from stages.identity import Result
-from stages.locks import is_first_process
+from stages.processes import is_first_process
 from stages.results import nested
 from stages.versions import about
 

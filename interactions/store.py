@@ -75,7 +75,7 @@ class Store:
 
     def precision(self, epoch: int) -> str:
         """In which the values were computed."""
-        return parsed(self.unit(epoch) / "meta.json", json.load)["precision"]
+        return parsed(self.unit(epoch) / "meta.json", lambda file: json.load(file)["precision"])
 
     def noise(self, epoch: int) -> dict[str, np.ndarray]:
         """{"sample", "subset", "value"}, each [K]."""

@@ -57,9 +57,12 @@ def hydras_errors_in_one_line() -> Iterator[None]:
     """The same for what Hydra runs."""
     global _tracebacks
     _tracebacks = os.environ.get("HYDRA_FULL_ERROR") == "1" and is_first_process()  # which hands it on to the others
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    with errors_in_one_line(COMPOSING):
-        yield
+    before, os.environ["HYDRA_FULL_ERROR"] = os.environ.get("HYDRA_FULL_ERROR", ""), "1"
+    try:
+        with errors_in_one_line(COMPOSING):
+            yield
+    finally:
+        os.environ["HYDRA_FULL_ERROR"] = before
 
 
 def say(line: str) -> None:

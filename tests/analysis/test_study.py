@@ -94,7 +94,7 @@ def test_the_precision_is_that_of_the_last_epoch(study_of, models):
     file = study.stores["finetune"].unit(1) / "meta.json"
     for text in ('{"precision": ', "{}"):
         file.write_text(text)
-        with pytest.raises(BadInput, match=r"epoch_001/meta\.json can't be used .* stages=\[interactions\] again"):
+        with pytest.raises(BadInput, match=r"epoch_001/meta\.json is damaged"):
             study.precision("finetune")
 
 

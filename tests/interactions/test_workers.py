@@ -18,7 +18,8 @@ def work(monkeypatch):
 
     def told(share) -> list:
         monkeypatch.setattr(workers, "_share", share)
-        monkeypatch.setattr(signals, "watch", lambda **_: None)  # this process hears signals as ever
+        monkeypatch.setattr(signals, "watch", lambda **_: None)  # this process hears signals as ever,
+        monkeypatch.setattr(workers, "silence", lambda: None)  # and is not silent from now on
         answers, answer = Pipe(duplex=False)
         _work("{}", None, [], 0, 1, UNITS, answer, os.getppid())
         answer.close()

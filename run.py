@@ -65,7 +65,11 @@ def own_settings() -> tuple[DictConfig, dict[str, str]]:
     same = [_override(group, choices.get(group)) for group in SAME]
     usual = _choices(compose("config", same, return_hydra_config=True).hydra)
     chosen = {group: option for group, option in choices.items() if group not in SAME and usual.get(group) != option}
-    return compose("config", same + [_override(*choice) for choice in chosen.items()]), chosen
+    overrides = same + [_override(*choice) for choice in chosen.items() if "@" not in choice[0]]
+    there = _choices(compose("config", overrides, return_hydra_config=True).hydra)
+    # Such as source@data.source, which some data have already, and others get with a + before it.
+    packages = ["+" * (group not in there) + _override(group, chosen[group]) for group in chosen if "@" in group]
+    return compose("config", overrides + packages), chosen
 
 
 def _choices(hydra_config: DictConfig) -> dict[str, str | None]:

@@ -37,7 +37,10 @@ class Checkpoint:
 
     def read(self) -> Weights:
         """Of each part, in order. Raises BadInput if a file is not there or damaged."""
-        return [weights.read(file) if self.given else disk.read(file) for _, file, _ in self.parts]
+        try:
+            return [weights.read(file) if self.given else disk.read(file) for _, file, _ in self.parts]
+        except BadInput as error:
+            raise BadInput(f"{self.given.key}: {error}") if self.given else error from None
 
     def load_into(self, model: Classifier | Probed, states: Weights) -> list[str]:
         """Sets the model's weights to those that `read` gave; returns the names of those that the model does not take.

@@ -14,10 +14,16 @@ import pydoc
 from collections.abc import Collection, Mapping
 from typing import Annotated, get_args, get_origin, get_type_hints
 
-from conf.allowed import Kind
+from conf.allowed import Choice, Flag, Kind
 from conf.errors import BadInput
 
-HYDRAS = {"_target_", "_convert_", "_recursive_", "_partial_"}  # keys beside the arguments
+# Keys of Hydra's beside the arguments, and what they may be.
+FLAGS: dict[str, Kind] = {
+    "_convert_": Choice(("none", "partial", "object", "all")),
+    "_recursive_": Flag(),
+    "_partial_": Choice(words=("false",), of=(False,)),
+}
+HYDRAS = {"_target_", *FLAGS}
 
 
 def check_arguments(where: str, node: object, given: Collection[str] = ()) -> None:
@@ -33,6 +39,8 @@ def check_arguments(where: str, node: object, given: Collection[str] = ()) -> No
         return
     for key, part in node.items():
         check_arguments(f"{where}.{key}", part)
+        if key in FLAGS:
+            FLAGS[key].check(f"{where}.{key}", part)
     function = _found(node.get("_target_"))
     if function is not None and "_args_" not in node and (kinds := declared(function)):
         _check(where, node, function, kinds, given)

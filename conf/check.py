@@ -10,7 +10,7 @@ from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
 from conf.account import check_account
-from conf.allowed import Text, shown
+from conf.allowed import LONGEST, Text, shown
 from conf.errors import BadInput
 from conf.nested import Listed, Paths
 from conf.refusals import unknown
@@ -22,6 +22,7 @@ OF_MODELS = {
     "weights": Paths(),
     "head": Listed(Text(), "the name of a layer, or a list of such", null=True, alone=True),
 }
+LONGEST_PATH = 2000  # bytes of a run's folder; most disks take 4096, and there are folders in it
 PER_CORE = 16  # processes
 RESERVED = "seed="  # with which the names of runs' folders begin
 
@@ -55,7 +56,13 @@ def check(cfg: DictConfig) -> None:
 
 def check_length(cfg: DictConfig) -> None:
     """Raises BadInput for a run's folder whose name is too long for a disk."""
-    longest = max((len(part.encode()) for part in Path(cfg.run_dir).parts), default=0)
+    run = Path(cfg.run_dir).absolute()
+    longest = max(len(part.encode()) for part in run.parts)
+    if len(str(run).encode()) > LONGEST_PATH:
+        raise BadInput(
+            f"run_dir={cfg.run_dir[:LONGEST]}... is too long a path for a disk ({len(str(run).encode())} bytes): set a "
+            f"shorter name=..."
+        )
     if longest > 200:
         raise BadInput(
             f"run_dir={cfg.run_dir} is too long a name for a folder ({longest} bytes): set a shorter name=..."

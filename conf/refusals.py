@@ -81,22 +81,23 @@ def _option(error: MissingConfigException) -> BadInput:
     group, _, option = (error.missing_cfg_file or "").rpartition("/")
     if not group or error.options is None:
         return _otherwise(error)
-    return BadInput(f"{group}={option} is not known; known: {', '.join(error.options)}")
+    return BadInput(f"{group}={shown(option)} is not known; known: {', '.join(error.options)}")
 
 
 def _syntax(error: OverrideParseException) -> BadInput:
     if "=" not in error.override and not error.override.startswith("~"):
         return BadInput(f"{error.override} is not KEY=VALUE, such as seed=1")
-    reason = _lines(error)[0].partition(" expecting")[0]
     return BadInput(
-        f"{error.override} can't be read as KEY=VALUE ({reason}): put a value with special characters in quotes of its "
-        f"""own, such as 'KEY="a=b"'"""
+        f"{error.override} can't be read as KEY=VALUE: close every bracket and quote, and put a value with special "
+        f"""characters in quotes of its own, such as 'KEY="a=b"'"""
     )
 
 
 def _group(overrides: Sequence[str]) -> BadInput:
     """Of an option that is no word, such as model=null or data=5."""
     for override in overrides:
+        if override.startswith("="):
+            return BadInput(f"{override} is not KEY=VALUE, such as seed=1")
         group, _, option = override.partition("=")
         known = sorted(file.stem for file in (PROGRAM / group.lstrip("+")).glob("*.yaml")) if group else []
         if known and (option in NO_WORDS or not re.fullmatch(r"[a-zA-Z_][\w./-]*", option)):

@@ -58,6 +58,16 @@ class Devices(Kind):
 
 
 @dataclass(frozen=True)
+class Strategy(Text):
+    """No process that is spawned knows what this one has built for the training."""
+
+    what: str = "auto or the name of a strategy such as ddp (and not one that spawns its processes)"
+
+    def allows(self, value: object) -> bool:
+        return super().allows(value) and "spawn" not in value and "notebook" not in value
+
+
+@dataclass(frozen=True)
 class Share(Kind):
     """Lightning tells 1 and 1.0 apart."""
 
@@ -74,7 +84,7 @@ ALLOWED: dict[str, Kind] = {
     "accelerator": Text("the name of an accelerator such as cpu or gpu", words=("auto",)),
     "devices": Devices(),
     "num_nodes": WHOLE_NUMBER,
-    "strategy": Text("the name of a strategy such as ddp", words=("auto",)),
+    "strategy": Strategy(),
     "precision": Choice((*PRECISIONS, 16, 32, 64), null=True),
     "accumulate_grad_batches": WHOLE_NUMBER,
     "gradient_clip_val": Number(0, null=True),

@@ -30,9 +30,8 @@ def folder(root: Root, path: Annotated[str, Place("the folder that holds train/ 
     """
     base = Path(root, path)
     if not base.is_dir():
-        raise BadInput(
-            f"{base} is not there: {base}/train/<class>/ and {base}/test/<class>/ with image files are wanted"
-        )
+        state = "is a file" if base.exists() else "is not there"
+        raise BadInput(f"{base} {state}: {base}/train/<class>/ and {base}/test/<class>/ with image files are wanted")
     (train, classes), (test, others) = (_split(base, names) for names in (TRAIN, TEST))
     if classes != others:
         extra = sorted(set(classes) ^ set(others))[0]

@@ -41,6 +41,7 @@ OTHERS = ("the", "so", "i", "it", *" ".join(OPENINGS).split())
 HIDDEN = (*(word for pair in THINGS.values() for word in pair), "not", "very", "but", "and", *VERDICTS)
 VOCABULARY = 220  # tokens: too few for every word to be whole
 LONGEST = 48  # tokens, more than any sentence has
+SAMPLE = 500  # sentences
 
 
 def score(words: Iterable[str | None]) -> float:
@@ -62,10 +63,16 @@ def score(words: Iterable[str | None]) -> float:
 def hidden_word(
     input: Annotated[DictConfig, SENTENCES], train_samples: Samples, test_samples: Samples, seed: Seed
 ) -> Splits:
-    """The source task: which of HIDDEN stands where [MASK] is? `train_samples` new sentences every epoch."""
-    pieces = _tokenizer(input)
+    """The source task: which of HIDDEN stands where [MASK] is? `train_samples` new sentences every epoch.
+
+    Raises BadInput if a tokenizer that is not ours makes sentences longer than the model takes.
+    """
+    pieces, longest = _tokenizer(input), None
+    if input.tokenizer:
+        longest = input.max_length
+        _check_lengths(pieces, longest)
     streams = enumerate((train_samples, test_samples))
-    train, test = (HiddenWords(samples, seed, stream, pieces) for stream, samples in streams)
+    train, test = (HiddenWords(samples, seed, stream, pieces, longest) for stream, samples in streams)
     return _splits(train, test, HIDDEN, pieces)
 
 
@@ -87,16 +94,32 @@ def _tokenizer(input: DictConfig) -> PreTrainedTokenizerFast:
     return load_tokenizer(input.tokenizer) if input.tokenizer else tokenizer()
 
 
+def _check_lengths(pieces: PreTrainedTokenizerFast, longest: int) -> None:
+    """By a sample of sentences: those that are longer still are so rare that they can be drawn again."""
+    draw = np.random.default_rng(0)
+    found = max(map(len, pieces([" ".join(with_verdict(draw)) for _ in range(SAMPLE)])["input_ids"]))
+    if found > longest:
+        raise BadInput(
+            f"model.input.max_length={longest} is too short: with the tokenizer of model.input.tokenizer generated "
+            f"sentences have up to {found} tokens"
+        )
+
+
 def _splits(train: Dataset, test: Dataset, classes: Sequence[str], pieces: PreTrainedTokenizerFast) -> Splits:
     return Splits(train, test, classes, kind="text", mask=pieces.mask_token_id, pad=pieces.pad_token_id)
 
 
 class HiddenWords(Dataset):
-    """An unlimited stream of sentences; item i of epoch e is the same in every run with this seed."""
+    """An unlimited stream of sentences; item i of epoch e is the same in every run with this seed.
 
-    def __init__(self, samples: int, seed: int, stream: int, tokenizer: PreTrainedTokenizerFast) -> None:
+    longest: tokens that a sentence may have, None if all are short enough.
+    """
+
+    def __init__(
+        self, samples: int, seed: int, stream: int, tokenizer: PreTrainedTokenizerFast, longest: int | None = None
+    ) -> None:
         self.samples, self.seed, self.stream, self.epoch = samples, seed, stream, 0
-        self.tokenizer = tokenizer
+        self.tokenizer, self.longest = tokenizer, longest
         self.labels = np.arange(samples) % len(HIDDEN)
 
     def set_epoch(self, epoch: int) -> None:
@@ -109,12 +132,15 @@ class HiddenWords(Dataset):
         """With [MASK] in place of the hidden word, which occurs once."""
         draw = np.random.default_rng([self.seed, self.stream, self.epoch, index])
         hidden = HIDDEN[self.labels[index]]
-        while (words := with_verdict(draw, hidden)).count(hidden) != 1:
+        while (words := with_verdict(draw, hidden)).count(hidden) != 1 or not self._fits(words):
             pass
         return ["[MASK]" if word == hidden else word for word in words]
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
         return torch.tensor(self._ids(self.words(index))), int(self.labels[index])
+
+    def _fits(self, words: list[str]) -> bool:
+        return self.longest is None or len(self._ids(words)) <= self.longest
 
     def _ids(self, words: list[str]) -> list[int]:
         if self.tokenizer is tokenizer():

@@ -147,11 +147,15 @@ def _table(
         raise BadInput(f"no file {file}: {hint}")
     texts, labels = [], []
     with file.open("rb") as stream:
-        if b"\0" in stream.read(1000):  # every other byte of letters in UTF-16
-            raise BadInput(f"{file} is in UTF-16: save it in UTF-8")
+        begin = stream.read(1000)
+    zeros = max(begin[::2].count(0), begin[1::2].count(0))
+    if begin[:2] in (b"\xff\xfe", b"\xfe\xff") or zeros > len(begin) // 5:
+        raise BadInput(f"{file} is in UTF-16: save it in UTF-8")  # every other byte of its letters is 0
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             rows = tables.DictReader(stream, delimiter=separator, quoting=quoting)
+            if not rows.fieldnames:
+                raise BadInput(f"{file} is empty: a line of column names is wanted, then a line for each text")
             missing = [name for name in (text, label) if name not in (rows.fieldnames or ())]
             if missing:
                 raise BadInput(f"{file} has no column {missing[0]}; it has: {', '.join(rows.fieldnames or ['none'])}")

@@ -53,10 +53,13 @@ class Store:
     def choices(self) -> dict[str, dict]:
         """What was chosen when the first value was computed; {} before."""
         path = self.folder / "engine.json"
-        return parsed(path, json.load) if path.exists() else {}
+        if path.exists() and (known := read_record(path)) is None:
+            print(f"{path} is damaged: what is left of a checkpoint is computed again", flush=True)
+            self.remove_parts(self.folder)
+        return (path.exists() and known) or {}
 
     def write_choices(self, choices: dict[str, dict]) -> None:
-        write_text(self.folder / "engine.json", json.dumps(choices, indent=1) + "\n")
+        write_record(self.folder / "engine.json", choices)
 
     def unit(self, epoch: int) -> Path:
         return self.folder / f"epoch_{epoch:03d}"

@@ -108,7 +108,11 @@ def backbone(model: Classifier, weights: str) -> tuple[State, Path, list[str]]:
     """
     source = located(weights)
     file, name = split(weights)
-    contents = chosen(model, _contents(model, source), Address(source, name, "model.weights", (file,)))
+    try:
+        there = _contents(model, source)
+    except BadInput as error:
+        raise BadInput(f"model.weights={weights}: {error}") from None
+    contents = chosen(model, there, Address(source, name, "model.weights", (file,)))
     state, wanted = as_classifier(model, contents), model.backbone.state_dict()
     found = part(state, "backbone")
     missing = sorted(wanted.keys() - found.keys())
@@ -133,7 +137,7 @@ def _contents(model: Classifier, source: Path) -> State:
     if isinstance(encoder, PreTrainedModel) and (source / "config.json").exists():
         return _encoder_state(encoder, source, file)
     if file is None:
-        raise BadInput(f"model.weights={source} is a folder without {' or '.join(IN_FOLDERS)}: name a file")
+        raise BadInput(f"{source} is a folder without {' or '.join(IN_FOLDERS)}: name a file")
     return read(file)
 
 

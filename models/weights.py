@@ -64,7 +64,7 @@ def _content(file: Path) -> object:
         return torch.load(file, map_location="cpu", weights_only=True)
     with file.open("rb") as head:  # the one before, in which torchvision's VGG-16 is published
         if head.read(1) != b"\x80":  # a pickle's first byte
-            raise ValueError("its end is missing, or it is no file of torch or safetensors")
+            raise ValueError("no whole file of torch or safetensors")
     with warnings.catch_warnings(action="ignore"):  # of pickles that torch did not write: those are refused
         return torch.load(file, map_location="cpu", weights_only=True)
 

@@ -9,7 +9,9 @@ everything. With HYDRA_FULL_ERROR=1 it hands errors on as they are, so that is s
 see tracebacks.
 """
 
+import argparse
 import os
+import re
 import signal
 import sys
 import time
@@ -17,6 +19,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from hydra.errors import HydraException
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
@@ -28,6 +31,8 @@ from stages.processes import is_first_process
 from stages.space import is_no_space, no_space
 
 COMPOSING = (HydraException, OmegaConfBaseException)
+GROUP = "Config group override must be"  # a ValueError of Hydra's
+DATA_WORKER = re.compile(r"DataLoader worker \(pid\(?s?\)? ([\d, ]+)\)")
 _tracebacks = False  # whether the user wants to see them
 
 
@@ -49,6 +54,8 @@ def errors_in_one_line(refused: tuple = (InterpolationResolutionError,)) -> Iter
             traceback.print_exception(error)
         else:
             say(line)
+        if code == 1 and line:  # others may wait for whoever has gone
+            signals.leave(code)
         sys.exit(code)
 
 
@@ -57,12 +64,17 @@ def hydras_errors_in_one_line() -> Iterator[None]:
     """The same for what Hydra runs."""
     global _tracebacks
     _tracebacks = os.environ.get("HYDRA_FULL_ERROR") == "1" and is_first_process()  # which hands it on to the others
+    argparse.ArgumentParser.error = _unknown_flag  # Hydra's parser would print how it is used, in many lines
     before, os.environ["HYDRA_FULL_ERROR"] = os.environ.get("HYDRA_FULL_ERROR", ""), "1"
     try:
         with errors_in_one_line(COMPOSING):
             yield
     finally:
         os.environ["HYDRA_FULL_ERROR"] = before
+
+
+def _unknown_flag(_: argparse.ArgumentParser, message: str) -> NoReturn:
+    raise BadInput(f"{message}: keys are set as KEY=VALUE, such as plan=true; flags are listed by --hydra-help")
 
 
 def say(line: str) -> None:
@@ -75,12 +87,14 @@ def _ending(error: Exception, refused: tuple) -> tuple[str | None, int]:
     """The line, None for a bug, and the exit code."""
     if isinstance(error, BadInput):
         return str(error), 2
-    if isinstance(error, refused):
+    if isinstance(error, refused) or GROUP in str(error):
         return str(refusal(error)), 2
     if is_no_space(error):
         return str(no_space(error, Path.cwd())), 2
     if isinstance(error, ProcessLost):
         return str(error), 1
+    if DATA_WORKER.search(str(error)):
+        return "a process that loads data has gone: run the same command to go on", 1
     return lost(), 1
 
 

@@ -61,12 +61,13 @@ class Rates:
 def check_disk(wanted: int, output: Path) -> None:
     """Says how many bytes will be written. Raises BadInput if there are not as many free."""
     free = free_disk(output)
-    print(f"disk: {gigabytes(wanted)} will be used in {output}, {gigabytes(free)} are free", flush=True)
     if wanted > free:
         raise BadInput(
-            f"{output} has {gigabytes(free)} free and this run needs {gigabytes(wanted)}: keep fewer checkpoints "
-            f"(checkpoints.epochs=[0,1,2,5,10,20]), or choose another output=..."
+            f"no space left on {output}: {gigabytes(wanted)} needed, {gigabytes(free)} free; delete something "
+            f"(python -m stages.unused lists results that no run shows), keep the checkpoints of fewer epochs "
+            f"(checkpoints.epochs, such as [0,1,2,5]), or choose another output=..."
         )
+    print(f"disk: {gigabytes(wanted)} will be used in {output}, {gigabytes(free)} are free", flush=True)
 
 
 def free_disk(folder: Path) -> int:

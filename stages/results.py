@@ -108,6 +108,8 @@ def start(result: Result) -> Path:
     done = read_done(result.folder)
     if result.folder.exists() and (_other_inputs(result) or (done and done["digest"] != result.digest)):
         shutil.rmtree(result.folder)
+    if result.stage.in_run and not done:  # nobody knows whose it is, and it is made from the beginning every time
+        _clear(result.folder, but=TRACKED)
     result.folder.mkdir(parents=True, exist_ok=True)
     for file in damaged(result.folder, done and done["files"]):
         print(f"{file} is damaged: removed, to be made again", flush=True)
@@ -120,6 +122,14 @@ def start(result: Result) -> Path:
     write_record(result.folder / "inputs.json", _inputs(result))
     write_text(result.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(nested(result.decided()))))
     return result.folder
+
+
+def _clear(folder: Path, but: str) -> None:
+    for path in folder.glob("*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != but:
+            path.unlink()
 
 
 def finish(result: Result, **facts: object) -> None:

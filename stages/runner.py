@@ -37,6 +37,7 @@ def run_study(cfg: DictConfig) -> Results:
     if not is_first_process():  # the others take part in training only, and what they would print it prints
         _take_part(cfg, results, stages)
         return results
+    _say_epochs(cfg)
     to_do = [result for stage in stages for result in left_by(results, stage) if not is_complete(result)]
     check_places(cfg, to_do)
     with doing("in the check before the first stage"):
@@ -61,6 +62,14 @@ def run_study(cfg: DictConfig) -> Results:
             raise
         raise no_space(error, Path(cfg.output), left_to_write(results, needs)) from error
     return results
+
+
+def _say_epochs(cfg: DictConfig) -> None:
+    longest = max(cfg[stage.name].epochs for stage in table.STAGES if stage.trains)
+    beyond = [] if cfg.checkpoints.epochs == "all" else [epoch for epoch in cfg.checkpoints.epochs if epoch > longest]
+    if beyond:
+        epochs = ", ".join(map(str, sorted(beyond)))
+        print(f"checkpoints.epochs: no training has epoch {epochs}, the longest has {longest}", flush=True)
 
 
 def check_places(cfg: DictConfig, to_do: list[Result]) -> None:

@@ -24,6 +24,7 @@ from pathlib import Path
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}  # what shells and schedulers take for "ended by this signal"
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+FIRST = "STUDY_FIRST_PROCESS"  # in the environment of the processes that this one starts: its number
 PATIENCE = 1  # seconds for those that were started to end by themselves
 
 unfinished: set[Path] = set()  # files and folders that this process is writing, and will rename when they are whole
@@ -35,7 +36,7 @@ def watch(first: bool = True, parent: int | None = None) -> None:
     """From now on a signal ends this process. To be called once, in the main thread.
 
     first: whether it is the one that the user started. Any other ends when `parent` has ended, the process that started
-    it (by default, the one that did).
+    it: as it is told, or else as its environment says. To ask the system is too late: it may have ended already.
     """
     heard, tell = os.pipe()
     os.set_blocking(tell, False)
@@ -44,7 +45,10 @@ def watch(first: bool = True, parent: int | None = None) -> None:
         signal.signal(number, _stand_still)
     os.register_at_fork(before=_hold, after_in_parent=_release, after_in_child=_as_usual)
     _release()  # see `held`
-    parent = None if first else parent or os.getppid()
+    if first:
+        os.environ[FIRST] = str(os.getpid())
+    else:
+        parent = parent or int(os.environ.get(FIRST, os.getppid()))
     threading.Thread(target=_listen, args=(heard, parent), daemon=True).start()
 
 
@@ -71,7 +75,9 @@ def doing(what: str) -> Iterator[None]:
 def open_bars() -> list:
     """The progress bars of tqdm that are on the last line."""
     bars = getattr(sys.modules.get("tqdm"), "tqdm", None)
-    return [bar for bar in list(getattr(bars, "_instances", ())) if not bar.disable]
+    return [
+        bar for bar in list(getattr(bars, "_instances", ())) if not bar.disable and not getattr(bar, "lines", False)
+    ]
 
 
 def leave(code: int) -> None:

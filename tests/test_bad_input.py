@@ -42,6 +42,12 @@ REFUSED = [
     ("wait=-1", "wait=-1 null 0"),
     ("wait=long", "wait=long null 0"),
     ("num_workers=9999", "num_workers=9999 cores"),
+    (f"name={'/'.join('x' * 1000)}", "name= too long path"),
+    ("trainer.strategy=ddp_spawn", "trainer.strategy=ddp_spawn ddp spawns"),
+    ("+trainer.callbacks=[{_target_:sys.exit}]", "trainer.callbacks sys.exit"),
+    ("+model._recursive_=5", "model._recursive_=5 true false"),
+    ("+data.target._partial_=true", "data.target._partial_=true false"),
+    ("+model._convert_=nonsense", "model._convert_=nonsense none partial object all"),
     ("interactions.processes=9999", "interactions.processes=9999 cores"),
     ("interactions.n=17", "interactions.n=17 16 interactions.grid=4"),
     ("interactions.n=5 interactions.margin=1", "interactions.n=5 4 margin=1"),
@@ -222,6 +228,10 @@ def test_the_tiny_study_is_not_refused(tmp_path: Path) -> None:
     ("interactions.n=17", "interactions.n=17 16 interactions.grid=4"),
     ("data.target.train_samples=5", "data.target train class"),
     ("stages=[finetune]", "finetune pretrain stages=[pretrain,finetune]"),
+    ("model=null", "model=null conv4 vit_tiny"),
+    ("=3", "=3 KEY=VALUE"),
+    ("--plan", "--plan KEY=VALUE plan=true"),
+    ("data=csv model=bert_tiny +source@data.source=hidden_word", "train.csv data.root"),
 ])  # fmt: skip
 def test_the_program_ends_with_one_line_and_exit_code_2(study: Studies, overrides: str, named: str) -> None:
     result = study(*overrides.split())

@@ -147,6 +147,8 @@ def test_disk_that_is_not_there_is_refused_before_any_work(study: Studies) -> No
     """Checkpoints of a hundred thousand epochs would not fit anywhere."""
     result = study("finetune.epochs=100000", "model.width=256")
     assert result.code == 2, result.err
-    (line,) = (line for line in result.err.splitlines() if "this run needs" in line)
-    assert "keep fewer checkpoints (checkpoints.epochs=[0,1,2,5,10,20]), or choose another output=..." in line
+    (line,) = result.err.splitlines()
+    assert line.startswith(f"no space left on {study.output}: ")
+    assert line.endswith("keep the checkpoints of fewer epochs (checkpoints.epochs, such as [0,1,2,5]), or choose "
+                         "another output=...")  # fmt: skip
     assert not study.output.exists()

@@ -12,6 +12,7 @@ from torch.serialization import get_unsafe_globals_in_checkpoint
 from checkpoints import disk
 from conf.errors import BadInput
 from stages.files import write_array, written
+from stages.processes import is_first_process
 from stages.progress import Bar
 from training.classifier import LightningClassifier
 from training.mirror import Mirror, Row
@@ -38,6 +39,8 @@ class EveryEpoch(Checkpoint):
     def load_state_dict(self, state: dict) -> None:
         self.rows, self.losses, self.predictions = state["rows"], state["losses"], state["predictions"]
         self.mirror.restore(state["logged"])
+        if is_first_process():
+            self._write_metrics()  # what lies beside the checkpoint may have been damaged since, and no epoch be left
 
     def on_load_checkpoint(self, trainer: lightning.Trainer, _: LightningClassifier, checkpoint: dict) -> None:
         # A training that was stopped early must not go on because it was killed before it was marked complete.

@@ -5,7 +5,6 @@ its W&B run: offline that is removed and written again, since all rows are hande
 it gets the rows alone that it does not have.
 """
 
-import json
 import logging
 import os
 import secrets
@@ -20,9 +19,9 @@ from omegaconf import DictConfig
 
 from conf.errors import BadInput
 from stages.checksums import TRACKED
-from stages.files import write_text
 from stages.identity import Result
 from stages.processes import is_first_process
+from stages.records import read_record, write_record
 from stages.results import nested
 from stages.versions import about
 
@@ -97,13 +96,13 @@ def _id(result: Result, run_dir: Path) -> str:
     """That of the W&B run of an interrupted attempt, or a new one. What the attempt left offline is removed."""
     record, here = result.folder / TRACKED, run_dir / "wandb"
     try:
-        before = json.loads(record.read_text())
+        before = read_record(record)
         identity, folder = before["id"], result.folder / before["folder"]
         for left in folder.glob(f"offline-run-*-{identity}"):
             shutil.rmtree(left, ignore_errors=True)
-    except (OSError, ValueError, LookupError):
+    except (LookupError, TypeError):
         identity = secrets.token_hex(4)
-    write_text(record, json.dumps({"id": identity, "folder": os.path.relpath(here, result.folder)}) + "\n")
+    write_record(record, {"id": identity, "folder": os.path.relpath(here, result.folder)})
     return identity
 
 

@@ -34,7 +34,9 @@ def make_trainer(options: DictConfig, **ours: object) -> lightning.Trainer:
             enable_model_summary=False,
         )
     except (TypeError, ValueError, RuntimeError, ImportError, MisconfigurationException) as error:
-        named = [f"trainer.{key}={value}" for key, value in given.items() if key in str(error)]
+        named = [
+            f"trainer.{key}={value}" for key, value in given.items() if key in str(error) or f" {value} " in str(error)
+        ]
         raise refused(error, *named) from error
     if isinstance(trainer.accelerator, CPUAccelerator) and trainer.num_devices > os.cpu_count():
         raise BadInput(f"trainer.devices={trainer.num_devices} is more than the {os.cpu_count()} cores of this machine")

@@ -46,7 +46,7 @@ def _built(description: object) -> lightning.Callback:
     target = description["_target_"]
     try:
         callback = instantiate(description, _convert_="all")
-    except InstantiationException as error:
+    except (InstantiationException, SystemExit) as error:
         reason = " ".join(str(error.__cause__ or error).split())  # in one line
         raise BadInput(f"trainer.callbacks: {target} can't be built: {reason}") from error
     if not isinstance(callback, lightning.Callback):

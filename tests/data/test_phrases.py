@@ -163,7 +163,7 @@ def test_ids_are_those_of_the_models_tokenizer_where_it_has_one(tmp_path):
     vocabulary = [*SPECIAL, "film", *letters, *(f"##{letter}" for letter in letters), "good", "soup"]
     (tmp_path / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
     theirs = load_tokenizer(tmp_path)
-    named = OmegaConf.merge(INPUT, {"tokenizer": str(tmp_path)})
+    named = OmegaConf.merge(INPUT, {"tokenizer": str(tmp_path), "max_length": 128})
     source, target = (make(named, 24, 24, 0) for make in (hidden_word, sentiment))
     for index in range(24):
         ids, _ = source.train[index]
@@ -248,6 +248,20 @@ def test_a_model_that_takes_too_few_tokens_is_refused(make):
         BadInput, match=rf"^model.input.max_length={LONGEST - 1} is too short: generated sentences have up"
     ):
         make(short, 64, 64, 0)
+
+
+def test_a_tokenizer_that_spells_every_word_takes_more_tokens_and_that_is_said(tmp_path):
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    spelt = [*SPECIAL, *letters, *(f"##{letter}" for letter in letters)]
+    (tmp_path / "vocab.txt").write_text("\n".join(spelt) + "\n")
+    spelling = OmegaConf.merge(INPUT, {"tokenizer": str(tmp_path / "vocab.txt")})
+    with pytest.raises(BadInput, match=r"^model\.input\.max_length=64 is too short: .* up to \d+ tokens$") as refused:
+        hidden_word(spelling, 64, 64, 0)
+    most = int(str(refused.value).split()[-2])
+    train = hidden_word(OmegaConf.merge(spelling, {"max_length": most}), 500, 64, 0).train
+    assert max(len(train[index][0]) for index in range(500)) > most - 20
+    train.longest = most - 20
+    assert max(len(train[index][0]) for index in range(500)) <= most - 20, "longer ones are drawn again"
 
 
 def test_batches_are_padded(source):

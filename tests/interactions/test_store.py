@@ -85,6 +85,20 @@ def test_values_that_an_interrupted_run_left_damaged_are_computed_again(store, v
     assert f"{store.unit(12) / 'values.npy'} is damaged" in capsys.readouterr().out
 
 
+def test_choices_that_are_damaged_are_made_again_and_parts_with_them(store, v, capsys):
+    choices = {"network": {"engine": "local", "batch_size": 256}}
+    store.write_choices(choices)
+    assert store.choices() == choices
+    store.write_part(12, BLOCKS[0], v[BLOCKS[0]])
+    fill(store, v, epoch=11)
+    content = (store.folder / "engine.json").read_bytes()
+    flip(store.folder / "engine.json", content.index(b"256"))
+    assert store.choices() == {}
+    assert "engine.json is damaged" in capsys.readouterr().out
+    assert store.has(11)
+    assert not store.has_part(12, BLOCKS[0])
+
+
 @pytest.mark.parametrize("place", [-400, -200])
 def test_a_part_with_another_bit_is_not_joined(store, v, place):
     store.write_part(12, BLOCKS[0], v[BLOCKS[0]])

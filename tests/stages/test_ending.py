@@ -2,7 +2,10 @@
 
 import errno
 import multiprocessing
+import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +14,18 @@ import torch
 from hydra.errors import ConfigCompositionException
 
 from conf.errors import BadInput
-from stages import command, ending
+from stages import command, ending, signals
 from stages.ending import ProcessLost, errors_in_one_line, gone
 from stages.files import folder_beside, unfinished, written
 from stages.space import is_no_space, no_space
 
 FULL = OSError(errno.ENOSPC, "No space left on device", "/disk/file")
+
+
+@pytest.fixture(autouse=True)
+def _stays(monkeypatch):
+    """The process that tests."""
+    monkeypatch.setattr(signals, "leave", lambda _: None)
 
 
 def ended(error: Exception, within=errors_in_one_line) -> int:
@@ -31,6 +40,8 @@ def ended(error: Exception, within=errors_in_one_line) -> int:
         (BadInput("seed=-1 is not allowed"), 2, "seed=-1 is not allowed"),
         (ProcessLost(gone("a process", -9)), 1, "a process was killed by SIGKILL: run the same command to go on"),
         (FULL, 2, "no space left on /disk: "),
+        (RuntimeError("DataLoader worker (pid 12) is killed by signal: Killed. "), 1, "a process that loads data has"),
+        (RuntimeError("DataLoader worker (pid(s) 12, 13) exited unexpectedly"), 1, "a process that loads data has"),
     ],
 )
 def test_what_is_no_bug_is_one_line(capsys, error, code, line):
@@ -51,6 +62,13 @@ def test_what_hydra_refuses_is_refused_where_it_composes_alone(capsys, monkeypat
     assert ended(ConfigCompositionException("no such key"), ending.hydras_errors_in_one_line) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert ended(ConfigCompositionException("no such key")) == 1
+
+
+def test_a_process_ends_whose_first_one_had_ended_before_it_could_ask():
+    """As its environment says: the system would name another parent by then."""
+    look = "import time; from stages import signals; signals.watch(first=False); time.sleep(20)"
+    run = subprocess.run([sys.executable, "-c", look], env=os.environ | {signals.FIRST: str(2**22)}, timeout=15)
+    assert run.returncode == 1
 
 
 def test_tools_say_a_disks_errors_in_one_line_too(capsys):

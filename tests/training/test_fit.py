@@ -1,13 +1,18 @@
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from damage import flip
 from tiny_training import EPOCHS, Killed, killer, network, same, splits, training
 from torch import nn
 
 from checkpoints import disk
 from conf.errors import BadInput
 from stages.results import epochs_kept
+from training import fit
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +100,26 @@ def test_a_damaged_state_is_refused(tmp_path, left):
     last.write_bytes(last.read_bytes()[:left])
     with pytest.raises(BadInput, match=r"last\.ckpt is damaged .*finetune can't go on from it.*rm "):
         training(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "predictions.npy", "losses.npy"])
+@pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_bytes(b"x"), lambda file: flip(file, -3)])
+def test_what_lies_beside_the_last_epoch_is_written_again(finished, tmp_path, monkeypatch, name, damage):
+    """Of a training that was killed when its last epoch was kept, and goes on with nothing to do."""
+    with monkeypatch.context() as killed:
+        killed.setattr(fit, "_check_last_weights", raiser(Killed))
+        with pytest.raises(Killed):
+            training(tmp_path)
+    damage(tmp_path / name)
+    training(tmp_path)
+    same(tmp_path, finished[0])
+
+
+def raiser(error: type[Exception]) -> Callable:
+    def fails(*_: object) -> None:
+        raise error
+
+    return fails
 
 
 def test_only_the_wanted_epochs_are_kept(tmp_path):

@@ -24,7 +24,7 @@ demo: install
 test: install
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n 2 --dist loadfile   # most tests keep one core busy; a file shares its trainings
 
 bench: install
 	for script in values convnets peers probe demo analysis noise processes; do $(PYTHON) -m benchmarks.$$script || exit 1; done

@@ -20,7 +20,8 @@ PAPER = {f"{data}_{model}" for data in ("cifar10", "cub200", "cars") for model i
 PAPER |= {"sst2_bert", "sst2_distilbert"}
 CLASSES = {"cifar10": 10, "cub200": 200, "cars": 196, "sst2": 2}
 
-DEBUGGED = ("cub200_resnet50", "cars_vit_s", "sst2_bert")
+# One network of each kind, with images as small as it takes.
+DEBUGGED = {"cub200_resnet50": ["model.input.size=64"], "cars_vit_s": [], "sst2_bert": []}
 
 schema.register()
 
@@ -71,10 +72,10 @@ def _count(cfg: object, stage: str) -> int:
 def debugging(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Studies, Running]]:
     """Runs with debug=tiny, all at once."""
     started = {}
-    for name in DEBUGGED:
+    for name, small in DEBUGGED.items():
         study = Studies(tmp_path_factory.mktemp(name) / "outputs", tmp_path_factory.mktemp(f"{name}_scrap"))
         options = (f"experiment={name}", "debug=tiny", "wandb.mode=disabled", "trainer.accelerator=cpu")
-        started[name] = study, study.start(*options, "interactions.device=cpu", tiny=False)
+        started[name] = study, study.start(*options, *small, "interactions.device=cpu", tiny=False)
     return started
 
 

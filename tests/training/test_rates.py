@@ -91,5 +91,5 @@ def test_devices_have_their_names(monkeypatch):
     monkeypatch.setattr("training.machine.processor", lambda: "AMD EPYC")
     cfg = study()
     assert devices(cfg) == f"on cpu (AMD EPYC, {torch.get_num_threads()} threads)"
-    cfg.interactions.device = "meta"
+    monkeypatch.setattr("training.machine.device", lambda _: torch.device("meta"))
     assert devices(cfg) == f"training on cpu (AMD EPYC, {torch.get_num_threads()} threads), interactions on meta"

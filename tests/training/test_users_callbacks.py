@@ -163,10 +163,10 @@ def test_killed_between_stopping_and_being_complete_it_does_nothing_more(stopped
         patch.setattr(type(tmp_path), "unlink", die)
         with pytest.raises(Killed):
             training(tmp_path, trainer=stopping(), epochs=5)
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*") if path.name != "last.ckpt"}
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.pt")}
     rows = []
     assert training(tmp_path, rows.append, trainer=stopping(), epochs=5) == 3
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")} == before
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.pt")} == before
     same(tmp_path, stopped[0])
     assert rows == stopped[1]
 

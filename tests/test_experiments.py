@@ -84,7 +84,7 @@ def test_debugging_runs_it_from_end_to_end(debugging: dict[str, tuple[Studies, R
     study, running = debugging[name]
     result = running.wait(600)
     assert result.code == 0, result.err
-    run = study.output / name / "seed=0"
+    (run,) = (file.parent for file in (study.output / name).rglob("results.json"))
     samples = json.loads((run / "interactions" / "samples" / "samples.json").read_text())
     assert (samples["n"], len(samples["samples"])) == (3, 4)
     for stage, epochs in (("probe", (1,)), ("finetune", (0, 1)), ("scratch", (0, 1))):

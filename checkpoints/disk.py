@@ -22,8 +22,8 @@ def write(folder: Path, epoch: int, state: State) -> None:
 
 
 def read(file: Path) -> State:
-    """The weights in `file`, which a stage made. Raises BadInput if it is not there, Damaged if it is not as it was
-    left."""
+    """The weights in `file`, which a stage made. Raises BadInput if there is no such file, Damaged if its content has
+    changed or can't be read."""
     return parsed(file, partial(torch.load, map_location="cpu", weights_only=True))
 
 

@@ -22,7 +22,7 @@ def check_account(mode: str, environment: Mapping[str, str] = os.environ) -> Non
     if settings.get("api_key") or settings.get("identity_token_file") or _in_netrc(host, environment):
         return
     raise BadInput(
-        f"wandb.mode=online wants an account of {host}, and there is no key for it: run `wandb login`, set "
+        f"wandb.mode=online needs an account at {host}, and no key was found: run `wandb login`, set "
         f"WANDB_API_KEY, or take wandb.mode=offline, which needs none"
     )
 

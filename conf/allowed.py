@@ -1,9 +1,9 @@
 """What a value may be: of a key of the configuration (conf/schema.py), or of an argument of our own functions, declared
 where the function is (conf/arguments.py).
 
-Every kind says in words what it wants. So a value of the wrong type, which OmegaConf refuses, and one out of range
-get the same sentence: `seed=abc is not allowed: a whole number from 0 to 2147483647 is wanted`. The annotation beside a
-kind says the rest (`typed`): with `int` a number has to be whole, with `| None` null is allowed, too.
+Every kind says in words what it expects. So a value of the wrong type, which OmegaConf refuses, and one out of range
+get the same sentence: `seed=abc is not allowed: a whole number from 0 to 2147483647 is expected`. The annotation beside
+a kind says the rest (`typed`): with `int` a number has to be whole, with `| None` null is allowed, too.
 """
 
 import math
@@ -47,7 +47,7 @@ class Kind(ABC):
             raise self.refusal(key, value)
 
     def refusal(self, key: str, value: object) -> BadInput:
-        return BadInput(f"{key}={shown(value)} is not allowed: {self.wanted} is wanted")
+        return BadInput(f"{key}={shown(value)} is not allowed: {self.wanted} is expected")
 
     def typed(self, annotation: object) -> Self:
         """The same for a value that is annotated so."""

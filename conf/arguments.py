@@ -80,4 +80,4 @@ def _check(where: str, node: Mapping, function: object, kinds: dict[str, Kind], 
         if name in node:
             kind.check(f"{where}.{name}", node[name])
         elif name in names and known[name].default is inspect.Parameter.empty:
-            raise BadInput(f"{where}.{name} has no value: {kind.wanted} is wanted")
+            raise BadInput(f"{where}.{name} has no value: {kind.wanted} is expected")

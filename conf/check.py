@@ -104,7 +104,7 @@ def _check_name(cfg: DictConfig) -> None:
     """No name that anything has beside or inside a run's folder, so that no run is taken for something else."""
     parts = Path(cfg.name).parts
     if not parts or ".." in parts or Path(cfg.name).is_absolute():
-        raise BadInput(f"name={cfg.name} is not allowed: the name of a folder in output={cfg.output} is wanted")
+        raise BadInput(f"name={cfg.name} is not allowed: the name of a folder in output={cfg.output} is expected")
     taken = {"results", "synthetic", "summary", "multirun.yaml"} | {section for section, _ in _sections() if section}
     for part in parts:
         if part in taken or part.startswith(RESERVED):
@@ -121,7 +121,7 @@ def _check_run_dir(cfg: DictConfig) -> None:
     output, run = Path(cfg.output).resolve(), Path(cfg.run_dir).resolve()
     if run == output or not run.is_relative_to(output) or run.is_relative_to(output / "results"):
         raise BadInput(
-            f"run_dir={cfg.run_dir} is not allowed: a folder within output={cfg.output}, other than results, is wanted"
+            f"run_dir={cfg.run_dir} is not allowed: a folder in output={cfg.output}, but not in results, is expected"
         )
 
 

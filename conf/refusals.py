@@ -101,7 +101,7 @@ def _group(overrides: Sequence[str]) -> BadInput:
         group, _, option = override.partition("=")
         known = sorted(file.stem for file in (PROGRAM / group.lstrip("+")).glob("*.yaml")) if group else []
         if known and (option in NO_WORDS or not re.fullmatch(r"[a-zA-Z_][\w./-]*", option)):
-            return BadInput(f"{override} is not allowed: one of {', '.join(known)} is wanted")
+            return BadInput(f"{override} is not allowed: one of {', '.join(known)} is expected")
     return BadInput("a group of options wants the name of one of them, such as model=conv4")
 
 

@@ -21,7 +21,7 @@ def get_folder(title: str, url: str, folder: Path, download: bool, md5: str | No
         return
     if not download:
         raise BadInput(
-            f"{title} is not there: {folder} is wanted; get it with data.download=true, "
+            f"{title} is not there: {folder} is expected; get it with data.download=true, "
             f"or unpack {url} in {folder.parent}"
         )
     if not archive.exists():

@@ -58,7 +58,7 @@ def _split(base: Path, names: tuple[str, ...]) -> tuple[Files, list[str]]:
     try:
         images = ImageFolder(found, is_valid_file=lambda path: _taken(Path(path), left_out), allow_empty=True)
     except FileNotFoundError:
-        raise BadInput(f"{found} has no folder in it: one per class is wanted") from None
+        raise BadInput(f"{found} has no folder in it: one per class is expected") from None
     labels = np.array(images.targets, dtype=np.int64)
     counts = np.bincount(labels, minlength=len(images.classes))
     if not counts.all():

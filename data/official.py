@@ -1,6 +1,6 @@
 """Readers of data sets that torchvision does not read or can't get: official archives, unpacked under the root.
 
-Files that are not there, half there or of another form: BadInput, in one line that says what is wanted where. Read once
+Files that are missing, incomplete or of another form: BadInput, in one line that says what is expected where. Read once
 per process.
 """
 

@@ -138,7 +138,7 @@ def _of_file(path: Path) -> PreTrainedTokenizerFast:
     missing = {names[0] for names in SPECIAL.values()} - set(file.read_text("utf-8").split("\n"))
     if missing:
         raise BadInput(
-            f"{file} has no line {' '.join(sorted(missing))}: a vocabulary of BERT is wanted, a token a line"
+            f"{file} has no line {' '.join(sorted(missing))}: a vocabulary of BERT is expected, a token a line"
         )
     return BertTokenizer(vocab=str(file))
 

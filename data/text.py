@@ -155,7 +155,7 @@ def _table(
         with file.open(encoding="utf-8-sig", newline="") as stream:
             rows = tables.DictReader(stream, delimiter=separator, quoting=quoting)
             if not rows.fieldnames:
-                raise BadInput(f"{file} is empty: a line of column names is wanted, then a line for each text")
+                raise BadInput(f"{file} is empty: a line of column names is expected, then a line for each text")
             missing = [name for name in (text, label) if name not in (rows.fieldnames or ())]
             if missing:
                 raise BadInput(f"{file} has no column {missing[0]}; it has: {', '.join(rows.fieldnames or ['none'])}")

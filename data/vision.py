@@ -1,7 +1,7 @@
 """Readers of the image data sets that torchvision knows: https://docs.pytorch.org/vision/stable/datasets.html
 
 Every reader takes the folder of all data sets and returns both splits. Files that are not there, half there or
-damaged: BadInput, in one line that says what is wanted where. Read once per process.
+damaged: BadInput, in one line that says what is expected where. Read once per process.
 """
 
 import string

@@ -174,7 +174,7 @@ def _torchvision(name: str) -> Published:
         )
     if weights is None or name.endswith(".DEFAULT"):
         raise BadInput(
-            f"model.weights=torchvision:{name} names no weights: a full name is wanted, "
+            f"model.weights=torchvision:{name} names no weights: a full name is expected, "
             f"such as torchvision:ResNet50_Weights.IMAGENET1K_V1"
         )
     file = Path(torch.hub.get_dir(), "checkpoints", Path(urlsplit(weights.url).path).name)
@@ -215,7 +215,7 @@ def _transformers(name: str) -> Published:
 
 
 def _hub(repository: str, files: tuple[str, ...], whole: bool) -> Published:
-    """whole: the folder with all the files is wanted, not the one file."""
+    """whole: the folder with all the files is needed, not the one file."""
     wanted = [name for name in files if name in ("config.json", "model.safetensors")] if whole else files
     here = None
     try:

@@ -51,7 +51,7 @@ def weights_of(cfg: DictConfig) -> str:
     if isinstance(wanted, str) and not _is_pattern(wanted):
         if epoch != "last" and wanted != "pretrain":
             raise BadInput(
-                f"start.epoch={epoch} is not allowed: model.weights={wanted} are of one epoch, last is wanted"
+                f"start.epoch={epoch} is not allowed: model.weights={wanted} are of one epoch, last is expected"
             )
         return wanted
     found = given("model.weights", wanted)

@@ -88,5 +88,5 @@ def _disk(output: Path, wanted: int) -> str:
 
 
 def _torch(module: str) -> ModuleType:
-    """Imported when it is wanted: with nothing left to do a plan takes no seconds."""
+    """Imported when it is needed: with nothing left to do a plan takes no seconds."""
     return importlib.import_module(module)

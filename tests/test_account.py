@@ -33,7 +33,7 @@ def test_a_key_in_the_environment_will_do(nowhere: dict[str, str]) -> None:
 def test_a_key_in_the_netrc_file_has_to_be_that_of_the_host(nowhere: dict[str, str]) -> None:
     Path(nowhere["NETRC"]).write_text(NETRC.format("api.wandb.ai"))
     check_account("online", nowhere)
-    with pytest.raises(BadInput, match=r"wandb\.mode=online wants an account of wandb\.my\.lab,"):
+    with pytest.raises(BadInput, match=r"wandb\.mode=online needs an account at wandb\.my\.lab,"):
         check_account("online", nowhere | {"WANDB_BASE_URL": "https://wandb.my.lab"})
 
 

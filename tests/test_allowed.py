@@ -33,7 +33,7 @@ def test_a_kind_says_what_it_wants(kind: Kind, wanted: str) -> None:
     assert kind.wanted == wanted
     with pytest.raises(BadInput) as refused:
         kind.check("some.key", ["", ""])
-    assert str(refused.value) == f"some.key=['', ''] is not allowed: {wanted} is wanted"
+    assert str(refused.value) == f"some.key=['', ''] is not allowed: {wanted} is expected"
 
 
 @pytest.mark.parametrize(("kind", "allowed", "others"), [
@@ -63,12 +63,14 @@ def test_a_kind_allows_what_it_says_and_no_more(kind: Kind, allowed: list, other
         kind.check("key", value)
         kind.check("key", OmegaConf.create({"key": value}).key)
     for value in others:
-        with pytest.raises(BadInput, match=r"^key[.a-z]*=.* is not allowed: .* is wanted$"):
+        with pytest.raises(BadInput, match=r"^key[.a-z]*=.* is not allowed: .* is expected$"):
             kind.check("key", value)
 
 
 def test_a_part_of_a_mapping_is_named_by_its_path() -> None:
-    with pytest.raises(BadInput, match=r"^data\.size\.train=0 is not allowed: a whole number of at least 1 is wanted$"):
+    with pytest.raises(
+        BadInput, match=r"^data\.size\.train=0 is not allowed: a whole number of at least 1 is expected$"
+    ):
         SIZES.check("data.size", {"train": 0})
     elsewhere = Fields({"size": Number(1)}, ("size",), lacking="no size: choose another model", at="model.input")
     with pytest.raises(BadInput, match=r"^model\.input\.size=0 is not allowed: "):

@@ -32,7 +32,7 @@ def users_callbacks(given: object, folder: Path | None) -> list[lightning.Callba
     if isinstance(given, dict):
         given = [given] if "_target_" in given else list(given.values())
     if not isinstance(given, list | None):
-        raise BadInput(f"trainer.callbacks={given} is not allowed: a list such as [{EXAMPLE}] is wanted")
+        raise BadInput(f"trainer.callbacks={given} is not allowed: a list such as [{EXAMPLE}] is expected")
     callbacks = [_built(description) for description in given or []]
     for callback in callbacks:
         _check_goes_with_us(callback, folder)

@@ -32,7 +32,7 @@ def stop_words(option: str | Sequence[str] | None) -> Set[str]:
         return ENGLISH_STOP_WORDS - NEGATIONS | ENDINGS
     if isinstance(option, str) or not isinstance(option, Sequence):
         raise BadInput(
-            f"interactions.stop_words={option} is not allowed: default, null or a list such as [the, a] is wanted"
+            f"interactions.stop_words={option} is not allowed: default, null or a list such as [the, a] is expected"
         )
     for word in option:
         if not isinstance(word, str):

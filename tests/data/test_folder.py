@@ -52,7 +52,7 @@ def test_one_split_is_not_enough(pets, split, named):
 def test_a_split_without_classes_is_refused(pets):
     (pets / "train").rename(pets / "images")
     (pets / "train").mkdir()
-    assert refused(pets) == f"{pets}/train has no folder in it: one per class is wanted"
+    assert refused(pets) == f"{pets}/train has no folder in it: one per class is expected"
 
 
 def test_a_class_without_images_is_refused(pets):

@@ -55,7 +55,7 @@ def test_cub_has_the_official_split_and_readable_names(birds):
 
 
 def test_cub_that_is_missing_is_named_with_its_address(tmp_path):
-    line = f"CUB-200-2011 is not there: {tmp_path}/CUB_200_2011 is wanted; get it with data.download=true, or unpack "
+    line = f"CUB-200-2011 is not there: {tmp_path}/CUB_200_2011 is expected; get it with data.download=true, or unpack "
     assert refused(cub200, tmp_path) == f"{line}{official.CUB_200} in {tmp_path}"
     line = f"there is no network to {official.CUB_200}: wait for it, or put it by hand as {tmp_path}/CUB_200_2011.tgz"
     assert refused(cub200, tmp_path, download=True) == line
@@ -165,7 +165,7 @@ def test_indoor_has_the_official_split_and_reads_odd_formats(rooms):
 
 def test_indoor_that_is_not_whole_is_refused(rooms, tmp_path):
     assert refused(indoor67, tmp_path / "x").startswith(
-        f"MIT Indoor-67 is not there: {tmp_path}/x/indoor67/Images is wanted;"
+        f"MIT Indoor-67 is not there: {tmp_path}/x/indoor67/Images is expected;"
     )
     (rooms / "TestImages.txt").write_text("bar/2.jpg\ncellar/1.jpg\n")
     line = f"MIT Indoor-67: {rooms}/TestImages.txt has a class that {rooms}/TrainImages.txt has not: cellar"

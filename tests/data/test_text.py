@@ -141,7 +141,7 @@ def test_sst2_files_are_read_as_they_are(tmp_path):
 @pytest.mark.parametrize(("train", "message"), [
     (None, "no file {}: unpack {url} in {root}, or set data.download=true"),
     ("text\tlabel\na\t1\n", "{} has no column sentence; it has: text, label"),
-    ("", "{} is empty: a line of column names is wanted, then a line for each text"),
+    ("", "{} is empty: a line of column names is expected, then a line for each text"),
     ("sentence\tlabel\n", "{} has no line but that of the column names"),
     ("sentence\tlabel\na\t1\n \t0\n", "{}, line 3: no sentence; fill it in or delete the line"),
     ("sentence\tlabel\na\t1\nb\n", "{}, line 3: no label; fill it in or delete the line"),

@@ -166,7 +166,7 @@ def test_of_several_pre_trainings_it_is_that_of_the_epoch_to_start_from(tmp_path
 def test_weights_of_one_epoch_have_no_other(tmp_path):
     assert weights_of(starting("pretrain", 3)) == "pretrain"  # that stage has epochs
     for name in ("scratch", f"{tmp_path}/a.pt"):
-        with pytest.raises(BadInput, match=r"^start\.epoch=3 is not allowed: .* are of one epoch, last is wanted"):
+        with pytest.raises(BadInput, match=r"^start\.epoch=3 is not allowed: .* are of one epoch, last is expected"):
             weights_of(starting(name, 3))
 
 

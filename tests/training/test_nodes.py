@@ -1,10 +1,12 @@
 import socket
+import time
 
 import pytest
 from omegaconf import OmegaConf
 from studies import Studies
 
 from conf.errors import BadInput
+from training import nodes
 from training.nodes import meet
 
 
@@ -55,7 +57,11 @@ def test_a_port_that_is_taken_is_refused(monkeypatch):
 
 def test_further_processes_of_a_node_leave_it_to_the_first(port, monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "1")
-    meet(node(1, port, monkeypatch))
+    monkeypatch.setattr(nodes, "_store", None)
+    began = time.monotonic()
+    meet(node(1, port, monkeypatch))  # nobody listens there
+    assert nodes._store is None
+    assert time.monotonic() - began < 5, "it did not wait"
 
 
 def test_two_nodes_train_together(study: Studies, port) -> None:

@@ -14,16 +14,16 @@ from omegaconf import DictConfig, OmegaConf
 from torch.utils.data import Dataset
 
 from analysis import figures, tables
-from analysis.accuracy import Outcomes, outcomes
 from analysis.claims import claims
-from analysis.drawing import save
-from analysis.gallery import Card, Picture, draw
+from analysis.drawing.gallery import Card, Picture, draw
+from analysis.drawing.sentence import Sentence
+from analysis.drawing.style import save
+from analysis.formulas.accuracy import Outcomes, outcomes
 from analysis.measures import Measures, possible
-from analysis.report import CAPTIONS, FigureEntry, write_report
+from analysis.report.opening import left_out, noise_warnings, summary
+from analysis.report.page import CAPTIONS, FigureEntry, write_report
 from analysis.robust import doubtful
-from analysis.sentence import Sentence
 from analysis.study import Options, Study
-from analysis.summary import left_out, noise_warnings, summary
 from data.splits import Splits
 from data.splits import build as build_data
 from interactions.store import Samples, Store

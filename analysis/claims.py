@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analysis.accuracy import Outcomes, epochs_to_reach
-from analysis.estimate import Estimate, estimate, quotient, resamples
+from analysis.formulas.accuracy import Outcomes, epochs_to_reach
 from analysis.measures import Measured, Measures
+from analysis.statistics.estimate import Estimate, estimate, quotient, resamples
 
 
 class Claim(NamedTuple):

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from analysis.drawing import COLOURS, MARKERS, NAMES, STYLE, curves, level, level_marks, panels, with_legend
+from analysis.drawing.style import COLOURS, MARKERS, NAMES, STYLE, curves, level, level_marks, panels, with_legend
 
 PAPER_RATIO = (0.13, 0.45)  # section 3.2.2
 DEFINITIONS = {

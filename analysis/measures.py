@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analysis.chance import by_chance
-from analysis.decomposition import by_order, decompose
-from analysis.faithfulness import faithfulness
-from analysis.jaccard import jaccard
-from analysis.ratio import learned, terms
+from analysis.formulas.decomposition import by_order, decompose
+from analysis.formulas.faithfulness import faithfulness
+from analysis.formulas.jaccard import jaccard
+from analysis.formulas.ratio import learned, terms
+from analysis.statistics.chance import by_chance
 from analysis.study import Study
 
 # The models without which there is nothing to measure. The similarity of epochs is of those with epochs, all else of

@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims import SUBJECTS, Claim, claims
-from analysis.estimate import quotient
 from analysis.measures import Measures
+from analysis.statistics.estimate import quotient
 from analysis.study import Study
 from interactions.mobius import interactions
 

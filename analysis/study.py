@@ -5,9 +5,9 @@ from functools import cached_property
 
 import numpy as np
 
-from analysis.chance import permutations
-from analysis.estimate import resamples
-from analysis.faithfulness import salient
+from analysis.formulas.faithfulness import salient
+from analysis.statistics.chance import permutations
+from analysis.statistics.estimate import resamples
 from interactions.mobius import interactions, orders
 from interactions.store import Samples, Store
 

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from analysis.accuracy import Outcomes, chance
 from analysis.claims import Claim
-from analysis.estimate import Estimate, estimate, quotient, resamples
+from analysis.formulas.accuracy import Outcomes, chance
+from analysis.formulas.noise import explained, noise_by_order, noise_of_values
 from analysis.measures import Measures
-from analysis.noise import explained, noise_by_order, noise_of_values
+from analysis.statistics.estimate import Estimate, estimate, quotient, resamples
 from analysis.study import Study
 from interactions.mobius import interactions, orders
 

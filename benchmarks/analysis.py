@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from analysis import tables
-from analysis.accuracy import Outcomes
 from analysis.claims import claims
+from analysis.formulas.accuracy import Outcomes
 from analysis.measures import Measures
 from analysis.robust import doubtful
 from analysis.study import Options, Study

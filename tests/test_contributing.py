@@ -19,7 +19,7 @@ import torch
 from omegaconf import OmegaConf
 from studies import CONF, ROOT, contents
 
-from analysis.estimate import resamples
+from analysis.statistics.estimate import resamples
 from conf.arguments import declared
 from conf.errors import BadInput
 from stages.identity import Result

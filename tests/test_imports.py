@@ -34,8 +34,8 @@ MATHEMATICS = {
     *(f"analysis.{name}" for name in ("decomposition", "ratio", "jaccard", "chance", "estimate", "faithfulness")),
     *(f"analysis.{name}" for name in ("noise", "accuracy")),
 }
-DRAWING = {f"analysis.{name}" for name in ("drawing", "figures", "gallery", "glyphs", "labels", "report", "sentence")}
-DRAWING |= {"analysis.verdicts"}
+DRAWING = {"analysis.figures", "analysis.report.page", "analysis.verdicts"}
+DRAWING |= {f"analysis.drawing.{name}" for name in ("style", "gallery", "glyphs", "labels", "sentence")}
 # They take seconds to import: a run with nothing left to do ends before.
 HEAVY = {"torch", "torchvision", "lightning", "pandas", "transformers", "timm", "datasets", "sklearn", "scipy"}
 HEAVY |= {"matplotlib", "wandb", "PIL"}

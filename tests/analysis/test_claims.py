@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from analysis import tables
-from analysis.accuracy import Outcomes
 from analysis.claims import beyond, claims, early_epochs, falls, inside
-from analysis.estimate import Estimate
+from analysis.formulas.accuracy import Outcomes
 from analysis.measures import Measures
+from analysis.statistics.estimate import Estimate
 
 SAMPLES, N = 40, 6
 

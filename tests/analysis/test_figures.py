@@ -4,7 +4,7 @@ import pytest
 from matplotlib.colors import same_color
 
 from analysis import figures
-from analysis.drawing import COLOURS, save
+from analysis.drawing.style import COLOURS, save
 
 NAMES = ("decomposition", "ratio", "jaccard", "convergence", "faithfulness", "noise")
 WITH_CHANCE = NAMES[:-1]

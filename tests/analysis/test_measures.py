@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from analysis.chance import permuted
-from analysis.decomposition import decompose
-from analysis.faithfulness import faithfulness
-from analysis.jaccard import jaccard
+from analysis.formulas.decomposition import decompose
+from analysis.formulas.faithfulness import faithfulness
+from analysis.formulas.jaccard import jaccard
 from analysis.measures import Measures
+from analysis.statistics.chance import permuted
 from interactions.mobius import orders, values
 
 

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from analysis import tables
-from analysis.accuracy import Outcomes
 from analysis.claims import Claim, claims, more_than
-from analysis.estimate import Estimate
+from analysis.formulas.accuracy import Outcomes
 from analysis.measures import Measures
 from analysis.robust import doubtful, overturned
+from analysis.statistics.estimate import Estimate
 from interactions.mobius import orders
 
 SAMPLES, N = 30, 5

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analysis.faithfulness import salient
+from analysis.formulas.faithfulness import salient
 from analysis.measures import Measures
 from analysis.study import Study
 from conf.errors import BadInput

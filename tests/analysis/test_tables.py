@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from analysis import tables
-from analysis.accuracy import Outcomes
-from analysis.decomposition import decompose
-from analysis.faithfulness import faithfulness
+from analysis.formulas.accuracy import Outcomes
+from analysis.formulas.decomposition import decompose
+from analysis.formulas.faithfulness import faithfulness
 from analysis.measures import Measures
 from interactions.mobius import orders, values
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from analysis.chance import permutations, permuted
-from analysis.faithfulness import faithfulness, rebuilt, salient
+from analysis.formulas.faithfulness import faithfulness, rebuilt, salient
+from analysis.statistics.chance import permutations, permuted
 from interactions.mobius import interactions, values
 
 N = 6

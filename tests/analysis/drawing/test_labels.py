@@ -5,7 +5,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from analysis.labels import (
+from analysis.drawing.labels import (
     LABEL_SIZE,
     WORDS_LINES,
     WORDS_WIDTH,

@@ -5,12 +5,12 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from analysis import tables
-from analysis.summary import left_out, noise_warnings, summary
+from analysis.report.opening import left_out, noise_warnings, summary
 from conf import schema
 from conf.schema import MEASURES
 from stages.identity import results_of
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+CONF = Path(__file__).resolve().parents[3] / "conf"
 
 schema.register()
 

@@ -4,7 +4,7 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from analysis.claims import SUBJECTS
-from analysis.drawing import NAMES
+from analysis.drawing.style import NAMES
 from analysis.measures import possible
 from analysis.study import Study
 from checkpoints.roles import start_epoch

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analysis.jaccard import jaccard
+from analysis.formulas.jaccard import jaccard
 
 
 @pytest.fixture

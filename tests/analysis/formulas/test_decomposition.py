@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analysis.decomposition import by_order, decompose
+from analysis.formulas.decomposition import by_order, decompose
 from interactions.mobius import orders
 
 

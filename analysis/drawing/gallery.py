@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analysis.drawing import NAMES, STYLE
-from analysis.glyphs import drawable, families
-from analysis.labels import LABEL_SIZE, subset_label
-from analysis.sentence import PITCH, Sentence, draw_sentence
+from analysis.drawing.glyphs import drawable, families
+from analysis.drawing.labels import LABEL_SIZE, subset_label
+from analysis.drawing.sentence import PITCH, Sentence, draw_sentence
+from analysis.drawing.style import NAMES, STYLE
 
 POSITIVE, NEGATIVE = "#1B9AAA", "#B2366B"  # apart from the colours of models and of kinds of knowledge
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
-from analysis.glyphs import drawable, families
+from analysis.drawing.glyphs import drawable, families
 
 LABEL_SIZE = 8.5  # points
 NUMBERS_WIDTH = 26  # characters per line of a label of numbers, blanks counted

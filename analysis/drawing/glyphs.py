@@ -12,7 +12,7 @@ from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.ft2font import FaceFlags, FT2Font
 from matplotlib.textpath import text_to_path
 
-from analysis.drawing import STYLE
+from analysis.drawing.style import STYLE
 
 OURS = STYLE["font.family"]
 STAND_IN = "▯"

@@ -85,7 +85,7 @@ def write_report(
         lstrip_blocks=True,
     )
     environment.filters.update(embedded=embedded, number=number, table=read_table)
-    text = environment.get_template("report.html.j2").render(
+    text = environment.get_template("page.html.j2").render(
         title=title,
         summary=summary,
         claims=claims.to_dict("records"),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analysis.estimate import estimate, quotient, resamples
+from analysis.statistics.estimate import estimate, quotient, resamples
 
 
 def test_weights_are_how_often_each_sample_is_drawn():

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.report import CAPTIONS, FigureEntry, number, write_report
+from analysis.report.page import CAPTIONS, FigureEntry, number, write_report
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
 CLAIMS = pd.DataFrame(

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from analysis import gallery
-from analysis.gallery import Card, Picture, draw, draw_picture
-from analysis.sentence import Sentence
+from analysis.drawing import gallery
+from analysis.drawing.gallery import Card, Picture, draw, draw_picture
+from analysis.drawing.sentence import Sentence
 
 
 def card(n, interactions, side=4):

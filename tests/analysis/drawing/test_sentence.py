@@ -4,8 +4,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from analysis.labels import text_width
-from analysis.sentence import BACKGROUND, LONGEST, PITCH, SIZE, Sentence, draw_sentence
+from analysis.drawing.labels import text_width
+from analysis.drawing.sentence import BACKGROUND, LONGEST, PITCH, SIZE, Sentence, draw_sentence
 
 WORDS = ["It", "'s", "not", "a", "good", "film", ",", "not", "at", "all", "."]
 

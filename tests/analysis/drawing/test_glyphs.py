@@ -8,12 +8,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 
-from analysis import glyphs
-from analysis.drawing import save
-from analysis.gallery import Card, Picture, draw
-from analysis.glyphs import OURS, drawable, families
-from analysis.labels import text_width
-from analysis.sentence import Sentence
+from analysis.drawing import glyphs
+from analysis.drawing.gallery import Card, Picture, draw
+from analysis.drawing.glyphs import OURS, drawable, families
+from analysis.drawing.labels import text_width
+from analysis.drawing.sentence import Sentence
+from analysis.drawing.style import save
 
 ROCKET, HAND, MARK = "🚀", "👋", "\u1ab0"  # in none of the fonts that come with Matplotlib
 FOREIGN = [

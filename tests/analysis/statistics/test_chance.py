@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from analysis.chance import by_chance, permutations, permuted
-from analysis.decomposition import decompose
-from analysis.jaccard import jaccard
-from analysis.ratio import learned, terms
+from analysis.formulas.decomposition import decompose
+from analysis.formulas.jaccard import jaccard
+from analysis.formulas.ratio import learned, terms
+from analysis.statistics.chance import by_chance, permutations, permuted
 from interactions.mobius import orders
 
 SAMPLES, N = 6, 5

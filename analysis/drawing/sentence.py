@@ -5,8 +5,8 @@ from functools import cached_property
 
 from matplotlib.axes import Axes
 
-from analysis.glyphs import drawable, families
-from analysis.labels import distinct, filled, text_width, word_label
+from analysis.drawing.glyphs import drawable, families
+from analysis.drawing.labels import distinct, filled, text_width, word_label
 
 SIZE, NUMBER_SIZE = 12, 7.5  # points, as all lengths here
 BLANK, PITCH = 10, 31  # between words, between lines

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.noise import EPSILON, explained, noise_by_order, noise_of_values
+from analysis.formulas.noise import EPSILON, explained, noise_by_order, noise_of_values
 from interactions.mobius import interactions, orders
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analysis.accuracy import chance, epochs_to_reach, outcomes
+from analysis.formulas.accuracy import chance, epochs_to_reach, outcomes
 
 
 def test_outcomes_are_per_sample_and_epoch():

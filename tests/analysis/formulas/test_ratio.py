@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from analysis.decomposition import decompose
-from analysis.ratio import learned, terms
+from analysis.formulas.decomposition import decompose
+from analysis.formulas.ratio import learned, terms
 
 
 @pytest.fixture

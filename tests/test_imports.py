@@ -31,8 +31,11 @@ MATHEMATICS = {
     "interactions.local.tiles",
     "models.memory",
     "models.watch",
-    *(f"analysis.{name}" for name in ("decomposition", "ratio", "jaccard", "chance", "estimate", "faithfulness")),
-    *(f"analysis.{name}" for name in ("noise", "accuracy")),
+    *(
+        f"analysis.formulas.{name}"
+        for name in ("decomposition", "ratio", "jaccard", "faithfulness", "noise", "accuracy")
+    ),
+    *(f"analysis.statistics.{name}" for name in ("chance", "estimate")),
 }
 DRAWING = {"analysis.figures", "analysis.report.page", "analysis.verdicts"}
 DRAWING |= {f"analysis.drawing.{name}" for name in ("style", "gallery", "glyphs", "labels", "sentence")}

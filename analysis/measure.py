@@ -166,7 +166,11 @@ def load(module: str, options: Mapping[str, object]) -> Measure:
         raise BadInput(
             f"analysis.measures: {path} has no {missing[0]}; a measure has {', '.join(PARTS)}, see docs/measures.md"
         )
-    study = next(iter(inspect.signature(found.samples).parameters), "study")
+    study, *known = inspect.signature(found.samples).parameters
+    if extra := sorted(options.keys() - set(known)):
+        raise BadInput(
+            f"analysis.options.{name}.{extra[0]}: unknown option; {name} has {', '.join(known) or 'no options'}"
+        )
     check_arguments(f"analysis.options.{name}", {"_target_": f"{path}.samples", **options}, given=(study,))
     return Measure(name, found, options)
 

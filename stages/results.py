@@ -134,6 +134,7 @@ def finish(result: Result, **facts: object) -> None:
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "digest": result.digest,
         **about(),
+        **({"parts": result.parts} if result.parts else {}),
         **facts,
         "files": listed(result.folder),
     }

@@ -37,8 +37,8 @@ MATHEMATICS = {
     ),
     *(f"analysis.statistics.{name}" for name in ("chance", "estimate")),
 }
-DRAWING = {"analysis.figures", "analysis.report.page", "analysis.verdicts"}
-DRAWING |= {f"analysis.drawing.{name}" for name in ("style", "gallery", "glyphs", "labels", "sentence")}
+DRAWING = {"analysis.report.page", "analysis.verdicts"}
+DRAWING |= {f"analysis.drawing.{name}" for name in ("style", "curves", "gallery", "glyphs", "labels", "sentence")}
 # They take seconds to import: a run with nothing left to do ends before.
 HEAVY = {"torch", "torchvision", "lightning", "pandas", "transformers", "timm", "datasets", "sklearn", "scipy"}
 HEAVY |= {"matplotlib", "wandb", "PIL"}

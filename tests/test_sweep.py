@@ -14,7 +14,7 @@ from studies import ROOT, Studies, check_refused
 
 from stages.locks import locked
 
-QUICK = ("analysis.measures=[claims,ratio]", "analysis.gallery=0")
+QUICK = ("analysis.measures=[ratio]", "analysis.gallery=0")
 TRAININGS = "stages=[pretrain,probe,finetune,scratch]"
 
 

@@ -41,7 +41,7 @@ def test_a_measure_added_to_a_finished_analysis_is_computed_alone(resumable: Stu
     assert "Mean strength of each model&#39;s interactions over all subsets" in report
     assert list(resumable.output.rglob("wandb/offline-run-*/files/media/table/tables/mean_strength_*.table.json"))
     assert list(resumable.output.rglob("wandb/offline-run-*/files/media/images/figures/mean_strength_*.png"))
-    again = resumable(MEASURES, PYTHONPATH=str(folder))
+    again = resumable(MEASURES, "wandb.mode=offline", PYTHONPATH=str(folder))
     assert (again.code, again.replaced) == (0, [])
     before = resumable()
     assert before.replaced == ["digits/seed=0/config.yaml"], "what was asked for before is there, too"

@@ -6,10 +6,11 @@ Checks the configuration first; what is complete is not made again, what was int
 import sys
 from pathlib import Path
 
-from stages import signals
+from stages import signals, speed
 from stages.processes import is_first_process
 
 if __name__ == "__main__":
+    speed.prepare()
     signals.watch(first=is_first_process())  # before the imports that take a second
 
 import hydra

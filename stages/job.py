@@ -22,9 +22,10 @@ from omegaconf import DictConfig
 
 from conf.sweeps import check_composed
 from stages import table
+from stages.alone import alone
 from stages.ending import line_and_code, say, show_traceback
 from stages.files import write_text
-from stages.signals import doing
+from stages.signals import doing, end_started
 from stages.waiting import clock
 
 SWEEP, TRACEBACK = "sweep.json", "traceback.txt"
@@ -49,12 +50,13 @@ def job(cfg: DictConfig, run: Callable[[DictConfig], object]) -> None:
     print(name, flush=True)
     code, why = 0, ""
     try:
-        with doing(f"in run {name}"):
+        with doing(f"in run {name}"), alone(hydra):
             check_composed(hydra)
             run(cfg)
     except Exception as error:
         show_traceback(error)
         code, why = _failure(error, cfg.run_dir)
+        end_started()  # whoever computes with this one is not told that it goes on
         say(f"{name}: failed: {why}")
     else:
         if not cfg.plan:

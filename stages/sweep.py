@@ -11,6 +11,7 @@ import importlib
 import json
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from hydra.experimental.callback import Callback
@@ -24,7 +25,7 @@ from stages.processes import is_first_process
 from stages.signals import doing, unfinished
 
 SUMMARY = "analysis.summarise"  # its function `summarise` takes the folders of runs, and says where the summary is
-scrap: list[tempfile.TemporaryDirectory] = []
+until_the_end = ExitStack()
 
 
 class Sweep(Callback):
@@ -32,6 +33,7 @@ class Sweep(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
         with errors_in_one_line():
+            until_the_end.enter_context(doing("in a sweep"))  # runs in other processes do not say what they do
             if config.plan is True or not config.hydra.sweep.dir:
                 _lies_in_scrap(config.hydra)
             folder = Path(config.hydra.sweep.dir)
@@ -47,8 +49,7 @@ class Sweep(Callback):
             folder = Path(config.hydra.sweep.dir)
             ended = list(all_ended(folder))
             _clear(folder)
-            while scrap:
-                scrap.pop().cleanup()
+            until_the_end.close()
             print(listed(ended, "planned" if config.plan else "done"), flush=True)
             code = summarised(ended) or exit_code(ended)
             if code:
@@ -90,11 +91,11 @@ def summarised(ended: list[Ended]) -> int:
 
 def _lies_in_scrap(hydra: DictConfig) -> None:
     """Of this sweep, wherever its runs are; gone when the program ends, in whatever way."""
-    scrap.append(tempfile.TemporaryDirectory(prefix="sweep-"))
-    unfinished.add(Path(scrap[-1].name))
+    folder = until_the_end.enter_context(tempfile.TemporaryDirectory(prefix="sweep-"))
+    unfinished.add(Path(folder))
     with read_write(hydra), open_dict(hydra):
-        hydra.sweep.dir = scrap[-1].name
-        hydra.overrides.hydra.append(f"hydra.sweep.dir={scrap[-1].name}")
+        hydra.sweep.dir = folder
+        hydra.overrides.hydra.append(f"hydra.sweep.dir={folder}")
 
 
 def _clear(folder: Path) -> None:

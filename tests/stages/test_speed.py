@@ -1,4 +1,4 @@
-"""Freed memory is kept and waiting threads sleep, however the program is started, unless the user wants it otherwise."""
+"""Freed memory is kept and waiting threads sleep, however the program is started, unless the user wants otherwise."""
 
 import ctypes
 import json

@@ -30,6 +30,7 @@ def test_sweep_over_seeds_and_models(study: Studies) -> None:
     assert {Path(end[3]) for end in ends} == {report.parent.parent for report in reports}
     assert "\n4 done\n" in result.out
     assert "report: " not in result.out, "the claims of each run are in the summary"
+    assert not list(study.output.rglob("multirun.yaml"))
     ratios = {(report.parent / "tables" / "ratio.csv").read_bytes() for report in reports}
     assert len(ratios) == 4, "each run has a seed and a model of its own"
     again = study(*options)

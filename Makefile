@@ -5,14 +5,6 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
-# Fresh memory from the kernel can be slow: letting the C library keep what it has makes forward passes on a CPU
-# 1.4 to 2 times faster (glibc only; others ignore these).
-export MALLOC_MMAP_THRESHOLD_ ?= 4000000000
-export MALLOC_TRIM_THRESHOLD_ ?= 40000000000
-
-# Threads that wait for each other sleep: where the cores are shared, spinning makes small steps several times slower.
-export OMP_WAIT_POLICY ?= passive
-
 # Bytecode is kept in the environment: without it every start compiles PyTorch anew.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -27,7 +19,7 @@ test: install
 	$(PYTHON) -m pytest -n 2 --dist loadfile   # most tests keep one core busy; a file shares its trainings
 
 bench: install
-	for script in values convnets peers probe demo analysis noise processes; do $(PYTHON) -m benchmarks.$$script || exit 1; done
+	for script in values convnets peers probe demo analysis noise processes two_runs; do $(PYTHON) -m benchmarks.$$script || exit 1; done
 
 install: $(VENV)/installed
 

@@ -6,10 +6,11 @@ Checks the configuration first; what is complete is not made again, what was int
 import sys
 from pathlib import Path
 
-from stages import signals
+from stages import signals, speed
 from stages.processes import is_first_process
 
 if __name__ == "__main__":
+    speed.prepare()
     signals.watch(first=is_first_process())  # before the imports that take a second
 
 import hydra
@@ -23,6 +24,7 @@ from conf import schema
 from conf.check import check, check_length
 from conf.sources import named_source
 from stages import ending, runner, table
+from stages.job import forget_failure, job
 from stages.plan import plan
 from stages.versions import version_line
 from stages.view import check_layout, run_folder
@@ -35,14 +37,17 @@ OmegaConf.register_new_resolver("stages", table.described, replace=True)  # in t
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(cfg: DictConfig) -> None:
-    if HydraConfig.get().mode == RunMode.MULTIRUN:  # Hydra goes on with the next run, and says at the end which failed
-        run(cfg)
+    if HydraConfig.get().mode == RunMode.MULTIRUN and is_first_process():
+        job(cfg, run)
         return
     with ending.errors_in_one_line():
         run(cfg)
+        if not cfg.plan and any(stage.in_run for stage in table.chosen(cfg)):
+            show_claims(Path(cfg.run_dir) / "analysis")
 
 
 def run(cfg: DictConfig) -> None:
+    """One study. Its run_dir becomes that of its folder."""
     source = named_source(cfg)
     check(cfg)
     own, chosen = own_settings()
@@ -54,9 +59,8 @@ def run(cfg: DictConfig) -> None:
     if cfg.plan:
         print(plan(cfg))
         return
-    results = runner.run_study(cfg)
-    if any(stage.in_run for stage in table.chosen(cfg)):
-        show_claims(results["analysis"].folder)
+    runner.run_study(cfg)
+    forget_failure(Path(cfg.run_dir))
 
 
 def own_settings() -> tuple[DictConfig, dict[str, str]]:

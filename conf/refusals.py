@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from hydra.errors import MissingConfigException, OverrideParseException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException, ValidationError
 
@@ -23,9 +23,16 @@ PROGRAM = Path(__file__).parent
 OPEN = ("model", "trainer", "data.source", "data.target")  # sections that take keys with +
 TECHNICAL = ("full_key:", "object_type=", "reference_type=", "See https://", "Error merging", "Error parsing")
 NO_WORDS = ("null", "true", "false")
+COMPOSING = (HydraException, OmegaConfBaseException)
+GROUP, FLAGS = "Config group override must be", "Only one of --run"  # ValueErrors of Hydra's
 SEVERAL = re.compile(r"Ambiguous value for argument '(?P<key>[^=]+)=(?P<values>.*)'")
 THERE = re.compile(r"Could not append to config\. An item is already at '(?P<key>.*)'")
 NOT_THERE = re.compile(r"Could not delete from config\. '(?P<key>.*)' does not exist")
+
+
+def is_refused(error: Exception, kinds: tuple = COMPOSING) -> bool:
+    """Whether Hydra or OmegaConf says by it that the command line can't be used."""
+    return isinstance(error, kinds) or any(words in str(error) for words in (GROUP, FLAGS))
 
 
 def refusal(error: Exception, overrides: Sequence[str] | None = None) -> BadInput:
@@ -40,8 +47,10 @@ def refusal(error: Exception, overrides: Sequence[str] | None = None) -> BadInpu
         return _syntax(error)
     if isinstance(cause, OmegaConfBaseException) and cause.full_key:
         return _of_key(cause)
-    if "Config group override must be" in str(error):
+    if GROUP in str(error):
         return _group(sys.argv[1:] if overrides is None else overrides)
+    if FLAGS in str(error):
+        return BadInput("of -m, --run, --cfg and --info one at most can be given: --cfg shows one run, so leave out -m")
     return _otherwise(error)
 
 

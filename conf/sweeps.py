@@ -1,30 +1,74 @@
-"""What Hydra itself would leave of a sweep of plans: nothing.
+"""The jobs of a sweep, as Hydra puts them together: which settings they differ in, how many they are, and what is wrong
+with one.
 
-Hydra makes the folder hydra.sweep.dir before the first run and writes multirun.yaml there, whatever the runs do. For
-plan=true that folder is a temporary one, which is gone when the sweep has ended.
+Hydra puts the configurations of all jobs together before the first one begins, and refuses the whole sweep if one of
+them can't be (model=conv4,nonsense). Here such a job gets the configuration of the sweep without its own settings, and
+in it the reason for which it is refused when its turn comes: the others still run.
 """
 
-import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
 
-from hydra.experimental.callback import Callback
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from omegaconf import DictConfig, open_dict, read_write
 
+from conf.errors import BadInput
+from conf.refusals import is_refused, refusal
 
-class NothingOfPlans(Callback):
-    """Of Hydra's (conf/config.yaml: hydra.callbacks)."""
+REFUSED = "STUDY_REFUSED"  # in hydra.job.env_set of a job: why
 
-    def __init__(self) -> None:
-        self._scrap: tempfile.TemporaryDirectory | None = None
 
-    def on_multirun_start(self, config: DictConfig, **_: object) -> None:
-        if config.plan is not True:
-            return
-        # If the sweep fails, it is removed when the process ends.
-        self._scrap = tempfile.TemporaryDirectory()
-        with read_write(config.hydra), open_dict(config.hydra):
-            config.hydra.sweep.dir = self._scrap.name
-            config.hydra.overrides.hydra.append(f"hydra.sweep.dir={self._scrap.name}")  # for every run, wherever it is
+class JobByJob(ConfigLoaderImpl):
+    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: Sequence[str]) -> DictConfig:
+        try:
+            return super().load_sweep_config(master_config, list(sweep_overrides))
+        except Exception as error:
+            if not is_refused(error):
+                raise
+            why = str(refusal(error, sweep_overrides))
+        cfg = super().load_sweep_config(master_config, [])
+        with read_write(cfg.hydra), open_dict(cfg.hydra):
+            cfg.hydra.overrides.task = list(sweep_overrides)
+            cfg.hydra.job.env_set[REFUSED] = why
+        return cfg
 
-    def on_multirun_end(self, config: DictConfig, **_: object) -> None:
-        if self._scrap:
-            self._scrap.cleanup()
+
+def refuse_job_by_job() -> None:
+    """To be called before the sweep puts its jobs together; holds in the processes of a launcher, too."""
+    GlobalHydra.instance().config_loader().__class__ = JobByJob
+
+
+def check_composed(job: DictConfig) -> None:
+    """job: Hydra's part of a job's configuration. Raises BadInput if the job's own could not be put together, or if it
+    asks for a sweep itself."""
+    if why := job.job.env_set.get(REFUSED):
+        raise BadInput(why)
+    given = {word.partition("=")[0] for word in job.overrides.task}
+    if inner := [f"{key}={values}" for key, values in _params(job).items() if key not in given]:
+        raise BadInput(f"the experiment is a sweep itself, over {', '.join(inner)}: start it with a command of its own")
+
+
+def swept(hydra: DictConfig) -> tuple[list[str], int | None]:
+    """The keys that differ between the jobs of a sweep, and the number of jobs; None if that is not known before."""
+    words = [f"{key}={values}" for key, values in _params(hydra).items()]
+    last = {}
+    with suppress(HydraException):  # the sweeper refuses it itself
+        for override in OverridesParser.create().parse_overrides(words + list(hydra.overrides.task)):
+            last[override.get_key_element()] = override
+    several = {key: override for key, override in last.items() if override.is_sweep_override()}
+    plain = all(override.is_discrete_sweep() for override in several.values())
+    if not plain or hydra.sweeper.get("_target_", "").rpartition(".")[2] != BasicSweeper.__name__:
+        return list(several), None
+    count = 1
+    for override in several.values():
+        count *= len(list(override.sweep_string_iterator()))
+    return list(several), count
+
+
+def _params(hydra: DictConfig) -> DictConfig | dict:
+    """What an experiment sweeps over."""
+    return hydra.sweeper.get("params") or {}

@@ -21,18 +21,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from hydra.errors import HydraException
-from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError
 
 from conf.errors import BadInput
-from conf.refusals import refusal
+from conf.refusals import COMPOSING, is_refused, refusal
 from stages import signals
 from stages.processes import is_first_process
 from stages.space import is_no_space, no_space
 
-COMPOSING = (HydraException, OmegaConfBaseException)
-GROUP = "Config group override must be"  # a ValueError of Hydra's
 DATA_WORKER = re.compile(r"DataLoader worker \(pid\(?s?\)? ([\d, ]+)\)")
+WITHIN_A_RUN = (InterpolationResolutionError,)  # of OmegaConf's errors, bad input: a ${...} that leads nowhere
 _tracebacks = False  # whether the user wants to see them
 
 
@@ -41,15 +39,14 @@ class ProcessLost(Exception):
 
 
 @contextmanager
-def errors_in_one_line(refused: tuple = (InterpolationResolutionError,)) -> Iterator[None]:
-    """For a program, or a run of it: any exception ends it. refused: what Hydra and OmegaConf raise for bad input;
-    within a run that is a ${...} which leads nowhere."""
+def errors_in_one_line(refused: tuple = WITHIN_A_RUN) -> Iterator[None]:
+    """For a program, or a run of it: any exception ends it. refused: what Hydra and OmegaConf raise for bad input."""
     try:
         yield
     except Exception as error:
         if not is_first_process():
             time.sleep(1)  # if the first one has gone, that is why; then this one ends before it says so
-        line, code = _ending(error, refused)
+        line, code = line_and_code(error, refused)
         if line is None or _tracebacks:
             traceback.print_exception(error)
         else:
@@ -77,17 +74,23 @@ def _unknown_flag(_: argparse.ArgumentParser, message: str) -> NoReturn:
     raise BadInput(f"{message}: keys are set as KEY=VALUE, such as plan=true; flags are listed by --hydra-help")
 
 
+def show_traceback(error: Exception) -> None:
+    """If the user wants to see it."""
+    if _tracebacks:
+        traceback.print_exception(error)
+
+
 def say(line: str) -> None:
     for bar in signals.open_bars():
         bar.close()
     print(line, file=sys.stderr, flush=True)
 
 
-def _ending(error: Exception, refused: tuple) -> tuple[str | None, int]:
-    """The line, None for a bug, and the exit code."""
+def line_and_code(error: Exception, refused: tuple = WITHIN_A_RUN) -> tuple[str | None, int]:
+    """What is said of an error, None for a bug, and the exit code."""
     if isinstance(error, BadInput):
         return str(error), 2
-    if isinstance(error, refused) or GROUP in str(error):
+    if is_refused(error, refused):
         return str(refusal(error)), 2
     if is_no_space(error):
         return str(no_space(error, Path.cwd())), 2

@@ -70,5 +70,5 @@ def _mending(file: Path) -> str:
     remove = f"rm {shlex.quote(str(file))}"
     if Path(sys.argv[0]).name != "run.py":
         return f"{remove}, and the study's command again"
-    given = [argument for argument in sys.argv[1:] if not argument.startswith(("stages=", "plan="))]
+    given = [argument for argument in sys.argv[1:] if not argument.startswith(("stages=", "plan=", "hydra.mode="))]
     return f"{remove} && python run.py {shlex.join(given)}".rstrip()

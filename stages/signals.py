@@ -82,7 +82,7 @@ def open_bars() -> list:
 
 def leave(code: int) -> None:
     """Ends this process at once, with whatever it started, and removes what it was writing."""
-    _end_started()
+    end_started()
     for path in list(unfinished):
         shutil.rmtree(path, ignore_errors=True)
         with suppress(OSError):
@@ -90,6 +90,19 @@ def leave(code: int) -> None:
     with suppress(Exception):
         sys.stdout.flush()
     os._exit(code)
+
+
+def end_started() -> None:
+    """SIGTERM, and SIGKILL for whoever computes on (a process that waits for others hears no signal)."""
+    pids = [child.pid for child in (*multiprocessing.active_children(), *started)]
+    started.clear()
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        deadline = time.monotonic() + PATIENCE
+        while (pids := [pid for pid in pids if not _has_ended(pid)]) and time.monotonic() < deadline:
+            time.sleep(0.02)
 
 
 def _listen(heard: int, parent: int | None) -> None:
@@ -129,18 +142,6 @@ def _hold() -> None:
 
 def _release() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, CODES)
-
-
-def _end_started() -> None:
-    """SIGTERM, and SIGKILL for whoever computes on (a process that waits for others hears no signal)."""
-    pids = [child.pid for child in (*multiprocessing.active_children(), *started)]
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
-        deadline = time.monotonic() + PATIENCE
-        while (pids := [pid for pid in pids if not _has_ended(pid)]) and time.monotonic() < deadline:
-            time.sleep(0.02)
 
 
 def _has_ended(pid: int) -> bool:

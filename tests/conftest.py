@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 from studies import Finished, Studies
 
+from stages import speed
+
+speed.prepare()  # of the runs that are forked, too
+
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:

@@ -24,7 +24,13 @@ def test_sweep_over_seeds_and_models(study: Studies) -> None:
     assert result.code == 0, result.err
     reports = sorted(study.output.rglob("report.html"))
     assert len(reports) == 4
-    assert len(set(re.findall(r"^report: (.*)$", result.out, re.MULTILINE))) == 4
+    ends = re.findall(r"^\[(\d)/4\] seed=(\d) model=(\S+): done in 0:\d\d, (.*)$", result.out, re.MULTILINE)
+    runs = [(seed, model) for seed in "01" for model in ("conv4_narrow", "vit_tiny")]
+    assert [end[:3] for end in ends] == [(str(number), *run) for number, run in enumerate(runs, 1)]
+    assert {Path(end[3]) for end in ends} == {report.parent.parent for report in reports}
+    assert "\n4 done\n" in result.out
+    assert "report: " not in result.out, "the claims of each run are in the summary"
+    assert not list(study.output.rglob("multirun.yaml"))
     ratios = {(report.parent / "tables" / "ratio.csv").read_bytes() for report in reports}
     assert len(ratios) == 4, "each run has a seed and a model of its own"
     again = study(*options)
@@ -60,11 +66,77 @@ def test_sweep_over_options_of_the_analysis(study: Studies) -> None:
     assert len(list((study.output / "results" / "scratch").glob("*/done.json"))) == 1
 
 
-def test_sweep_with_a_bad_value(study: Studies) -> None:
-    result = study("-m", "finetune.lr=-1,1e-3", "stages=[pretrain]")
-    assert result.code == 2
-    assert "finetune.lr=-1" in result.err
+CRASH = """
+import os
+from lightning.pytorch.callbacks import Callback
+
+
+class Crash(Callback):
+    def __init__(self, bad):
+        self.bad = bad
+
+    def on_train_epoch_end(self, trainer, model):
+        assert not (self.bad and "CRASH" in os.environ), "over\\nthere"
+"""
+
+
+def test_whatever_becomes_of_a_run_the_others_are_made(study: Studies) -> None:
+    """A bug, two refusals and a good run; started again, it makes what is missing."""
+    study.scrap.mkdir(parents=True)
+    (study.scrap / "crash.py").write_text(CRASH)
+    callbacks = ",".join(f"[{{_target_:crash.Crash,bad:{bad}}}]" for bad in ("true", "false"))
+    options = ("-m", f"+trainer.callbacks={callbacks}", "stages=[pretrain]")
+    result = study(*options, "seed=0,-1", PYTHONPATH=str(study.scrap), CRASH="1")
+    assert result.code == 1, "not all failures are refusals"
     assert "Traceback" not in result.err
+    assert "Error executing job" not in result.err
+    (trained,) = (study.output / "results" / "pretrain").glob("*/done.json")
+    first, *failed = result.out[result.out.index("\n1 done, ") + 1 :].splitlines()
+    assert first == "1 done, 3 failed"
+    bug, *refused = (re.fullmatch(r"  \[(\d)/4\] \+trainer\.callbacks=\S* seed=(\S+): (.*)", line) for line in failed)
+    assert [line.groups() for line in refused] == [(number, "-1", refused[0][3]) for number in "24"]
+    assert refused[0][3].startswith("seed=-1 is not allowed: ")
+    assert bug.groups()[:2] == ("1", "0")
+    why, _, file = bug[3].partition("; its traceback is in ")
+    assert why == "AssertionError: over there (crash.py, line 11)"
+    assert Path(file).read_text().endswith("AssertionError: over\nthere\n")
+    said = [line for line in result.err.splitlines() if line.startswith("[")]
+    assert said == [line.strip().replace(": ", ": failed: ", 1) for line in failed], "when it happens, too"
+    again = study(*options, PYTHONPATH=str(study.scrap))
+    assert again.code == 0, again.err
+    assert f"pretrain: complete in {trained.parent}" in again.out
+    assert sum(name.startswith("results/") and name.endswith("done.json") for name in again.replaced) == 1
+    assert not Path(file).exists()
+
+
+def test_a_sweep_of_refusals_is_refused(study: Studies) -> None:
+    """Some of which Hydra finds, before the first run."""
+    result = study("-m", "model=nonsense,conv4_narrow,5", "seed=-1")
+    check_refused(result, "[1/3] model=nonsense: failed: model=nonsense is not known; known: ", "conv4_narrow")
+    check_refused(result, "[2/3] model=conv4_narrow: failed: seed=-1 is not allowed")
+    check_refused(result, "[3/3] model=5: failed: model=5 is not allowed")
+    assert "\n0 done, 3 failed\n" in result.out
+    assert not study.output.exists()
+
+
+def test_an_experiment_may_be_a_sweep(resumable: Studies) -> None:
+    options = ("experiment=tiny_seeds", "stages=[pretrain,finetune]")
+    result = resumable(*options)
+    assert result.code == 0, result.err
+    runs = [line.rpartition(", ")[2] for line in result.out.splitlines() if ": done in " in line]
+    assert runs == [str(resumable.output / "digits" / path) for path in ("seed=0", "seeds.train=1/seed=0")]
+    assert result.out.endswith("\n2 done\n")
+    assert resumable(*options).replaced == []
+    axes = resumable(*options, "seeds.train=1", "plan=true")
+    assert axes.code == 0, axes.err
+    places = [line for line in axes.out.splitlines() if line.startswith(("[", "the run's folder: "))]
+    assert places == ["[1/1]", f"the run's folder: {resumable.output}/digits/seeds.train=1/seed=0"]
+    assert axes.out.endswith("\n1 planned\n")
+    both = resumable("-m", "experiment=tiny,tiny_seeds", "stages=[pretrain]")
+    check_refused(both, "[2/2] experiment=tiny_seeds: failed: ", "seeds.train=0,1", "a command of its own")
+    alone = resumable("--cfg=job", "experiment=tiny_seeds")
+    assert (alone.code, alone.out[:14]) == (0, "name: digits\ns")
+    check_refused(resumable("-m", "--cfg=job"), "leave out -m")
 
 
 def test_another_number_of_variables_trains_nothing(resumable: Studies) -> None:

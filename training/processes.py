@@ -28,12 +28,13 @@ def speak_for_all(trainer: lightning.Trainer) -> None:
 
 def _observe(processes: list[subprocess.Popen]) -> None:
     signals.started.extend(processes)
-    threading.Thread(target=_wait, daemon=True).start()
+    threading.Thread(target=_wait, args=(processes,), daemon=True).start()
 
 
-def _wait() -> None:
+def _wait(processes: list[subprocess.Popen]) -> None:
     while not (line := lost()):
         time.sleep(0.1)
     time.sleep(GRACE)
-    say(line)
-    signals.leave(1)
+    if processes[0] in signals.started:  # else this one has ended them, and goes on with the next run of a sweep
+        say(line)
+        signals.leave(1)

@@ -1,0 +1,45 @@
+"""A run of a sweep that trains on several devices, kept apart from the run before it and the one after it.
+
+Lightning starts the command of this process once more for each further device, and takes the environment that it then
+sets for a sign that they are there. Left as it is, further processes would run the whole sweep, and the next run would
+wait for those of this one. So while a run lasts, the command is that of this run alone, and nothing stays of it.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hydra._internal.utils import get_args_parser
+from omegaconf import DictConfig
+
+RENDEZVOUS = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
+
+
+@contextmanager
+def alone(hydra: DictConfig) -> Iterator[None]:
+    """hydra: its part of a job's configuration."""
+    command, sys.argv = sys.argv, own_command(sys.argv, hydra)
+    before = {name: os.environ.get(name) for name in RENDEZVOUS}
+    try:
+        yield
+    finally:
+        sys.argv = command
+        _part()
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+
+
+def own_command(command: list[str], hydra: DictConfig) -> list[str]:
+    """Of a sweep's command, that of one of its runs."""
+    given = get_args_parser().parse_known_args(command[1:])[0].overrides
+    flags = [word for word in command[1:] if word not in (*given, "-m", "--multirun")]
+    of_hydra = [word for word in hydra.overrides.hydra if not word.startswith(("hydra.mode=", "hydra.sweep.dir="))]
+    return [command[0], *flags, *hydra.overrides.task, *of_hydra, "hydra.mode=RUN"]
+
+
+def _part() -> None:
+    """Ends what PyTorch, if it is there, has with the other processes."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed and distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()

@@ -1,0 +1,103 @@
+"""A run of a sweep. Whatever ends it is said in one line and written down, and the sweep goes on with the next.
+
+    [2/8] seed=1
+    ...
+    [2/8] seed=1: done in 0:45, outputs/digits/seed=1
+    [3/8] seed=2: failed: no space left on outputs: ...
+
+Hydra gives a sweep up at the first job that fails, and then calls nobody at its end. So in Hydra's eyes none fails.
+What became of each is a file in hydra.sweep.dir (stages/sweep.py): a launcher may have jobs run in other processes.
+"""
+
+import json
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from conf.sweeps import check_composed
+from stages import table
+from stages.alone import alone
+from stages.ending import line_and_code, say, show_traceback
+from stages.files import write_text
+from stages.signals import doing, end_started
+from stages.waiting import clock
+
+SWEEP, TRACEBACK = "sweep.json", "traceback.txt"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended. name: which it is of how many, and the settings in which it differs from the others; folder: its
+    own, if that is known; analysed: whether it has tables there; code: the exit code it would have; why: it failed."""
+
+    name: str
+    folder: str | None
+    analysed: bool
+    code: int = 0
+    why: str = ""
+
+
+def job(cfg: DictConfig, run: Callable[[DictConfig], object]) -> None:
+    """run: takes `cfg`, and gives it its run_dir."""
+    hydra, began = HydraConfig.get(), time.monotonic()
+    name = _name(hydra)
+    print(name, flush=True)
+    code, why = 0, ""
+    try:
+        with doing(f"in run {name}"), alone(hydra):
+            check_composed(hydra)
+            run(cfg)
+    except Exception as error:
+        show_traceback(error)
+        code, why = _failure(error, cfg.run_dir)
+        end_started()  # whoever computes with this one is not told that it goes on
+        say(f"{name}: failed: {why}")
+    else:
+        if not cfg.plan:
+            print(f"{name}: done in {clock(time.monotonic() - began)}, {cfg.run_dir}", flush=True)
+    analysed = not (code or cfg.plan) and any(stage.in_run for stage in table.chosen(cfg))
+    ended = Ended(name, cfg.run_dir, analysed, code, why)
+    write_text(Path(hydra.sweep.dir, f"job-{hydra.job.num:06}.json"), json.dumps(asdict(ended)))
+
+
+def all_ended(folder: Path) -> Iterator[Ended]:
+    """In the order of the jobs."""
+    for file in sorted(folder.glob("job-*.json")):
+        yield Ended(**json.loads(file.read_text()))
+
+
+def _name(hydra: DictConfig) -> str:
+    """Such as [2/8] seed=1 model=conv4."""
+    sweep = json.loads(Path(hydra.sweep.dir, SWEEP).read_text())
+    differs = [word for word in hydra.overrides.task if word.partition("=")[0] in sweep["keys"]]
+    number = f"{hydra.job.num + 1}/{sweep['count']}" if sweep["count"] else f"{hydra.job.num + 1}"
+    return " ".join([f"[{number}]", *differs])
+
+
+def _failure(error: Exception, run: str | None) -> tuple[int, str]:
+    """Exit code and reason; the traceback of a bug is kept in the folder `run`."""
+    line, code = line_and_code(error)
+    if line is not None:
+        return code, line
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    words = " ".join(str(error).split())
+    place = f"{type(error).__name__}{words and f': {words}'} ({Path(where.filename).name}, line {where.lineno})"
+    if run is not None:
+        with suppress(OSError):
+            file = Path(run, TRACEBACK)
+            write_text(file, "".join(traceback.format_exception(error)))
+            return code, f"{place}; its traceback is in {file}"
+    traceback.print_exception(error)
+    return code, place
+
+
+def forget_failure(run: Path) -> None:
+    """Of an earlier attempt at what has been done now."""
+    with suppress(OSError):  # of a complete run on a read-only disk
+        (run / TRACEBACK).unlink(missing_ok=True)

@@ -1,0 +1,104 @@
+"""A sweep (python run.py -m ...) from its beginning to the list at its end.
+
+    7 done, 1 failed
+      [3/8] seed=2: finetune.lr=-1 is not allowed: ...; its folder: outputs/digits/finetune.lr=-1/seed=2
+
+Hydra writes multirun.yaml into hydra.sweep.dir, and the runs of the sweep say there how they ended (stages/job.py).
+It is a temporary folder, unless the user names one: of use to a launcher that starts jobs on other machines.
+"""
+
+import importlib
+import json
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, open_dict, read_write
+
+from conf.sweeps import refuse_job_by_job, swept
+from stages.ending import errors_in_one_line, line_and_code, say, show_traceback
+from stages.files import write_text
+from stages.job import SWEEP, Ended, all_ended
+from stages.processes import is_first_process
+from stages.signals import doing, unfinished
+
+SUMMARY = "analysis.summarise"  # its function `summarise` takes the folders of runs, and says where the summary is
+until_the_end = ExitStack()
+
+
+class Sweep(Callback):
+    """Of Hydra's (conf/config.yaml: hydra.callbacks). To Hydra an exception here is a warning only."""
+
+    def on_multirun_start(self, config: DictConfig, **_: object) -> None:
+        with errors_in_one_line():
+            until_the_end.enter_context(doing("in a sweep"))  # runs in other processes do not say what they do
+            if config.plan is True or not config.hydra.sweep.dir:
+                _lies_in_scrap(config.hydra)
+            folder = Path(config.hydra.sweep.dir)
+            _clear(folder)
+            keys, count = swept(config.hydra)
+            write_text(folder / SWEEP, json.dumps({"keys": keys, "count": count}))
+            refuse_job_by_job()
+
+    def on_multirun_end(self, config: DictConfig, **_: object) -> None:
+        if not is_first_process():
+            return
+        with errors_in_one_line(), doing("at the end of the sweep"):
+            folder = Path(config.hydra.sweep.dir)
+            ended = list(all_ended(folder))
+            _clear(folder)
+            until_the_end.close()
+            print(listed(ended, "planned" if config.plan else "done"), flush=True)
+            code = summarised(ended) or exit_code(ended)
+            if code:
+                sys.exit(code)
+
+
+def listed(ended: list[Ended], done: str) -> str:
+    """How many are `done`, how many failed, and of each that failed what is known."""
+    failed = [one for one in ended if one.code]
+    counts = [f"{len(ended) - len(failed)} {done}", *([f"{len(failed)} failed"] if failed else [])]
+    return "\n".join([", ".join(counts), *(f"  {one.name}: {one.why}{_folder(one)}" for one in failed)])
+
+
+def _folder(one: Ended) -> str:
+    known = one.folder and one.folder not in one.why and Path(one.folder).exists()
+    return f"; its folder: {one.folder}" if known else ""
+
+
+def exit_code(ended: list[Ended]) -> int:
+    """That of all that failed, 1 if they differ."""
+    codes = {one.code for one in ended if one.code}
+    return codes.pop() if len(codes) == 1 else min(len(codes), 1)
+
+
+def summarised(ended: list[Ended]) -> int:
+    """Has the runs that are done and have tables summarised, from two on. Gives the exit code 1 if that fails."""
+    runs = [Path(folder) for folder in dict.fromkeys(one.folder for one in ended if one.analysed)]
+    if len(runs) < 2:
+        return 0
+    try:
+        importlib.import_module(SUMMARY).summarise(runs)
+    except Exception as error:
+        show_traceback(error)
+        line, _ = line_and_code(error)
+        say(f"no summary of the sweep: {line or f'{type(error).__name__}: {error} (HYDRA_FULL_ERROR=1 shows where)'}")
+        return 1
+    return 0
+
+
+def _lies_in_scrap(hydra: DictConfig) -> None:
+    """Of this sweep, wherever its runs are; gone when the program ends, in whatever way."""
+    folder = until_the_end.enter_context(tempfile.TemporaryDirectory(prefix="sweep-"))
+    unfinished.add(Path(folder))
+    with read_write(hydra), open_dict(hydra):
+        hydra.sweep.dir = folder
+        hydra.overrides.hydra.append(f"hydra.sweep.dir={folder}")
+
+
+def _clear(folder: Path) -> None:
+    """Of what runs say."""
+    for file in [folder / SWEEP, *folder.glob("job-*.json")]:
+        file.unlink(missing_ok=True)

@@ -1,0 +1,68 @@
+"""The list at the end of a sweep, its exit code, and which runs are summarised."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from conf.errors import BadInput
+from stages.job import Ended
+from stages.sweep import SUMMARY, exit_code, listed, summarised
+
+DONE = Ended("[1/3] seed=0", "a", analysed=True)
+REFUSED = Ended("[2/3] seed=-1", None, analysed=False, code=2, why="seed=-1 is not allowed")
+BUG = Ended("[3/3] seed=1", "c", analysed=False, code=1, why="ZeroDivisionError: x (net.py, line 3)")
+
+
+def test_every_failure_is_listed_with_its_folder_if_it_has_one(tmp_path):
+    assert listed([DONE, DONE], "done") == "2 done"
+    begun = Ended("[3/3] seed=1", str(tmp_path), analysed=False, code=1, why="y")
+    assert listed([DONE, REFUSED, BUG, begun], "done").splitlines() == [
+        "1 done, 3 failed",
+        "  [2/3] seed=-1: seed=-1 is not allowed",
+        "  [3/3] seed=1: ZeroDivisionError: x (net.py, line 3)",
+        f"  [3/3] seed=1: y; its folder: {tmp_path}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ended", "code"), [([DONE], 0), ([DONE, REFUSED, REFUSED], 2), ([BUG, DONE], 1), ([REFUSED, BUG], 1)]
+)
+def test_exit_code_2_if_nothing_but_refusals_failed(ended, code):
+    assert exit_code(ended) == code
+
+
+@pytest.fixture
+def summaries(monkeypatch):
+    """What was to be summarised; a list put in first is what is raised."""
+    asked = []
+
+    def summarise(runs):
+        asked.append(runs)
+        if isinstance(asked[0], Exception):
+            raise asked[0]
+
+    monkeypatch.setitem(sys.modules, SUMMARY, SimpleNamespace(summarise=summarise))
+    return asked
+
+
+def test_runs_with_tables_are_summarised_once_each_in_their_order(summaries):
+    ended = [Ended("", folder, analysed) for folder, analysed in (("b", True), ("c", False), ("a", True), ("b", True))]
+    assert summarised(ended) == 0
+    assert summaries == [[Path("b"), Path("a")]]
+
+
+def test_one_run_is_no_set(summaries):
+    assert summarised([DONE, DONE, BUG]) == 0
+    assert summaries == []
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(BadInput("other tables"), "other tables"), (KeyError("x"), "KeyError: 'x' (HYDRA_FULL_ERROR=1 shows where)")],
+)
+def test_a_summary_that_fails_is_said_in_one_line(summaries, capsys, error, words):
+    summaries.append(error)
+    assert summarised([DONE, Ended("", "b", analysed=True)]) == 1
+    assert capsys.readouterr().err == f"no summary of the sweep: {words}\n"

@@ -26,6 +26,7 @@ from stages import ending, runner, table
 from stages.plan import plan
 from stages.versions import version_line
 from stages.view import check_layout, run_folder
+from stages.view import chosen as chosen_settings
 
 SAME = ("experiment", "debug")  # groups that are themselves the experiment
 
@@ -54,7 +55,7 @@ def run(cfg: DictConfig) -> None:
     if cfg.plan:
         print(plan(cfg))
         return
-    results = runner.run_study(cfg)
+    results = runner.run_study(cfg, chosen_settings(cfg, own, _choices(HydraConfig.get()) | chosen))
     if any(stage.in_run for stage in table.chosen(cfg)):
         show_claims(results["analysis"].folder)
 

@@ -23,7 +23,12 @@ def test_two_runs_have_a_mean_and_no_interval():
 def test_many_at_once_each_with_its_number_of_runs():
     draw = np.random.default_rng(0)
     groups = [draw.normal(size=runs) for runs in (1, 2, 3, 7)]
-    found = between(*(np.array([of(group) for group in groups]) for of in (np.mean, lambda g: np.std(g, ddof=min(1, len(g) - 1)), len)))
+    found = between(
+        *(
+            np.array([of(group) for group in groups])
+            for of in (np.mean, lambda g: np.std(g, ddof=min(1, len(g) - 1)), len)
+        )
+    )
     for number, group in enumerate(groups):
         np.testing.assert_allclose(np.array(found)[:, number], of_runs(group))
 
@@ -40,5 +45,5 @@ def test_a_mean_that_is_no_number_has_no_interval():
 def test_95_of_100_intervals_hold_the_truth(runs):
     values = np.random.default_rng(1).normal(0.3, 2.0, size=(20_000, runs))
     found = between(values.mean(1), values.std(1, ddof=1), np.full(20_000, runs))
-    inside = ((found.low < 0.3) & (0.3 < found.high)).mean()
+    inside = ((found.low < 0.3) & (found.high > 0.3)).mean()
     assert inside == pytest.approx(0.95, abs=0.006)  # 4 standard errors

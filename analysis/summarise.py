@@ -7,8 +7,8 @@ outputs/digits/summary/
   tables/ratio_by_run.csv
   figures/ratio.{png,svg}
 
-Runs of one setting differ in seeds alone. Everything is made from the tables in the runs' folders: runs may be summed up
-on any machine to which these were copied, without models and data.
+Runs of one setting differ in seeds alone. Everything is made from the tables in the runs' folders: runs may be summed
+up on any machine to which these were copied, without models and data.
 """
 
 import argparse
@@ -29,11 +29,11 @@ from analysis.runs.settings import Settings, in_order
 from analysis.runs.tables import SETTING, Table, described, tables
 from conf.errors import BadInput
 from stages.command import errors_in_one_line
-from stages.files import written
+from stages.files import is_temporary, written
 from stages.locks import locked
 
-ABOUT = """Sets the runs in these folders side by side: the settings that differ, of each setting the mean over its seeds,
-and the interval between its runs. Writes tables, figures and a report into the folder summary/ of the study."""
+ABOUT = """Sets the runs in these folders side by side: the settings that differ, of each the mean over its seeds, and
+the interval between its runs. Writes tables, figures and a report into the folder summary/ of the study."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -127,7 +127,9 @@ def _csv(path: Path, table: pd.DataFrame) -> Path:
 
 
 def _remove_others(folder: Path, kept: Iterable[Path]) -> None:
-    """Of measures that an earlier summary had."""
+    """Of measures that an earlier summary had, and what a killed one has left."""
+    for left in filter(is_temporary, folder.rglob(".*")):
+        left.unlink(missing_ok=True)
     for file in {*folder.glob("tables/*.csv"), *folder.glob("figures/*.png"), *folder.glob("figures/*.svg")} - {*kept}:
         file.unlink(missing_ok=True)
 

@@ -34,8 +34,9 @@ def jaccard(level: float = 0.3, epochs: int = 5) -> pd.DataFrame:
 
 def decomposition(level: float = 0.3, n: int = 5) -> pd.DataFrame:
     order = np.arange(n + 1)
+    parts = {"pretrain": 3, "finetune": 2, "preserved": 1, "discarded": 2, "new": 1}
     rows = [pd.DataFrame({"order": order, "quantity": name, **row(level * part * (1 + order), 0.1)})
-            for name, part in (("pretrain", 3), ("finetune", 2), ("preserved", 1), ("discarded", 2), ("new", 1))]  # fmt: skip
+            for name, part in parts.items()]  # fmt: skip
     return pd.concat(rows, ignore_index=True)
 
 
@@ -66,8 +67,8 @@ class HandMade:
         finished: str = "2026-01-01",
         **values: object,
     ) -> Path:
-        """groups: options that are not the default's; chosen: the keys that were, all that are no seed if True, False: a
-        run of before that was written down; values: other than the default's, of keys with __ for dots."""
+        """groups: options that are not the default's; chosen: the keys that were, True for all in values,
+        False for a run of before that was written down; values: other than the default's, of keys with __ for dots."""
         self.count += 1
         cfg = changed(self.default, output=str(self.outputs), **values)
         run = self.outputs / cfg.name / f"{self.count:03}" / f"seed={cfg.seed}"

@@ -101,7 +101,7 @@ def _scale(panels: list[tuple[Axes, object]], many: bool) -> None:
     """Values lie along y, or along x where settings are rows, or in the colours of a heat map."""
     for quantity in {of for _, of in panels}:
         same = [axes for axes, of in panels if of == quantity]
-        images = [image for axes in same for image in axes.images]
+        images = [image for axes in same for image in axes.images if image.get_array().count()]
         if images:
             limits = np.array([image.get_clim() for image in images])
             for image in images:

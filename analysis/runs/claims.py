@@ -70,10 +70,11 @@ def verdict(runs: pd.DataFrame) -> str:
     if np.isnan(above) and np.isnan(below):
         return ""
     value, beyond = of_runs(runs["value"]), of_runs(runs["value"] - runs["chance"])
+    unknown = runs["chance"].isna().all()  # there is none that could explain it
     if np.isnan(below):
-        met, by_itself = value.low > above, beyond.low > 0
+        met, by_itself = value.low > above, unknown or beyond.low > 0
     elif np.isnan(above):
-        met, by_itself = value.high < below, beyond.high < 0
+        met, by_itself = value.high < below, unknown or beyond.high < 0
     else:
         met, by_itself = above <= value.low and value.high <= below, not above <= runs["chance"].mean() <= below
     return "fails" if not met else "holds" if by_itself else "within chance"

@@ -13,6 +13,7 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from conf.errors import BadInput
+from conf.schema import NO_NEUTRAL, keys
 from stages import inventory
 from stages.canonical import WHERE
 from stages.checksums import lost
@@ -92,18 +93,14 @@ def _read(place: Path) -> Run:
 
 
 def _settings(file: Path) -> tuple[str, dict[str, object], dict[str, object]]:
-    """The study's name, its settings, and its seeds, `repeat` among them. What follows a seed is no setting."""
+    """The study's name, its settings, and its seeds, with `repeat` and those of tasks, such as data.target.seed."""
     try:
         cfg = OmegaConf.load(file)
         every, name, seed = leaves(cfg), str(cfg.name), cfg.seed
     except Exception:  # YAML and OmegaConf raise many kinds
         raise BadInput("its config.yaml is damaged; its command, run again, writes it anew") from None
-    seeds = {"seed": seed} | {key: every.get(key) for key in (*SEEDS, "repeat")}
-    others = {key: value for key, value in every.items() if key.endswith(".seed")}
-    seeds |= {key: value for key, value in others.items() if value != every.get("seeds.data")}
-    settings = {
-        key: value
-        for key, value in every.items()
-        if key not in seeds and key not in others and key.rpartition(".")[2] not in WHERE
-    }
-    return name, settings, seeds
+    every |= {path: known.neutral for path, known in keys() if known.neutral is not NO_NEUTRAL and not every.get(path)}
+    drawn = [key for key in every if key.endswith(".seed")]
+    seeds = {"seed": seed} | {key: every.get(key) for key in (*SEEDS, "repeat", *drawn)}
+    where = [key for key in every if key.rpartition(".")[2] in WHERE]
+    return name, {key: value for key, value in every.items() if key not in seeds and key not in where}, seeds

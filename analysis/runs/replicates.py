@@ -34,9 +34,15 @@ def older(runs: list[Run], settings: Settings) -> dict[Path, str]:
 
 
 def varied(runs: list[Run]) -> list[str]:
-    """The seeds that differ among the runs, `repeat` among them."""
+    """The seeds that differ among the runs, `repeat` among them; those that follow another one left out."""
     names = dict.fromkeys(name for run in runs for name in run.seeds)
-    return [name for name in names if len({str(run.seeds.get(name)) for run in runs}) > 1]
+    values = {name: [run.seeds.get(name) for run in runs] for name in names}
+    known = [values[name] for name in SEEDS]
+    return [
+        name
+        for name, each in values.items()
+        if len(set(map(str, each))) > 1 and (name in (*SEEDS, "seed") or each not in known)
+    ]
 
 
 def speaks_of(runs: list[Run], settings: Settings) -> str:

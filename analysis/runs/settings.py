@@ -51,8 +51,8 @@ def in_order(runs: list[Run]) -> tuple[list[Run], Settings]:
 def _columns(runs: list[Run]) -> dict[str, list[object]]:
     """Name -> value of each run."""
     every = {key: [run.settings.get(key) for run in runs] for key in _names(run.settings for run in runs)}
-    every = {key: values for key, values in every.items() if not _is_seed(values, runs)}
     groups, keys = _chosen(runs)
+    every = {key: values for key, values in every.items() if key in keys or not _is_seed(key, values, runs)}
     always = {name: groups.pop(name) for name in FIRST if name in groups}
     always |= {key: values for key, values in every.items() if key in keys}
     found = {name: values for name, values in always.items() if len(set(map(shown, values))) > 1}
@@ -75,10 +75,11 @@ def _names(mappings: Iterable[dict]) -> list[str]:
     return list(dict.fromkeys(name for mapping in mappings for name in mapping))
 
 
-def _is_seed(values: list[object], runs: list[Run]) -> bool:
-    """Whether it has the value of one seed in all runs, and differs: a key of the user's own that follows it."""
+def _is_seed(key: str, values: list[object], runs: list[Run]) -> bool:
+    """Whether it differs and has the value of one seed in all runs: an argument of a task or model that follows it."""
     seeds = ([run.seeds.get(name) for run in runs] for name in runs[0].seeds)
-    return len(set(map(shown, values))) > 1 and any(values == seed for seed in seeds)
+    follows = len(set(map(shown, values))) > 1 and any(values == seed for seed in seeds)
+    return follows and key.startswith(("data.", "model."))
 
 
 def _follows(values: list[object], others: Iterable[list[object]]) -> bool:
@@ -95,7 +96,7 @@ def _also(runs: list[Run], named: dict[str, list[object]]) -> list[str]:
     for key in _names(run.settings for run in runs):
         values = [run.settings.get(key) for run in runs]
         different = list(dict.fromkeys(map(shown, values)))
-        if key not in named and len(different) > 1 and not _is_seed(values, runs):
+        if key not in named and len(different) > 1 and not _is_seed(key, values, runs):
             leader = next((name for name, column in named.items() if _follows(values, [column])), "the settings")
             own = key.split(".")[0] == leader  # such as model.width where models are compared
             lines.setdefault(leader, []).append(f"{leader}.*" if own else f"{key} ({', '.join(different[:MOST])})")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from analysis.runs.found import Run
 from analysis.runs.replicates import varied
@@ -35,7 +36,9 @@ SETTING = "#"
 
 def tables(runs: list[Run], settings: Settings) -> dict[str, Table]:
     """Of every measure that has a mean and an interval, by name."""
-    names = dict.fromkeys(name for run in runs for name, table in run.tables.items() if set(ESTIMATE) <= set(table))
+    names = dict.fromkeys(
+        name for run in runs for name, table in run.tables.items() if set(ESTIMATE) <= set(table) and len(table)
+    )
     return {name: _table(name, runs, settings) for name in names}
 
 
@@ -54,9 +57,9 @@ def described(run: Run, runs: list[Run], settings: Settings) -> dict[str, object
 
 
 def _table(name: str, runs: list[Run], settings: Settings) -> Table:
-    first = next(run.tables[name] for run in runs if name in run.tables)
-    keys, references = _parts(first)
-    there = [run for run in runs if name in run.tables and _parts(run.tables[name])[0] == keys]
+    with_it = [run for run in runs if set(ESTIMATE) <= set(run.tables.get(name, ()))]
+    keys, _ = _parts(with_it[0].tables[name])
+    there = [run for run in with_it if _parts(run.tables[name])[0] == keys]
     references = list(dict.fromkeys(column for run in there for column in _parts(run.tables[name])[1]))
     rows = [_of_run(run, run.tables[name], runs, settings) for run in there]
     by_run = pd.concat(rows, ignore_index=True)
@@ -69,7 +72,9 @@ def _parts(table: pd.DataFrame) -> tuple[list[str], list[str]]:
     """Key columns, and reference columns."""
     columns = list(table)
     first = columns.index("mean")
-    return columns[:first], [column for column in columns[first:] if column not in ESTIMATE]
+    return columns[:first], [
+        column for column in columns[first:] if column not in ESTIMATE and is_numeric_dtype(table[column])
+    ]
 
 
 def _of_run(run: Run, table: pd.DataFrame, runs: list[Run], settings: Settings) -> pd.DataFrame:

@@ -41,6 +41,7 @@ def opening(
         ],
         "seeds that differ": [f"{name}: {_values(run.seeds.get(name) for run in runs)}" for name in varied(runs)],
         "runs": _first(replicates),
+        "the runs of a setting": [speaks_of(runs, settings)],
         "what else differs": settings.also,
         "left out": _first([f"{folder}: {why}" for folder, why in left_out.items()]) + _absent(runs, tables),
     }
@@ -78,7 +79,7 @@ def count(number: int, what: str) -> str:
 
 def how_to_read(runs: list[Run], settings: Settings) -> list[str]:
     return [
-        f"A setting is what differs between runs, seeds aside. Of each the mean over its runs is shown, with {INTERVAL}. "
+        f"A setting is what differs between runs, seeds aside. Shown is the mean over its runs, with {INTERVAL}. "
         + speaks_of(runs, settings),
         "The intervals in a run's own report are over samples: they say how sure that run's value is, and nothing of "
         "another run. Where samples are the same in all runs, the interval between runs says nothing of other samples.",

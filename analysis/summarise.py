@@ -116,8 +116,9 @@ def _figure(folder: Path, table: Table, runs: list[Run], settings: Settings) -> 
 
 def _listed(runs: list[Run], settings: Settings, left_out: dict[Path, str]) -> pd.DataFrame:
     """run, settings, seeds that differ, used, why not."""
-    rows = [{**described(run, runs, settings), "used": "yes", "why not": ""} for run in runs]
-    return pd.DataFrame(rows + [{"run": str(run), "used": "no", "why not": why} for run, why in left_out.items()])
+    rows = [{**about, "used": "yes", "why not": ""} for about in described(runs, settings)]
+    rows += [{"run": str(run), "used": "no", "why not": why} for run, why in left_out.items()]
+    return pd.DataFrame(rows, dtype=object)  # seeds are whole numbers where some are missing, too
 
 
 def _csv(path: Path, table: pd.DataFrame) -> Path:

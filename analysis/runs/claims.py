@@ -16,7 +16,7 @@ import pandas as pd
 
 from analysis.runs.found import Run
 from analysis.runs.settings import Settings
-from analysis.runs.tables import SETTING, setting_columns
+from analysis.runs.tables import SETTING
 from analysis.statistics.between import FEWEST, of_runs
 
 GROUP = ["measure", "claim", "quantity"]
@@ -37,20 +37,20 @@ def claims(runs: list[Run], settings: Settings) -> pd.DataFrame:
     for column in ("measure", "above", "below", "noise"):  # older tables have none of these
         table[column] = table.get(column, pd.Series(np.nan, table.index))
     found = [
-        {SETTING: setting, **_named(setting, runs, settings), **dict(zip(GROUP, names, strict=True)), **_judged(group)}
+        {SETTING: setting, **_named(setting, settings), **dict(zip(GROUP, names, strict=True)), **_judged(group)}
         for names, of_claim in table.groupby(GROUP, sort=False, dropna=False)
         for setting, group in of_claim.groupby(SETTING)
     ]
     return pd.DataFrame(found)
 
 
-def _named(setting: int, runs: list[Run], settings: Settings) -> dict[str, object]:
-    return dict(zip(setting_columns(runs, settings), settings.each[setting], strict=True))
+def _named(setting: int, settings: Settings) -> dict[str, object]:
+    return dict(zip(settings.headers, settings.each[setting], strict=True))
 
 
 def _judged(group: pd.DataFrame) -> dict[str, object]:
     """Of the runs of one setting and claim."""
-    doubtful = int((group["noise"].fillna("") != "").sum())
+    doubtful = int((group["noise"].notna() & (group["noise"] != "")).sum())
     known = group[np.isfinite(group["value"])]
     result = of_runs(known["value"]) if len(known) else (np.nan, np.nan, np.nan)
     return {

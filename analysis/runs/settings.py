@@ -20,10 +20,11 @@ MOST = 5  # names in a line
 
 @dataclass(frozen=True)
 class Settings:
-    """columns: what differs; of_run: its values, one tuple for each run, in the order of the runs; also: what else
-    differs, in lines."""
+    """columns: what differs; headers: what that is called in tables; of_run: its values, one tuple for each run, in the
+    order of the runs; also: what else differs, in lines."""
 
     columns: tuple[str, ...]
+    headers: tuple[str, ...]
     of_run: list[tuple[object, ...]]
     also: list[str]
 
@@ -45,7 +46,14 @@ def in_order(runs: list[Run]) -> tuple[list[Run], Settings]:
     keys = [([rank[at] for rank in ranks], [str(seed).zfill(12) for seed in run.seeds.values()], at)
             for at, run in enumerate(runs)]  # fmt: skip
     order = [key[-1] for key in sorted(keys)]
-    return [runs[at] for at in order], Settings(tuple(named), [rows[at] for at in order], _also(runs, named))
+    settings = Settings(tuple(named), _headers(runs, named), [rows[at] for at in order], _also(runs, named))
+    return [runs[at] for at in order], settings
+
+
+def _headers(runs: list[Run], columns: Iterable[str]) -> tuple[str, ...]:
+    """model=conv4 is chosen.model where tables have models of their own, the pre-trained one and so on."""
+    taken = {column for run in runs for table in run.tables.values() for column in table}
+    return tuple(f"chosen.{name}" if name in taken else name for name in columns)
 
 
 def _columns(runs: list[Run]) -> dict[str, list[object]]:

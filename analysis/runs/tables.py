@@ -42,30 +42,39 @@ def tables(runs: list[Run], settings: Settings) -> dict[str, Table]:
     return {name: _table(name, runs, settings) for name in names}
 
 
-def setting_columns(runs: list[Run], settings: Settings) -> list[str]:
-    """What the settings are called in tables: model=conv4 is chosen.model where tables have models of their own, the
-    pre-trained one and so on."""
-    taken = {column for run in runs for table in run.tables.values() for column in table}
-    return [f"chosen.{name}" if name in taken else name for name in settings.columns]
-
-
-def described(run: Run, runs: list[Run], settings: Settings) -> dict[str, object]:
-    """The run's folder, settings and seeds, those that differ among the runs."""
-    at = next(at for at, other in enumerate(runs) if other is run)
-    columns = zip(setting_columns(runs, settings), settings.of_run[at], strict=True)
-    return {"run": str(run.folder), **dict(columns), **{name: run.seeds.get(name) for name in varied(runs)}}
+def described(runs: list[Run], settings: Settings) -> list[dict[str, object]]:
+    """Of each run its folder, settings and seeds, those that differ among the runs."""
+    seeds = varied(runs)
+    return [
+        {
+            "run": str(run.folder),
+            **dict(zip(settings.headers, values, strict=True)),
+            **{name: run.seeds.get(name) for name in seeds},
+        }
+        for run, values in zip(runs, settings.of_run, strict=True)
+    ]
 
 
 def _table(name: str, runs: list[Run], settings: Settings) -> Table:
-    with_it = [run for run in runs if set(ESTIMATE) <= set(run.tables.get(name, ()))]
-    keys, _ = _parts(with_it[0].tables[name])
-    there = [run for run in with_it if _parts(run.tables[name])[0] == keys]
-    references = list(dict.fromkeys(column for run in there for column in _parts(run.tables[name])[1]))
-    rows = [_of_run(run, run.tables[name], runs, settings) for run in there]
+    keys = next(_parts(run.tables[name])[0] for run in runs if _has(run, name))
+    there = [_has(run, name) and _parts(run.tables[name])[0] == keys for run in runs]
+    about = described(runs, settings)
+    rows = [
+        _of_run(run.tables[name], {SETTING: settings.each.index(values), **row})
+        for run, values, row, is_there in zip(runs, settings.of_run, about, there, strict=True)
+        if is_there
+    ]
     by_run = pd.concat(rows, ignore_index=True)
-    absent = [run for run in runs if not any(run is other for other in there)]
-    over = _over(by_run, [SETTING, *setting_columns(runs, settings), *keys], references)
+    references = list(
+        dict.fromkeys(column for run in runs if _has(run, name) for column in _parts(run.tables[name])[1])
+    )
+    over = _over(by_run, [SETTING, *settings.headers, *keys], references)
+    absent = [run for run, is_there in zip(runs, there, strict=True) if not is_there]
     return Table(name, keys, references, over, by_run, absent)
+
+
+def _has(run: Run, name: str) -> bool:
+    return set(ESTIMATE) <= set(run.tables.get(name, ()))
 
 
 def _parts(table: pd.DataFrame) -> tuple[list[str], list[str]]:
@@ -77,9 +86,7 @@ def _parts(table: pd.DataFrame) -> tuple[list[str], list[str]]:
     ]
 
 
-def _of_run(run: Run, table: pd.DataFrame, runs: list[Run], settings: Settings) -> pd.DataFrame:
-    at = next(at for at, other in enumerate(runs) if other is run)
-    about = {SETTING: settings.each.index(settings.of_run[at]), **described(run, runs, settings)}
+def _of_run(table: pd.DataFrame, about: dict[str, object]) -> pd.DataFrame:
     table = table.copy()
     for place, (column, value) in enumerate(about.items()):
         table.insert(place, column, value)

@@ -17,6 +17,7 @@ from analysis.drawing import few_settings, many_settings
 from analysis.drawing.style import NAMES, STYLE
 
 MANY = 12  # settings; more have no colours of their own
+WIDEST = 85  # characters in a line of a legend
 MOST = 24  # panels
 ACROSS = 3
 
@@ -29,6 +30,7 @@ def draw(
     """over: columns setting (number of its label), keys, runs, mean, low, high, references; by_run: setting, run, keys,
     mean; legend: what stands above the labels."""
     many = len(labels) > MANY
+    labels = labels if many else [fill(label, WIDEST) for label in labels]
     kinds = (many_settings.heat_map, many_settings.forest) if many else (few_settings.curves, few_settings.bars)
     named = many_settings.with_names if many else few_settings.with_names
     over, by_run = (table.replace([np.inf, -np.inf], np.nan) for table in (over, by_run))

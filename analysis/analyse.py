@@ -1,34 +1,37 @@
-"""The stage that turns the store into tables, figures, a gallery and a report.
+"""The stage that computes the measures, each once, and writes the report.
 
-<run>/analysis/tables/*.csv, figures/*.{png,svg}, gallery/*.{png,svg}, report.html
+<run>/analysis/samples/<measure>.npz     what it found for each sample, under each reference as well
+<run>/analysis/tables/<measure>.csv      keys, mean, low, high, reference levels; claims.csv: all claims, with verdicts
+<run>/analysis/figures/<measure>.{png,svg}, gallery/*.{png,svg}, report.html
+<run>/analysis/measures.json             which measures there are (analysis/kept.py)
 """
 
-import shutil
-from collections.abc import Iterable
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import wandb
 from omegaconf import DictConfig, OmegaConf
-from torch.utils.data import Dataset
 
-from analysis import figures, tables
-from analysis.claims import claims
-from analysis.drawing.gallery import Card, Picture, draw
-from analysis.drawing.sentence import Sentence
+from analysis import claims as judged
+from analysis import gallery
 from analysis.drawing.style import save
 from analysis.formulas.accuracy import Outcomes, outcomes
-from analysis.measures import Measures, possible
-from analysis.report.opening import left_out, noise_warnings, summary
-from analysis.report.page import CAPTIONS, FigureEntry, write_report
-from analysis.robust import doubtful
+from analysis.kept import Kept
+from analysis.measure import Measure, Measured, load
+from analysis.report.opening import HOW_TO_READ, left_out, noise_warnings, summary
+from analysis.report.page import FigureEntry, write_report
+from analysis.robust import Noisy, doubtful
 from analysis.study import Options, Study
+from conf.errors import BadInput
 from data.splits import Splits
 from data.splits import build as build_data
 from interactions.store import Samples, Store
 from stages.files import written
-from stages.identity import Result, Results
+from stages.identity import Result, Results, task_name
+from stages.measures import name_of
 from stages.memory import check_memory
 from stages.need import Need
 from stages.progress import Bar
@@ -38,29 +41,23 @@ from stages.span import Span
 from stages.table import ROLES, roles
 from training.tracking import not_vital, tracked
 
-HOW_TO_READ = """Intervals are 95 % bootstrap intervals over samples: those of the interactions, or the test set where \
-accuracy is concerned. They say nothing of what another seed would give: each model here is one training run.
-
-Chance is what the same quantity comes to for models that share nothing: the second model's interactions are permuted \
-within each sample and order. For faithfulness the values themselves are permuted among masked inputs that keep \
-equally many variables; for accuracy chance is the most frequent class, and for a difference in accuracy none.
-"""
 SECONDS = Span(4, 30)  # from the default study to 100 samples of 2**12 masked inputs and 50 checkpoints
-# Which figure shows which table.
-FIGURES = {
-    "decomposition": "decomposition",
-    "ratio": "ratio",
-    "jaccard": "jaccard",
-    "convergence": "accuracy",
-    "faithfulness": "faithfulness",
-    "noise": "noise",
-}
 
 
 def check(cfg: DictConfig, results: Results) -> Need:
+    measures(cfg)
     splits = build_data(cfg.data.target, "data.target")
     _check_memory(cfg, len(splits.test))
     return Need(disk=10_000_000, besides=SECONDS)  # figures, gallery and report
+
+
+def measures(cfg: DictConfig) -> list[Measure]:
+    """Those that are asked for. Raises BadInput for one that can't be found, and for options of none of them."""
+    options = OmegaConf.to_container(cfg.analysis.options, resolve=True)
+    names = [name_of(module) for module in cfg.analysis.measures]
+    if extra := sorted(options.keys() - set(names)):
+        raise BadInput(f"analysis.options.{extra[0]}: analysis.measures has no {extra[0]}, it has {', '.join(names)}")
+    return [load(module, options.get(name_of(module)) or {}) for module in cfg.analysis.measures]
 
 
 def _check_memory(cfg: DictConfig, test: int) -> None:
@@ -77,34 +74,46 @@ def _check_memory(cfg: DictConfig, test: int) -> None:
 
 
 def run(cfg: DictConfig, results: Results, name: str) -> None:
-    splits, result = build_data(cfg.data.target, "data.target"), results[name]
-    study = _study(cfg, result)
-    labels = np.asarray(splits.test.labels)
-    known = [stage for stage in ("finetune", "scratch", "probe") if stage in result.inputs]
-    trained = {stage: _outcomes(result.inputs[stage].folder, labels) for stage in known}
+    splits, result, wanted = build_data(cfg.data.target, "data.target"), results[name], measures(cfg)
+    study = _study(cfg, result, splits)
     folder = start(result)
     with tracked(cfg, result) as tracker:
-        wanted, noise = list(cfg.analysis.measures), tables.noise(study)
-        beware = left_out(wanted, study.models) | noise_warnings(study, noise)
+        kept, noisy = Kept(folder, result.digest), Noisy(study)
+        beware = left_out(wanted, study) | noise_warnings(study)
         for title, text in beware.items():
             print(f"analysis: {title}: {text}", flush=True)
-        made = _tables(study, trained, labels, noise, wanted)
-        for title, table in made.items():
-            _write_table(table, folder / "tables" / f"{title}.csv")
-        drawn = _figures(made, folder, study.unit)
-        cards = _gallery(study, splits, cfg.analysis.gallery, folder / "gallery")
-        _report(result, beware | summary(cfg, results, study), made, drawn, cards)
+        missing = [measure for measure in wanted if not kept.has(measure.name, result.parts[measure.name])]
+        for measure in Bar(missing, desc="measures", leave=False):
+            digest = result.parts[measure.name]
+            if why := measure.lacking(study):
+                kept.add(measure.name, digest, [], left_out=why)
+            else:
+                files, claims = _measure(measure, study, noisy, folder, _data(cfg, result))
+                kept.add(measure.name, digest, files, caption=measure.caption, claims=claims)
+        if kept.gallery is None:
+            kept.add_gallery(gallery.show(study, splits, cfg.analysis.gallery, folder / "gallery"))
+        claims = _claims(kept)
+        _report(result, beware | summary(cfg, results, study), claims, kept)
         with not_vital("tables and figures"):
-            _log(tracker, made, drawn, cards)
-    finish(result)
+            _log(tracker, claims, kept)
+    finish(result, parts={name: entry["digest"] for name, entry in kept.measures.items()})
 
 
-def _study(cfg: DictConfig, result: Result) -> Study:
+def _study(cfg: DictConfig, result: Result, splits: Splits) -> Study:
     """Of the roles that are compared."""
     samples = Samples(result.inputs["interactions/samples"].folder)
     values = {role: result.inputs[f"interactions/{stage}"] for role, stage in ROLES.items() if role in roles(cfg)}
-    stores = {role: Store(read.folder, samples) for role, read in values.items()}
-    return Study(samples, stores, {role: epochs_of(read) for role, read in values.items()}, _options(cfg))
+    trained = {role: result.inputs[stage].folder for role, stage in ROLES.items() if stage in result.inputs}
+    labels = np.asarray(splits.test.labels)
+    keys = ("salient", "tau", "empty_set", "normalise", "permutations", "resamples")
+    return Study(
+        samples,
+        {role: Store(read.folder, samples) for role, read in values.items()},
+        {role: epochs_of(read) for role, read in values.items()},
+        Options(**{key: cfg.analysis[key] for key in keys}, seed=cfg.seeds.samples),
+        {role: _outcomes(folder, labels) for role, folder in trained.items()},
+        labels,
+    )
 
 
 def _outcomes(trained: Path, labels: np.ndarray) -> Outcomes:
@@ -112,37 +121,43 @@ def _outcomes(trained: Path, labels: np.ndarray) -> Outcomes:
     return outcomes(predictions, losses, labels)
 
 
-def _options(cfg: DictConfig) -> Options:
-    keys = ("salient", "tau", "empty_set", "normalise", "permutations", "resamples")
-    return Options(**{key: cfg.analysis[key] for key in keys}, seed=cfg.seeds.samples)
+def _data(cfg: DictConfig, result: Result) -> str:
+    """What the target task is called, and a digest of what decides it: samples of the same number are the same ones
+    where this is the same."""
+    chosen = result.inputs["interactions/samples"].settings
+    task = {path: value for path, value in chosen.items() if path.startswith("data.target")}
+    return f"{task_name(cfg.data.target)}-{hashlib.sha256(json.dumps(task, sort_keys=True).encode()).hexdigest()[:12]}"
 
 
-def _tables(
-    study: Study, trained: dict[str, Outcomes], labels: np.ndarray, noise: pd.DataFrame, wanted: list[str]
-) -> dict[str, pd.DataFrame]:
-    """The wanted tables, by name: those that there is anything to fill with. noise: that table."""
-    options, measures = study.options, Measures(study)
-    makers = {
-        "claims": lambda: _claims(measures, trained, noise),
-        "decomposition": lambda: tables.decomposition(measures),
-        "ratio": lambda: tables.ratio(measures),
-        "jaccard": lambda: tables.jaccard(measures),
-        "accuracy": lambda: tables.accuracy(trained, labels, options.resamples, options.seed),
-        "faithfulness": lambda: tables.faithfulness(measures),
-        "noise": lambda: noise,
-    }
-    chosen = [name for name in makers if name in wanted and possible(name, study.models)]
-    made = {name: makers[name]() for name in _progress(chosen, "tables")}
-    return {name: table for name, table in made.items() if len(table)}  # of given weights there are no predictions
+def _measure(measure: Measure, study: Study, noisy: Noisy, folder: Path, data: str) -> tuple[list[Path], list[dict]]:
+    """The files that a measure leaves, and the rows of its claims."""
+    measured = measure.samples(study)
+    split, index = _which(measure, measured, study)
+    weights, name = study.weights(measured.samples), measure.name
+    table = measure.table(measured, weights)
+    table.attrs["unit"] = study.unit  # for the figure's axes
+    files = [folder / "samples" / f"{name}.npz", folder / "tables" / f"{name}.csv"]
+    measured.write(files[0], f"{data}/{split}", index)
+    _write_table(table, files[1])
+    if (figure := measure.figure(table)) is not None:
+        files += save(figure, folder / "figures", name)
+    claims = [] if measure.claims_lack(study) else measure.claims(measured, weights)
+    return files, judged.as_table(name, claims, doubtful(noisy, measure, claims)).to_dict("records")
 
 
-def _claims(measures: Measures, trained: dict[str, Outcomes], noise: pd.DataFrame) -> pd.DataFrame:
-    found = claims(measures, trained)
-    return tables.claims(found, doubtful(measures.study, found, noise))
-
-
-def _progress(steps: list, what: str) -> Iterable:
-    return Bar(steps, desc=what, leave=False)
+def _which(measure: Measure, measured: Measured, study: Study) -> tuple[str, np.ndarray]:
+    """Of which split the measured samples are, and their numbers in it. Raises BadInput if they are not all there."""
+    if measure.needs.on == "predictions":
+        split, index = "test", np.arange(len(study.labels))
+    else:
+        split, index = study.about["split"], np.array([sample["index"] for sample in study.about["samples"]])
+    for name, array in measured.observed.items():
+        if len(array) != len(index):
+            raise BadInput(
+                f"{measure.module.__name__}.samples: {name} has the shape {list(array.shape)}: a first axis of "
+                f"{len(index)} samples is expected"
+            )
+    return split, index
 
 
 def _write_table(table: pd.DataFrame, path: Path) -> None:
@@ -150,61 +165,47 @@ def _write_table(table: pd.DataFrame, path: Path) -> None:
         table.to_csv(beside, index=False)
 
 
-def _figures(made: dict[str, pd.DataFrame], folder: Path, unit: str) -> list[FigureEntry]:
-    entries = []
-    for name, table in _progress(list(FIGURES.items()), "figures"):
-        if table in made:
-            options = {"unit": unit} if name == "decomposition" else {}
-            png, _ = save(getattr(figures, name)(made[table], **options), folder / "figures", name)
-            entries.append(FigureEntry(name, CAPTIONS[name], png, folder / "tables" / f"{table}.csv"))
-    return entries
+def _claims(kept: Kept) -> pd.DataFrame:
+    """Of all measures, also written to tables/claims.csv."""
+    rows = [row for entry in kept.measures.values() for row in entry.get("claims", [])]
+    table, path = pd.DataFrame(rows, columns=judged.COLUMNS), kept.folder / "tables" / "claims.csv"
+    if rows:
+        _write_table(table, path)
+    else:
+        path.unlink(missing_ok=True)
+    return table
 
 
-def _gallery(study: Study, splits: Splits, count: int, folder: Path) -> list[tuple[str, Path]]:
-    """Draws `count` of the samples, spread over the classes; (title, picture) of each."""
-    shutil.rmtree(folder, ignore_errors=True)
-    about = study.about
-    dataset = getattr(splits, about["split"])
-    last = {model: (study.final(model), study.values(model, study.last(model))) for model in study.models}
-    spread = np.unique(np.linspace(0, study.samples - 1, min(count, study.samples)).astype(int))
-    drawn = []
-    for position in _progress(spread.tolist(), "gallery"):
-        sample = about["samples"][position]
-        title = f"{about['split']} sample {sample['index']}, class {sample['class']}"
-        card = Card(
-            title=title,
-            shown=_shown(sample, dataset, splits),
-            interactions={model: strength[position] for model, (strength, _) in last.items()},
-            values={model: v[position, -1] for model, (_, v) in last.items()},
-        )
-        png, _ = save(draw(card, tau=study.options.tau, unit=study.unit), folder, f"sample_{sample['index']:05d}")
-        drawn.append((title, png))
-    return drawn
+def _entries(kept: Kept) -> list[FigureEntry]:
+    return [
+        FigureEntry(name, entry["caption"], kept.file("figures", name), kept.file("tables", name))
+        for name, entry in kept.measures.items()
+        if entry["files"]
+    ]
 
 
-def _shown(sample: dict, dataset: Dataset, splits: Splits) -> Picture | Sentence:
-    if splits.kind == "text":
-        return Sentence(sample["words"], [variable["position"] for variable in sample["variables"]])
-    return Picture(splits.picture(dataset[sample["index"]][0]), [tuple(box) for box in sample["variables"]])
+def _cards(kept: Kept) -> list[tuple[str, Path]]:
+    return [(title, kept.folder / png) for title, png in kept.gallery["cards"]]
 
 
-def _report(
-    result: Result, summary: dict[str, str], made: dict[str, pd.DataFrame], drawn: list[FigureEntry], cards: list
-) -> None:
+def _report(result: Result, summary: dict[str, str], claims: pd.DataFrame, kept: Kept) -> None:
     write_report(
         result.folder / "report.html",
         title="Why does pre-training help?",
         summary=summary,
-        claims=made.get("claims", pd.DataFrame(columns=tables.CLAIMS)),
-        figures=drawn,
-        gallery=cards,
+        claims=claims,
+        figures=_entries(kept),
+        gallery=_cards(kept),
         how_to_read=HOW_TO_READ,
         settings=OmegaConf.to_yaml(OmegaConf.create(nested(result.decided()))),
     )
 
 
-def _log(tracker: wandb.Run, made: dict[str, pd.DataFrame], drawn: list[FigureEntry], cards: list) -> None:
-    tracker.log({f"tables/{name}": wandb.Table(dataframe=table) for name, table in made.items()})
-    tracker.log({f"figures/{entry.name}": wandb.Image(str(entry.image)) for entry in drawn})
-    if cards:
+def _log(tracker: wandb.Run, claims: pd.DataFrame, kept: Kept) -> None:
+    entries = _entries(kept)
+    tables = {entry.name: pd.read_csv(entry.table) for entry in entries} | ({"claims": claims} if len(claims) else {})
+    tracker.log({f"tables/{name}": wandb.Table(dataframe=table) for name, table in tables.items()})
+    images = {entry.name: entry.image for entry in entries if entry.image}
+    tracker.log({f"figures/{name}": wandb.Image(str(image)) for name, image in images.items()})
+    if cards := _cards(kept):
         tracker.log({"gallery": [wandb.Image(str(png), caption=title) for title, png in cards]})

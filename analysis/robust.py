@@ -13,36 +13,18 @@ Where noise makes up half or more of a model's strength, adding some tells nothi
 noise already: all claims about that model's interactions are marked.
 """
 
-from math import comb
+from functools import cached_property
 
 import numpy as np
-import pandas as pd
 
-from analysis.claims import SUBJECTS, Claim, claims
-from analysis.measures import Measures
-from analysis.statistics.estimate import quotient
+from analysis.claims import Claim
+from analysis.formulas.noise import noise_by_order
+from analysis.measure import Measure
 from analysis.study import Study
-from interactions.mobius import interactions
+from interactions.mobius import interactions, orders
 
 DRAWS = 2
 HALF = 0.5
-
-
-def doubtful(study: Study, found: dict[str, list[Claim]], noise: pd.DataFrame) -> set[tuple[str, str]]:
-    """The (claim, quantity) that noise could overturn. found: the study's claims by subject; noise: its table of that.
-
-    Claims about accuracy rest on no interactions: they are never among them.
-    """
-    sizes = noise.groupby("model")["noise_v"].first().to_dict()
-    if not any(sizes.values()):  # computed in float64
-        return set()
-    drowned, again = _drowned(noise), claims(Measures(Noisy(study, sizes)), {})
-    return {
-        (claim.claim, claim.quantity)
-        for subject, shaken in again.items()
-        for claim, other in zip(found[subject] if shaken else [], shaken, strict=True)
-        if drowned & set(SUBJECTS[subject][0]) or overturned(claim, other)
-    }
 
 
 class Noisy(Study):
@@ -52,21 +34,46 @@ class Noisy(Study):
     from its smallest value in any draw to its largest.
     """
 
-    def __init__(self, study: Study, sizes: dict[str, float]) -> None:
-        """sizes: of the noise of v, for each model."""
-        self.__dict__ |= {key: value for key, value in study.__dict__.items() if key not in ("weights", "permutations")}
-        draw = np.random.default_rng([study.options.seed, 3])
-        shape = (DRAWS * study.samples, 2**study.n)
-        self.noise = {model: interactions(draw.normal(scale=size, size=shape)) for model, size in sizes.items()}
-        self.weights = np.kron(np.eye(DRAWS), np.full(study.samples, 1 / study.samples))
+    def __init__(self, study: Study) -> None:
+        super().__init__(study.samples, study.stores, study.compared, study.options)
+        self.sizes = {model: study.noise(model).size for model in study.models}
         self.permutations = []
+
+    @cached_property
+    def drawn(self) -> dict[str, np.ndarray]:
+        """In the interactions of each model: [DRAWS * samples, 2**n]."""
+        draw, shape = np.random.default_rng([self.options.seed, 3]), (DRAWS * self.count, 2**self.n)
+        return {model: interactions(draw.normal(scale=size, size=shape)) for model, size in self.sizes.items()}
+
+    @cached_property
+    def drowned(self) -> set[str]:
+        """The models half of whose strength, summed over all subsets, is noise or more."""
+        found = set()
+        for model, size in self.sizes.items():
+            strength = abs(interactions(self.values(model, self.last(model)))).mean(0).sum()
+            if size > 0 and noise_by_order(size, self.n)[orders(self.n)].sum() >= HALF * strength:
+                found.add(model)
+        return found
+
+    def weights(self, samples: int) -> np.ndarray:
+        return np.kron(np.eye(DRAWS), np.full(samples // DRAWS, DRAWS / samples))
 
     def interactions(self, model: str, epoch: int) -> np.ndarray:
         """I: [DRAWS * samples, 2**n]."""
         # I is linear in v: noise is transformed once. In the next epoch each sample meets the noise that the sample
         # before it has met: as good as drawn for it, and takes a tenth of the time.
         strength, place = interactions(self.values(model, epoch)), self.epochs(model).index(epoch)
-        return self.counted(np.tile(strength, (DRAWS, 1)) + np.roll(self.noise[model], place, axis=0))
+        return self.counted(np.tile(strength, (DRAWS, 1)) + np.roll(self.drawn[model], place, axis=0))
+
+
+def doubtful(noisy: Noisy, measure: Measure, claims: list[Claim]) -> list[bool]:
+    """Whether noise could overturn each of the measure's claims. Those that rest on no interactions, never."""
+    if not claims or measure.needs.on != "interactions" or not any(noisy.sizes.values()):  # computed in float64
+        return [False] * len(claims)
+    measured = measure.samples(noisy)
+    again = measure.claims(measured, noisy.weights(measured.samples))
+    drowned = bool(noisy.drowned & set(measure.subject.models))
+    return [drowned or overturned(claim, other) for claim, other in zip(claims, again, strict=True)]
 
 
 def overturned(claim: Claim, shaken: Claim) -> bool:
@@ -79,10 +86,3 @@ def overturned(claim: Claim, shaken: Claim) -> bool:
             != claim.verdict
             for by in (-moved, moved)
         )
-
-
-def _drowned(noise: pd.DataFrame) -> set[str]:
-    """The models half of whose strength, summed over all subsets, is noise or more."""
-    count = noise["order"].map(lambda order: comb(int(noise["order"].max()), int(order)))
-    sums = noise[["noise", "strength"]].mul(count, axis=0).groupby(noise["model"]).sum()
-    return set(sums.index[quotient(sums["noise"], sums["strength"]) >= HALF])

@@ -1,11 +1,14 @@
-"""The interactions of one run as the measures see them: read from the store, with the options applied."""
+"""One run as the measures see it: interactions, read from the store with the options applied, and predictions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
+from analysis.formulas.accuracy import Outcomes
 from analysis.formulas.faithfulness import salient
+from analysis.formulas.noise import explained, noise_of_values
 from analysis.statistics.chance import permutations
 from analysis.statistics.estimate import resamples
 from interactions.mobius import interactions, orders
@@ -25,21 +28,52 @@ class Options:
     seed: int
 
 
+class Noise(NamedTuple):
+    """Of a model's values: root mean square, and the most that rounding explains."""
+
+    size: float
+    explained: float
+
+
+@dataclass
 class Study:
     """Models are "pretrain" (through its linear probe), "finetune" and "scratch", those of them that are compared. The
-    last two have epochs."""
+    last two have epochs.
 
-    def __init__(
-        self, samples: Samples, stores: dict[str, Store], epochs: dict[str, list[int]], options: Options
-    ) -> None:
-        """stores: of each model; epochs: those that are compared, in order."""
-        self.stores, self.options = stores, options
-        self.about, self._epochs = samples.read(), epochs
-        about = self.about
-        self.n, self.samples = about["n"], len(about["samples"])
-        first = 0 if options.empty_set else 1
-        self.subsets = slice(first, None)  # of the 2**n subsets: all, or without the empty one
-        self.order = orders(self.n)[self.subsets]
+    samples: whose interactions are measured; stores: of each model; compared: its epochs, in order; outcomes: on the
+    test set, of the models that have predictions; labels: [test samples].
+    """
+
+    samples: Samples
+    stores: dict[str, Store]
+    compared: dict[str, list[int]]
+    options: Options
+    outcomes: dict[str, Outcomes] = field(default_factory=dict)
+    labels: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+
+    @cached_property
+    def about(self) -> dict:
+        """The samples, as samples.json describes them."""
+        return self.samples.read()
+
+    @property
+    def n(self) -> int:
+        return self.about["n"]
+
+    @property
+    def count(self) -> int:
+        """Of the samples."""
+        return len(self.about["samples"])
+
+    @property
+    def subsets(self) -> slice:
+        """Of the 2**n subsets: all, or without the empty one."""
+        return slice(0 if self.options.empty_set else 1, None)
+
+    @property
+    def order(self) -> np.ndarray:
+        """Of each of these subsets."""
+        return orders(self.n)[self.subsets]
 
     @property
     def unit(self) -> str:
@@ -51,7 +85,7 @@ class Study:
         return list(self.stores)
 
     def epochs(self, model: str) -> list[int]:
-        return self._epochs[model]
+        return self.compared[model]
 
     def last(self, model: str) -> int:
         return self.epochs(model)[-1]
@@ -63,6 +97,13 @@ class Study:
     def precision(self, model: str) -> str:
         """In which the values of its last epoch were computed."""
         return self.stores[model].precision(self.last(model))
+
+    def noise(self, model: str) -> Noise:
+        """Numerical noise of the values of its last epoch: some of them were computed in float64 as well."""
+        epoch = self.last(model)
+        v, checked = self.values(model, epoch), self.stores[model].noise(epoch)
+        size = noise_of_values(v[checked["sample"], checked["subset"]], checked["value"])
+        return Noise(size, explained(v, self.precision(model)))
 
     def interactions(self, model: str, epoch: int) -> np.ndarray:
         """I: [samples, 2**n], with the options `normalise` and `salient` applied."""
@@ -81,11 +122,11 @@ class Study:
         """I of the model's last epoch."""
         return self.interactions(model, self.last(model))
 
-    @cached_property
-    def weights(self) -> np.ndarray:
-        """Bootstrap weights over the samples, the same for all measures: differences between models stay paired."""
-        return resamples(self.samples, self.options.resamples, self.options.seed)
+    def weights(self, samples: int) -> np.ndarray:
+        """Bootstrap weights over so many samples, [resamples, samples]: the same for all measures on the same samples,
+        so that differences between models stay paired."""
+        return resamples(samples, self.options.resamples, self.options.seed)
 
     @cached_property
     def permutations(self) -> list[np.ndarray]:
-        return permutations(self.samples, self.n, self.options.permutations, self.options.seed)
+        return permutations(self.count, self.n, self.options.permutations, self.options.seed)

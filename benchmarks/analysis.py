@@ -1,7 +1,7 @@
 """What a full analysis takes beside the forward passes: 100 samples, 2**12 masked inputs, 50 checkpoints.
 
 A store of random values is read, transformed, and made into every table with the paper's options (20 permutations,
-1,000 resamples). What several tables share counts for the first that wants it.
+1,000 resamples). Claims count with their measures.
 
 python -m benchmarks.analysis writes benchmarks/analysis.csv.
 """
@@ -9,18 +9,18 @@ python -m benchmarks.analysis writes benchmarks/analysis.csv.
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from analysis import tables
-from analysis.claims import claims
 from analysis.formulas.accuracy import Outcomes
-from analysis.measures import Measures
-from analysis.robust import doubtful
+from analysis.measure import Measure, load
+from analysis.robust import Noisy, doubtful
 from analysis.study import Options, Study
 from benchmarks.timing import record
+from conf.measures import ours
 from interactions.mobius import interactions
 from interactions.store import Samples, Store
 
@@ -31,13 +31,13 @@ PAPER = {"salient": False, "tau": 0.05, "empty_set": True, "normalise": False, "
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        taken = measure(made_up(Path(folder)))
+        taken = measure(synthetic(Path(folder)))
     whole = sum(taken.values())
     rows = [(step, round(seconds, 2), f"{seconds / whole:.0%}") for step, seconds in taken.items()]
     record(pd.DataFrame([*rows, ("together", round(whole, 2), "100%")], columns=["step", "seconds", "share"]), __file__)
 
 
-def made_up(folder: Path) -> Study:
+def synthetic(folder: Path) -> Study:
     """Of random values; those of all checkpoints have half of what they are in common."""
     draw, samples = np.random.default_rng(SEED), Samples(folder / "samples")
     about = [{"index": i, "label": 0, "class": "0", "variables": []} for i in range(SAMPLES)]
@@ -57,26 +57,20 @@ def made_up(folder: Path) -> Study:
 
 def measure(study: Study) -> dict[str, float]:
     """Seconds of each step."""
-    draw, measures = np.random.default_rng(SEED), Measures(study)
-    labels = draw.integers(CLASSES, size=TEST_SAMPLES)
-    outcomes = {
+    draw = np.random.default_rng(SEED)
+    study.labels = draw.integers(CLASSES, size=TEST_SAMPLES)
+    study.outcomes = {
         model: Outcomes((draw.random((TEST_SAMPLES, epochs)) < 0.8).astype(float), draw.random((TEST_SAMPLES, epochs)))
         for model, epochs in EPOCHS.items()
     }
     stored = [(model, epoch) for model in study.models for epoch in study.epochs(model)]
-    v, found = [], {}
+    v: list[np.ndarray] = []
     steps: dict[str, Callable] = {
         "reading all values": lambda: v.extend(study.values(model, epoch) for model, epoch in stored),
         "transforming them": lambda: [interactions(values) for values in v],
-        "permutations and resamples": lambda: (study.permutations, study.weights),
-        "decomposition": lambda: tables.decomposition(measures),
-        "ratio": lambda: tables.ratio(measures),
-        "jaccard": lambda: tables.jaccard(measures),
-        "accuracy": lambda: tables.accuracy(outcomes, labels, PAPER["resamples"], SEED),
-        "faithfulness": lambda: tables.faithfulness(measures),
-        "noise": lambda: tables.noise(study),
-        "claims": lambda: found.update(claims(measures, outcomes)),
-        "claims against noise": lambda: doubtful(study, found, tables.noise(study)),
+        "permutations and resamples": lambda: (study.permutations, study.weights(SAMPLES)),
+        **{name: partial(tables, load(name, {}), study) for name in ours()},
+        "claims against noise": lambda: against_noise(study),
     }
     taken = {}
     for name, step in steps.items():
@@ -84,6 +78,21 @@ def measure(study: Study) -> dict[str, float]:
         step()
         taken[name] = time.perf_counter() - started
     return taken
+
+
+def tables(measure: Measure, study: Study) -> None:
+    """All that a measure comes to but its figure."""
+    measured = measure.samples(study)
+    weights = study.weights(measured.samples)
+    measure.table(measured, weights)
+    measure.claims(measured, weights)
+
+
+def against_noise(study: Study) -> None:
+    noisy = Noisy(study)
+    for measure in [load(name, {}) for name in ours()]:
+        measured = measure.samples(study)
+        doubtful(noisy, measure, measure.claims(measured, study.weights(measured.samples)))
 
 
 if __name__ == "__main__":

@@ -20,13 +20,13 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
 from conf.allowed import Choice, Flag, Kind, Number, Place, Seed, Text
+from conf.measures import Measures
 from conf.nested import Described, Epochs, Fields, Listed, Options, Paths, Several
 
 NOTHING: tuple[str, ...] = ()
 SAMPLES = ("interactions/samples",)
 VALUES = ("interactions/probe", "interactions/finetune", "interactions/scratch")
 ROLES = ("pretrain", "finetune", "scratch")
-MEASURES = ("decomposition", "ratio", "jaccard", "accuracy", "faithfulness", "noise", "claims")
 NO_NEUTRAL = object()
 MANY = 10_000_000  # nobody means more of anything that is counted
 COUNT = Number(1, MANY, whole=True)
@@ -131,7 +131,8 @@ class Interactions:
 
 @dataclass
 class Analysis:
-    measures: list[str] = key(Several(MEASURES))
+    measures: list[str] = key(Measures(), NOTHING)  # to add one is no reason to compute the others again
+    options: dict[str, Any] = key(Options(), neutral={})
     salient: bool = key(Flag())
     tau: float = key(Number(0, 1))
     empty_set: bool = key(Flag())

@@ -12,7 +12,7 @@ Which keys decide which result is said in conf/schema.py; which results are made
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from stages.address import split
 from stages.canonical import Fingerprint, Plain, unordered
 from stages.fingerprints import Memory, of_path
 from stages.given import of_role, weights_of
+from stages.measures import measures_of
 from stages.settings import settings_of
 from stages.table import ROLES, STAGES, Stage, role_of, roles
 
@@ -36,7 +37,8 @@ class Result:
 
     stage: that leaves it; settings: path of a key -> value in one form; inputs: what it is made from, by name;
     asked: which epochs are wanted, `all` or a list, None for a result without epochs; planned: the last of them, if
-    training is not stopped early. Neither is part of what decides it.
+    training is not stopped early; parts: what it has to hold, name -> digest (of an analysis its measures). None of
+    these is part of what decides it.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Result:
     inputs: dict[str, "Result"]
     asked: str | tuple[int, ...] | None = None
     planned: int = 0
+    parts: dict[str, str] = field(default_factory=dict)
 
     def decided(self) -> dict[str, Plain]:
         """All that decides it, what decides its inputs included, by path; `number.<stage>` of each stage."""
@@ -113,7 +116,8 @@ def _result(cfg: DictConfig, stage: Stage, name: str, inputs: Results, fingerpri
     folder = (
         Path(cfg.run_dir or ".", stage.name) if stage.in_run else _place(cfg, name) / f"{_label(cfg, name)}-{digest}"
     )
-    return Result(name, stage, folder, digest, settings, inputs, *_epochs(cfg, name))
+    parts = measures_of(cfg) if name == "analysis" else {}
+    return Result(name, stage, folder, digest, settings, inputs, *_epochs(cfg, name), parts)
 
 
 def _epochs(cfg: DictConfig, name: str) -> tuple[str | tuple[int, ...] | None, int]:

@@ -53,6 +53,9 @@ def state(result: Result) -> State:
     if missing := [epoch for epoch in epochs_of(result) if epoch not in kept]:
         which = f"epoch{'s' * (len(missing) > 1)} {_some(list(map(str, missing)))}"
         return State(False, begun, f"{which} {'were' if len(missing) > 1 else 'was'} not kept")
+    parts = done.get("parts", {})
+    if missing := [name for name, digest in result.parts.items() if parts.get(name) != digest]:
+        return State(False, begun, f"{_some(missing)} {'are' if len(missing) > 1 else 'is'} not there yet")
     if why := _other_inputs(result):
         return State(False, begun, why)
     return State(True, begun)
@@ -108,8 +111,6 @@ def start(result: Result) -> Path:
     done = read_done(result.folder)
     if result.folder.exists() and (_other_inputs(result) or (done and done["digest"] != result.digest)):
         shutil.rmtree(result.folder)
-    if result.stage.in_run and not done:  # nobody knows whose it is, and it is made from the beginning every time
-        _clear(result.folder, but=TRACKED)
     result.folder.mkdir(parents=True, exist_ok=True)
     for file in damaged(result.folder, done and done["files"]):
         print(f"{file} is damaged: removed, to be made again", flush=True)
@@ -124,14 +125,6 @@ def start(result: Result) -> Path:
     return result.folder
 
 
-def _clear(folder: Path, but: str) -> None:
-    for path in folder.glob("*"):
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif path.name != but:
-            path.unlink()
-
-
 def finish(result: Result, **facts: object) -> None:
     """Marks the result complete."""
     if not is_first_process():
@@ -141,6 +134,7 @@ def finish(result: Result, **facts: object) -> None:
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "digest": result.digest,
         **about(),
+        **({"parts": result.parts} if result.parts else {}),
         **facts,
         "files": listed(result.folder),
     }

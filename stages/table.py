@@ -80,7 +80,7 @@ STAGES = (
         "analysis",
         "analysis.analyse",
         "tables, figures, gallery, report",
-        number=1,
+        number=2,
         reads=("interactions/samples", *VALUES, "probe", "finetune", "scratch"),
         in_run=True,
     ),

@@ -175,7 +175,7 @@ def test_as_few_files_are_changed_as_the_guide_says(program: Program) -> None:
     assert not program.changed["A data set"] | program.changed["A model"]
     assert program.changed["A stage"] == {"stages/table.py", "conf/schema.py", "conf/config.yaml"}
     assert "one new file and changes of three others" in GUIDE
-    assert len(program.changed["A measure"]) == 4
+    assert program.changed["A measure"] == {"conf/analysis/paper.yaml"}
 
 
 def test_the_data_are_what_they_are_called(program: Program) -> None:
@@ -243,7 +243,7 @@ def test_the_stage_refuses_what_is_not_kept(program: Program) -> None:
 
 def test_the_measure_computes_what_it_says(program: Program) -> None:
     run = program.run_folder("new")
-    found = {row["model"]: row for row in rows(run / "analysis" / "tables" / "strength.csv")}
+    found = {row["model"]: row for row in rows(run / "analysis" / "tables" / "mean_strength.csv")}
     assert found.keys() == MODELS.keys()
     for model, stage in MODELS.items():
         per_sample = recomputed_strength(np.load(run / "interactions" / stage / "epoch_002" / "values.npy"))

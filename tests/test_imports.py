@@ -37,8 +37,8 @@ MATHEMATICS = {
     ),
     *(f"analysis.statistics.{name}" for name in ("between", "chance", "estimate")),
 }
-DRAWING = {"analysis.figures", "analysis.report.page", "analysis.verdicts"}
-DRAWING |= {f"analysis.drawing.{name}" for name in ("style", "gallery", "glyphs", "labels", "sentence")}
+DRAWING = {"analysis.report.page", "analysis.verdicts"}
+DRAWING |= {f"analysis.drawing.{name}" for name in ("style", "curves", "gallery", "glyphs", "labels", "sentence")}
 DRAWING |= {f"analysis.drawing.{name}" for name in ("over_runs", "few_settings", "many_settings")}
 DRAWING |= {"analysis.report.over_runs", "analysis.summarise"}
 # They take seconds to import: a run with nothing left to do ends before.

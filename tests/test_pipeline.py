@@ -21,10 +21,10 @@ TABLES = {
     "jaccard": ["model", "epoch", "mean", "low", "high", "chance"],
     "accuracy": ["model", "epoch", "quantity", "mean", "low", "high", "chance"],
     "faithfulness": ["model", "epoch", "quantity", "mean", "low", "high", "chance"],
-    "noise": ["model", "epoch", "order", "noise_v", "explained", "noise", "strength", "share"],
-    "claims": ["claim", "quantity", "value", "low", "high", "chance", "verdict", "noise"],
+    "noise": ["model", "order", "quantity", "mean", "low", "high", "explained"],
+    "claims": ["measure", "claim", "quantity", "value", "low", "high", "chance", "above", "below", "verdict", "noise"],
 }
-FIGURES = ("decomposition", "ratio", "jaccard", "convergence", "faithfulness", "noise")
+MEASURES = tuple(name for name in TABLES if name != "claims")
 UP_TO_THE_STORE = "stages=[pretrain,probe,finetune,scratch,interactions]"
 FEW = ("analysis.measures=[ratio,noise]", "analysis.gallery=0")  # for what is about other stages
 
@@ -57,8 +57,9 @@ def test_files_are_as_documented(run: Path, finished: Finished) -> None:
     for stage in ("probe", "finetune", "scratch"):
         stored |= {f"{stage}/{file}" for file in (*always, "engine.json", "epoch_002/noise.npz")}
     assert {f"{part}/{name}" for part in PARTS for name in files(run / "interactions" / part)} == stored
-    made = {*always, "report.html", *(f"tables/{name}.csv" for name in TABLES)}
-    made |= {f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "svg")}
+    made = {*always, "measures.json", "report.html", *(f"tables/{name}.csv" for name in TABLES)}
+    made |= {f"figures/{name}.{kind}" for name in MEASURES for kind in ("png", "svg")}
+    made |= {f"samples/{name}.npz" for name in MEASURES}
     gallery = {name for name in files(run / "analysis") if name.startswith("gallery/")}
     assert files(run / "analysis") - gallery == made
     assert sorted(Path(name).suffix for name in gallery) == [".png", ".svg"]
@@ -94,13 +95,28 @@ def test_rows(run: Path) -> None:
     assert _keys(found["ratio"], "definition") == {("paper",), ("positive",), ("weighted",)}
     curves = {(model, str(epoch)) for model in ("finetune", "scratch") for epoch in EPOCHS}
     assert _keys(found["jaccard"], "model", "epoch") == curves
-    assert _keys(found["accuracy"], "model", "epoch") >= curves
+    assert _keys(found["accuracy"], "model", "epoch") == curves | {("pretrain", str(epoch)) for epoch in EPOCHS}
     assert _keys(found["accuracy"], "quantity") == {("accuracy",), ("loss",)}
     assert _keys(found["faithfulness"], "model", "epoch") == curves | {("pretrain", "2")}
     assert _keys(found["noise"], "model", "order") == {
         (model, str(order)) for model in ("pretrain", "finetune", "scratch") for order in range(4)
     }
     assert {row["verdict"] for row in found["claims"]} <= {"holds", "fails", "within chance"}
+
+
+def test_what_was_found_for_each_sample_is_kept(run: Path) -> None:
+    """With the samples' identities; the tables are means of it."""
+    about = json.loads((run / "interactions" / "samples" / "samples.json").read_text())
+    means = {(row["order"], row["quantity"]): float(row["mean"]) for row in _table(run / "analysis", "decomposition")}
+    with np.load(run / "analysis" / "samples" / "decomposition.npz") as kept:
+        assert kept["index"].tolist() == [sample["index"] for sample in about["samples"]]
+        assert re.fullmatch(r"digits-[0-9a-f]{12}/test", str(kept["data"]))
+        for place, order in enumerate(kept["about/order"]):
+            assert kept["preserved"][:, place].mean() == pytest.approx(means[str(order), "preserved"])
+        assert kept["chance/preserved"].shape == (2, 10, 4)
+    with np.load(run / "analysis" / "samples" / "accuracy.npz") as kept:
+        assert kept["index"].tolist() == list(range(40))
+        assert kept["accuracy/finetune"].shape == (40, 3)
 
 
 def test_numbers_that_are_known(run: Path) -> None:
@@ -152,7 +168,7 @@ def test_report_is_one_file(run: Path) -> None:
     text = (run / "analysis" / "report.html").read_text()
     assert not re.search(r"""(src|href)\s*=\s*["'](?!data:|#)""", text), "it points at something outside"
     assert not re.search(r"@import|url\((?!['\"]?(data:|#))", text)
-    assert text.count("data:image") == len(FIGURES) + 1
+    assert text.count("data:image") == len(MEASURES) + 1
     for row in _table(run / "analysis", "claims"):
         assert row["claim"].replace(">", "&gt;") in text
     assert "train_samples: 20" in text, "the settings"
@@ -203,7 +219,7 @@ def test_another_probe_of_the_same_features_computes_none(resumable: Studies) ->
 def test_another_model_has_a_folder_of_its_own(resumable: Studies) -> None:
     result = resumable("model=vit_tiny", "model.depth=1", "model.dim=16", *FEW)
     assert result.code == 0, result.err
-    differs = "model=vit_tiny,analysis.gallery=0,analysis.measures=noise+ratio,model.depth=1,model.dim=16"
+    differs = "model=vit_tiny,analysis.gallery=0,model.depth=1,model.dim=16"
     assert len(_table(resumable.output / "digits" / differs / "seed=0" / "analysis", "ratio")) == 3
     assert not any(name.startswith("digits/seed=0") for name in result.replaced)
 
@@ -318,8 +334,10 @@ def test_half_precision_is_noisier(resumable: Studies, run: Path) -> None:
     result = resumable(resumable.run_dir("half"), "interactions.precision=bfloat16", *FEW)
     assert result.code == 0, result.err
     full, half = (_table(path / "analysis", "noise") for path in (run, resumable.output / "half"))
-    for exact, coarse in zip(full, half, strict=True):
-        assert float(coarse["noise_v"]) > 100 * float(exact["noise_v"]) > 0
+    noises = [[row for row in rows if row["quantity"] == "noise"] for rows in (full, half)]
+    assert len(noises[0]) == 12
+    for exact, coarse in zip(*noises, strict=True):
+        assert float(coarse["mean"]) > 100 * float(exact["mean"]) > 0
 
 
 def _table(analysis: Path, name: str) -> list[dict[str, str]]:

@@ -16,7 +16,7 @@ from analysis.runs.found import folders
 from analysis.summarise import summarise
 from stages.locks import locked
 
-QUICK = ("analysis.measures=[claims,ratio]", "analysis.gallery=0")
+QUICK = ("analysis.measures=[ratio]", "analysis.gallery=0")
 TRAININGS = "stages=[pretrain,probe,finetune,scratch]"
 
 

@@ -1,11 +1,9 @@
 """What the report opens with: what to beware of, what is left out, and what was run."""
 
-import pandas as pd
 from omegaconf import DictConfig
 
-from analysis.claims import SUBJECTS
 from analysis.drawing.style import NAMES
-from analysis.measures import possible
+from analysis.measure import Measure
 from analysis.study import Study
 from checkpoints.roles import start_epoch
 from stages.given import weights_of
@@ -13,33 +11,38 @@ from stages.identity import Results
 from stages.versions import about as versions
 from stages.versions import version_line
 
-ABSENT = {
-    "pretrain": "no pre-trained model",
-    "finetune": "no fine-tuned model",
-    "scratch": "no model trained from scratch",
-}
+HOW_TO_READ = """Intervals are 95 % bootstrap intervals over samples: those of the interactions, or the test set where \
+accuracy is concerned. They say nothing of what another seed would give: each model here is one training run.
+
+Chance is what the same quantity comes to for models that share nothing: the second model's interactions are permuted \
+within each sample and order. For faithfulness the values themselves are permuted among masked inputs that keep \
+equally many variables; for accuracy chance is the most frequent class, and for a difference in accuracy none.
+"""
 
 
-def left_out(wanted: list[str], models: list[str]) -> dict[str, str]:
-    """{"left out": which of the wanted measures and claims, and why}; empty if nothing is."""
-    names = [measure for measure in wanted if not possible(measure, models)]
-    if "claims" in wanted:
-        subjects = [subject for subject, (about, _) in SUBJECTS.items() if not set(about) <= set(models)]
-        names += [f"the claims on {', on '.join(subjects)}"] if subjects else []
-    absent = " and ".join(text for model, text in ABSENT.items() if model not in models)
-    return {"left out": f"as there is {absent}: {', '.join(names)}"} if names else {}
+def left_out(measures: list[Measure], study: Study) -> dict[str, str]:
+    """{"left out": which of the measures and of their claims, and why}; empty if nothing is."""
+    reasons: dict[str, list[str]] = {}
+    for measure in measures:
+        if why := measure.lacking(study):
+            reasons.setdefault(why, []).append(measure.name)
+        elif why := measure.claims_lack(study):
+            reasons.setdefault(why, []).append(f"the claims on {measure.subject.on}")
+    texts = [f"as there is {why}: {', '.join(names)}" for why, names in reasons.items()]
+    return {"left out": "; ".join(texts)} if texts else {}
 
 
-def noise_warnings(study: Study, noise: pd.DataFrame) -> dict[str, str]:
-    """{"warning, <model>": what it may mean} of each model whose values have more noise than rounding explains. noise:
-    the study's table of that."""
-    rows = noise.groupby("model", sort=False).first()
-    return {
-        f"warning, {NAMES[model]}": f"the noise of its values is {row.noise_v:.2g} and rounding in "
-        f"{study.precision(model)} explains at most {row.explained:.2g}: {_reason(study.precision(model))}"
-        for model, row in rows.iterrows()
-        if row.noise_v > row.explained
-    }
+def noise_warnings(study: Study) -> dict[str, str]:
+    """{"warning, <model>": what it may mean} of each model whose values have more noise than rounding explains."""
+    found = {}
+    for model in study.models:
+        (size, explained), precision = study.noise(model), study.precision(model)
+        if size > explained:
+            found[f"warning, {NAMES[model]}"] = (
+                f"the noise of its values is {size:.2g} and rounding in {precision} explains at most {explained:.2g}: "
+                f"{_reason(precision)}"
+            )
+    return found
 
 
 def _reason(precision: str) -> str:
@@ -67,7 +70,7 @@ def summary(cfg: DictConfig, results: Results, study: Study) -> dict[str, str]:
         "model": str(cfg.model.get("name", cfg.model._target_)),
         "target task": _task(cfg.data.target),
         "variables": f"n = {study.n}, so {2**study.n} masked inputs per sample and checkpoint",
-        "samples": f"{study.samples}, from the {cfg.interactions.split} set{too_short}",
+        "samples": f"{study.count}, from the {cfg.interactions.split} set{too_short}",
         "precision of the values": cfg.interactions.precision
         + (" (half precision: see the noise before believing anything)" if half else ""),
         **models,

@@ -13,52 +13,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from stages.files import write_text
 
 MEDIA = {".svg": "image/svg+xml", ".png": "image/png"}
-CAPTIONS = {
-    "decomposition": (
-        "Mean strength of the interactions of each order: above the axis the pre-trained model's (preserved "
-        "+ discarded), below it the fine-tuned model's (preserved + new). Black lines are 95% intervals of "
-        "the preserved part and of the whole bar. The grey line is what two models would preserve by "
-        "chance: orange that reaches beyond it is knowledge the two models share. Left per subset, as in the "
-        "paper; right summed over all subsets of an order."
-    ),
-    "ratio": (
-        "Share of the preserved knowledge that the model trained from scratch holds as well, in the paper's "
-        "definition and in two others; the shaded band is the range the paper reports. The grey line is the "
-        "ratio that unrelated interactions of the same strengths reach: a bar at that line says nothing "
-        "about what training from scratch cannot learn."
-    ),
-    "jaccard": (
-        "Similarity of each epoch's interactions to those after the last epoch, which is 1 there by "
-        "definition; a curve that rises early belongs to a model that soon knows what it will know. Bands "
-        "are 95% intervals. Grey is the similarity of interactions that share nothing but their strengths."
-    ),
-    "convergence": (
-        "Accuracy and loss on the test set after each epoch, with 95% intervals as bands. A dashed line "
-        "is the linear probe: what the pre-trained features are worth without any fine-tuning. Grey is "
-        "chance: a classifier that knows how frequent the classes are, and nothing of the input."
-    ),
-    "faithfulness": (
-        "Left: the share of all subsets whose interaction is salient; the smaller, the sparser the "
-        "explanation. Right: how well the values of all masked inputs are rebuilt from the salient "
-        "interactions alone (1 is exact). Grey is chance: the same after values were exchanged among masked "
-        "inputs that keep equally many variables."
-    ),
-    "noise": (
-        "Mean strength of the interactions of each order (solid) and the numerical noise in them (dashed), "
-        "both after the last epoch. Noise of the values grows by 2^(order/2) if independent. "
-        "Where the lines come near each other, interactions of that order are rounding errors and no "
-        "finding rests on them."
-    ),
-}
 
 
 @dataclass(frozen=True)
 class FigureEntry:
-    """A figure of the report: its picture (.svg or .png) and the table (.csv) it was drawn from, if any."""
+    """What the report shows of a measure: its picture (.svg or .png) and the table (.csv) it was drawn from, if any."""
 
     name: str
     caption: str
-    image: Path
+    image: Path | None = None
     table: Path | None = None
 
 

@@ -21,6 +21,7 @@ from analysis.statistics.between import FEWEST, of_runs
 
 GROUP = ["measure", "claim", "quantity"]
 VERDICTS = "runs' verdicts"
+ORDER = {"holds": 0, "fails": 2}
 PLURAL = {"holds": "hold", "fails": "fail"}
 
 
@@ -82,7 +83,7 @@ def verdict(runs: pd.DataFrame) -> str:
 
 def counted(verdicts: list[str]) -> str:
     """2 hold, 1 fails; holds in 3 of 3."""
-    counts = Counter(verdicts)
+    counts = Counter(sorted(verdicts, key=lambda verdict: ORDER.get(verdict, 1)))
     if len(counts) == 1:
         return f"{verdicts[0]} in {len(verdicts)} of {len(verdicts)}"
     return ", ".join(f"{count} {PLURAL.get(name, name) if count > 1 else name}" for name, count in counts.items())

@@ -39,13 +39,23 @@ def opening(
         "settings that differ": [
             f"{name}: {_values(column)}" for name, column in zip(settings.columns, columns, strict=True)
         ],
-        "seeds that differ": [f"{name}: {_values(run.seeds.get(name) for run in runs)}" for name in varied(runs)],
+        "seeds that differ": _seeds(runs),
         "runs": _first(replicates),
         "the runs of a setting": [speaks_of(runs, settings)],
         "what else differs": settings.also,
         "left out": _first([f"{folder}: {why}" for folder, why in left_out.items()]) + _absent(runs, tables),
     }
     return {name: some for name, some in lines.items() if some}
+
+
+def _seeds(runs: list[Run]) -> list[str]:
+    """All that follow `seed` in one line."""
+    values = {name: [run.seeds.get(name) for run in runs] for name in varied(runs)}
+    following = [name for name in values if name != "seed" and values[name] == values.get("seed")]
+    lines = {name: f"{name}: {_values(each)}" for name, each in values.items() if name not in following}
+    if following:
+        lines["seed"] += f", and with it {', '.join(following)}"
+    return list(lines.values())
 
 
 def _absent(runs: list[Run], tables: dict[str, Table]) -> list[str]:

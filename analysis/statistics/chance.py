@@ -5,15 +5,14 @@ is which. Orders 0 and n hold one subset each: there the permutation is over sam
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 import numpy as np
 
 from interactions.mobius import orders
 
-Result = TypeVar("Result")
+Arrays = dict[str, np.ndarray]
 # numpy computes without Python's lock. Each thread holds permuted interactions of its own: few, for memory's sake.
 THREADS = min(4, os.cpu_count() or 1)
 
@@ -29,12 +28,27 @@ def permuted(interactions: np.ndarray, permutation: np.ndarray) -> np.ndarray:
     return np.take(interactions.reshape(-1), permutation, mode="clip")  # no place is out of range: "clip" asks nothing
 
 
-def by_chance(
-    measure: Callable[[np.ndarray], Result], interactions: np.ndarray, permutations: list[np.ndarray]
-) -> list[Result]:
-    """What is measured of the permuted interactions [samples, 2**n], for each permutation."""
+def under_chance(
+    measure: Callable[[np.ndarray], Arrays], interactions: np.ndarray, permutations: list[np.ndarray]
+) -> dict[str, Arrays]:
+    """{"chance": name -> [draws, ...]}: what is measured of the permuted interactions [samples, 2**n], for each
+    permutation; {} without any.
+
+    measure: returns name -> array.
+    """
     with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(lambda permutation: measure(permuted(interactions, permutation)), permutations))
+        draws = list(pool.map(lambda permutation: measure(permuted(interactions, permutation)), permutations))
+    return {"chance": {name: np.stack([draw[name] for draw in draws]) for name in draws[0]}} if draws else {}
+
+
+def over_epochs(
+    measure: Callable[[np.ndarray], Arrays], epochs: Iterable[np.ndarray], permutations: list[np.ndarray]
+) -> tuple[Arrays, dict[str, Arrays]]:
+    """What is measured of each epoch's interactions, name -> [samples, epochs], and the same under chance, as above."""
+    both = [(measure(each), under_chance(measure, each, permutations).get("chance", {})) for each in epochs]
+    observed, draws = ({name: [epoch[part][name] for epoch in both] for name in both[0][part]} for part in (0, 1))
+    chance = {name: np.stack(arrays, axis=2) for name, arrays in draws.items()}
+    return {name: np.stack(arrays, axis=1) for name, arrays in observed.items()}, {"chance": chance} if chance else {}
 
 
 def _permutation(samples: int, order: np.ndarray, draw: np.random.Generator) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 Arrays = tuple[np.ndarray, ...]
+COLUMNS = ["mean", "low", "high", "chance"]  # of a table
 
 
 class Estimate(NamedTuple):
@@ -17,6 +18,14 @@ class Estimate(NamedTuple):
     high: np.ndarray
     chance: np.ndarray
     beyond: np.ndarray
+
+    def row(self) -> tuple[float, ...]:
+        """Of a number: what stands in a table under COLUMNS."""
+        return tuple(float(part) for part in self[: len(COLUMNS)])
+
+    def rows(self) -> list[tuple[float, ...]]:
+        """The same of each of several numbers [K]."""
+        return list(zip(*(np.asarray(part).tolist() for part in self[: len(COLUMNS)]), strict=True))
 
 
 def resamples(samples: int, repeats: int, seed: int) -> np.ndarray:

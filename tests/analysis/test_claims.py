@@ -1,15 +1,17 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from analysis import tables
-from analysis.claims import beyond, claims, early_epochs, falls, inside
+from analysis.claims import as_table, inside, more_than
 from analysis.formulas.accuracy import Outcomes
-from analysis.measures import Measures
+from analysis.measure import load
+from analysis.measures.jaccard import early_epochs, falls
 from analysis.statistics.estimate import Estimate
 
 SAMPLES, N = 40, 6
+JUDGED = ("decomposition", "ratio", "jaccard", "accuracy")  # the measures with claims
 
 
 @pytest.mark.parametrize(
@@ -18,7 +20,7 @@ SAMPLES, N = 40, 6
      (2.0, 1.0, "fails"), (1.9, 1.0, "fails"), (1.9, -0.5, "fails"), (np.nan, 1.0, "fails")],
 )  # fmt: skip
 def test_verdict_on_more_than_2(low, above_chance, verdict):
-    assert beyond(Estimate(2.5, low, 3.0, 1.0, above_chance), 2) == verdict
+    assert more_than(Estimate(2.5, low, 3.0, 1.0, above_chance), 2) == verdict
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,10 @@ EQUAL = outcomes([0.1, 0.5, 0.9], [0.1, 0.5, 0.9])
 
 
 def verdicts(study, trained=EQUAL):
-    table = tables.claims(claims(Measures(study), trained), set())
+    study.outcomes, study.labels = trained, np.arange(200) % 4
+    measured = {name: load(name, {}).samples(study) for name in JUDGED}
+    found = {name: load(name, {}).claims(each, study.weights(each.samples)) for name, each in measured.items()}
+    table = pd.concat([as_table(name, claims, [False] * len(claims)) for name, claims in found.items()])
     assert (table["low"].isna() | (table["low"] <= table["high"])).all()
     return {(row.claim, row.quantity): (row.verdict, row.value, row.chance) for row in table.itertuples()}
 

@@ -1,11 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from analysis import tables
-from analysis.claims import Claim, claims, more_than
+from analysis.claims import Claim, as_table
 from analysis.formulas.accuracy import Outcomes
-from analysis.measures import Measures
-from analysis.robust import doubtful, overturned
+from analysis.measure import load
+from analysis.robust import Noisy, doubtful, overturned
 from analysis.statistics.estimate import Estimate
 from interactions.mobius import orders
 
@@ -26,9 +28,13 @@ def models():
     return shared + 0.3 * own[6], finetune, scratch
 
 
-def marks(study, trained=TRAINED):
-    found = claims(Measures(study), trained)
-    table = tables.claims(found, doubtful(study, found, tables.noise(study)))
+def marks(study, names=("decomposition", "ratio", "jaccard", "accuracy")):
+    study.outcomes, tables, noisy = TRAINED, [], Noisy(study)
+    for measure in [load(name, {}) for name in names]:
+        measured = measure.samples(study)
+        claims = measure.claims(measured, study.weights(measured.samples))
+        tables.append(as_table(measure.name, claims, doubtful(noisy, measure, claims)))
+    table = pd.concat(tables, ignore_index=True)
     return table, set(table["claim"][table["noise"] == "could overturn"])
 
 
@@ -72,7 +78,7 @@ def test_moderate_noise_overturns_what_is_close_and_nothing_else(study_of):
     finetune, scratch = factor * pretrain, 0.44 * np.minimum(factor, 1) * pretrain
     models = (pretrain, [0.9 * finetune, finetune], [early, scratch])
     for noise, expected in ((1e-6, set()), (0.02, {"scratch learns 13 to 45 % of the preserved"})):
-        assert marks(study_of(*models, noise=noise), {})[1] == expected
+        assert marks(study_of(*models, noise=noise), ("decomposition", "ratio", "jaccard"))[1] == expected
 
 
 def test_the_same_marks_each_time(study_of, models):
@@ -86,19 +92,19 @@ def test_the_same_marks_each_time(study_of, models):
 )
 def test_a_verdict_is_overturned_if_the_moved_interval_has_another(low, high, expected):
     """More than 2, in an interval that begins at 2.1: 0.1 is how far it can be moved."""
-    claim = Claim("", "", Estimate(2.5, 2.1, 2.9, 1.0, 0.5), more_than(2))
-    shaken = claim._replace(result=Estimate(2.5, low, high, np.nan, np.nan))
+    claim = Claim("", "", Estimate(2.5, 2.1, 2.9, 1.0, 0.5), above=2)
+    shaken = replace(claim, result=Estimate(2.5, low, high, np.nan, np.nan))
     assert overturned(claim, shaken) == expected
 
 
 def test_what_chance_explains_is_overturned_where_noise_hides_the_distance_from_chance():
-    claim = Claim("", "", Estimate(2.5, 2.4, 2.6, 2.45, -0.02), more_than(2))
+    claim = Claim("", "", Estimate(2.5, 2.4, 2.6, 2.45, -0.02), above=2)
     assert claim.verdict == "within chance"
-    assert overturned(claim, claim._replace(result=Estimate(2.5, 2.47, 2.5, np.nan, np.nan)))
-    assert not overturned(claim, claim._replace(result=Estimate(2.5, 2.49, 2.5, np.nan, np.nan)))
+    assert overturned(claim, replace(claim, result=Estimate(2.5, 2.47, 2.5, np.nan, np.nan)))
+    assert not overturned(claim, replace(claim, result=Estimate(2.5, 2.49, 2.5, np.nan, np.nan)))
 
 
 def test_what_is_infinite_or_unknown_before_and_after_is_not_moved():
     for value in (np.inf, np.nan):
-        claim = Claim("", "", Estimate(value, value, value, 1.0, value), more_than(2))
+        claim = Claim("", "", Estimate(value, value, value, 1.0, value), above=2)
         assert not overturned(claim, claim)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from analysis.formulas.faithfulness import salient
-from analysis.measures import Measures
+from analysis.measure import load
 from analysis.study import Study
 from conf.errors import BadInput
 from interactions.mobius import orders
@@ -19,7 +19,7 @@ def study_with(study_of, models, **options):
 
 def test_interactions_are_derived_from_the_stored_values(study_of, models):
     study = study_with(study_of, models)
-    assert (study.n, study.samples) == (5, 6)
+    assert (study.n, study.count) == (5, 6)
     assert [study.epochs(model) for model in ("pretrain", "finetune", "scratch")] == [[7], [0, 1], [0]]
     np.testing.assert_allclose(study.final("pretrain"), models[0], atol=1e-12)
     np.testing.assert_allclose(study.interactions("finetune", 0), models[1], atol=1e-12)
@@ -60,18 +60,16 @@ def test_the_empty_set_can_be_left_out_of_all_measures(study_of, models, empty_s
     study = study_with(study_of, models, empty_set=empty_set)
     first = 0 if empty_set else 1
     assert study.order.tolist() == orders(5)[first:].tolist()
-    measures = Measures(study)
-    assert all(part.shape == (6, 6 - first) for part in measures.strengths.observed)
-    strongest = max(
-        part.max() for draw in [measures.strengths.observed, *measures.strengths.by_chance] for part in draw
-    )
+    strengths = load("decomposition", {}).samples(study)
+    drawn = strengths.references["chance"]
+    assert all(part.shape == (6, 6 - first) for part in strengths.observed.values())
+    strongest = max(part.max() for part in (*strengths.observed.values(), *drawn.values()))
     assert (strongest > 100) == empty_set
-    _, below = measures.ratios["weighted"].observed
-    assert (below.max() > 100) == empty_set
+    assert (load("ratio", {}).samples(study).observed["weighted/preserved"].max() > 100) == empty_set
     a, b = models[1][:, first:], models[2][:, first:]
     union = np.where(a * b > 0, np.maximum(abs(a), abs(b)), abs(a) + abs(b)).sum(1)
     intersection = np.where(a * b > 0, np.minimum(abs(a), abs(b)), 0).sum(1)
-    observed = measures.similarities["finetune"].observed[0]
+    observed = load("jaccard", {}).samples(study).observed["finetune"]
     np.testing.assert_allclose(observed, np.stack([intersection / union, np.ones(6)], axis=1), rtol=1e-9)
 
 
@@ -100,6 +98,6 @@ def test_the_precision_is_that_of_the_last_epoch(study_of, models):
 
 def test_weights_and_permutations_are_the_same_for_all_measures(study_of, models):
     study = study_with(study_of, models, permutations=3, resamples=40)
-    assert study.weights is study.weights
-    assert study.weights.shape == (40, 6)
+    assert study.weights(6).shape == (40, 6)
+    np.testing.assert_array_equal(study.weights(6), study.weights(6))
     assert [permutation.shape for permutation in study.permutations] == [(6, 32)] * 3

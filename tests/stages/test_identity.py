@@ -58,6 +58,7 @@ def test_a_key_decides_these_results_and_no_others(cfg, digests, key, value, res
 
 
 @pytest.mark.parametrize(("key", "value"), [
+    ("analysis.measures", ["ratio"]),
     ("name", "other"), ("run_dir", None), ("stages", ["analysis"]), ("num_workers", 3), ("wandb.mode", "disabled"),
     ("data.root", "/elsewhere"), ("data.download", True), ("data.size", {"train": 3}),
     ("trainer.accelerator", "gpu"), ("trainer.strategy", "ddp"), ("trainer.profiler", "simple"),

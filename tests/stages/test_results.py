@@ -145,16 +145,19 @@ def test_another_result_in_a_runs_own_folder_is_made_again(cfg):
     assert not (other.folder / "report.html").exists()
 
 
-def test_an_analysis_that_was_interrupted_is_made_from_the_beginning(cfg):
-    """Nobody knows with which settings it was begun. Its run of W&B is gone on with."""
-    result = results_of(cfg)["analysis"]
-    with locked(result.folder):
-        folder = start(result)
-        for name in ("tables/ratio.csv", "tracked.json"):
-            (folder / name).parent.mkdir(exist_ok=True)
-            (folder / name).write_text("{}")
-        start(results_of(changed(cfg, analysis__tau=0.1))["analysis"])
-    assert {path.name for path in folder.iterdir()} == {"config.yaml", "inputs.json", "tracked.json"}
+def test_a_part_that_is_asked_for_and_missing_is_a_reason(cfg):
+    some, more, fewer = (
+        results_of(changed(cfg, analysis__measures=measures))["analysis"]
+        for measures in (["ratio", "noise"], ["noise", "jaccard", "ratio"], ["noise"])
+    )
+    assert some.digest == more.digest == fewer.digest
+    make(some, report_at_html="a")
+    assert is_complete(some)
+    assert is_complete(fewer)
+    assert state(more).why == "jaccard is not there yet"
+    with locked(more.folder):
+        start(more)
+    assert (more.folder / "report.html").exists(), "what is there stays"
 
 
 def test_nobody_writes_without_the_lock(pretrain):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 
-from analysis import tables
+from analysis.measure import load
 from analysis.report.opening import left_out, noise_warnings, summary
 from conf import schema
-from conf.schema import MEASURES
+from conf.measures import ours
 from stages.identity import results_of
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
@@ -15,30 +15,33 @@ CONF = Path(__file__).resolve().parents[3] / "conf"
 schema.register()
 
 
+MODELS = ("pretrain", "finetune", "scratch")
+ALL = ("decomposition", "ratio", "jaccard", "faithfulness", "noise")  # on interactions
+
+
 @pytest.mark.parametrize(
-    ("models", "expected"),
+    ("names", "models", "expected"),
     [
-        (["pretrain", "finetune", "scratch"], None),
-        (["pretrain", "finetune"],
-         "as there is no model trained from scratch: ratio, the claims on what scratch learns, on how directly models "
-         "learn, on accuracy"),
-        (["finetune", "scratch"],
-         "as there is no pre-trained model: decomposition, ratio, the claims on what fine-tuning discards, on what "
-         "scratch learns"),
-        (["pretrain"],
-         "as there is no fine-tuned model and no model trained from scratch: decomposition, ratio, jaccard, the "
-         "claims on what fine-tuning discards, on what scratch learns, on how directly models learn, on accuracy"),
+        (ALL, ["pretrain", "finetune", "scratch"], None),
+        (ALL, ["pretrain", "finetune"],
+         "as there is no model trained from scratch: ratio, the claims on how directly models learn"),
+        (ALL, ["finetune", "scratch"], "as there is no pre-trained model: decomposition, ratio"),
+        (ALL, ["pretrain"],
+         "as there is no fine-tuned model: decomposition; as there is no fine-tuned model and no model trained from "
+         "scratch: ratio, jaccard"),
+        (["noise", "ratio"], ["pretrain", "finetune"], "as there is no model trained from scratch: ratio"),
+        (["jaccard", "noise"], ["finetune", "scratch"], None),
+        (["accuracy"], ["finetune", "scratch"],
+         "as there is no pre-trained model and no fine-tuned model and no model trained from scratch with predictions "
+         "of the test set: accuracy"),
     ],
 )  # fmt: skip
-def test_what_is_left_out_is_named_with_the_reason(models, expected):
-    assert left_out(list(MEASURES), models).get("left out") == expected
-
-
-def test_only_what_was_wanted_is_left_out():
-    assert left_out(["ratio", "noise"], ["pretrain", "finetune"]) == {
-        "left out": "as there is no model trained from scratch: ratio"
-    }
-    assert left_out(["jaccard", "noise"], ["pretrain", "finetune"]) == {}
+def test_what_is_left_out_is_named_with_the_reason(study_of, names, models, expected):
+    assert set(ALL) < set(ours())
+    pretrain, *others = np.random.default_rng(0).normal(size=(3, 4, 8))
+    finetune, scratch = ([one] if name in models else [] for one, name in zip(others, MODELS[1:], strict=True))
+    study = study_of(pretrain if "pretrain" in models else None, finetune, scratch)
+    assert left_out([load(name, {}) for name in names], study).get("left out") == expected
 
 
 @pytest.mark.parametrize(("share", "warned"), [(0.9, False), (1.1, True)])
@@ -48,7 +51,7 @@ def test_a_warning_appears_where_noise_is_more_than_rounding_explains(study_of, 
     limit = 1024 * 2**-23 * abs(v).max()
     of_each = np.arange(6)
     study.stores["pretrain"].write_noise(7, sample=of_each, subset=of_each, value=v[of_each, of_each] + share * limit)
-    found = noise_warnings(study, tables.noise(study))
+    found = noise_warnings(study)
     assert list(found) == (["warning, pre-trained"] if warned else [])
     if warned:
         text = found["warning, pre-trained"]
@@ -61,14 +64,14 @@ def test_in_float64_the_precision_is_not_too_low(study_of):
     study = study_of(np.random.default_rng(0).normal(size=(6, 16)), [], [], noise=0.1)
     file = study.stores["pretrain"].unit(7) / "meta.json"
     file.write_text('{"precision": "float64"}')
-    (text,) = noise_warnings(study, tables.noise(study)).values()
+    (text,) = noise_warnings(study).values()
     assert text.endswith("(such as the other inputs of a batch); change the model")
 
 
 def test_each_model_has_its_own_warning(study_of):
     models = np.random.default_rng(0).normal(size=(3, 6, 16))
     study = study_of(models[0], models[1:2], models[2:], noise=0.1)
-    assert list(noise_warnings(study, tables.noise(study))) == [
+    assert list(noise_warnings(study)) == [
         "warning, pre-trained", "warning, fine-tuned", "warning, from scratch"
     ]  # fmt: skip
 

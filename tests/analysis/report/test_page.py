@@ -5,7 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.report.page import CAPTIONS, FigureEntry, number, write_report
+from analysis.measure import load
+from analysis.report.page import FigureEntry, number, write_report
+from conf.measures import ours
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
 CLAIMS = pd.DataFrame(
@@ -127,9 +129,11 @@ def test_pictures_of_another_kind_are_refused(write, tmp_path):
 
 
 def test_every_caption_with_a_chance_level_says_what_chance_is():
-    assert all(
-        "chance" in text or "nothing but their strengths" in text for text in CAPTIONS.values() if "Grey" in text
-    )
+    captions = [load(name, {}).caption for name in ours()]
+    assert all(captions)
+    grey = [text for text in captions if "Grey" in text or "grey" in text]
+    assert len(grey) == 5
+    assert all(re.search("chance|nothing but their strengths|unrelated", text) for text in grey)
 
 
 @pytest.mark.parametrize(

@@ -72,5 +72,5 @@ def test_runs_without_claims_have_none(run_of):
 
 
 def test_verdicts_are_counted_in_words():
-    assert counted(["holds", "fails", "holds", "within chance"]) == "2 hold, 1 fails, 1 within chance"
+    assert counted(["fails", "holds", "fails", "holds", "within chance"]) == "2 hold, 1 within chance, 2 fail"
     assert counted(["within chance"] * 2) == "within chance in 2 of 2"

@@ -4,7 +4,7 @@ import pytest
 from analysis.formulas.decomposition import decompose
 from analysis.formulas.jaccard import jaccard
 from analysis.formulas.ratio import learned, terms
-from analysis.statistics.chance import by_chance, permutations, permuted
+from analysis.statistics.chance import over_epochs, permutations, permuted, under_chance
 from interactions.mobius import orders
 
 SAMPLES, N = 6, 5
@@ -58,17 +58,32 @@ def test_one_variable_is_permuted_over_samples():
     assert (permutation != np.arange(100).reshape(50, 2)).any(0).all()
 
 
-def test_by_chance_measures_each_permutation_in_their_order():
+def test_each_permutation_is_measured_in_their_order():
     strength, drawn = np.random.default_rng(0).normal(size=(SAMPLES, 2**N)), permutations(SAMPLES, N, 20, seed=0)
-    found = by_chance(lambda other: other[:, 1], strength, drawn)
-    for measured, permutation in zip(found, drawn, strict=True):
+    found = under_chance(lambda other: {"one": other[:, 1]}, strength, drawn)
+    for measured, permutation in zip(found["chance"]["one"], drawn, strict=True):
         np.testing.assert_array_equal(measured, strength.reshape(-1)[permutation[:, 1]])
-    assert by_chance(abs, strength, []) == []
+    assert under_chance(lambda other: {"one": other}, strength, []) == {}
+
+
+def test_epochs_are_the_last_axis():
+    epochs, drawn = np.random.default_rng(0).normal(size=(3, SAMPLES, 2**N)), permutations(SAMPLES, N, 4, seed=0)
+
+    def measure(other):
+        return {"one": other[:, 1], "two": other[:, 2]}
+
+    observed, references = over_epochs(measure, epochs, drawn)
+    np.testing.assert_array_equal(observed["two"], epochs[:, :, 2].T)
+    assert references["chance"]["one"].shape == (4, SAMPLES, 3)
+    for place, strength in enumerate(epochs):
+        alone = under_chance(measure, strength, drawn)["chance"]
+        np.testing.assert_array_equal(references["chance"]["one"][:, :, place], alone["one"])
+    assert over_epochs(measure, epochs, [])[1] == {}
 
 
 def test_what_goes_wrong_in_a_measure_is_not_lost():
     with pytest.raises(ZeroDivisionError):
-        by_chance(lambda other: 1 / 0, np.zeros((SAMPLES, 2**N)), permutations(SAMPLES, N, 2, seed=0))
+        under_chance(lambda other: 1 / 0, np.zeros((SAMPLES, 2**N)), permutations(SAMPLES, N, 2, seed=0))
 
 
 def quantities(pretrain, finetune, scratch):

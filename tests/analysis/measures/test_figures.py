@@ -3,11 +3,11 @@ import pandas as pd
 import pytest
 from matplotlib.colors import same_color
 
-from analysis import figures
 from analysis.drawing.style import COLOURS, save
+from analysis.measure import load
+from conf.measures import ours
 
-NAMES = ("decomposition", "ratio", "jaccard", "convergence", "faithfulness", "noise")
-WITH_CHANCE = NAMES[:-1]
+WITH_CHANCE = [name for name in ours() if name != "noise"]
 
 
 def interval(mean, chance):
@@ -42,31 +42,35 @@ def curves_table(epochs, quantities, extra):
     return pd.concat(rows, ignore_index=True)
 
 
-def noise_table(n, epochs):
+def noise_table(n):
     orders = np.arange(n + 1)
     rows = []
     for model in ("pretrain", "finetune", "scratch"):
-        for epoch in range(epochs):
-            data = {"strength": 0.1 * (1 + epoch + orders), "noise": 2 ** (orders / 2) * 1e-6}
-            rows.append(pd.DataFrame({"model": model, "epoch": epoch, "order": orders, "noise_v": 1e-6, **data}))
+        for quantity, mean in (("strength", 0.1 * (1 + orders)), ("noise", 2 ** (orders / 2) * 1e-6)):
+            data = {"mean": mean, "low": 0.9 * mean, "high": 1.1 * mean, "explained": 1e-4}
+            rows.append(pd.DataFrame({"model": model, "order": orders, "quantity": quantity, **data}))
     return pd.concat(rows, ignore_index=True)
 
 
 def table(name, n=5, epochs=4):
     ratio = {"definition": ["weighted", "paper", "positive"], **interval([0.5, 0.2, 0.4], [0.35, 0.21, 0.41])}
-    jaccard = curves_table(epochs, ["jaccard"], "probe")
+    jaccard = curves_table(epochs, ["jaccard"], "pretrain")
     return {
         "decomposition": lambda: decomposition_table(n),
         "ratio": lambda: pd.DataFrame(ratio),
-        "jaccard": lambda: jaccard[jaccard["model"] != "probe"].drop(columns="quantity"),
-        "convergence": lambda: curves_table(epochs, ["accuracy", "loss"], "probe"),
+        "jaccard": lambda: jaccard[jaccard["model"] != "pretrain"].drop(columns="quantity"),
+        "accuracy": lambda: curves_table(epochs, ["accuracy", "loss"], "pretrain"),
         "faithfulness": lambda: curves_table(epochs, ["salient_share", "rebuilt"], "pretrain"),
-        "noise": lambda: noise_table(n, epochs),
+        "noise": lambda: noise_table(n),
     }[name]()
 
 
 def draw(name, **sizes):
-    return getattr(figures, name)(table(name, **sizes))
+    return drawn(name, table(name, **sizes))
+
+
+def drawn(name, data):
+    return load(name, {}).figure(data)
 
 
 def colour_of(artist):
@@ -132,44 +136,44 @@ def test_jaccard_curves_are_the_table():
 
 def test_chance_that_models_share_is_one_line():
     data = table("jaccard").assign(chance=0.17)
-    (line,) = grey(figures.jaccard(data).axes[0])
+    (line,) = grey(drawn("jaccard", data).axes[0])
     assert line.get_label() == "chance"
     np.testing.assert_array_equal(line.get_ydata(), 0.17)
 
 
-@pytest.mark.parametrize(("name", "label"), [("convergence", "linear probe"), ("faithfulness", "pre-trained")])
-def test_models_with_other_epochs_are_a_line_at_their_last_value(name, label):
+@pytest.mark.parametrize("name", ["accuracy", "faithfulness"])
+def test_a_model_with_other_epochs_is_a_line_at_its_last_value(name):
     for axes in draw(name).axes:
-        assert list(curve(axes, label).get_ydata()) == [0.6, 0.6]
+        assert list(curve(axes, "pre-trained").get_ydata()) == [0.6, 0.6]
         assert max(curve(axes, "fine-tuned").get_xdata()) == 3
 
 
-@pytest.mark.parametrize(("name", "label"), [("convergence", "linear probe"), ("faithfulness", "pre-trained")])
-def test_a_model_without_epochs_may_be_alone_with_its_chance(name, label):
+@pytest.mark.parametrize("name", ["accuracy", "faithfulness"])
+def test_a_model_without_epochs_may_be_alone_with_its_chance(name):
     data = table(name)
-    figure = getattr(figures, name)(data[data["model"].isin(["probe", "pretrain"])])
+    figure = drawn(name, data[data["model"] == "pretrain"])
     for axes in figure.axes:
-        assert list(curve(axes, label).get_ydata()) == [0.6, 0.6]
-        assert list(curve(axes, f"chance ({label})").get_ydata()) == [0.15, 0.15]
+        assert list(curve(axes, "pre-trained").get_ydata()) == [0.6, 0.6]
+        assert list(curve(axes, "chance (pre-trained)").get_ydata()) == [0.15, 0.15]
         assert len(axes.get_xticks()) == 0
 
 
-@pytest.mark.parametrize("name", ["jaccard", "convergence", "faithfulness", "noise"])
+@pytest.mark.parametrize("name", ["jaccard", "accuracy", "faithfulness", "noise"])
 @pytest.mark.parametrize("model", ["finetune", "scratch"])
 def test_a_model_may_be_left_out(name, model):
     data = table(name)
-    figure = getattr(figures, name)(data[data["model"] != model])
+    figure = drawn(name, data[data["model"] != model])
     figure.draw_without_rendering()
     names = " ".join(text.get_text() for text in figure.legends[0].texts)
     assert {"finetune": "fine-tuned", "scratch": "from scratch"}[model] not in names
     assert {"finetune": "from scratch", "scratch": "fine-tuned"}[model] in names
 
 
-def test_noise_is_that_of_the_last_epoch_on_a_log_axis():
-    axes = draw("noise", epochs=3).axes[0]
+def test_noise_is_drawn_on_a_log_axis():
+    axes = draw("noise").axes[0]
     assert axes.get_yscale() == "log"
-    strengths = curve(axes, "fine-tuned: strength").get_ydata()
-    np.testing.assert_allclose(strengths, 0.1 * (3 + np.arange(6)))
+    np.testing.assert_allclose(curve(axes, "fine-tuned: strength").get_ydata(), 0.1 * (1 + np.arange(6)))
+    np.testing.assert_allclose(curve(axes, "fine-tuned: noise").get_ydata(), 2 ** (np.arange(6) / 2) * 1e-6)
 
 
 @pytest.mark.parametrize("name", WITH_CHANCE)
@@ -179,13 +183,13 @@ def test_every_panel_shows_chance(name):
 
 @pytest.mark.parametrize("name", WITH_CHANCE)
 def test_missing_intervals_and_chance_are_left_out(name, tmp_path):
-    figure = getattr(figures, name)(table(name).assign(low=np.nan, high=np.nan, chance=np.nan))
+    figure = drawn(name, table(name).assign(low=np.nan, high=np.nan, chance=np.nan))
     save(figure, tmp_path, name)
     assert not any(grey(axes) for axes in figure.axes)
     assert not any("chance" in text.get_text() for text in figure.legends[0].texts)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ours())
 @pytest.mark.parametrize(("n", "epochs"), [(3, 1), (20, 200)])
 def test_no_text_is_cut_off_and_no_legend_covers_data(name, n, epochs):
     figure = draw(name, n=n, epochs=epochs)
@@ -199,11 +203,11 @@ def test_no_text_is_cut_off_and_no_legend_covers_data(name, n, epochs):
 
 def test_files_are_the_same_bytes_each_time(tmp_path):
     for folder in ("first", "second"):
-        save(draw("convergence"), tmp_path / folder, "convergence")
+        save(draw("accuracy"), tmp_path / folder, "accuracy")
     assert sorted(path.name for path in (tmp_path / "first").iterdir()) == [
-        "convergence.png",
-        "convergence.svg",
+        "accuracy.png",
+        "accuracy.svg",
     ]
     for path in (tmp_path / "first").iterdir():
         assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes()
-    assert b"<text" not in (tmp_path / "first" / "convergence.svg").read_bytes()  # looks the same everywhere
+    assert b"<text" not in (tmp_path / "first" / "accuracy.svg").read_bytes()  # looks the same everywhere

@@ -1,0 +1,68 @@
+"""What an analysis holds already: each measure is computed once, and kept with what it left.
+
+    measures.json   digest of the analysis; of each measure: digest (its module and code), caption, claims, files with
+                    size and sha256; of the gallery: titles and files
+
+A measure whose files are all as they were left is not computed again: neither when another one is added to a finished
+analysis, nor when an interrupted one is run again. Whatever else lies in the folder is of another analysis: removed.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from stages.checksums import RECORDS, listed
+from stages.records import read_record, write_record
+
+RECORD = "measures.json"
+
+
+class Kept:
+    """measures: name -> entry, of those that are there, in the order in which they were computed."""
+
+    def __init__(self, folder: Path, analysis: str) -> None:
+        """analysis: the digest of the analysis that `folder` is of."""
+        self.folder, self._analysis = folder, analysis
+        record, held = read_record(folder / RECORD) or {}, listed(folder)
+        mine = record if record.get("analysis") == analysis else {}
+        found = {name: entry for name, entry in mine.get("measures", {}).items() if _is_whole(entry, held)}
+        self.measures: dict[str, dict] = found
+        gallery = mine.get("gallery") or {}
+        self.gallery: dict | None = gallery if gallery and _is_whole(gallery, held) else None
+        known = {name for entry in (*found.values(), self.gallery or {"files": {}}) for name in entry["files"]}
+        for name in held.keys() - known - {RECORD, *RECORDS}:
+            (folder / name).unlink()
+
+    def has(self, name: str, digest: str) -> bool:
+        return self.measures.get(name, {}).get("digest") == digest
+
+    def add(self, name: str, digest: str, files: Iterable[Path], **facts: object) -> None:
+        """To be called when its files are written. What there was of that name and is not among them is removed."""
+        before = self.measures.pop(name, {"files": {}})
+        self.measures[name] = {"digest": digest, **facts, "files": self._held(files)}
+        for file in before["files"].keys() - self.measures[name]["files"].keys():
+            (self.folder / file).unlink()
+        self._write()
+
+    def add_gallery(self, cards: list[tuple[str, Path]]) -> None:
+        """cards: title and picture (.png) of each, with an .svg beside it."""
+        files = [path for _, png in cards for path in (png, png.with_suffix(".svg"))]
+        titles = [(title, str(png.relative_to(self.folder))) for title, png in cards]
+        self.gallery = {"cards": titles, "files": self._held(files)}
+        self._write()
+
+    def file(self, folder: str, name: str) -> Path | None:
+        """That of a measure in `folder`, such as tables/ratio.csv; None if it left none."""
+        names = [file for file in self.measures[name]["files"] if Path(file).match(f"{folder}/{name}.*")]
+        return self.folder / sorted(names)[0] if names else None
+
+    def _held(self, files: Iterable[Path]) -> dict[str, tuple[int, str]]:
+        wanted, held = {str(file.relative_to(self.folder)) for file in files}, listed(self.folder)
+        return {name: held[name] for name in sorted(wanted)}
+
+    def _write(self) -> None:
+        content = {"analysis": self._analysis, "measures": self.measures, "gallery": self.gallery}
+        write_record(self.folder / RECORD, content)
+
+
+def _is_whole(entry: dict, held: dict[str, tuple[int, str]]) -> bool:
+    return all(held.get(name) == tuple(known) for name, known in entry["files"].items())

@@ -1,0 +1,65 @@
+"""Are a few interactions enough? How sparse they are, and what is rebuilt from these few (Theorem 3.1 of arXiv
+2410.08455). Of all interactions, whatever the analysis counts."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.drawing.curves import two_panels
+from analysis.formulas.faithfulness import faithfulness
+from analysis.measure import Measured, Needs
+from analysis.statistics.chance import over_epochs
+from analysis.statistics.estimate import COLUMNS
+from analysis.study import Study
+
+NEEDS = Needs("interactions")
+QUANTITIES = ("salient_share", "rebuilt")
+CAPTION = (
+    "Left: the share of all subsets whose interaction is salient; the smaller, the sparser the explanation. Right: how "
+    "well the values of all masked inputs are rebuilt from the salient interactions alone (1 is exact). Grey is "
+    "chance: the same after values were exchanged among masked inputs that keep equally many variables."
+)
+
+
+def samples(study: Study) -> Measured:
+    """For each model `salient_share` and `rebuilt` (R^2), [samples, epochs]; chance permutes the values of masked
+    inputs that keep equally many variables."""
+    observed, chance, about = {}, {}, {}
+    for model in study.models:
+        epochs = study.epochs(model)
+
+        def of(v: np.ndarray, model: str = model) -> dict[str, np.ndarray]:
+            parts = zip(QUANTITIES, faithfulness(v, study.options.tau), strict=True)
+            return {f"{quantity}/{model}": part for quantity, part in parts}
+
+        found, draws = over_epochs(of, (study.values(model, epoch) for epoch in epochs), study.permutations)
+        observed |= found
+        chance |= draws["chance"]
+        about[f"epochs/{model}"] = np.array(epochs)
+    return Measured(observed, {"chance": chance}, about)
+
+
+def table(measured: Measured, weights: np.ndarray) -> pd.DataFrame:
+    """model, epoch, quantity (salient_share, rebuilt), mean, low, high, chance."""
+    rows = []
+    for model in [name.partition("/")[2] for name in measured.about]:
+        each = [measured.estimate(f"{quantity}/{model}", weights).rows() for quantity in QUANTITIES]
+        for epoch, *of_epoch in zip(measured.about[f"epochs/{model}"], *each, strict=True):
+            rows += [(model, epoch, quantity, *row) for quantity, row in zip(QUANTITIES, of_epoch, strict=True)]
+    return pd.DataFrame(rows, columns=["model", "epoch", "quantity", *COLUMNS])
+
+
+def figure(table: pd.DataFrame) -> Figure:
+    """Share of salient interactions, and R² of all values rebuilt from these alone."""
+    labels = {
+        "salient_share": "salient share of all subsets",
+        "rebuilt": "R² of values rebuilt from the salient",
+    }
+    figure = two_panels("Are few interactions enough to explain the models?", table, labels)
+    rebuilt = figure.axes[1]
+    if rebuilt.get_ylim()[0] < -1:  # the fit of what is not rebuilt at all can be arbitrarily bad
+        rebuilt.set_yscale("symlog", linthresh=1, subs=(2, 5))
+        rebuilt.set_ylabel("R² of values rebuilt from the salient\n(logarithmic below -1)")
+        rebuilt.set_yticks([1, 0.5, 0, -0.5, *(-(10.0**k) for k in range(4) if -(10**k) > rebuilt.get_ylim()[0])])
+        rebuilt.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
+    return figure

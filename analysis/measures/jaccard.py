@@ -1,0 +1,93 @@
+"""How soon and how steadily models reach the knowledge they end with (Fig. 4 and section 3.2.3 of arXiv 2410.08455)."""
+
+import numpy as np
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from analysis.claims import Claim
+from analysis.drawing.curves import curves
+from analysis.drawing.style import STYLE, panels, with_legend
+from analysis.formulas.jaccard import jaccard
+from analysis.measure import Measured, Needs, Subject
+from analysis.statistics.chance import over_epochs
+from analysis.statistics.estimate import COLUMNS
+from analysis.study import Study
+
+MODELS = ("finetune", "scratch")
+NEEDS = Needs("interactions", some=MODELS)
+SUBJECT = Subject("how directly models learn", MODELS)
+CAPTION = (
+    "Similarity of each epoch's interactions to those after the last epoch, which is 1 there by definition; a curve "
+    "that rises early belongs to a model that soon knows what it will know. Bands are 95% intervals. Grey is the "
+    "similarity of interactions that share nothing but their strengths."
+)
+
+
+def samples(study: Study) -> Measured:
+    """Of fine-tuning and scratch: similarity to the last epoch [samples, epochs]; chance permutes each epoch's."""
+    observed, chance, about, chosen = {}, {}, {}, study.subsets
+    for model in [model for model in MODELS if model in study.models]:
+        last, epochs = study.final(model)[:, chosen], study.epochs(model)
+
+        def similarity(strength: np.ndarray, model: str = model, last: np.ndarray = last) -> dict[str, np.ndarray]:
+            return {model: jaccard(strength[:, chosen], last)}
+
+        each = (study.interactions(model, epoch) for epoch in epochs)
+        found, draws = over_epochs(similarity, each, study.permutations)
+        observed |= found
+        chance |= draws.get("chance", {})
+        about[f"epochs/{model}"] = np.array(epochs)
+    return Measured(observed, {"chance": chance} if chance else {}, about)
+
+
+def table(measured: Measured, weights: np.ndarray) -> pd.DataFrame:
+    """model, epoch, mean, low, high, chance: similarity to the model's last epoch."""
+    rows = [
+        (model, epoch, *values)
+        for model in measured.observed
+        for epoch, values in zip(
+            measured.about[f"epochs/{model}"], measured.estimate(model, weights).rows(), strict=True
+        )
+    ]
+    return pd.DataFrame(rows, columns=["model", "epoch", *COLUMNS])
+
+
+@rc_context(STYLE)
+def figure(table: pd.DataFrame) -> Figure:
+    """A curve over epochs for each model."""
+    figure, (axes,) = panels("How soon the models hold the knowledge they end with")
+    curves(axes, table)
+    axes.set(ylim=(0, 1.03), ylabel="Jaccard similarity to the last epoch")
+    return with_legend(figure, 4)
+
+
+def claims(measured: Measured, weights: np.ndarray) -> list[Claim]:
+    """Section 3.2.3."""
+    early = [early_epochs(measured.about[f"epochs/{model}"].tolist()) for model in MODELS]
+
+    def sooner(of_finetune: np.ndarray, of_scratch: np.ndarray) -> np.ndarray:
+        return of_finetune[:, early[0]].mean(-1) - of_scratch[:, early[1]].mean(-1)
+
+    def steadier(of_finetune: np.ndarray, of_scratch: np.ndarray) -> np.ndarray:
+        return falls(of_scratch) - falls(of_finetune)
+
+    quick, steady = (measured.estimate(MODELS, weights, statistic) for statistic in (sooner, steadier))
+    return [
+        Claim("fine-tuning learns its target knowledge sooner",
+              "Jaccard similarity in the first third of the epochs, fine-tuned - scratch", quick, above=0),
+        Claim("fine-tuning learns it more steadily",
+              "sum of the Jaccard curve's falls, scratch - fine-tuned", steady, above=0),
+    ]  # fmt: skip
+
+
+def early_epochs(epochs: list[int]) -> list[int]:
+    """Positions of the epochs in the first third of training; not the untrained or last, if there are others."""
+    third = max(1, epochs[-1] / 3)
+    early = [i for i, epoch in enumerate(epochs[:-1]) if epoch <= third]
+    return [i for i in early if epochs[i] > 0] or early or [0]
+
+
+def falls(curve: np.ndarray) -> np.ndarray:
+    """How far a curve [..., epochs] goes down on its way: the sum of its decreases from one epoch to the next."""
+    return np.maximum(curve[..., :-1] - curve[..., 1:], 0).sum(-1)

@@ -1,0 +1,64 @@
+"""How strong interactions are beside the numerical noise in them, per order, after each model's last epoch. Of all
+interactions, as stored."""
+
+import numpy as np
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from analysis.drawing.style import COLOURS, MARKERS, NAMES, STYLE, panels, with_legend
+from analysis.formulas.decomposition import by_order
+from analysis.formulas.noise import noise_by_order
+from analysis.measure import Measured, Needs
+from analysis.study import Study
+from interactions.mobius import interactions, orders
+
+NEEDS = Needs("interactions")
+CAPTION = (
+    "Mean strength of the interactions of each order (solid) and the numerical noise in them (dashed), both after the "
+    "last epoch. Noise of the values grows by 2^(order/2) if independent. Where the lines come near each other, "
+    "interactions of that order are dominated by numerical noise: do not interpret them."
+)
+
+
+def samples(study: Study) -> Measured:
+    """Mean strength per order of each model [samples, orders]; `noise` and `explained` by rounding: of its values."""
+    order, found, about = orders(study.n), {}, {}
+    for model in study.models:
+        found[model] = by_order(abs(interactions(study.values(model, study.last(model)))), order)
+        size, explained = study.noise(model)
+        about |= {f"noise/{model}": np.array(size), f"explained/{model}": np.array(explained)}
+    return Measured(found, about=about)
+
+
+def table(measured: Measured, weights: np.ndarray) -> pd.DataFrame:
+    """model, order, quantity (strength, noise), mean, low, high, explained. Noise has no interval over samples: it is
+    the root mean square over all that was computed twice. Its reference is the most that rounding explains. Noise of
+    order 0 is that of the values."""
+    rows = []
+    for model in measured.observed:
+        strength = measured.estimate(model, weights).rows()
+        noise, explained = (
+            noise_by_order(float(measured.about[f"{name}/{model}"]), len(strength) - 1)
+            for name in ("noise", "explained")
+        )
+        for order, (mean, low, high, _) in enumerate(strength):
+            rows.append((model, order, "strength", mean, low, high, np.nan))
+            rows.append((model, order, "noise", noise[order], np.nan, np.nan, explained[order]))
+    return pd.DataFrame(rows, columns=["model", "order", "quantity", "mean", "low", "high", "explained"])
+
+
+@rc_context(STYLE)
+def figure(table: pd.DataFrame) -> Figure:
+    """Mean strength per order against the noise in it, on a log axis."""
+    figure, (axes,) = panels("Interactions against the numerical noise in them, per order", height=4.6)
+    models = [name for name in MARKERS if name in set(table["model"])]
+    for model in models:
+        for quantity, line, face in (("strength", "-", COLOURS[model]), ("noise", "--", "white")):
+            rows = table[(table["model"] == model) & (table["quantity"] == quantity)].sort_values("order")
+            y = rows["mean"].where(rows["mean"] > 0)  # a log axis has no place for 0
+            style = {"color": COLOURS[model], "linestyle": line, "marker": MARKERS[model]}
+            axes.plot(rows["order"], y, **style, markerfacecolor=face, label=f"{NAMES[model]}: {quantity}")
+    axes.set_xticks(sorted(set(table["order"])))
+    axes.set(yscale="log", xlabel="order |S| (number of variables)", ylabel="mean |I(S)|, noise (log-odds)")
+    return with_legend(figure, len(models))

@@ -1,0 +1,45 @@
+"""Which measures can be asked for: the files in analysis/measures/, and modules of the user's by their dotted names."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from conf.allowed import Kind
+from conf.errors import BadInput
+
+FOLDER = Path(__file__).parents[1] / "analysis" / "measures"
+TAKEN = ("claims", "gallery")  # names of other things that an analysis has
+
+
+def ours() -> list[str]:
+    """The names of the program's own."""
+    return sorted(file.stem for file in FOLDER.glob("*.py") if file.stem != "__init__")
+
+
+@dataclass(frozen=True)
+class Measures(Kind):
+    """A list of at least one, each once. The last part of a dotted name is the name of its table."""
+
+    @property
+    def described(self) -> str:
+        return (
+            f"a list of {', '.join(ours())} (claims come with them), or dotted names of your own modules such as "
+            f"my_measures.strength"
+        )
+
+    def allows(self, value: object) -> bool:
+        return isinstance(value, list) and len(value) > 0 and all(map(_is_measure, value))
+
+    def check(self, key: str, value: object) -> None:
+        super().check(key, value)
+        counts = Counter(module.rpartition(".")[2] for module in value)
+        name, count = counts.most_common(1)[0]
+        if count > 1 or name in TAKEN:
+            reason = "two measures of that name" if count > 1 else "no name for a measure, the program uses it"
+            raise BadInput(f"{key}: {name}: {reason}; choose another name for the module")
+
+
+def _is_measure(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    return value in ours() or ("." in value and all(part.isidentifier() for part in value.split(".")))

@@ -1,0 +1,96 @@
+"""A measure of the user's, from a folder of their own: table, figure, samples, report and W&B follow from its file."""
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from studies import ROOT, Studies, check_refused, contents
+
+MEASURES = "analysis.measures=[decomposition,my_measures.mean_strength]"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """With the measure that CONTRIBUTING.md shows, as a module of the user's."""
+    guide = (ROOT / "CONTRIBUTING.md").read_text()
+    code = re.search(r"^# analysis/measures/mean_strength\.py\n(.*?)^```", guide, flags=re.MULTILINE | re.DOTALL)[1]
+    (tmp_path / "mine" / "my_measures").mkdir(parents=True)
+    (tmp_path / "mine" / "my_measures" / "mean_strength.py").write_text(code)
+    (tmp_path / "mine" / "my_measures" / "__init__.py").touch()
+    return tmp_path / "mine"
+
+
+def test_a_measure_added_to_a_finished_analysis_is_computed_alone(resumable: Studies, folder: Path) -> None:
+    analysis = resumable.output / "digits" / "seed=0" / "analysis"
+    before = contents(analysis)
+    result = resumable(MEASURES, "wandb.mode=offline", PYTHONPATH=str(folder))
+    assert result.code == 0, result.err
+    assert "analysis: to do; mean_strength is not there yet" in result.out
+    after = contents(analysis)
+    written = {name for name in after if after[name] != before.get(name)}
+    new = {"samples/mean_strength.npz", "tables/mean_strength.csv"}
+    new |= {f"figures/mean_strength.{kind}" for kind in ("png", "svg")}
+    written_again = {"measures.json", "report.html", "tables/claims.csv", "tracked.json"}
+    assert written == new | written_again | {"done.json", "inputs.json", "config.yaml"}
+    assert after["tables/claims.csv"][1] == before["tables/claims.csv"][1]
+    _check_numbers(resumable, analysis)
+    report = (analysis / "report.html").read_text()
+    assert report.index("<h3>noise</h3>") < report.index("<h3>mean strength</h3>")
+    assert "Mean strength of each model&#39;s interactions over all subsets" in report
+    assert list(resumable.output.rglob("wandb/offline-run-*/files/media/table/tables/mean_strength_*.table.json"))
+    assert list(resumable.output.rglob("wandb/offline-run-*/files/media/images/figures/mean_strength_*.png"))
+    again = resumable(MEASURES, "wandb.mode=offline", PYTHONPATH=str(folder))
+    assert (again.code, again.replaced) == (0, [])
+    before = resumable()
+    assert before.replaced == ["digits/seed=0/config.yaml"], "what was asked for before is there, too"
+
+
+def _check_numbers(study: Studies, analysis: Path) -> None:
+    with (analysis / "tables" / "mean_strength.csv").open(newline="") as file:
+        rows = {row["model"]: row for row in csv.DictReader(file)}
+    assert list(rows) == ["pretrain", "finetune", "scratch"]
+    with np.load(analysis / "samples" / "mean_strength.npz") as kept:
+        for model, row in rows.items():
+            assert float(row["mean"]) == pytest.approx(kept[model].mean())
+            assert float(row["low"]) < float(row["mean"]) < float(row["high"])
+        with np.load(analysis / "samples" / "decomposition.npz") as others:
+            np.testing.assert_array_equal(kept["index"], others["index"])
+            subsets = others["about/subsets"]
+            np.testing.assert_allclose(kept["finetune"], others["finetune"] @ subsets / subsets.sum())
+
+
+def test_its_code_and_options_decide_it(resumable: Studies, folder: Path) -> None:
+    def table() -> str:
+        (file,) = resumable.output.rglob("**/mean_strength.csv")
+        return file.read_text()
+
+    options = (MEASURES, "analysis.gallery=0", "+analysis.options.mean_strength.power=2")
+    refused = resumable(*options[:-1], "+analysis.options.mean_strength.power=0", PYTHONPATH=str(folder))
+    check_refused(refused, "analysis.options.mean_strength.power=0", "number above 0")
+    assert resumable(*options, PYTHONPATH=str(folder)).code == 0
+    squared, file = table(), folder / "my_measures" / "mean_strength.py"
+    file.write_text(file.read_text().replace("** power)", "** power * 3)"))
+    result = resumable(*options, PYTHONPATH=str(folder))
+    assert result.code == 0, result.err
+    assert [name for name in result.replaced if "samples/" in name] == [
+        "digits/analysis.gallery=0,analysis.options.mean_strength.power=2/seed=0/analysis/samples/mean_strength.npz"
+    ]
+    means = [[float(line.split(",")[1]) for line in text.splitlines()[1:]] for text in (squared, table())]
+    np.testing.assert_allclose(means[1], 3 * np.array(means[0]))
+
+
+def test_an_interrupted_analysis_goes_on_with_the_next_measure(resumable: Studies) -> None:
+    run = "digits/analysis.gallery=0/seed=0/analysis"
+    killed = resumable("analysis.gallery=0", kill_at=("before", f"{run}/tables/accuracy.csv"))
+    assert killed.code == -9
+    made = [name for name in killed.replaced if name.endswith(".csv")]
+    assert [Path(name).stem for name in made] == ["decomposition", "ratio", "jaccard"]
+    result = resumable("analysis.gallery=0")
+    assert result.code == 0, result.err
+    made = [Path(name).stem for name in result.replaced if name.endswith(".csv")]
+    assert made == ["accuracy", "faithfulness", "noise", "claims"]
+    for name in ("claims", "jaccard", "noise"):
+        tables = [resumable.output / run / "tables", resumable.output / "digits" / "seed=0" / "analysis" / "tables"]
+        assert len({(folder / f"{name}.csv").read_bytes() for folder in tables}) == 1

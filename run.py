@@ -28,6 +28,7 @@ from stages.job import forget_failure, job
 from stages.plan import plan
 from stages.versions import version_line
 from stages.view import check_layout, run_folder
+from stages.view import chosen as chosen_settings
 
 SAME = ("experiment", "debug")  # groups that are themselves the experiment
 
@@ -59,7 +60,7 @@ def run(cfg: DictConfig) -> None:
     if cfg.plan:
         print(plan(cfg))
         return
-    runner.run_study(cfg)
+    runner.run_study(cfg, chosen_settings(cfg, own, _choices(HydraConfig.get()) | chosen))
     forget_failure(Path(cfg.run_dir))
 
 

@@ -151,7 +151,9 @@ def _show(run: Path, place: Path, packed: dict[str, Shown]) -> None:
             name: {"path": os.path.relpath(entry.folder, place), "digest": entry.digest}
             for name, entry in packed.items()
         }
-        write_text(place / "config.yaml", (run / "config.yaml").read_text(encoding="utf-8"))
+        for name in ("config.yaml", "chosen.json"):
+            if (run / name).exists():  # earlier versions wrote no chosen.json
+                write_text(place / name, (run / name).read_text(encoding="utf-8"))
         write_text(place / "results.json", json.dumps(before | now, indent=1) + "\n")
 
 

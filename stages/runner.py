@@ -30,8 +30,9 @@ from stages.table import ROLES, Stage
 from stages.view import recorded, show
 
 
-def run_study(cfg: DictConfig) -> Results:
-    """Makes what is asked for and not there; returns all results of the study."""
+def run_study(cfg: DictConfig, chosen: dict[str, dict] | None = None) -> Results:
+    """Makes what is asked for and not there; returns all results of the study. chosen: of stages/view.py, to be written
+    into the run's folder."""
     memory = memory_of(cfg)
     stages, results = table.chosen(cfg), results_of(cfg, memory)
     if not is_first_process():  # the others take part in training only, and what they would print it prints
@@ -54,9 +55,9 @@ def run_study(cfg: DictConfig) -> Results:
         for stage in stages:
             for result in left_by(results, stage):
                 if _make(cfg, results, result, before):
-                    show(run, cfg, results, shown)
+                    show(run, cfg, results, shown, chosen)
         with nullcontext() if to_do else suppress(OSError):  # what is complete may lie on a disk that is read-only
-            show(run, cfg, results, shown)
+            show(run, cfg, results, shown, chosen)
     except (OSError, RuntimeError) as error:
         if not is_no_space(error):
             raise

@@ -5,6 +5,7 @@
       interactions/finetune -> ...
       results.json      which results these are
       config.yaml       the full configuration
+      chosen.json       what of it was chosen: option of each group, keys that differ from the experiment's own
       analysis/         tables, figures, report: they lie here themselves
 
 Its name tells what differs from the experiment's own settings, whatever was typed: a value that is the experiment's own
@@ -27,6 +28,7 @@ from stages.canonical import plain, trainer, unordered, whole
 from stages.files import beside, is_temporary, write_text
 from stages.identity import Results
 from stages.locks import locked
+from stages.records import read_record, write_record
 from stages.settings import by_path
 from stages.table import STAGES
 
@@ -55,12 +57,22 @@ def run_folder(cfg: DictConfig, own: DictConfig, groups: dict[str, str]) -> Path
 
 def differences(cfg: DictConfig, own: DictConfig) -> list[str]:
     """key=value of each key that decides a result and has another value than in `own`."""
-    mine, theirs = _leaves(cfg), _leaves(own)
-    found = []
-    for path in sorted(mine.keys() | theirs.keys()):
-        if mine.get(path) != theirs.get(path) and _value(cfg, path) != _as_own(cfg, theirs.get(path), path):
-            found.append(f"{path}={_shown(_value(cfg, path))}")
-    return found
+    return [f"{path}={_shown(value)}" for path, value in _differing(cfg, own).items()]
+
+
+def chosen(cfg: DictConfig, own: DictConfig, groups: dict[str, str | None]) -> dict[str, dict]:
+    """What chosen.json says: by it the runs of a sweep are told apart. own: the experiment's own configuration, with
+    the same groups; groups: option of each, the experiment's own, too."""
+    return {"groups": groups, "keys": _differing(cfg, own)}
+
+
+def _differing(cfg: DictConfig, own: DictConfig) -> dict[str, object]:
+    mine, theirs = leaves(cfg), leaves(own)
+    return {
+        path: _value(cfg, path)
+        for path in sorted(mine.keys() | theirs.keys())
+        if mine.get(path) != theirs.get(path) and _value(cfg, path) != _as_own(cfg, theirs.get(path), path)
+    }
 
 
 def folder_name(parts: list[str]) -> str:
@@ -72,9 +84,11 @@ def folder_name(parts: list[str]) -> str:
     return f"{name.encode()[:LONGEST].decode(errors='ignore')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def show(run: Path, cfg: DictConfig, results: Results, wanted: list[str]) -> None:
+def show(
+    run: Path, cfg: DictConfig, results: Results, wanted: list[str], chosen: dict[str, dict] | None = None
+) -> None:
     """Links what is there of the results called `wanted` into the run's folder, beside what it shows of the same study
-    already, and writes down which they are."""
+    already, and writes down which they are. chosen: of `chosen`, for those that know it."""
     with locked(run / "results"):
         for left in filter(is_temporary, [*run.glob(".*"), *run.glob("*/.*")]):  # by a killed run
             left.unlink(missing_ok=True)
@@ -98,6 +112,8 @@ def show(run: Path, cfg: DictConfig, results: Results, wanted: list[str]) -> Non
         full = {key: node for key, node in OmegaConf.to_container(cfg, resolve=True).items() if key not in SHORT_LIVED}
         _write_if_new(run / "results.json", json.dumps(listed, indent=1) + "\n")
         _write_if_new(run / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(full)))
+        if chosen and read_record(run / "chosen.json") != chosen:
+            write_record(run / "chosen.json", chosen)
 
 
 def recorded(run: Path) -> dict[str, dict[str, str]]:
@@ -136,7 +152,7 @@ def _is_old(folder: Path) -> bool:
     return folder.name != "analysis" or not (folder / "inputs.json").exists()
 
 
-def _leaves(cfg: DictConfig) -> dict[str, object]:
+def leaves(cfg: DictConfig) -> dict[str, object]:
     """Of all keys that decide a result, as written, interpolations unresolved: path -> value."""
     raw = OmegaConf.to_container(cfg, resolve=False)
     found = {}
@@ -160,7 +176,7 @@ def _select(node: object, path: str) -> object:
 
 def _value(cfg: DictConfig, path: str) -> object:
     if path.startswith("trainer."):
-        return _leaves(cfg).get(path)
+        return leaves(cfg).get(path)
     return _one_form(path, OmegaConf.select(cfg, path))
 
 

@@ -149,7 +149,7 @@ def _mended(study: Studies) -> list[Path]:
 def test_settings_and_records_that_are_damaged_are_written_again_or_left(resumable: Studies) -> None:
     """They say what was done; results are known by their folders' names."""
     run = resumable.output / "digits" / "seed=0"
-    for name in ("finetune/config.yaml", "results.json", "config.yaml"):
+    for name in ("finetune/config.yaml", "results.json", "config.yaml", "chosen.json"):
         (run / name).write_text("{")
     (resumable.output / "results" / "fingerprints.json").write_text("{")
     result = resumable()

@@ -68,7 +68,7 @@ def test_files_are_as_documented(run: Path, finished: Finished) -> None:
 def test_nothing_else_lies_about(run: Path, finished: Finished) -> None:
     """And what a run's folder links is what results.json lists."""
     visible = {path.name for path in run.iterdir() if not path.name.endswith(".lock")}
-    assert visible == {*STAGES, "results.json", "config.yaml"}
+    assert visible == {*STAGES, "results.json", "config.yaml", "chosen.json"}
     assert {path.name for path in finished.output.iterdir()} == {"digits", "results"}
     assert {path.name for path in (finished.output / "results").iterdir()} == {*STAGES} - {"analysis"}
     listed = json.loads((run / "results.json").read_text())

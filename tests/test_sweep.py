@@ -12,6 +12,8 @@ from pathlib import Path
 import torch
 from studies import ROOT, Studies, check_refused
 
+from analysis.runs.found import folders
+from analysis.summarise import summarise
 from stages.locks import locked
 
 QUICK = ("analysis.measures=[ratio]", "analysis.gallery=0")
@@ -36,6 +38,10 @@ def test_sweep_over_seeds_and_models(study: Studies) -> None:
     again = study(*options)
     assert again.code == 0, again.err
     assert again.replaced == [], "a second sweep finds everything done"
+    summary = summarise(folders([str(study.output / "digits")]))
+    with (summary / "tables" / "ratio.csv").open(newline="") as file:
+        found = {(row["model"], row["runs"]) for row in csv.DictReader(file)}
+    assert found == {("conv4_narrow", "2"), ("vit_tiny", "2")}, "seeds are no settings, and of models the name is one"
 
 
 def test_a_sweep_over_the_learning_rate_trains_scratch_once(study: Studies) -> None:

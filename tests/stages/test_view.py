@@ -10,8 +10,9 @@ from changing import changed
 from conf.errors import BadInput
 from stages.identity import results_of
 from stages.locks import locked
+from stages.records import read_record
 from stages.results import finish, start
-from stages.view import check_layout, differences, folder_name, recorded, run_folder, show
+from stages.view import check_layout, chosen, differences, folder_name, recorded, run_folder, show
 
 
 def named(cfg, own=None, groups=None, **values) -> str:
@@ -108,6 +109,21 @@ def test_the_full_configuration_lies_beside(cfg, made, tmp_path):
     before = (run / "config.yaml").stat().st_mtime_ns, (run / "results.json").stat().st_mtime_ns
     show(run, changed(cfg, stages=["analysis"]), made(cfg), ["scratch"])
     assert ((run / "config.yaml").stat().st_mtime_ns, (run / "results.json").stat().st_mtime_ns) == before
+
+
+def test_what_was_chosen_lies_beside(cfg, made, tmp_path):
+    """Keys that follow a chosen one were not chosen, nor was what decides nothing."""
+    run, other = tmp_path / "outputs" / "run", changed(cfg, finetune__lr=3e-3, num_workers=2, seeds__train=1)
+    what = chosen(other, cfg, {"model": "conv4", "debug": None})
+    assert what == {"groups": {"model": "conv4", "debug": None}, "keys": {"finetune.lr": 3e-3, "seeds.train": 1}}
+    show(run, other, made(other, "scratch"), ["scratch"], what)
+    assert read_record(run / "chosen.json") == what
+    before = (run / "chosen.json").stat().st_mtime_ns
+    show(run, other, made(other), ["scratch"], what)
+    assert (run / "chosen.json").stat().st_mtime_ns == before
+    (run / "chosen.json").write_text("{")
+    show(run, other, made(other), ["scratch"], what)
+    assert read_record(run / "chosen.json") == what
 
 
 def test_what_is_shown_stays_as_long_as_it_is_of_this_study(cfg, made, tmp_path):

@@ -1,0 +1,101 @@
+"""Up to a dozen settings over runs: a line or a bar for each, told apart by colour, dashes and marks, named below.
+
+The band of a line, or the black line beside a bar, is the interval between a setting's runs; thin lines and points are
+the runs themselves. Fewer than three runs have no interval: there the points stand alone.
+"""
+
+from itertools import cycle, islice
+
+import numpy as np
+import pandas as pd
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from analysis.drawing.style import COLOURS
+from analysis.statistics.between import FEWEST
+
+HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # told apart by whom colours are not
+DASHES, MARKS = ("-", (0, (5, 2))), ("o", "s", "^", "D", "v", "P", "X")
+HATCHES = ("", "///")
+GREYS = ("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 4)))
+
+
+def _style(setting: int) -> dict[str, object]:
+    hue, turn = setting % len(HUES), setting // len(HUES)
+    return {"color": HUES[hue], "linestyle": DASHES[turn % len(DASHES)], "marker": MARKS[setting % len(MARKS)]}
+
+
+def curves(
+    axes: Axes, panel: pd.DataFrame, runs: pd.DataFrame, x: str, references: list[str], labels: list[str]
+) -> None:
+    for setting, rows in panel.groupby("setting"):
+        rows, style = rows.sort_values(x), _style(setting)
+        for _, each in runs[runs["setting"] == setting].groupby("run"):
+            axes.plot(*each.sort_values(x)[[x, "mean"]].to_numpy(float).T, color=style["color"], linewidth=0.7,
+                      alpha=0.45, marker="." if len(each) == 1 or rows["runs"].max() < FEWEST else "")  # fmt: skip
+        every = 1 + len(rows) // 20
+        axes.plot(rows[x], rows["mean"], **style, markevery=every, linewidth=1.7, markersize=4.5, label=labels[setting],
+                  zorder=3)  # fmt: skip
+        axes.fill_between(rows[x], rows["low"], rows["high"], color=style["color"], alpha=0.17, linewidth=0)
+        if len(rows) == 1:  # a band of no width is not seen
+            axes.vlines(rows[x], rows["low"], rows["high"], color=style["color"])
+    for reference, line in zip(references, islice(cycle(GREYS), len(references)), strict=True):
+        for _, rows in panel.groupby("setting"):
+            rows = rows.dropna(subset=[reference]).sort_values(x)
+            mark = "_" if len(rows) == 1 else ""
+            axes.plot(rows[x], rows[reference], color=COLOURS["chance"], linestyle=line, marker=mark, markersize=12,
+                      linewidth=1, label=reference, zorder=1.5)  # fmt: skip
+    axes.set_xlabel(x)
+    if (panel[x] % 1 == 0).all():
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def bars(
+    axes: Axes, panel: pd.DataFrame, runs: pd.DataFrame, _: None, references: list[str], labels: list[str]
+) -> None:
+    for _, row in panel.iterrows():
+        setting = int(row["setting"])
+        own = runs.loc[runs["setting"] == setting, "mean"].to_numpy(float)
+        style = {"color": HUES[setting % len(HUES)], "hatch": HATCHES[setting // len(HUES) % len(HATCHES)]}
+        if row["runs"] >= FEWEST:
+            axes.bar(setting, row["mean"], 0.74, label=labels[setting], edgecolor="white", linewidth=0, **style)
+            axes.vlines(setting + 0.22, row["low"], row["high"], color="black", linewidth=1.4, zorder=4)
+        beside = (-0.3, 0.08) if row["runs"] >= FEWEST else (-0.1, 0.1)
+        spread = np.linspace(*beside, len(own)) if len(own) > 1 else np.zeros(1)
+        face = "white" if row["runs"] >= FEWEST else style["color"]
+        axes.plot(setting + spread, own, "o", color=face, markeredgecolor="black", markeredgewidth=0.7, markersize=4,
+                  zorder=5, label=None if row["runs"] >= FEWEST else labels[setting])  # fmt: skip
+        for reference, line in zip(references, islice(cycle(GREYS), len(references)), strict=True):
+            axes.hlines(row[reference], setting - 0.45, setting + 0.45, color=COLOURS["chance"], linestyle=line,
+                        linewidth=1.6, zorder=3.5, label=reference,
+                        path_effects=[patheffects.withStroke(linewidth=3, foreground="white")])  # fmt: skip
+    axes.set_xlim(-0.6, len(labels) - 0.4)
+    axes.set_ylim(*_with_zero(axes.get_ylim()))
+    axes.set_xticks([])
+    if panel["mean"].min() < 0:
+        axes.axhline(0, color="black", linewidth=0.8)
+
+
+def with_names(figure: Figure, labels: list[str], references: list[str], title: str) -> Figure:
+    """Below all panels: the settings in their order, then the references."""
+    found = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    names = [name for name in (*labels, *references) if name in found]
+    columns = legend_columns(figure.get_size_inches()[0], labels)
+    figure.legend([found[name] for name in names], names, loc="outside lower center", ncols=columns, fontsize=9.5,
+                  title=title, title_fontsize=9.5)  # fmt: skip
+    return figure
+
+
+def legend_columns(width: float, labels: list[str]) -> int:
+    """As many as the longest label has room for; width in inches."""
+    longest = max(len(label) for label in labels) + 8
+    return int(np.clip(12.5 * width // longest, 1, 6))
+
+
+def _with_zero(limits: tuple[float, float]) -> tuple[float, float]:
+    return min(limits[0], 0.0), max(limits[1], 0.0)

@@ -1,0 +1,63 @@
+"""More settings over runs than colours can tell apart: each is a row that bears its name.
+
+What has a course over epochs or orders is a heat map of the means; what is one number is a point with its interval, and
+the runs as small points. Intervals and references that a heat map has no place for are in the table.
+"""
+
+from itertools import cycle, islice
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.drawing.few_settings import GREYS, HUES
+from analysis.drawing.style import COLOURS
+
+TICKS = 8  # along x, at most
+SIZE = 8.5  # points
+
+
+def heat_map(
+    axes: Axes, panel: pd.DataFrame, runs: pd.DataFrame, x: str, references: list[str], labels: list[str]
+) -> None:
+    means = panel.pivot_table(index="setting", columns=x, values="mean", dropna=False).reindex(range(len(labels)))
+    axes.set_facecolor("#E8E8E8")  # where there is nothing
+    image = axes.imshow(means, aspect="auto", cmap="viridis", interpolation="nearest")
+    axes.figure.colorbar(image, ax=axes, pad=0.02, aspect=40)
+    places = range(0, means.shape[1], -(-means.shape[1] // TICKS))
+    axes.set_xticks(places, [f"{means.columns[place]:g}" for place in places])
+    axes.set_xlabel(x)
+    _rows(axes, labels)
+
+
+def forest(
+    axes: Axes, panel: pd.DataFrame, runs: pd.DataFrame, _: None, references: list[str], labels: list[str]
+) -> None:
+    at = panel["setting"]
+    own = runs["setting"] + 0.22
+    axes.plot(runs["mean"], own, "o", color=HUES[5], markersize=2.6, label="runs")
+    axes.hlines(at, panel["low"], panel["high"], color="black", linewidth=1.3)
+    axes.plot(panel["mean"], at, "D", color=HUES[0], markersize=4.5, label="mean of a setting, with its interval")
+    for reference, line in zip(references, islice(cycle(GREYS), len(references)), strict=True):
+        axes.vlines(panel[reference], at - 0.45, at + 0.45, color=COLOURS["chance"], linestyle=line, label=reference)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    _rows(axes, labels)
+
+
+def with_names(figure: Figure, labels: list[str], references: list[str], title: str) -> Figure:
+    """A legend of marks, if there are any; the names stand beside the rows. title: what stands above these."""
+    found = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    if found:
+        figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=4, fontsize=9.5)
+    if title:
+        figure.axes[0].set_ylabel(title)
+    return figure
+
+
+def _rows(axes: Axes, labels: list[str]) -> None:
+    """Their names stand beside the first panel of each line of panels."""
+    first = axes.get_subplotspec().is_first_col()
+    axes.set_yticks(range(len(labels)), labels if first else [], fontsize=SIZE)

@@ -1,0 +1,114 @@
+"""One kind of figure for any measure over runs, drawn from its tables alone.
+
+One panel for each combination of the keys that are words, such as model and quantity. In it x is the numeric key with
+the most values (epoch, order), and a line is a setting; where there is no such key (three definitions of a ratio), a
+setting is a bar. More settings than colours can tell apart are rows with their names: of a heat map, or of intervals.
+"""
+
+from textwrap import fill
+
+import numpy as np
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.drawing import few_settings, many_settings
+from analysis.drawing.style import NAMES, STYLE
+
+MANY = 12  # settings; more have no colours of their own
+WIDEST = 85  # characters in a line of a legend
+MOST = 24  # panels
+ACROSS = 3
+
+
+@rc_context(STYLE)
+def draw(
+    over: pd.DataFrame, by_run: pd.DataFrame, keys: list[str], references: list[str], labels: list[str], title: str,
+    legend: str = "",
+) -> Figure:  # fmt: skip
+    """over: columns setting (number of its label), keys, runs, mean, low, high, references; by_run: setting, run, keys,
+    mean; legend: what stands above the labels."""
+    many = len(labels) > MANY
+    labels = labels if many else [fill(label, WIDEST) for label in labels]
+    kinds = (many_settings.heat_map, many_settings.forest) if many else (few_settings.curves, few_settings.bars)
+    named = many_settings.with_names if many else few_settings.with_names
+    over, by_run = (table.replace([np.inf, -np.inf], np.nan) for table in (over, by_run))
+    x = _numeric(over, keys)
+    apart = [key for key in keys if key != x and over[key].nunique() > 1 and not _is_number(over[key])]
+    combinations = _combinations(over, apart)
+    shown = combinations[:MOST]
+    left = f" (the first {MOST} of {len(combinations)} panels)" if len(combinations) > MOST else ""
+    crossed = len(apart) == 2 and len(combinations) == over[apart[0]].nunique() * over[apart[1]].nunique()
+    figure, every = _grid(len(shown), title + left, labels, over[apart[0]].nunique() if crossed else 0)
+    for axes, values in zip(every, shown, strict=True):
+        chosen = dict(zip(apart, values, strict=True))
+        panel, runs = (_rows(table, chosen) for table in (over, by_run))
+        axes.set_title(", ".join(str(NAMES.get(value, value)) for value in values), fontsize=10.5)
+        kinds[x is None](axes, panel, runs, x, references, labels)
+    _scale([(axes, _of(values, apart)) for axes, values in zip(every, shown, strict=True)], many)
+    return named(figure, labels, references, legend)
+
+
+def _numeric(over: pd.DataFrame, keys: list[str]) -> str | None:
+    counts = {key: over[key].nunique() for key in keys if _is_number(over[key])}
+    best = max(counts, key=counts.get, default=None)
+    return best if best and counts[best] > 1 else None
+
+
+def _is_number(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+
+
+def _combinations(over: pd.DataFrame, apart: list[str]) -> list[tuple]:
+    """Those that there are; by the last key first, so that panels of one quantity stand side by side."""
+    there = [tuple(row) for row in over[apart].drop_duplicates().to_numpy(dtype=object)]
+    places = {key: list(dict.fromkeys(over[key])) for key in apart}
+    return sorted(
+        there, key=lambda row: [places[key].index(value) for key, value in zip(apart, row, strict=True)][::-1]
+    )
+
+
+def _rows(table: pd.DataFrame, chosen: dict[str, object]) -> pd.DataFrame:
+    for key, value in chosen.items():
+        table = table[table[key] == value]
+    return table
+
+
+def _of(values: tuple, apart: list[str]) -> object:
+    """Panels of one quantity have one scale; where there are no quantities, all have."""
+    return dict(zip(apart, values, strict=True)).get("quantity")
+
+
+def _grid(count: int, title: str, labels: list[str], across: int) -> tuple[Figure, list[Axes]]:
+    """across: panels in a row, if that is known."""
+    across = across if 1 < across <= ACROSS else min(count, 2 if count == 4 else ACROSS)
+    down = -(-count // across)
+    width = 7.6 if across == 1 else 10.5
+    if len(labels) > MANY:
+        width, height = width + 0.06 * max(map(len, labels)), down * (0.19 * len(labels) + 0.8) + 0.7
+    else:
+        below = 0.21 * -(-len(labels) // few_settings.legend_columns(width, labels)) + 0.4
+        height = (3.7 if down == 1 else 2.9 * down + 0.4) + below
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.07)
+    figure.suptitle(fill(title, int(10.5 * width)))
+    every = list(figure.subplots(down, across, squeeze=False).flat)
+    for axes in every[count:]:
+        axes.remove()
+    return figure, every[:count]
+
+
+def _scale(panels: list[tuple[Axes, object]], many: bool) -> None:
+    """Values lie along y, or along x where settings are rows, or in the colours of a heat map."""
+    for quantity in {of for _, of in panels}:
+        same = [axes for axes, of in panels if of == quantity]
+        images = [image for axes in same for image in axes.images if image.get_array().count()]
+        if images:
+            limits = np.array([image.get_clim() for image in images])
+            for image in images:
+                image.set_clim(limits[:, 0].min(), limits[:, 1].max())
+            continue
+        limits = np.array([axes.get_xlim() if many else axes.get_ylim() for axes in same])
+        for axes in same:
+            (axes.set_xlim if many else axes.set_ylim)(limits[:, 0].min(), limits[:, 1].max())

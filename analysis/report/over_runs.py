@@ -1,0 +1,56 @@
+"""The report of many runs side by side, as one self-contained HTML file: what varies, the claims, figures with data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from analysis.report.page import embedded, number, read_table
+from stages.files import write_text
+
+
+@dataclass(frozen=True)
+class OverRuns:
+    """A measure's figure: name, caption, what a run's report says of the measure, picture (.svg), table (.csv)."""
+
+    name: str
+    caption: str
+    in_a_run: str
+    image: Path
+    table: Path
+
+
+def write_report(
+    path: Path,
+    title: str,
+    opening: dict[str, list[str]],
+    claims: pd.DataFrame,
+    figures: Sequence[OverRuns],
+    runs: Path,
+    how_to_read: Sequence[str],
+) -> None:
+    """Writes it to `path`; it opens offline.
+
+    opening: name -> lines; claims: claim, quantity, setting, runs, value, low, high, chance, verdict, runs' verdicts,
+    noise; runs: runs.csv; how_to_read: paragraphs.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(embedded=embedded, number=number, table=read_table)
+    text = environment.get_template("over_runs.html.j2").render(
+        title=title, opening=opening, claims=_by_claim(claims), figures=figures, runs=runs, how_to_read=how_to_read
+    )
+    write_text(path, text.lstrip())
+
+
+def _by_claim(claims: pd.DataFrame) -> list[dict]:
+    groups = claims.groupby(["claim", "quantity"], sort=False)
+    return [{"claim": claim, "quantity": quantity, "rows": rows.to_dict("records")}
+            for (claim, quantity), rows in groups]  # fmt: skip

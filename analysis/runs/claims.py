@@ -1,0 +1,89 @@
+"""The claims over runs: of each setting, the mean over its runs, judged as a run's own value is (analysis/claims.py).
+
+holds          the whole interval between runs lies within what is claimed, and chance does not explain it
+within chance  the claim is met, but chance would meet it as well
+fails          the runs do not show it
+
+A range (between 0.13 and 0.45) is explained by chance that lies in it; "more than 2" unless the interval of value -
+chance between runs is above 0: both go up and down together, so that their difference says more than two intervals do.
+Fewer than three runs have no verdict together, only each its own.
+"""
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+
+from analysis.runs.found import Run
+from analysis.runs.settings import Settings
+from analysis.runs.tables import SETTING
+from analysis.statistics.between import FEWEST, of_runs
+
+GROUP = ["measure", "claim", "quantity"]
+VERDICTS = "runs' verdicts"
+ORDER = {"holds": 0, "fails": 2}
+PLURAL = {"holds": "hold", "fails": "fail"}
+
+
+def claims(runs: list[Run], settings: Settings) -> pd.DataFrame:
+    """SETTING, setting columns, measure, claim, quantity, runs, value, low, high, chance, verdict, runs' verdicts,
+    noise; claim by claim, in the order of the first run's."""
+    rows = []
+    for run, values in zip(runs, settings.of_run, strict=True):
+        if "claims" in run.tables:
+            rows.append(run.tables["claims"].assign(**{SETTING: settings.each.index(values)}))
+    if not rows:
+        return pd.DataFrame(columns=[SETTING, *GROUP])
+    table = pd.concat(rows, ignore_index=True)
+    for column in ("measure", "above", "below", "noise"):  # older tables have none of these
+        table[column] = table.get(column, pd.Series(np.nan, table.index))
+    found = [
+        {SETTING: setting, **_named(setting, settings), **dict(zip(GROUP, names, strict=True)), **_judged(group)}
+        for names, of_claim in table.groupby(GROUP, sort=False, dropna=False)
+        for setting, group in of_claim.groupby(SETTING)
+    ]
+    return pd.DataFrame(found)
+
+
+def _named(setting: int, settings: Settings) -> dict[str, object]:
+    return dict(zip(settings.headers, settings.each[setting], strict=True))
+
+
+def _judged(group: pd.DataFrame) -> dict[str, object]:
+    """Of the runs of one setting and claim."""
+    doubtful = int((group["noise"].notna() & (group["noise"] != "")).sum())
+    known = group[np.isfinite(group["value"])]
+    result = of_runs(known["value"]) if len(known) else (np.nan, np.nan, np.nan)
+    return {
+        "runs": len(group),
+        **dict(zip(("value", "low", "high"), map(float, result), strict=True)),
+        "chance": float(known["chance"].mean()),
+        "verdict": verdict(known) if len(known) == len(group) >= FEWEST else "",
+        VERDICTS: counted(list(group["verdict"])),
+        "noise": f"could overturn {doubtful} of {len(group)}" if doubtful else "",
+    }
+
+
+def verdict(runs: pd.DataFrame) -> str:
+    """Of the rows of three or more runs with value, chance, and the claimed range in above and below, NaN where it has
+    no end; "" where no range is known."""
+    above, below = runs["above"].iloc[0], runs["below"].iloc[0]
+    if np.isnan(above) and np.isnan(below):
+        return ""
+    value, beyond = of_runs(runs["value"]), of_runs(runs["value"] - runs["chance"])
+    unknown = runs["chance"].isna().all()  # there is none that could explain it
+    if np.isnan(below):
+        met, by_itself = value.low > above, unknown or beyond.low > 0
+    elif np.isnan(above):
+        met, by_itself = value.high < below, unknown or beyond.high < 0
+    else:
+        met, by_itself = above <= value.low and value.high <= below, not above <= runs["chance"].mean() <= below
+    return "fails" if not met else "holds" if by_itself else "within chance"
+
+
+def counted(verdicts: list[str]) -> str:
+    """2 hold, 1 fails; holds in 3 of 3."""
+    counts = Counter(sorted(verdicts, key=lambda verdict: ORDER.get(verdict, 1)))
+    if len(counts) == 1:
+        return f"{verdicts[0]} in {len(verdicts)} of {len(verdicts)}"
+    return ", ".join(f"{count} {PLURAL.get(name, name) if count > 1 else name}" for name, count in counts.items())

@@ -1,0 +1,106 @@
+"""The runs that are to be set side by side: where they lie, what their analyses hold, and which are left out and why.
+
+A run is left out, never half used: if one of its tables is damaged, the others are not looked at. The reason is said
+wherever the summary is shown; only if no run is left is that an error.
+"""
+
+import glob
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+from omegaconf import OmegaConf
+
+from conf.errors import BadInput
+from conf.schema import NO_NEUTRAL, keys
+from stages import inventory
+from stages.canonical import WHERE
+from stages.checksums import lost
+from stages.reading import parsed
+from stages.records import read_record
+from stages.results import read_done
+from stages.view import leaves
+
+SEEDS = ("seeds.data", "seeds.pretrain", "seeds.samples", "seeds.train")  # the highest level first
+
+
+@dataclass(frozen=True)
+class Run:
+    """settings: each key that decides a result and its value; chosen: of chosen.json, None in runs of before there was
+    one; tables: of the measures, by name, claims among them; about: title and caption of each measure."""
+
+    folder: Path
+    name: str
+    settings: dict[str, object]
+    seeds: dict[str, object]
+    chosen: dict[str, dict] | None
+    digest: str
+    finished: str
+    tables: dict[str, pd.DataFrame]
+    about: dict[str, dict] = field(default_factory=dict)
+
+
+def folders(given: Iterable[str]) -> list[Path]:
+    """The folders of all runs in the folders, or in those that the patterns stand for, each once.
+
+    Raises BadInput where there is no such folder, or no run in any of them.
+    """
+    given = list(given)
+    found = {run.resolve(): run for text in given for place in _places(text) for run in inventory.runs(place)}
+    if not found:
+        raise BadInput(f"there is no run in {' '.join(given)}: give folders that hold runs, such as outputs/digits")
+    return sorted(found.values())
+
+
+def _places(text: str) -> list[Path]:
+    there = [Path(text)] if Path(text).is_dir() else [Path(name) for name in sorted(glob.glob(text, recursive=True))]
+    if not any(place.is_dir() for place in there):
+        raise BadInput(f"{text} is not there: expected is a folder of runs, or a pattern such as 'outputs/digits/*'")
+    return [place for place in there if place.is_dir()]
+
+
+def read(places: Iterable[Path]) -> tuple[list[Run], dict[Path, str]]:
+    """The runs with a complete analysis, each analysis once; and why the others are left out."""
+    runs, left_out = {}, {}
+    for place in places:
+        try:
+            run = _read(place)
+        except BadInput as error:
+            left_out[place] = str(error)
+            continue
+        if run.digest in runs:
+            left_out[place] = f"its analysis is that of {runs[run.digest].folder}, made from the same results"
+        else:
+            runs[run.digest] = run
+    return list(runs.values()), left_out
+
+
+def _read(place: Path) -> Run:
+    """Raises BadInput for whatever makes the run useless."""
+    analysis = place / "analysis"
+    done = read_done(analysis)
+    if done is None or lost(analysis, done["files"]):
+        raise BadInput("it has no complete analysis")
+    chosen = read_record(place / "chosen.json")
+    if chosen is None and (place / "chosen.json").exists():
+        raise BadInput("its chosen.json is damaged; its command, run again, writes it anew")
+    names = [Path(name) for name in done["files"] if Path(name).match("tables/*.csv")]
+    tables = {name.stem: parsed(analysis / name, pd.read_csv) for name in names}
+    about = (read_record(analysis / "measures.json") or {}).get("measures", {})
+    name, settings, seeds = _settings(place / "config.yaml")
+    return Run(place, name, settings, seeds, chosen, done["digest"], done.get("finished", ""), tables, about)
+
+
+def _settings(file: Path) -> tuple[str, dict[str, object], dict[str, object]]:
+    """The study's name, its settings, and its seeds, with `repeat` and those of tasks, such as data.target.seed."""
+    try:
+        cfg = OmegaConf.load(file)
+        every, name, seed = leaves(cfg), str(cfg.name), cfg.seed
+    except Exception:  # YAML and OmegaConf raise many kinds
+        raise BadInput("its config.yaml is damaged; its command, run again, writes it anew") from None
+    every |= {path: known.neutral for path, known in keys() if known.neutral is not NO_NEUTRAL and not every.get(path)}
+    drawn = [key for key in every if key.endswith(".seed")]
+    seeds = {"seed": seed} | {key: every.get(key) for key in (*SEEDS, "repeat", *drawn)}
+    where = [key for key in every if key.rpartition(".")[2] in WHERE]
+    return name, {key: value for key, value in every.items() if key not in seeds and key not in where}, seeds

@@ -1,0 +1,75 @@
+"""Runs of one setting that differ in seeds alone: what an interval between them speaks of.
+
+Seeds have levels: other data lead to other pre-trainings, these to other trainings. An interval speaks of the highest
+level that varied. Five fine-tunings of one pre-trained model say how much fine-tuning varies, and nothing of what
+another pre-training would have given.
+"""
+
+from pathlib import Path
+
+from analysis.runs.found import SEEDS, Run
+from analysis.runs.settings import Settings
+
+LEVELS = {
+    "seeds.data": "everything made again, from the draw of the data on",
+    "seeds.pretrain": "other pre-trainings on the same data",
+    "seeds.samples": "other samples whose interactions are measured",
+    "seeds.train": "other trainings from one pre-training, on the same samples",
+}
+
+
+def older(runs: list[Run], settings: Settings) -> dict[Path, str]:
+    """Of runs with the same settings and seeds but other results, all but the latest, and why they are left out: they
+    are no draws of anything, but of other versions of the program, or of files of the user's."""
+    same: dict[tuple, list[Run]] = {}
+    for run, values in zip(runs, settings.of_run, strict=True):
+        same.setdefault((values, str(run.seeds)), []).append(run)
+    latest = {key: max(group, key=lambda run: run.finished) for key, group in same.items()}
+    return {
+        run.folder: f"it has the settings and seeds of {latest[key].folder}, which was made later"
+        for key, group in same.items()
+        for run in group
+        if run is not latest[key]
+    }
+
+
+def varied(runs: list[Run]) -> list[str]:
+    """The seeds that differ among the runs, `repeat` among them; those that follow another one left out."""
+    names = dict.fromkeys(name for run in runs for name in run.seeds)
+    values = {name: [run.seeds.get(name) for run in runs] for name in names}
+    known = [values[name] for name in SEEDS]
+    return [
+        name
+        for name, each in values.items()
+        if len(set(map(str, each))) > 1 and (name in (*SEEDS, "seed") or each not in known)
+    ]
+
+
+def speaks_of(runs: list[Run], settings: Settings) -> str:
+    """A sentence on the intervals."""
+    by_setting = [[run for run, values in zip(runs, settings.of_run, strict=True) if values == each]
+                  for each in settings.each]  # fmt: skip
+    several = [group for group in by_setting if len(group) > 1]
+    if not several:
+        return "Each setting has one run: nothing is said of what other seeds would give."
+    said = dict.fromkeys(_of_one(group) for group in several)
+    if len(said) == 1:
+        return f"What differs between the runs of a setting: {next(iter(said))}."
+    return f"What differs between the runs of a setting is not the same in all settings: {'; or '.join(said)}."
+
+
+def _of_one(runs: list[Run]) -> str:
+    names = [name for name in varied(runs) if name != "seed"]
+    if not names:
+        return "nothing that is known"
+    level = next((LEVELS[name] for name in SEEDS if name in names), None)
+    if level is None:
+        level = "the same once more, with the same seeds" if names == ["repeat"] else "other draws of the data"
+    if names == ["seeds.samples"]:
+        level += ", of the same models"
+    same = [name for name in SEEDS if name not in names]
+    return f"{level} ({_listed(names)} varied{'; the same in all: ' + _listed(same) if same else ''})"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1]

@@ -1,0 +1,128 @@
+"""What tells the runs apart: the settings that differ among them, seeds aside.
+
+Runs of one setting that differ in seeds are replicates: they give a mean and an interval. Take the sweep
+`finetune.lr=1e-3,1e-2 seed=0,1,2`: two settings, three runs of each. As scratch.lr follows finetune.lr unless it is
+set, it differs as well, but nobody chose it: it is no setting, and is named beside what it follows.
+
+So a setting is made of what was chosen (chosen.json), and of whatever else is needed to tell apart runs that differ in
+more than seeds: those of which nobody knows what was chosen, or between which a file of the configuration was edited.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from analysis.runs.found import Run
+from conf.allowed import shown
+
+FIRST = ("data", "model")  # groups that are always named; the others only if they tell apart what these do not
+MOST = 5  # names in a line
+
+
+@dataclass(frozen=True)
+class Settings:
+    """columns: what differs; headers: what that is called in tables; of_run: its values, one tuple for each run, in the
+    order of the runs; also: what else differs, in lines."""
+
+    columns: tuple[str, ...]
+    headers: tuple[str, ...]
+    of_run: list[tuple[object, ...]]
+    also: list[str]
+
+    @property
+    def each(self) -> list[tuple[object, ...]]:
+        """The settings, each once."""
+        return list(dict.fromkeys(self.of_run))
+
+    def label(self, values: Sequence[object]) -> str:
+        """model=conv4, finetune.lr=0.001"""
+        return ", ".join(f"{key}={value}" for key, value in zip(self.columns, values, strict=True)) or "all runs"
+
+
+def in_order(runs: list[Run]) -> tuple[list[Run], Settings]:
+    """The runs by their settings, numbers upwards, then by their seeds; and what tells them apart."""
+    named = _columns(runs)
+    rows = list(zip(*named.values(), strict=True)) if named else [()] * len(runs)
+    ranks = [_ranks(column) for column in named.values()]
+    keys = [([rank[at] for rank in ranks], [str(seed).zfill(12) for seed in run.seeds.values()], at)
+            for at, run in enumerate(runs)]  # fmt: skip
+    order = [key[-1] for key in sorted(keys)]
+    settings = Settings(tuple(named), _headers(runs, named), [rows[at] for at in order], _also(runs, named))
+    return [runs[at] for at in order], settings
+
+
+def _headers(runs: list[Run], columns: Iterable[str]) -> tuple[str, ...]:
+    """model=conv4 is chosen.model where tables have models of their own, the pre-trained one and so on."""
+    taken = {column for run in runs for table in run.tables.values() for column in table}
+    return tuple(f"chosen.{name}" if name in taken else name for name in columns)
+
+
+def _columns(runs: list[Run]) -> dict[str, list[object]]:
+    """Name -> value of each run."""
+    every = {key: [run.settings.get(key) for run in runs] for key in _names(run.settings for run in runs)}
+    groups, keys = _chosen(runs)
+    every = {key: values for key, values in every.items() if key in keys or not _is_seed(key, values, runs)}
+    always = {name: groups.pop(name) for name in FIRST if name in groups}
+    always |= {key: values for key, values in every.items() if key in keys}
+    found = {name: values for name, values in always.items() if len(set(map(shown, values))) > 1}
+    for name, values in (groups | every | {"study": [run.name for run in runs]}).items():
+        if name not in found and not _follows(values, found.values()):
+            found[name] = values
+    return {name: [_plain(value) for value in values] for name, values in found.items()}
+
+
+def _chosen(runs: list[Run]) -> tuple[dict[str, list[object]], set[str]]:
+    """Option of each group, and the keys that some run has changed; nothing if that is not known of all runs."""
+    if not all(run.chosen for run in runs):
+        return {}, set()
+    names = _names(run.chosen["groups"] for run in runs)
+    groups = {name: [run.chosen["groups"].get(name) for run in runs] for name in names}
+    return groups, {key for run in runs for key in run.chosen["keys"]}
+
+
+def _names(mappings: Iterable[dict]) -> list[str]:
+    return list(dict.fromkeys(name for mapping in mappings for name in mapping))
+
+
+def _is_seed(key: str, values: list[object], runs: list[Run]) -> bool:
+    """Whether it differs and has the value of one seed in all runs: an argument of a task or model that follows it."""
+    seeds = ([run.seeds.get(name) for run in runs] for name in runs[0].seeds)
+    follows = len(set(map(shown, values))) > 1 and any(values == seed for seed in seeds)
+    return follows and key.startswith(("data.", "model."))
+
+
+def _follows(values: list[object], others: Iterable[list[object]]) -> bool:
+    """Whether the others tell what it is: no two runs have all of these in common and differ in it."""
+    known = {}
+    rows = zip(*others, strict=True) if others else [()] * len(values)
+    return all(known.setdefault(tuple(map(shown, row)), shown(value)) == shown(value)
+               for row, value in zip(rows, values, strict=True))  # fmt: skip
+
+
+def _also(runs: list[Run], named: dict[str, list[object]]) -> list[str]:
+    """What differs and is no column, in one line for each column that it follows."""
+    lines: dict[str, list[str]] = {}
+    for key in _names(run.settings for run in runs):
+        values = [run.settings.get(key) for run in runs]
+        different = list(dict.fromkeys(map(shown, values)))
+        if key not in named and len(different) > 1 and not _is_seed(key, values, runs):
+            leader = next((name for name, column in named.items() if _follows(values, [column])), "the settings")
+            own = key.split(".")[0] == leader  # such as model.width where models are compared
+            lines.setdefault(leader, []).append(f"{leader}.*" if own else f"{key} ({', '.join(different[:MOST])})")
+    return [f"{_some(list(dict.fromkeys(keys)))}: differs with {leader}" for leader, keys in lines.items()]
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:MOST]) + (f" and {len(names) - MOST} more" if len(names) > MOST else "")
+
+
+def _ranks(values: list[object]) -> list[int]:
+    """Numbers by size; words as they come."""
+    distinct = list(dict.fromkeys(values))
+    if all(isinstance(value, int | float) for value in distinct):
+        distinct.sort()
+    return [distinct.index(value) for value in values]
+
+
+def _plain(value: object) -> object:
+    """A number, or a word."""
+    return value if type(value) in (int, float) else shown(value)

@@ -1,0 +1,139 @@
+"""Sets many runs side by side: python -m analysis.summarise outputs/digits
+
+outputs/digits/summary/
+  report.html            what varies, the claims over runs, every measure's figure with its data
+  runs.csv               every run: its folder, settings and seeds, and whether it was used, or why not
+  tables/ratio.csv       of each measure, and of the claims: mean over the runs of a setting, interval between them
+  tables/ratio_by_run.csv
+  figures/ratio.{png,svg}
+
+Runs of one setting differ in seeds alone. Everything is made from the tables in the runs' folders: runs may be summed
+up on any machine to which these were copied, without models and data.
+"""
+
+import argparse
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.drawing.over_runs import draw
+from analysis.drawing.style import save
+from analysis.report.over_runs import OverRuns, write_report
+from analysis.runs import found, words
+from analysis.runs.claims import claims
+from analysis.runs.found import Run
+from analysis.runs.replicates import older
+from analysis.runs.settings import Settings, in_order
+from analysis.runs.tables import SETTING, Table, described, tables
+from conf.errors import BadInput
+from stages.command import errors_in_one_line
+from stages.files import is_temporary, written
+from stages.locks import locked
+
+ABOUT = """Sets the runs in these folders side by side: the settings that differ, of each the mean over its seeds, and
+the interval between its runs. Writes tables, figures and a report into the folder summary/ of the study."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser("python -m analysis.summarise", description=ABOUT)
+    parser.add_argument("places", nargs="+", metavar="folder",
+                        help="a folder that holds runs, such as outputs/digits, or a pattern in quotes")  # fmt: skip
+    options = parser.parse_args(arguments)
+    with errors_in_one_line():
+        places = found.folders(options.places)
+        if summarise(places) is None:
+            raise BadInput(
+                f"none of the {words.count(len(places), 'run')} in {' '.join(options.places)} has a complete analysis"
+            )
+
+
+def summarise(places: list[Path]) -> Path | None:
+    """Of the runs with these folders; says what it finds. Returns the folder of the summary, None if no run has a
+    complete analysis."""
+    runs, left_out = found.read(places)
+    if runs:
+        without = older(*in_order(runs))
+        left_out |= without
+        runs, settings = in_order([run for run in runs if run.folder not in without])
+    for place, why in left_out.items():
+        print(f"left out: {place}: {why}", flush=True)
+    if not runs:
+        return None
+    folder = place_of(runs)
+    with locked(folder):
+        judged = _write(folder, runs, settings, left_out)
+    print("", *words.claim_lines(judged), sep="\n")
+    print(f"\nsummary: {folder / 'report.html'}", flush=True)
+    return folder
+
+
+def place_of(runs: list[Run]) -> Path:
+    """outputs/<name>/summary; outputs/summary/<names> for runs of several studies."""
+    homes = {next((up for up in run.folder.parents if up.name == run.name), run.folder.parent) for run in runs}
+    if len(homes) == 1:
+        return homes.pop() / "summary"
+    names = dict.fromkeys(run.name for run in runs)
+    above = Path(os.path.commonpath([home.parent.absolute() for home in homes]))
+    here = Path.cwd()
+    return (above.relative_to(here) if above.is_relative_to(here) else above) / "summary" / "+".join(names)
+
+
+def _write(folder: Path, runs: list[Run], settings: Settings, left_out: dict[Path, str]) -> pd.DataFrame:
+    """Returns the claims over runs, with the column setting."""
+    made, judged = tables(runs, settings), claims(runs, settings)
+    kept = [_csv(folder / "runs.csv", _listed(runs, settings, left_out))]
+    kept += [_csv(folder / "tables" / "claims.csv", judged.drop(columns=SETTING))] if len(judged) else []
+    figures = []
+    for table in made.values():
+        for name, rows in ((table.name, table.over), (f"{table.name}_by_run", table.by_run)):
+            kept.append(_csv(folder / "tables" / f"{name}.csv", rows.drop(columns=SETTING)))
+        drawn, entry = _figure(folder, table, runs, settings)
+        kept += drawn
+        figures.append(entry)
+    judged["setting"] = [settings.label(settings.each[at]) for at in judged[SETTING]]
+    opening = words.opening(runs, settings, left_out, made)
+    write_report(folder / "report.html", words.title(runs, settings), opening, judged, figures, folder / "runs.csv",
+                 words.how_to_read(runs, settings))  # fmt: skip
+    _remove_others(folder, kept)
+    return judged
+
+
+def _figure(folder: Path, table: Table, runs: list[Run], settings: Settings) -> tuple[list[Path], OverRuns]:
+    """Its files, and its entry in the report."""
+    about = next((run.about[table.name] for run in runs if table.name in run.about), {})
+    alone = len(settings.columns) == 1  # its name stands above the legend
+    labels = [str(each[0]) if alone else settings.label(each) for each in settings.each]
+    over, by_run = (rows.rename(columns={SETTING: "setting"}) for rows in (table.over, table.by_run))
+    figure = draw(over, by_run, table.keys, table.references, labels, about.get("title", table.name),
+                  settings.columns[0] if len(settings.columns) == 1 else "")  # fmt: skip
+    png, svg = save(figure, folder / "figures", table.name)
+    of_runs = folder / "tables" / f"{table.name}.csv"
+    caption = words.caption(table, runs, settings)
+    return [png, svg], OverRuns(table.name, caption, about.get("caption", ""), png, of_runs)
+
+
+def _listed(runs: list[Run], settings: Settings, left_out: dict[Path, str]) -> pd.DataFrame:
+    """run, settings, seeds that differ, used, why not."""
+    rows = [{**about, "used": "yes", "why not": ""} for about in described(runs, settings)]
+    rows += [{"run": str(run), "used": "no", "why not": why} for run, why in left_out.items()]
+    return pd.DataFrame(rows, dtype=object)  # seeds are whole numbers where some are missing, too
+
+
+def _csv(path: Path, table: pd.DataFrame) -> Path:
+    with written(path) as beside:
+        table.to_csv(beside, index=False)
+    return path
+
+
+def _remove_others(folder: Path, kept: Iterable[Path]) -> None:
+    """Of measures that an earlier summary had, and what a killed one has left."""
+    for left in filter(is_temporary, folder.rglob(".*")):
+        left.unlink(missing_ok=True)
+    for file in {*folder.glob("tables/*.csv"), *folder.glob("figures/*.png"), *folder.glob("figures/*.svg")} - {*kept}:
+        file.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import same_color
+
+from analysis.drawing.few_settings import HUES
+from analysis.drawing.over_runs import MANY, draw
+from analysis.drawing.style import COLOURS
+
+KEYS = {"ratio": ["definition"], "jaccard": ["model", "epoch"], "accuracy": ["model", "epoch", "quantity"]}
+WORDS = {"definition": ["paper", "weighted"], "model": ["finetune", "scratch"], "quantity": ["accuracy", "loss"]}
+LABEL = "model=conv4, finetune.lr={}"
+
+
+def tables(measure, settings, runs=3, epochs=4, references=("chance",)):
+    """Over runs, and by run: the mean is 0.2 + 0.1 * its row of the setting."""
+    axes = [range(epochs) if key == "epoch" else WORDS[key] for key in KEYS[measure]]
+    rows = list(pd.MultiIndex.from_product(axes)) if len(axes) > 1 else [(value,) for value in axes[0]]
+    each = pd.DataFrame(rows, columns=KEYS[measure])
+    level = 0.2 + 0.1 * np.arange(len(each))
+    by_run, over = [], []
+    for setting in range(settings):
+        mean = level + 0.01 * setting
+        by_run += [each.assign(setting=setting, run=f"{setting}/{run}", mean=mean + 0.02 * (run - (runs - 1) / 2))
+                   for run in range(runs)]  # fmt: skip
+        wide = 0.05 if runs > 2 else np.nan
+        over.append(each.assign(setting=setting, runs=runs, mean=mean, low=mean - wide, high=mean + wide,
+                                **dict.fromkeys(references, 0.17)))  # fmt: skip
+    return pd.concat(over, ignore_index=True), pd.concat(by_run, ignore_index=True)
+
+
+def figure_of(measure, settings, references=("chance",), label=LABEL, **sizes):
+    labels = [label.format(setting) for setting in range(settings)]
+    over, by_run = tables(measure, settings, references=references, **sizes)
+    return draw(over, by_run, KEYS[measure], list(references), labels, "A title", "settings")
+
+
+def titles(figure):
+    return [axes.get_title() for axes in figure.axes if axes.get_title()]
+
+
+def names(figure):
+    return [text.get_text() for text in figure.legends[0].texts]
+
+
+def test_lines_are_the_means_with_their_intervals_and_runs():
+    figure = figure_of("jaccard", 2)
+    over, by_run = tables("jaccard", 2)
+    assert titles(figure) == ["fine-tuned", "from scratch"]
+    for axes, model in zip(figure.axes, WORDS["model"], strict=True):
+        assert axes.get_xlabel() == "epoch"
+        for setting in range(2):
+            rows = over[(over["model"] == model) & (over["setting"] == setting)]
+            (line,) = (line for line in axes.lines if line.get_label() == LABEL.format(setting))
+            np.testing.assert_array_equal(line.get_ydata(), rows["mean"])
+            assert same_color(line.get_color(), HUES[setting])
+            box = axes.collections[setting].get_datalim(axes.transData)
+            assert (box.y0, box.y1) == pytest.approx((rows["low"].min(), rows["high"].max()))
+        thin = [line for line in axes.lines if line.get_linewidth() < 1]
+        drawn = sorted(tuple(np.round(line.get_ydata(), 9)) for line in thin)
+        runs = by_run[by_run["model"] == model].groupby("run")["mean"]
+        assert drawn == sorted(tuple(np.round(values, 9)) for _, values in runs)
+
+
+def test_bars_are_the_means_with_their_intervals_and_runs():
+    figure = figure_of("ratio", 3)
+    over, by_run = tables("ratio", 3)
+    assert titles(figure) == WORDS["definition"]
+    for axes, definition in zip(figure.axes, WORDS["definition"], strict=True):
+        rows = over[over["definition"] == definition]
+        assert [bar.get_height() for bar in axes.patches] == list(rows["mean"])
+        points = np.concatenate([line.get_ydata() for line in axes.lines])
+        np.testing.assert_array_equal(points, by_run[by_run["definition"] == definition]["mean"])
+        ends = {tuple(segment[:, 1]) for part in axes.collections for segment in part.get_segments()}
+        assert set(zip(rows["low"], rows["high"], strict=True)) <= ends
+
+
+def test_fewer_than_three_runs_are_points_alone():
+    for axes in figure_of("ratio", 2, runs=2).axes:
+        assert not axes.patches
+        assert sum(len(line.get_ydata()) for line in axes.lines) == 4
+
+
+def test_panels_of_one_quantity_have_one_scale_and_stand_side_by_side():
+    figure = figure_of("accuracy", 1)
+    assert titles(figure) == [
+        "fine-tuned, accuracy",
+        "from scratch, accuracy",
+        "fine-tuned, loss",
+        "from scratch, loss",
+    ]
+    limits = [axes.get_ylim() for axes in figure.axes]
+    assert limits[0] == limits[1] != limits[2] == limits[3]
+
+
+@pytest.mark.parametrize("settings", [2, MANY + 1])
+def test_every_reference_is_grey_and_named(settings):
+    figure = figure_of("ratio", settings, references=("chance", "ceiling"))
+    assert {"chance", "ceiling"} <= set(names(figure))
+    for axes in figure.axes:
+        grey = [part for part in axes.collections if same_color(part.get_edgecolor()[0], COLOURS["chance"])]
+        places = {round(value, 9) for part in grey for segment in part.get_segments() for value in segment.ravel()}
+        assert 0.17 in places
+        assert len({str(part.get_linestyle()) for part in grey}) == 2, "told apart by their dashes"
+
+
+def test_more_settings_than_colours_are_rows_with_their_names():
+    figure = figure_of("jaccard", MANY + 1)
+    over, _ = tables("jaccard", MANY + 1)
+    first, second = (axes for axes in figure.axes if axes.images)
+    assert [label.get_text() for label in first.get_yticklabels()] == [LABEL.format(at) for at in range(MANY + 1)]
+    shown = over[over["model"] == "scratch"].pivot(index="setting", columns="epoch", values="mean")
+    np.testing.assert_array_equal(second.images[0].get_array(), shown)
+    assert first.images[0].get_clim() == second.images[0].get_clim()
+
+
+@pytest.mark.parametrize(("measure", "settings", "label"), [
+    *((measure, settings, LABEL) for measure in KEYS for settings in (1, MANY)),
+    ("ratio", 3 * MANY, LABEL), ("jaccard", 3 * MANY, LABEL),
+    *(("jaccard", settings, f"{'data.target.train_samples=1000, ' * 6}{LABEL}") for settings in (4, MANY + 1)),
+])  # fmt: skip
+def test_no_text_is_cut_off_and_no_legend_covers_data(measure, settings, label):
+    figure = figure_of(measure, settings, label=label)
+    figure.draw_without_rendering()
+    drawn = figure.get_tightbbox()  # of all that is drawn, in inches
+    assert (drawn.min >= 0).all()
+    assert (drawn.max <= figure.get_size_inches()).all()
+    for legend in figure.legends:
+        assert not any(legend.get_window_extent().overlaps(axes.get_window_extent()) for axes in figure.axes)
+
+
+@pytest.mark.parametrize("settings", [2, MANY + 1])
+@pytest.mark.parametrize("measure", ["ratio", "jaccard"])
+def test_what_is_no_number_is_left_out(measure, settings):
+    over, by_run = tables(measure, settings)
+    over.loc[0, ["mean", "low", "high", "chance"]] = np.inf
+    labels = [LABEL.format(setting) for setting in range(settings)]
+    for table in (over, over.assign(mean=np.nan, low=np.nan, high=np.nan, chance=np.nan)):
+        draw(table, by_run, KEYS[measure], ["chance"], labels, "A title").draw_without_rendering()
+
+
+def test_numbers_that_do_not_vary_are_no_axis():
+    """All values are of the last epoch: a bar for each."""
+    over, by_run = tables("jaccard", 2, epochs=1)
+    assert figure_of("jaccard", 2, epochs=1).axes[0].patches
+    assert len(over) == 4
+    assert len(by_run) == 12

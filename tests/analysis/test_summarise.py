@@ -1,0 +1,156 @@
+"""Runs side by side, from their folders to the report."""
+
+import csv
+import os
+import re
+import threading
+from pathlib import Path
+
+import pytest
+from hand_made import HandMade, claims, decomposition, jaccard, ratio
+from hydra import compose, initialize_config_dir
+
+from analysis.runs.found import read
+from analysis.summarise import main, place_of, summarise
+from conf import schema
+from stages.files import beside
+from stages.locks import locked
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+RATES = (1e-3, 1e-2)
+schema.register()
+
+
+@pytest.fixture(scope="session")
+def default():
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config")
+
+
+@pytest.fixture
+def make(default, tmp_path):
+    return HandMade(default, tmp_path / "outputs")
+
+
+def tables(level, *more):
+    return {"ratio": ratio(level), "claims": claims(level), **dict(more)}
+
+
+def rows(file: Path) -> list[dict]:
+    with file.open(newline="") as content:
+        return list(csv.DictReader(content))
+
+
+def test_a_sweep_is_summed_up(make, capsys):
+    """Two settings, three seeds; a run that is the copy of another, and one without an analysis."""
+    places = [make(tables(0.2 + rate + seed / 100), finetune__lr=rate, seeds__train=seed, finished=str(seed))
+              for rate in RATES for seed in range(3)]  # fmt: skip
+    copy, begun = make(tables(0.9), digest="digest1"), make({}, seeds__train=9)
+    (begun / "analysis" / "done.json").unlink()
+    folder = summarise([*places, copy, begun])
+    out = capsys.readouterr().out
+    assert folder == make.outputs / "digits" / "summary"
+    assert out.splitlines()[-1] == f"summary: {folder / 'report.html'}"
+    assert f"left out: {begun}: it has no complete analysis" in out
+    assert re.search(r"holds  finetune.lr=0.01 +0.22 \[0.195, 0.245\], chance 0.1; holds in 3 of 3", out)
+    listed = rows(folder / "runs.csv")
+    assert [row["used"] for row in listed] == 6 * ["yes"] + 2 * ["no"]
+    assert [row["run"] for row in listed] == [str(place) for place in (*places, copy, begun)]
+    assert [row["seeds.train"] for row in listed][:3] == ["0", "1", "2"]
+    over = rows(folder / "tables" / "ratio.csv")
+    assert [(row["finetune.lr"], row["runs"]) for row in over[::3]] == [("0.001", "3"), ("0.01", "3")]
+    assert len(rows(folder / "tables" / "ratio_by_run.csv")) == 18
+    text = (folder / "report.html").read_text()
+    assert "<title>digits: 6 runs side by side, by finetune.lr</title>" in text
+    assert "scratch.lr (0.001, 0.01): differs with finetune.lr" in text
+    assert "other trainings from one pre-training, on the same samples" in text
+    assert str(copy) in text
+    assert "Caption of ratio." in text
+    assert not re.search(r'(src|href)="(?!data:)', text), "it opens offline"
+
+
+def test_a_summary_replaces_the_one_before_entirely(make):
+    first, second = make(tables(0.2, ("jaccard", jaccard()))), make(tables(0.3), seeds__train=1)
+    folder = summarise([first, second])
+    names = {path.name for path in folder.rglob("*") if path.is_file()}
+    assert {"jaccard.csv", "jaccard_by_run.csv", "jaccard.png", "jaccard.svg"} <= names
+    assert "jaccard is not in" in (folder / "report.html").read_text()
+    left = beside(folder / "tables" / "ratio.csv")  # by a summary that was killed
+    left.write_text("half")
+    before = {path: path.read_bytes() for path in folder.rglob("ratio*.csv")}
+    summarise([second])
+    names = {path.name for path in folder.rglob("*") if path.is_file()}
+    assert names == {"report.html", "runs.csv", "claims.csv", "ratio.csv", "ratio_by_run.csv", "ratio.png", "ratio.svg"}
+    assert all(path.read_bytes() != content for path, content in before.items() if path != left)
+
+
+def test_the_same_runs_make_the_same_bytes(make):
+    places = [make(tables(0.2 + seed / 100), seeds__train=seed) for seed in range(3)]
+    folder = summarise(places)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    summarise(places[::-1])
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_measure_of_the_users_own_is_summed_up_like_any_other(make):
+    own = decomposition().rename(columns={"order": "layer", "quantity": "kind", "chance": "shuffled"})
+    folder = summarise([make({"mine": own}, seeds__train=seed) for seed in range(3)])
+    assert list(rows(folder / "tables" / "mine.csv")[0]) == ["layer", "kind", "runs", "mean", "low", "high", "shuffled"]
+    assert (folder / "figures" / "mine.svg").exists()
+    assert "Claims over runs" not in (folder / "report.html").read_text()
+
+
+def test_several_studies_have_a_summary_beside_them(make, monkeypatch):
+    places = [make(tables(0.3), {"data": name}, name=name) for name in ("cars", "cub200")]
+    folder = summarise(places)
+    assert folder == make.outputs / "summary" / "cars+cub200"
+    assert [row["data"] for row in rows(folder / "tables" / "ratio.csv")[::3]] == ["cars", "cub200"]
+    monkeypatch.chdir(make.outputs.parent)
+    assert summarise([Path(os.path.relpath(place)) for place in places]) == Path("outputs/summary/cars+cub200")
+
+
+def test_runs_in_a_folder_of_the_users_own_are_summed_up_there(make, tmp_path):
+    places = [make(tables(0.3), name=str(tmp_path.name) + "x", seeds__train=seed) for seed in range(2)]
+    moved = [place.rename(tmp_path / f"own{at}") for at, place in enumerate(places)]
+    assert summarise(moved) == tmp_path / "summary"
+
+
+def test_two_at_once_wait_for_each_other(make, capsys):
+    place, made = make(tables(0.3)), []
+    folder = place_of(read([place])[0])
+    other = threading.Thread(target=lambda: made.append(summarise([place])))
+    with locked(folder):
+        other.start()
+        other.join(1)
+        assert not folder.exists()
+    other.join(60)
+    assert made == [folder]
+    assert "waiting for another run that works in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("harm", "words"), [
+    (None, "gone is not there: expected is a folder of runs"),
+    ("empty", "there is no run in"),
+    ("damage", "none of the 1 run in"),
+])  # fmt: skip
+def test_what_cannot_be_summed_up_is_refused_in_one_line(make, tmp_path, capsys, harm, words):
+    place = tmp_path / "gone"
+    if harm:
+        place.mkdir()
+    if harm == "damage":
+        place = make(tables(0.3))
+        (place / "analysis" / "done.json").write_text("{")
+    with pytest.raises(SystemExit) as ended:
+        main([str(place)])
+    assert ended.value.code == 2
+    err = capsys.readouterr().err
+    assert words in err
+    assert len(err.splitlines()) == 1
+    assert not list(tmp_path.rglob("summary"))
+
+
+def test_the_command_takes_folders_and_patterns(make, capsys):
+    for seed in range(2):
+        make(tables(0.3), seeds__train=seed)
+    main([str(make.outputs / "digits" / "*")])
+    assert "holds in 2 of 2" in capsys.readouterr().out

@@ -23,7 +23,7 @@ def check_account(mode: str, environment: Mapping[str, str] = os.environ) -> Non
         return
     raise BadInput(
         f"wandb.mode=online needs an account at {host}, and no key was found: run `wandb login`, set "
-        f"WANDB_API_KEY, or take wandb.mode=offline, which needs none"
+        f"WANDB_API_KEY, or set wandb.mode=offline, which needs no account"
     )
 
 

@@ -75,9 +75,9 @@ def _check(where: str, node: Mapping, function: object, kinds: dict[str, Kind], 
     extra = [key for key in node if key not in HYDRAS and key not in names]
     if extra and (names >= known.keys() - set(given) or extra[0] in given):
         takes = ", ".join(name for name in known if name in names)
-        raise BadInput(f"{where}.{extra[0]} is no argument of {node['_target_']}, which takes: {takes}")
+        raise BadInput(f"{where}.{extra[0]} is not an argument of {node['_target_']}, which takes: {takes}")
     for name, kind in kinds.items():
         if name in node:
             kind.check(f"{where}.{name}", node[name])
         elif name in names and known[name].default is inspect.Parameter.empty:
-            raise BadInput(f"{where}.{name} has no value: {kind.wanted} is expected")
+            raise BadInput(f"{where}.{name} has no value: {kind.expected} is expected")

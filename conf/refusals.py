@@ -56,7 +56,7 @@ def unknown(path: str, there: Iterable[str]) -> BadInput:
     else:
         hint = f"{section or 'the configuration'} has: {', '.join(there) or 'none'}"
     more = f"; a new one is added with +{path}=..." if section in OPEN else ""
-    return BadInput(f"{path} is no key of the configuration; {hint}{more}")
+    return BadInput(f"unknown key {path};  {hint}{more}")
 
 
 def _of_key(error: OmegaConfBaseException) -> BadInput:
@@ -73,7 +73,7 @@ def _of_key(error: OmegaConfBaseException) -> BadInput:
             f"{path}={shown(error.value)} is not allowed: a section is set key by key, such as {inside[0]}=..."
         )
     if "does not support deletion" in str(error):
-        return BadInput(f"~{path}: {path} can't be taken away, set it to something else")
+        return BadInput(f"~{path}: {path} can't be removed: set it to another value")
     return BadInput(f"{path}: {_lines(error)[0]}")
 
 
@@ -81,7 +81,7 @@ def _option(error: MissingConfigException) -> BadInput:
     group, _, option = (error.missing_cfg_file or "").rpartition("/")
     if not group or error.options is None:
         return _otherwise(error)
-    return BadInput(f"{group}={shown(option)} is not known; known: {', '.join(error.options)}")
+    return BadInput(f"{group}={shown(option)} is unknown; choose one of: {', '.join(error.options)}")
 
 
 def _syntax(error: OverrideParseException) -> BadInput:
@@ -89,7 +89,7 @@ def _syntax(error: OverrideParseException) -> BadInput:
         return BadInput(f"{error.override} is not KEY=VALUE, such as seed=1")
     return BadInput(
         f"{error.override} can't be read as KEY=VALUE: close every bracket and quote, and put a value with special "
-        f"""characters in quotes of its own, such as 'KEY="a=b"'"""
+        f"""characters in its own quotes, such as 'KEY="a=b"'"""
     )
 
 
@@ -102,7 +102,7 @@ def _group(overrides: Sequence[str]) -> BadInput:
         known = sorted(file.stem for file in (PROGRAM / group.lstrip("+")).glob("*.yaml")) if group else []
         if known and (option in NO_WORDS or not re.fullmatch(r"[a-zA-Z_][\w./-]*", option)):
             return BadInput(f"{override} is not allowed: one of {', '.join(known)} is expected")
-    return BadInput("a group of options wants the name of one of them, such as model=conv4")
+    return BadInput("a group of options expects the name of one of them, such as model=conv4")
 
 
 def _otherwise(error: Exception) -> BadInput:
@@ -114,9 +114,9 @@ def _otherwise(error: Exception) -> BadInput:
             f"list"
         )
     if found := THERE.search(text):
-        return BadInput(f"+{found['key']}: {found['key']} is there already, leave out the +")
+        return BadInput(f"+{found['key']}: {found['key']} already exists: leave out the +")
     if found := NOT_THERE.search(text):
-        return BadInput(f"~{found['key']}: there is no {found['key']} to take away")
+        return BadInput(f"~{found['key']}: there is no {found['key']} to remove")
     return BadInput("; ".join(_lines(error) + (_lines(error.__cause__) if error.__cause__ else [])))
 
 

@@ -15,7 +15,7 @@ from conf.nested import Options
 EPOCHS = "pretrain.epochs, finetune.epochs and scratch.epochs say how long a training is"
 CLOCK = f"{EPOCHS}, or a Timer with interval: epoch in trainer.callbacks"
 WHOLE = "the whole test set is evaluated before the training and after every epoch"
-QUIET = "this program shows a bar of its own, and nothing else"
+QUIET = "this program shows its own progress bar, and nothing else"
 # Options that the program sets itself, or whose change would make the files of a stage wrong.
 OURS = {
     "max_epochs": EPOCHS,

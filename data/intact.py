@@ -63,7 +63,7 @@ def damage(path: str) -> str:
             upright(path)
     except Exception as error:  # decoders raise many kinds
         if isinstance(error, UnidentifiedImageError):
-            return "it is no image"
+            return "it is not an image"
         return os.strerror(error.errno) if getattr(error, "errno", None) else first_line(error)
     return ""
 

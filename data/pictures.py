@@ -90,6 +90,6 @@ def check_there(paths: Sequence[str | Path], what: str) -> None:
             missing.append(path)
     if missing:
         raise BadInput(
-            f"{what}: {len(missing)} of the {len(paths)} images are not there, the first is {missing[0]}: "
+            f"{what}: {len(missing)} of the {len(paths)} images are missing, the first is {missing[0]}: "
             "unpack the archive again"
         )

@@ -121,7 +121,7 @@ def _tokenizer(source: str) -> PreTrainedTokenizerFast:
         raise
     except Exception as error:  # the libraries raise many kinds, some of them plain Exception
         reason = str(error).strip().splitlines()[0]
-        raise BadInput(f"model.input.tokenizer={source} is no tokenizer that can be read ({reason})") from error
+        raise BadInput(f"model.input.tokenizer={source} is not a tokenizer that can be read ({reason})") from error
 
 
 def _of_file(path: Path) -> PreTrainedTokenizerFast:
@@ -138,7 +138,8 @@ def _of_file(path: Path) -> PreTrainedTokenizerFast:
     missing = {names[0] for names in SPECIAL.values()} - set(file.read_text("utf-8").split("\n"))
     if missing:
         raise BadInput(
-            f"{file} has no line {' '.join(sorted(missing))}: a vocabulary of BERT is expected, a token a line"
+            f"{file} has no line {' '.join(sorted(missing))}: a vocabulary of BERT, with one token per line, is "
+            "expected"
         )
     return BertTokenizer(vocab=str(file))
 

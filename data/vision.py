@@ -173,7 +173,9 @@ def _loaded(expected: Expected, root: str, download: bool, read: Callable[[bool]
         raise BadInput(f"{expected.title} {problem}: get it with data.download=true, {by_hand}")
     for url, path in expected.archives:
         if not Path(root, path).exists() and not reachable(url):
-            raise BadInput(f"{expected.title} {problem}, and there is no network to {url}: wait for it, {by_hand}")
+            raise BadInput(
+                f"{expected.title} {problem}, and {url} can't be reached (no network): try again later, {by_hand}"
+            )
     try:
         return read(True)
     except BadInput:
@@ -186,14 +188,14 @@ def _loaded(expected: Expected, root: str, download: bool, read: Callable[[bool]
 def _problem(expected: Expected, root: Path, error: Exception) -> str:
     missing = [root / name for name, _ in expected.files if not (root / name).exists()]
     if len(missing) == len(expected.files):
-        return f"is not in {root} ({missing[0]} and others are wanted)"
+        return f"is not in {root} ({missing[0]} and others are expected)"
     if missing:
-        return f"is only half there ({missing[0]} is missing; delete what there is of it)"
+        return f"is incomplete ({missing[0]} is missing; delete the rest of it)"
     for name, md5 in expected.files:
         if md5 is not None and not check_integrity(root / name, md5):
             return f"is damaged ({root / name} does not have the checksum of the official file; delete it)"
     folder = (root / expected.files[0][0]).parent
-    return f"can't be read from {folder} ({_first_line(error)}; delete what there is of it)"
+    return f"can't be read from {folder} ({_first_line(error)}; delete it)"
 
 
 def _first_line(error: Exception) -> str:

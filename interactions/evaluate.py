@@ -123,7 +123,11 @@ def decided(model: Classifier, sample_set: SampleSet, options: DictConfig, store
     choices = {name: Choice(**choice) for name, choice in store.choices().items()}
     other = sorted({option for choice in choices.values() for option in choice.differs(options)})
     if other:
-        print(f"interactions: the store was begun otherwise; what is left is done with {', '.join(other)}", flush=True)
+        print(
+            f"interactions: earlier values were computed in another way; the others are computed with "
+            f"{', '.join(other)}",
+            flush=True,
+        )
         store.remove_parts(store.folder)  # the values of a checkpoint are all computed in one way
         choices = {}
     engines = Engines(model, sample_set, options, choices)

@@ -60,10 +60,10 @@ def absent(weights: str) -> str:
     library, colon, name = weights.partition(":")
     if not colon or library not in LIBRARIES:
         there = Path(split(weights)[0]).expanduser().exists()
-        return "" if there else f"{weights} is not here, and has to be when the study is run"
+        return "" if there else f"{weights} was not found, and is needed when the study is run"
     found = LIBRARIES[library](name)
     size = f", {found.bytes / 1e6:.0f} MB" if found.bytes else ""
-    return "" if found.here else f"{weights} is not here, and will be downloaded{size}"
+    return "" if found.here else f"{weights} was not found on this machine, and will be downloaded{size}"
 
 
 def located(weights: str) -> Path:
@@ -88,8 +88,8 @@ def _found(weights: str) -> Published:
     path = Path(split(weights)[0]).expanduser()
     if not path.exists():
         raise BadInput(
-            f"model.weights={weights} is no file or folder; nor is it pretrain (a stage of this program), scratch "
-            f"(random), or of the form {', '.join(f'{library}:NAME' for library in LIBRARIES)}"
+            f"model.weights={weights} is not a file or folder; it is also not pretrain (a stage of this program), "
+            f"scratch (random), or of the form {', '.join(f'{library}:NAME' for library in LIBRARIES)}"
         )
     return Published(path, "", "", "", lambda: path)
 
@@ -120,7 +120,7 @@ def backbone(model: Classifier, weights: str) -> tuple[State, Path, list[str]]:
         there = f"; it holds {listed(contents)}" if not found else ""
         raise BadInput(
             f"{source} lacks {len(missing)} of the {len(wanted)} tensors of this backbone ({listed(missing)}){there}: "
-            f"it is of another model; check model=..."
+            f"it belongs to another model; check model=..."
         )
     found = {key: found[key] for key in wanted}
     check_state(model.backbone, found, source)
@@ -174,7 +174,7 @@ def _torchvision(name: str) -> Published:
         )
     if weights is None or name.endswith(".DEFAULT"):
         raise BadInput(
-            f"model.weights=torchvision:{name} names no weights: a full name is expected, "
+            f"model.weights=torchvision:{name} is not the name of weights: a full name is expected, "
             f"such as torchvision:ResNet50_Weights.IMAGENET1K_V1"
         )
     file = Path(torch.hub.get_dir(), "checkpoints", Path(urlsplit(weights.url).path).name)
@@ -224,7 +224,7 @@ def _hub(repository: str, files: tuple[str, ...], whole: bool) -> Published:
     except LocalEntryNotFoundError:
         pass
     except HFValidationError as error:
-        raise BadInput(f"model.weights: {repository} is no name of a repository on the hub: owner/name") from error
+        raise BadInput(f"model.weights: {repository} is not the name of a repository on the hub, owner/name") from error
 
     def get() -> Path:
         if whole:

@@ -87,7 +87,7 @@ def _config(kind: type, options: dict) -> BertConfig | DistilBertConfig:
     usual = kind().to_dict()
     for key, value in options.items():
         if key not in usual:
-            raise BadInput(f"model.{key} is no key of {kind.__name__}")
+            raise BadInput(f"model.{key} is not a key of {kind.__name__}")
         if kind_of := _like(usual[key]):
             kind_of.check(f"model.{key}", value)
     return kind(**options)

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 
 from conf.errors import BadInput
 
-INSTEAD = "save model.state_dict() in place of it"
+INSTEAD = "save model.state_dict() instead"
 
 
 def program(file: Path) -> BadInput | None:
@@ -35,7 +35,7 @@ def refusal(file: Path, error: Exception) -> BadInput:
     if isinstance(error, UnpicklingError):
         return BadInput(f"{file} can't be read (its content is damaged, or torch.save did not write it)")
     if isinstance(error, SafetensorError):
-        return BadInput(f"{file} can't be read (no whole safetensors file: {first_line(error)})")
+        return BadInput(f"{file} can't be read (not a complete safetensors file: {first_line(error)})")
     return BadInput(f"{file} can't be read ({first_line(error)})")
 
 

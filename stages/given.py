@@ -107,7 +107,7 @@ def matching(key: str, pattern: str) -> list[Path]:
     candidates = [[file] if file.is_file() else [file / name for name in IN_FOLDERS] for file in found]
     files = [next(filter(Path.is_file, several)) for several in candidates if any(map(Path.is_file, several))]
     if not files:
-        raise BadInput(f"{key}={pattern}: no such file, nor a folder with {' or '.join(IN_FOLDERS)}")
+        raise BadInput(f"{key}={pattern}: there is no such file, and no such folder with {' or '.join(IN_FOLDERS)}")
     return sorted(files, key=_by_number)
 
 

@@ -29,7 +29,7 @@ class Damaged(BadInput):
 
     @classmethod
     def of(cls, file: Path, reason: str) -> "Damaged":
-        return cls(f"{file} is damaged ({reason}); this mends it: {_mending(file)}")
+        return cls(f"{file} is damaged ({reason}); this repairs it: {_mending(file)}")
 
 
 def parsed(file: Path, parse: Callable[[BinaryIO], Content]) -> Content:
@@ -48,12 +48,12 @@ def _content(file: Path) -> bytes:
     try:
         content = file.read_bytes()
     except FileNotFoundError:
-        raise BadInput(f"{file} is not there: run the same command again, with the stage that makes it") from None
+        raise BadInput(f"{file} was not found: run the same command again, with the stage that makes it") from None
     except OSError as error:  # of a disk that fails
         raise Damaged.of(file, error.strerror or "it can't be read") from None
     sha256 = _recorded(file)
     if sha256 and hashlib.sha256(content).hexdigest() != sha256:
-        raise Damaged.of(file, "it does not hold what it held when it was made")
+        raise Damaged.of(file, "its content has changed since it was made")
     return content
 
 

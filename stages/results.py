@@ -44,10 +44,10 @@ def state(result: Result) -> State:
     if done is None:
         return State(False, begun, f"{file} is damaged" if (file := result.folder / "done.json").exists() else "")
     if done["digest"] != result.digest:  # in a run's own folder lies one result, of whichever settings
-        return State(False, False, "what is there was made with other settings, or from other results")
+        return State(False, False, "it was made with other settings, or from other results")
     if gone := lost(result.folder, done["files"]):
         return State(
-            False, begun, f"{_some(gone)} in {result.folder} {'have' if len(gone) > 1 else 'has'} gone or changed"
+            False, begun, f"{_some(gone)} in {result.folder} {'are' if len(gone) > 1 else 'is'} missing or changed"
         )
     kept = epochs_kept(result.folder)
     if missing := [epoch for epoch in epochs_of(result) if epoch not in kept]:
@@ -112,7 +112,7 @@ def start(result: Result) -> Path:
         _clear(result.folder, but=TRACKED)
     result.folder.mkdir(parents=True, exist_ok=True)
     for file in damaged(result.folder, done and done["files"]):
-        print(f"{file} is damaged: removed, to be made again", flush=True)
+        print(f"{file} is damaged: it was removed and is made again", flush=True)
         file.unlink()
     if done:  # what was finished once has its W&B run; this is another attempt
         (result.folder / TRACKED).unlink(missing_ok=True)
@@ -170,9 +170,9 @@ def _inputs(result: Result) -> dict[str, dict]:
 def _other_inputs(result: Result) -> str:
     """Why what the result was made from is not what it would be made from now; "" if it is."""
     if result.inputs and read_record(file := result.folder / "inputs.json") is None:
-        return f"{file} is damaged" if file.exists() else f"{file} has gone"
+        return f"{file} is damaged" if file.exists() else f"{file} is missing"
     other = _made_anew(result)
-    return f"{_some(other)} {'have' if len(other) > 1 else 'has'} been made anew" if other else ""
+    return f"{_some(other)} {'have' if len(other) > 1 else 'has'} been made again" if other else ""
 
 
 def _made_anew(result: Result) -> list[str]:

@@ -105,7 +105,7 @@ def _check_inputs(cfg: DictConfig, results: Results, stage: Stage, stages: list[
 def _without(cfg: DictConfig, stage: str) -> str:
     """How to do without the model that `stage` makes, if another one is left."""
     others = [role for role in table.roles(cfg) if ROLES[role] != stage]
-    return f", or do without that model: interactions.roles=[{','.join(others)}]" if others else ""
+    return f", or leave out that model: interactions.roles=[{','.join(others)}]" if others else ""
 
 
 def _make(cfg: DictConfig, results: Results, result: Result, before: dict[str, dict]) -> bool:

@@ -40,7 +40,7 @@ STAGES = (
     Stage(
         "pretrain",
         "pretrain_probe.pretrain",
-        "the source task, from random weights; or takes weights that were trained elsewhere",
+        "the source task, from random weights; or takes external weights",
         number=1,
         trains=True,
     ),

@@ -69,8 +69,8 @@ def delete(outputs: Path, folder: Path) -> bool:
 def _check(outputs: Path) -> None:
     if not (outputs / "results").is_dir():
         raise BadInput(
-            f"{outputs / 'results'} is not there, so {outputs} is no folder of outputs: give the one that runs were "
-            f"written to (output=...)"
+            f"{outputs / 'results'} was not found, so {outputs} is not a folder of outputs: give the one that runs "
+            f"were written to (output=...)"
         )
 
 
@@ -98,7 +98,7 @@ def _delete_all(outputs: Path, found: dict[Path, int]) -> int:
         if delete(outputs, folder):
             freed += size
         else:
-            print(f"kept, since it has come into use: {_place(outputs, folder)}", flush=True)
+            print(f"kept, since a run uses it now: {_place(outputs, folder)}", flush=True)
     return freed
 
 

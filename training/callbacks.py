@@ -96,7 +96,7 @@ def check_safe(last: Path, stage: str) -> None:
     """Raises BadInput if `last` can't be read without the danger of running code, because of some callback's state."""
     if unsafe := get_unsafe_globals_in_checkpoint(last):
         raise BadInput(
-            f"{stage} can't go on from {last} when it is interrupted: a callback keeps objects of "
+            f"{stage} can't continue from {last} when it is interrupted: a callback keeps objects of "
             f"{', '.join(sorted(unsafe)[:3])} in its state, and to read them could run code; let its state_dict() hold "
             f"numbers, strings and tensors alone, delete that file and run {stage} again"
         )

@@ -84,7 +84,7 @@ def _goes_on(last: Path, folder: Path, kept: set[int], stage: str) -> bool:
     missing = [epoch for epoch in sorted(kept) if epoch < past and not disk.path(folder, epoch).exists()]
     if missing:
         which = f"epochs {', '.join(map(str, missing))} were" if len(missing) > 1 else f"epoch {missing[0]} was"
-        print(f"{stage}: begun anew, since {which} not kept", flush=True)
+        print(f"{stage}: trained again from the beginning, since {which} not kept", flush=True)
     return not missing
 
 
@@ -97,7 +97,7 @@ def _past(last: Path, stage: str) -> int:
     except BadInput:
         raise
     except Exception as error:  # torch raises many kinds
-        raise Damaged.of(last, f"{stage} can't go on from it") from error
+        raise Damaged.of(last, f"{stage} can't continue from it") from error
 
 
 def _trained(folder: Path) -> int:

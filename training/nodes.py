@@ -43,7 +43,7 @@ def _check(environment: ClusterEnvironment, nodes: int) -> None:
     unset = [name for name in ("MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
     if isinstance(environment, LightningEnvironment) and unset:
         raise BadInput(
-            f"trainer.num_nodes={nodes} wants {nodes} machines that can find each other, and {' and '.join(unset)} "
+            f"trainer.num_nodes={nodes} needs {nodes} machines that can find each other, and {' and '.join(unset)} "
             f"{'are' if len(unset) > 1 else 'is'} not set: on each of them set MASTER_ADDR and MASTER_PORT (of the "
             f"first one, with a free port) and NODE_RANK=0 to {nodes - 1}, and start the same command"
         )
@@ -90,7 +90,7 @@ def _listening(port: int) -> TCPStore:
     try:
         return _open("localhost", port, is_master=True)
     except DistError as error:
-        raise BadInput(f"MASTER_PORT={port} can't be listened at ({first_line(error)}): choose a free port") from error
+        raise BadInput(f"MASTER_PORT={port} can't be used ({first_line(error)}): choose a free port") from error
 
 
 def _connected(host: str, port: int) -> TCPStore | None:

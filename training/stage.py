@@ -46,8 +46,8 @@ def _check_share(options: DictConfig, samples: int, batch: int) -> None:
     share, batches = options.get("limit_train_batches"), math.ceil(samples / batch)
     if isinstance(share, float) and int(share * batches) < 1:
         raise BadInput(
-            f"trainer.limit_train_batches={share} is not allowed: of {batches} batches that is none; give a number of "
-            f"batches, such as 1"
+            f"trainer.limit_train_batches={share} is not allowed: that is less than one of {batches} batches; give a "
+            f"number of batches, such as 1"
         )
 
 

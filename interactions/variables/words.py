@@ -36,7 +36,9 @@ def stop_words(option: str | Sequence[str] | None) -> Set[str]:
         )
     for word in option:
         if not isinstance(word, str):
-            raise BadInput(f"interactions.stop_words holds {word}, which is no word: put words such as 'no' in quotes")
+            raise BadInput(
+                f"interactions.stop_words holds {word}, which is not a word: put words such as 'no' in quotes"
+            )
     return frozenset(word.lower() for word in option)
 
 

@@ -1,7 +1,7 @@
 """What a full analysis takes beside the forward passes: 100 samples, 2**12 masked inputs, 50 checkpoints.
 
 A store of random values is read, transformed, and made into every table with the paper's options (20 permutations,
-1,000 resamples). What several tables share counts for the first that wants it.
+1,000 resamples). What several tables share counts for the first that needs it.
 
 python -m benchmarks.analysis writes benchmarks/analysis.csv.
 """

@@ -1,7 +1,7 @@
 """What Hydra and OmegaConf say of a command line that can't be used, in one line of ours.
 
 Their messages have several lines, name their own classes, and leave out what is allowed. All that is needed for a
-better one is known: a key has its kind in conf/schema.py, which says what it wants, and the exceptions carry the key,
+better one is known: a key has its kind in conf/schema.py, which says what it expects, and the exceptions carry the key,
 the value and what there is.
 """
 
@@ -94,7 +94,7 @@ def _syntax(error: OverrideParseException) -> BadInput:
 
 
 def _group(overrides: Sequence[str]) -> BadInput:
-    """Of an option that is no word, such as model=null or data=5."""
+    """Of an option that is not a word, such as model=null or data=5."""
     for override in overrides:
         if override.startswith("="):
             return BadInput(f"{override} is not KEY=VALUE, such as seed=1")

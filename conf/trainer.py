@@ -1,7 +1,7 @@
 """Options of Lightning's trainer (the section `trainer`): what each may be, and which are not the user's to set.
 
 Lightning refuses some of what is wrong by itself, when a trainer is made. What it takes and then ends a stage without
-weights, or with weights that are no numbers, is refused here, before anything heavy is imported. Options that are not
+weights, or with weights that are not numbers, is refused here, before anything heavy is imported. Options that are not
 listed are Lightning's to judge.
 """
 

@@ -26,7 +26,7 @@ ENDINGS_SHOWN = 8
 def folder(root: Root, path: Annotated[str, Place("the folder that holds train/ and test/")]) -> Raw:
     """path: where it lies, absolute or under `root`. If there is a folder `test`, a folder `val` is left alone.
 
-    Prints which files of a split are left out because they are no images.
+    Prints which files of a split are left out because they are not images.
     """
     base = Path(root, path)
     if not base.is_dir():

@@ -115,7 +115,7 @@ def _forms(split: str) -> tuple[str, ...]:
 
 
 def _lacking(files: list[Path]) -> str | None:
-    """Of files named ...-00000-of-00002..., which number is not there."""
+    """Of files named ...-00000-of-00002..., which number is missing."""
     shards = [match for file in files if (match := re.search(r"-(\d{5})-of-(\d{5})", file.name))]
     there = {int(match[1]) for match in shards}
     total = int(shards[0][2]) if shards else 0

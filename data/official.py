@@ -111,7 +111,7 @@ def cars(
 
 @cache
 def indoor67(root: Root, download: Download = False) -> Raw:
-    """MIT Indoor Scenes, 80 training and 20 test images of a class. Some files are no JPEG whatever their name says."""
+    """MIT Indoor Scenes, 80 training and 20 test images of a class. Some files are not JPEG in spite of their name."""
     base = Path(root, "indoor67")
     get_folder("MIT Indoor-67", INDOOR_67, base / "Images", download)
     lists = [base / "TrainImages.txt", base / "TestImages.txt"]

@@ -1,4 +1,4 @@
-"""Tiny synthetic data sets in the official formats: the real readers run on them where the real files are not there."""
+"""Tiny synthetic data sets in the official formats: the real readers run on them where the real files are missing."""
 
 import colorsys
 import pickle

@@ -1,6 +1,6 @@
 """Readers of the image data sets that torchvision knows: https://docs.pytorch.org/vision/stable/datasets.html
 
-Every reader takes the folder of all data sets and returns both splits. Files that are not there, half there or
+Every reader takes the folder of all data sets and returns both splits. Files that are missing, incomplete or
 damaged: BadInput, in one line that says what is expected where. Read once per process.
 """
 
@@ -28,7 +28,7 @@ utils.tqdm = Bar  # of what torchvision downloads
 
 @dataclass(frozen=True)
 class Expected:
-    """What a data set wants on disk, and where that comes from.
+    """What a data set needs on disk, and where that comes from.
 
     files: paths under the root with their MD5 (None: any content, or a folder).
     archives: addresses, and the path under the root where what lies there belongs.

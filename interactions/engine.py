@@ -185,7 +185,7 @@ class Engine:
     def in_float64(self, sample: np.ndarray, subset: np.ndarray) -> np.ndarray:
         """v of the masked inputs (sample[k], subset[k]) by the same weights, in float64: [K].
 
-        Load weights anew afterwards.
+        Load the weights again afterwards.
         """
         self.to(torch.float64)
         v = np.empty(len(sample))

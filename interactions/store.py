@@ -1,4 +1,4 @@
-"""The values on disk: stored v, from which interactions are derived whenever they are wanted.
+"""The values on disk: stored v, from which interactions are derived whenever they are needed.
 
 interactions/samples/samples.json             which samples, their labels and variables, and where those lie
 interactions/samples/baseline.npy             what masked variables are replaced by

@@ -1,4 +1,4 @@
-"""Pre-trained weights made elsewhere, by the name `model.weights` gives them:
+"""External pre-trained weights, by the name `model.weights` gives them:
 
 torchvision:ResNet50_Weights.IMAGENET1K_V1            of torchvision, in its cache or downloaded
 timm:vit_small_patch16_224.augreg_in1k                of timm, from the Hugging Face hub
@@ -35,7 +35,7 @@ TEXT_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_c
 
 @dataclass(frozen=True)
 class Published:
-    """Weights that a library knows. here: the file or folder on this machine, None if it is not there;
+    """Weights that a library knows. here: the file or folder on this machine, None if it is missing;
     where: what was looked for, in which place; url: whom a download asks; command: what gets it; get: downloads it;
     bytes: how many that are, if it is known.
     """

@@ -30,7 +30,7 @@ class Copy:
 
     def missing(self) -> dict[str, tuple[int, str]]:
         """The files that are to be copied: name -> bytes and sha256. Raises BadInput for a target that was trained
-        anew."""
+        again."""
         files, there = self.done["files"], self._there()
         if there is None or not (self.shared or there["files"] == files):
             return files

@@ -28,7 +28,7 @@ from stages.progress import Bar
 from stages.records import read_record, write_record
 
 MANY_FILES, MANY_BYTES = 10_000, 10**9  # a folder that has more of either is large
-SHOWN = 200 * 10**6  # bytes: whoever has to wait for more sees how far it is
+SHOWN = 200 * 10**6  # bytes: if there is more, a bar shows how far it is
 CHUNK = 2**20
 SETTLED = 2 * 10**9  # ns: dates are coarse on some disks, so a file just written may change again under the same date
 LEFT_OUT = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__pycache__"}  # besides hidden files
@@ -79,8 +79,8 @@ class Memory:
         return found
 
     def save(self) -> None:
-        """Adds what is new to the file, if anything is, without paths that are gone. A disk that can't be written to
-        costs time in the next run and nothing else, so it is no error."""
+        """Adds what is new to the file, if anything is, without deleted paths. A disk that can't be written to
+        costs time in the next run and nothing else, so it is not an error."""
         if not self._learned:
             return
         known = _remembered(self._file) | self._learned

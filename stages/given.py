@@ -19,7 +19,7 @@ COUNTED = [
 
 def given(key: str, wanted: object) -> dict[int, Address]:
     """epoch -> where the weights lie, of the files that stand at `key` (of a pattern: by name, numbers as numbers);
-    empty if none do. Raises BadInput for what is no file."""
+    empty if none do. Raises BadInput for what is not a file."""
     if not wanted:
         return {}
     patterns = list(wanted) if OmegaConf.is_list(wanted) else [wanted]

@@ -1,4 +1,4 @@
-"""What decides a result, and with that its name: whoever asks for the same finds it, whichever run made it.
+"""What decides a result, and with that its name: a run that asks for the same finds it, whichever run made it.
 
 A result is decided by its own settings, in one form (stages/canonical.py), by the number of its stage, and by the
 digests of the results that it is made from. Take `finetune`: its learning rate, seed and target task are its own; the
@@ -32,10 +32,10 @@ DIGITS = 12  # of a digest: among a million results, two share one with a chance
 
 @dataclass(frozen=True)
 class Result:
-    """One result of a study, there or not yet.
+    """One result of a study, complete or not.
 
     stage: that leaves it; settings: path of a key -> value in one form; inputs: what it is made from, by name;
-    asked: which epochs are wanted, `all` or a list, None for a result without epochs; planned: the last of them, if
+    asked: which epochs are asked for, `all` or a list, None for a result without epochs; planned: the last of them, if
     training is not stopped early. Neither is part of what decides it.
     """
 
@@ -63,7 +63,7 @@ def results_of(cfg: DictConfig, memory: Memory | None = None) -> Results:
     """Every result of the study that `cfg` describes, by name, in the order in which they are made. memory: of what the
     user's files held when they were looked at before.
 
-    Raises BadInput for files of the user's that are not there.
+    Raises BadInput for files of the user's that are missing.
     """
     fingerprint, found = partial(_content, output=Path(cfg.output), memory=memory or memory_of(cfg)), {}
     for stage in STAGES:
@@ -117,7 +117,7 @@ def _result(cfg: DictConfig, stage: Stage, name: str, inputs: Results, fingerpri
 
 
 def _epochs(cfg: DictConfig, name: str) -> tuple[str | tuple[int, ...] | None, int]:
-    """Which epochs of a result are wanted, and the last one."""
+    """Which epochs of a result are asked for, and the last one."""
     if name in VALUES:
         role = role_of(name)
         files = of_role(cfg, role)

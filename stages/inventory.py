@@ -44,7 +44,7 @@ def shown(run: Path) -> dict[str, Shown]:
     """Name -> each result that a run's results.json lists. Raises BadInput if it can't be read."""
 
     def parse(listed: dict) -> dict[str, Shown]:
-        # By its words: where a run lies behind a link, .. leads elsewhere.
+        # By its words: where a run lies behind a link, .. leads to another place.
         return {
             name: Shown(Path(os.path.normpath(run.absolute() / entry["path"])), entry["digest"])
             for name, entry in listed.items()
@@ -113,6 +113,6 @@ def _read(file: Path, parse: Callable[[dict], dict]) -> dict:
 
 
 def _check_gone(error: OSError) -> None:
-    """A folder that has gone while others were looked at is no error."""
+    """A folder that was deleted while others were looked at is not an error."""
     if not isinstance(error, FileNotFoundError):
         raise error

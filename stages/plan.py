@@ -69,7 +69,7 @@ def _state(results: Results, stage: Stage) -> str:
 
 
 def _times(cfg: DictConfig, needs: dict[Stage, Need]) -> dict[Stage, Span]:
-    """Measured, of the kinds of work that are wanted and of no others: each takes seconds."""
+    """Measured, only of the kinds of work that are needed: each takes seconds."""
     rates = {task: _rates(cfg, task, [need for need in needs.values() if need.task == task]) for task in TASKS}
     return {stage: START + rates[need.task].seconds(need) for stage, need in needs.items()}
 

@@ -1,4 +1,4 @@
-"""How far long work is: a bar on a terminal, lines elsewhere.
+"""How far long work is: a bar on a terminal, otherwise lines.
 
 A bar is drawn over and over in one line, which in a file (a log, what a scheduler keeps) comes to thousands of
 fragments. So where stderr is no terminal, there are lines in its place: one whenever the work comes to something worth

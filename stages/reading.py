@@ -22,7 +22,7 @@ DEPTH = 2  # folders between a file and its result's folder, at most
 
 
 class Damaged(BadInput):
-    """A file of ours that does not hold what was written to it. The message has the command that mends it."""
+    """A file of ours that does not hold what was written to it. The message has the command that repairs it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -33,7 +33,7 @@ class Damaged(BadInput):
 
 
 def parsed(file: Path, parse: Callable[[BinaryIO], Content]) -> Content:
-    """What `parse` makes of a result's file. Raises BadInput if it is not there, Damaged if it is not as it was left,
+    """What `parse` makes of a result's file. Raises BadInput if it is missing, Damaged if it is not as it was left,
     or can't be parsed."""
     content = _content(file)
     try:

@@ -2,7 +2,7 @@
 
 <result>/config.yaml   what decided it
 <result>/inputs.json   what it is made from: digests, and the hashes of those files when it was begun
-<result>/tracked.json  the W&B run of whoever makes it (training/tracking.py), if there is one
+<result>/tracked.json  the W&B run of the one that makes it (training/tracking.py), if there is one
 <result>/done.json     written last: the result is complete; which files it has (bytes and sha256), when it was
                        finished, by which versions on which machine
 
@@ -99,8 +99,8 @@ def epochs_kept(folder: Path) -> list[int]:
 def start(result: Result) -> Path:
     """The result's folder, ready to be worked in, with what decides it written down.
 
-    What there is of it stays, to go on from: unless it is half-written, other than it was left, or made from what has
-    been made anew since.
+    What exists of it stays, so that work can continue; unless it is half-written, has changed since, or was made from
+    what has been made again since.
     """
     if not is_first_process():
         return result.folder
@@ -171,18 +171,18 @@ def _other_inputs(result: Result) -> str:
     """Why what the result was made from is not what it would be made from now; "" if it is."""
     if result.inputs and read_record(file := result.folder / "inputs.json") is None:
         return f"{file} is damaged" if file.exists() else f"{file} is missing"
-    other = _made_anew(result)
+    other = _made_again(result)
     return f"{_some(other)} {'have' if len(other) > 1 else 'has'} been made again" if other else ""
 
 
-def _made_anew(result: Result) -> list[str]:
+def _made_again(result: Result) -> list[str]:
     """The inputs of which a file is not what it was when the result was begun, or will not be, since they are to be
-    made anew themselves. One that has gone since, or has more epochs by now, is no other."""
+    made again themselves. One that was deleted since, or has more epochs by now, is no other."""
     recorded, other = read_record(result.folder / "inputs.json") or {}, []
     for name, read in result.inputs.items():
         before, now = recorded.get(name, {}).get("files", {}), hashes(read.folder)
         changed = any(now.get(file, sha256) != sha256 for file, sha256 in before.items())
-        if changed or (now and _made_anew(read)):
+        if changed or (now and _made_again(read)):
             other.append(name)
     return other
 

@@ -33,7 +33,7 @@ def settings_of(cfg: DictConfig, name: str, fingerprint: Fingerprint) -> dict[st
 
 
 def _is_last(cfg: DictConfig) -> bool:
-    """Whether the epoch to start from is the last one anyway, or decides which weights are taken from elsewhere."""
+    """Whether the epoch to start from is the last one anyway, or decides which external weights are taken."""
     return weights_of(cfg) != "pretrain" or cfg.start.epoch == cfg.pretrain.epochs
 
 

@@ -43,7 +43,7 @@ def source_of(target: str) -> Path | None:
 
 def is_own(path: Path) -> bool:
     """Whether a source file is the user's: not of this project, the standard library or an installed package. A file
-    beside run.py is, and so is a package elsewhere that was installed as editable."""
+    beside run.py is, and so is a package in another folder that was installed as editable."""
     places = {path.absolute(), path.resolve()}
     if any(INSTALLED & set(place.parts) for place in places):
         return False

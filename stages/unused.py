@@ -62,7 +62,7 @@ def delete(outputs: Path, folder: Path) -> bool:
         gone = beside(folder)
         os.replace(folder, gone)
         shutil.rmtree(gone)
-        lock_file(folder).unlink(missing_ok=True)  # whoever waits for this very file sees that it has gone
+        lock_file(folder).unlink(missing_ok=True)  # a run that waits for this very file sees that it was deleted
     return True
 
 
@@ -116,7 +116,7 @@ def _needed(outputs: Path) -> set[Path]:
 
 
 def _is_young(folder: Path) -> bool:
-    """By the folder, and the files in it; if it has gone already, there is nothing to delete."""
+    """By the folder, and the files in it; if it does not exist any more, there is nothing to delete."""
     with suppress(FileNotFoundError):
         newest = max([folder.stat().st_mtime, *(status.st_mtime for status in _files(folder))])
         return time.time() - newest < DAY
@@ -131,7 +131,7 @@ def _is_locked(folder: Path) -> bool:
 
 
 def _files(folder: Path) -> Iterator[os.stat_result]:
-    """Without those that have gone while others were looked at."""
+    """Without those that disappeared while others were looked at."""
     for place, _, names in os.walk(folder):
         for name in names:
             with suppress(FileNotFoundError):

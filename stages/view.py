@@ -73,7 +73,7 @@ def folder_name(parts: list[str]) -> str:
 
 
 def show(run: Path, cfg: DictConfig, results: Results, wanted: list[str]) -> None:
-    """Links what is there of the results called `wanted` into the run's folder, beside what it shows of the same study
+    """Links what exists of the results called `wanted` into the run's folder, beside what it shows of the same study
     already, and writes down which they are."""
     with locked(run / "results"):
         for left in filter(is_temporary, [*run.glob(".*"), *run.glob("*/.*")]):  # by a killed run

@@ -26,7 +26,7 @@ NEEDED = ("train", "test", "classes")
 def assumed(cfg: DictConfig) -> Iterator[tuple[DictConfig, list[str]]]:
     """The configuration with something in the place of all that is not here; and what that is, in lines for the user.
 
-    Until the end nothing is downloaded, and data that are made up as files lie in a folder that is then removed.
+    Until the end nothing is downloaded, and synthetic data that are files lie in a folder that is then removed.
     Raises BadInput for sizes that can't be.
     """
     cfg = cfg.copy()

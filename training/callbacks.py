@@ -22,7 +22,7 @@ class EveryEpoch(Checkpoint):
     """Keeps what each epoch came to: weights, metrics, predictions. It runs after all other callbacks of an epoch.
 
     kept: the epochs whose weights are kept; those of the last one are, also if the training is stopped early.
-    last: the file from which an interrupted training goes on.
+    last: the file from which an interrupted training continues.
     """
 
     def __init__(self, folder: Path, kept: set[int], last: Path, mirror: Mirror) -> None:
@@ -43,14 +43,14 @@ class EveryEpoch(Checkpoint):
             self._write_metrics()  # what lies beside the checkpoint may have been damaged since, and no epoch be left
 
     def on_load_checkpoint(self, trainer: lightning.Trainer, _: LightningClassifier, checkpoint: dict) -> None:
-        # A training that was stopped early must not go on because it was killed before it was marked complete.
+        # A training that was stopped early must not continue because it was killed before it was marked complete.
         trainer.should_stop = checkpoint["callbacks"][self.state_key]["should_stop"]
 
     def on_train_start(self, trainer: lightning.Trainer, module: LightningClassifier) -> None:
         if self.rows:
             return
         if trainer.is_global_zero:
-            self.last.unlink(missing_ok=True)  # of a training that is begun anew
+            self.last.unlink(missing_ok=True)  # of a training that starts again from the beginning
         self._keep(trainer, module, epoch=0)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: LightningClassifier) -> None:

@@ -38,7 +38,7 @@ def fit(
     """Trains for `epochs`, or until a callback stops it, from where it was if `folder` holds an interrupted training.
 
     Returns the number of epochs trained; the weights of the last one are there, whatever `kept` is. Raises BadInput if
-    the training can't be done, can't go on, or comes to nothing that can be used.
+    the training can't be done, can't continue, or comes to nothing that can be used.
     """
     quiet_lightning()
     last, mirror = folder / "checkpoints" / "last.ckpt", Mirror(track)
@@ -74,7 +74,8 @@ def _run(
 
 
 def _goes_on(last: Path, folder: Path, kept: set[int], stage: str) -> bool:
-    """Whether the training goes on from `last`. It begins anew if epochs are past that are wanted and were not kept.
+    """Whether the training continues from `last`. It is trained again from the beginning if
+    past epochs that are asked for were not kept.
 
     Raises BadInput if `last` is damaged, or can't be read without the danger of running code.
     """

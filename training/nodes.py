@@ -1,4 +1,4 @@
-"""Several machines that train together (trainer.num_nodes) meet before any work: whoever waits says for which of them.
+"""Several machines that train together (trainer.num_nodes) meet before any work; who waits says for whom.
 
 The same command runs on each node, with NODE_RANK=0, 1, ... and the address and port of node 0. Left to themselves,
 they would meet in the first training, without a word, and after half an hour without success end with a traceback. So
@@ -23,7 +23,7 @@ from training.trainer import make_trainer, quiet_lightning
 MINUTES = 10  # to wait, unless `wait` says how many
 PAUSE, LOOK, ANSWER = 0.2, 5, 30  # seconds between two looks, for a look, and for an answer
 
-_store: TCPStore | None = None  # kept: the trainings go on with what listens in it
+_store: TCPStore | None = None  # kept: the trainings continue with what listens in it
 
 
 def meet(cfg: DictConfig) -> None:

@@ -137,7 +137,7 @@ class Network:
         # An operand that is neither fixed nor a map is a number that was asked for, as in x.view(x.size(0), -1).
         if not operands or any(operand not in self.made for operand in operands) or len(self.shapes.get(node, ())) != 4:
             raise NotTiled("its result is not a feature map")
-        # In the network, whoever reads the same value later sees what was written to it. Layers write to memory of
+        # In the network, what reads the same value later sees what was written to it. Layers write to memory of
         # their own, where nobody would.
         if any(len(operand.users) > 1 and self._is_overwritten(operand) for operand in operands):
             raise NotTiled("something overwrites what it reads")

@@ -22,7 +22,7 @@ OTHER_WORD, NO_WORD = -1, -2
 
 
 def stop_words(option: str | Sequence[str] | None) -> Set[str]:
-    """The words that are no variables. option: default (scikit-learn's English ones, without negations) | a list of
+    """The words that are not variables. option: default (scikit-learn's English ones, without negations) | a list of
     one's own | None (no word is one)."""
     if option is None:
         return frozenset()

@@ -157,7 +157,7 @@ def _check_processes(cfg: DictConfig) -> None:
 
 
 def _check_roles(interactions: DictConfig) -> None:
-    """Files of a role that is left out would not be read, which is not what somebody who gives them expects."""
+    """Files of a role that is left out would not be read, which is not what a user who gives them expects."""
     for role, files in interactions.checkpoints.items():
         if files and role not in interactions.roles:
             chosen = ",".join(interactions.roles)

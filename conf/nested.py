@@ -120,7 +120,7 @@ class Described(Kind):
 
 @dataclass(frozen=True)
 class Options(Kind):
-    """Of a function of somebody else's, by name."""
+    """Of an external function, by name."""
 
     described = "options by name, such as {key: value}"
 

@@ -16,7 +16,7 @@ PROGRAM = Path(__file__).parent
 
 
 def named_source(cfg: DictConfig) -> str | None:
-    """Puts the content of source/<name>.yaml in the place of a name in `data.source`: to be called after composition.
+    """Replaces a name in `data.source` by the content of source/<name>.yaml: to be called after composition.
     Returns the name, None if there is none.
 
     The file is one of the program's or, of the user's own, in a folder given with --config-dir; its interpolations are

@@ -45,7 +45,7 @@ def cub200(
 ) -> Raw:
     """CUB-200-2011. origin: files | hub (`repository` at `revision`).
 
-    synthetic: if above 0, so many made-up images of a class, of four classes, in place of the real files.
+    synthetic: if above 0, this many synthetic images per class, of four classes, replace the real files.
     """
     if synthetic:
         root = str(synthetic_cub200(root, synthetic))
@@ -86,7 +86,7 @@ def cars(
 ) -> Raw:
     """Stanford Cars. origin: files | hub (`repository` at `revision`).
 
-    synthetic: if above 0, so many made-up images of a class, of four classes, in place of the real files.
+    synthetic: if above 0, this many synthetic images per class, of four classes, replace the real files.
     """
     if synthetic:
         root = str(synthetic_cars(root, synthetic))

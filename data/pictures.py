@@ -73,7 +73,7 @@ def upright(file: str | BinaryIO) -> Image.Image:
 
 def rgb(image: Image.Image) -> Image.Image:
     """Decodes it; grey, palette and CMYK images become RGB."""
-    if image.mode.startswith("I;16"):  # Pillow would cut 16-bit grey off at 255 in place of scaling it
+    if image.mode.startswith("I;16"):  # Pillow would cut 16-bit grey off at 255 instead of scaling it
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     return image.convert("RGB")
 

@@ -155,7 +155,7 @@ def _of_the_hub(source: str) -> PreTrainedTokenizerFast:
             continue
     raise BadInput(
         f"no tokenizer {source}: there is no such folder or file, it is not in {constants.HF_HUB_CACHE}, and "
-        f"{'HF_HUB_OFFLINE is set' if local else f'it can not be had from {constants.ENDPOINT}'}; get it with: "
+        f"{'HF_HUB_OFFLINE is set' if local else f'it cannot be downloaded from {constants.ENDPOINT}'}; get it with: "
         f"hf download {source} tokenizer.json tokenizer_config.json vocab.txt config.json; or give a folder: "
         f"model.input.tokenizer=/path"
     )

@@ -1,4 +1,4 @@
-"""A task in the place of one whose files are not here: as many samples of as many classes, with random inputs.
+"""A task that stands in for one whose files are missing: as many samples of as many classes, with random inputs.
 
 A study can be planned with it: what each stage takes depends on how many inputs there are and how large they are, and
 not on what they show.

@@ -100,7 +100,7 @@ def sst2(
     """SST-2, negative or positive; the development set is the test set, for the labels of the test set are not public.
 
     origin: files (GLUE's SST-2/train.tsv and dev.tsv under `root`) | hub (`repository` at `revision`).
-    synthetic: if above 0, so many made-up sentences of a class, as files of the same format, in place of the real ones.
+    synthetic: if above 0, this many synthetic sentences per class, in files of the same format, replace the real ones.
     """
     classes = ("negative", "positive")
     if origin == "hub" and not synthetic:
@@ -145,7 +145,7 @@ def csv(
 def _table(
     file: Path, text: str, label: str, separator: str, quoting: int, hint: str
 ) -> tuple[list[str], list[tuple[int, str]]]:
-    """The texts, and per text its line and label. Raises BadInput for what is no such table."""
+    """The texts, and per text its line and label. Raises BadInput for a file that is not such a table."""
     if not file.is_file():
         raise BadInput(f"no file {file}: {hint}")
     texts, labels = [], []

@@ -49,7 +49,7 @@ class SyntheticCIFAR10(datasets.CIFAR10):
 
 @cache
 def cifar10(root: Root, download: Download = False, synthetic: Synthetic = 0) -> Raw:
-    """synthetic: if above 0, so many made-up images of a class in place of the real files."""
+    """synthetic: if above 0, this many synthetic images per class replace the real files."""
     if synthetic:
         root = str(synthetic_cifar10(root, synthetic))
         return _cifar(SyntheticCIFAR10, "CIFAR-10 (synthetic)", root, download=False)

@@ -89,7 +89,7 @@ class Verifier:
     def judge(self, engine: Engine, checkpoint: Checkpoint, check: Check, v: float, plain: np.ndarray) -> None:
         """Raises BadInput unless the difference is rounding. The engine holds the checkpoint's weights; load others
         afterwards. v: of the engine, plain: [2], both in the store's precision."""
-        # Excluded, one after the other: that it is no number; that the model differs from itself; that the engine is
+        # Excluded, one after the other: that it is not a number; that the model differs from itself; that the engine is
         # wrong in any precision; that it is wrong in this precision alone. What is left is rounding.
         name = _name(checkpoint, check)
         if not np.isfinite([v, *plain]).all():

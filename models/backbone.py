@@ -62,7 +62,7 @@ class Classifier(nn.Module):
 
 
 class Probed(nn.Module):
-    """A classifier with a linear head on its features in place of its own: backbone and head are named alike."""
+    """A classifier with a linear head on its features instead of its own: backbone and head are named alike."""
 
     def __init__(self, classifier: Classifier, width: int, num_classes: int) -> None:
         super().__init__()

@@ -55,7 +55,7 @@ def check(model: Classifier, weights: str) -> None:
 
 
 def absent(weights: str) -> str:
-    """That they are not on this machine, in words; "" if they are. Asks nobody. Raises BadInput for a name that its
+    """That they are not on this machine, in words; "" if they are. Uses no network. Raises BadInput for a name that its
     library does not know."""
     library, colon, name = weights.partition(":")
     if not colon or library not in LIBRARIES:

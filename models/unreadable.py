@@ -1,4 +1,4 @@
-"""What a file is that can't be read as weights: said in one line, in place of torch's advice to read it unsafely."""
+"""What a file is that can't be read as weights: said in one line, instead of torch's advice to read it unsafely."""
 
 import re
 import zipfile
@@ -14,7 +14,7 @@ INSTEAD = "save model.state_dict() instead"
 
 
 def program(file: Path) -> BadInput | None:
-    """Why a zip archive holds no weights, by the names of the files inside; None if it is as torch.save writes it."""
+    """Why a zip archive does not hold weights, by the names of its files; None if it is as torch.save writes it."""
     names = zipfile.ZipFile(file).namelist()
     if any(name.endswith("/constants.pkl") for name in names):
         return BadInput(f"{file} can't be read as weights (it is a TorchScript program): {INSTEAD}")

@@ -38,7 +38,7 @@ def read(file: Path) -> State:
     """The tensors in a file of torch or safetensors, on the CPU; nothing in it is executed.
 
     Those of dicts inside the dict, as many programs write them, are named by their path: "state_dict.conv1.weight".
-    Raises BadInput for a file that is missing, damaged, or holds no state dict.
+    Raises BadInput for a file that is missing, damaged, or not a state dict.
     """
     if not file.is_file():
         raise BadInput(f"{file} was not found")

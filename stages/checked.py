@@ -40,7 +40,7 @@ class Checked:
         self._known = np.union1d(self._known, marks)
 
     def save(self) -> None:
-        """Adds what is new to the file. A disk that can't be written to costs time in the next run: it is no error."""
+        """Adds what is new to the file. A read-only disk costs time in the next run, but is not an error."""
         if self._new:
             with suppress(OSError):
                 write_array(self._file, np.union1d(_read(self._file), self._known))

@@ -48,7 +48,9 @@ def of_path(path: Path, memory: "Memory") -> str:
             found = _of_folder(key, memory) if os.path.isdir(key) else _of_file(key, memory)
         except OSError as error:
             place, reason = error.filename or path, os.strerror(error.errno) if error.errno else error
-            raise BadInput(f"{place} can't be read ({reason}): give the path of a file or folder that can") from None
+            raise BadInput(
+                f"{place} can't be read ({reason}): give the path of a file or folder that can be read"
+            ) from None
         _for_good.setdefault(key, found)
     return _for_good[key]
 

@@ -78,7 +78,7 @@ def results_of(cfg: DictConfig, memory: Memory | None = None) -> Results:
 def _content(path: Path, output: Path, memory: Memory) -> str:
     """Its fingerprint. Raises BadInput for a folder that holds the output, and so changes with every result."""
     if path.resolve() in (output.resolve(), *output.resolve().parents):
-        raise BadInput(f"{path} is read as data or weights and holds output={output}: choose another output=...")
+        raise BadInput(f"{path} is read as data or weights and contains output={output}: choose another output=...")
     return of_path(path, memory)
 
 
@@ -92,7 +92,7 @@ def compared(cfg: DictConfig) -> list[str]:
 
 
 def _read(cfg: DictConfig, name: str, reads: tuple[str, ...]) -> list[str]:
-    """Without what is not needed: the trainings of roles that are left out, or whose checkpoints somebody else made."""
+    """Without what is not needed: the trainings of roles that are left out, or whose checkpoints are external."""
     if name not in VALUES and name != "analysis":
         return list(reads)
     ours = {ROLES[role] for role in roles(cfg) if not cfg.interactions.checkpoints[role]}

@@ -25,7 +25,7 @@ class Shown:
 
 def runs(outputs: Path) -> Iterator[Path]:
     """The folders that show results, in any depth. Links are followed: runs may have been moved to another disk. Raises
-    OSError for a folder that can't be read: nobody knows which runs lie there."""
+    OSError for a folder that can't be read: it is not known which runs lie there."""
     place_of_results = (outputs / "results").resolve()
     seen = {outputs.resolve()}
     for place, inner, files in os.walk(outputs, onerror=_check_gone, followlinks=True):

@@ -19,11 +19,11 @@ from stages.view import make_link, recorded
 
 ABOUT = """Copies a run's folder (its tables, figures, report and configuration) together with the results that it shows
 (weights, predictions, values) into a folder that can be moved to another machine. There, the command that made the run
-finds everything complete with output=<that folder>. Left out is what is needed only while a study is running:
-optimizer states, half-written files, features kept for further probes."""
+finds everything complete with output=<that folder>. What is needed only while a study is running is left
+out: optimizer states, half-written files, features kept for further probes."""
 
 AGAIN = """Several runs may be packed into one folder: a result that they share is copied once. A copy that was
-interrupted goes on with the same command. Every file is compared with its checksum on the way."""
+interrupted continues with the same command. Every file is compared with its checksum on the way."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("target", type=Path, help="a new folder, or one that was packed before")
     parser.add_argument("--partial", action="store_true",
                         help="pack what is complete, where results have been deleted or are not finished")  # fmt: skip
-    parser.add_argument("--wandb", action="store_true", help="with the run's offline W&B files")
+    parser.add_argument("--wandb", action="store_true", help="also pack the run's offline W&B files")
     options = parser.parse_args(arguments)
     with errors_in_one_line():
         pack(options.run, options.target, options.partial, options.wandb)

@@ -3,7 +3,7 @@
 A disk, a copy or a careless hand may change a byte of a file without changing its size. So the bytes of every file are
 compared, as they are read, with the checksum that done.json has of them. Take checkpoints/epoch_003.pt: it is read into
 memory once, hashed there, and only then made into weights. What is not in a done.json (the result is still being made,
-or it is no result) has to be readable by its own format.
+or it is not a result) has to be readable by its own format.
 """
 
 import hashlib

@@ -7,7 +7,7 @@
                        finished, by which versions on which machine
 
 A result is complete if its files are there in the size in which it left them, with all epochs that are asked for, and
-if what it was made from is still what it was. Take a fine-tuning whose pre-training somebody deletes and makes again:
+if what it was made from is still what it was. Take a fine-tuning whose pre-training is deleted and made again:
 if the new weights are the old ones, bit by bit, the fine-tuning stays; else it is made again as well. What the files
 hold is compared when they are read (stages/reading.py): with gigabytes of weights, "complete" is said at once.
 """
@@ -85,7 +85,7 @@ def epochs_of(result: Result) -> list[int]:
     if result.asked is None:
         return []
     if result.name.startswith("interactions/") and not any(result.name.endswith(f"/{name}") for name in result.inputs):
-        return sorted(result.asked)  # somebody else's files
+        return sorted(result.asked)  # external files
     return sorted(kept(result.asked, last_epoch(result)))
 
 
@@ -108,7 +108,9 @@ def start(result: Result) -> Path:
     done = read_done(result.folder)
     if result.folder.exists() and (_other_inputs(result) or (done and done["digest"] != result.digest)):
         shutil.rmtree(result.folder)
-    if result.stage.in_run and not done:  # nobody knows whose it is, and it is made from the beginning every time
+    if (
+        result.stage.in_run and not done
+    ):  # it is not known what it belongs to, and it is made from the beginning every time
         _clear(result.folder, but=TRACKED)
     result.folder.mkdir(parents=True, exist_ok=True)
     for file in damaged(result.folder, done and done["files"]):
@@ -177,7 +179,7 @@ def _other_inputs(result: Result) -> str:
 
 def _made_again(result: Result) -> list[str]:
     """The inputs of which a file is not what it was when the result was begun, or will not be, since they are to be
-    made again themselves. One that was deleted since, or has more epochs by now, is no other."""
+    made again themselves. One that was deleted since, or has more epochs by now, counts as the same."""
     recorded, other = read_record(result.folder / "inputs.json") or {}, []
     for name, read in result.inputs.items():
         before, now = recorded.get(name, {}).get("files", {}), hashes(read.folder)

@@ -115,7 +115,7 @@ def _modules(name: str) -> dict[str, Path | None]:
             break
         file = Path(spec.origin).absolute() if spec.has_location and spec.origin else None
         found[".".join(parts[:count])] = file if file and file.is_file() else None
-        inside = list(spec.submodule_search_locations or ())  # none in a module that is no package
+        inside = list(spec.submodule_search_locations or ())  # none in a module that is not a package
     return found
 
 

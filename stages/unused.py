@@ -1,6 +1,6 @@
 """Results that no run shows, and deletes them if asked to: python -m stages.unused [outputs] [--delete]
 
-What is spared: results that somebody works on, those changed within a day (their run may show them only later), and
+What is spared: results that a run works on, those changed within a day (their run may show them only later), and
 whatever these and the shown ones were made from: they would have to be made again to go on from.
 """
 
@@ -23,11 +23,11 @@ DAY = 24 * 60 * 60  # seconds
 
 ABOUT = """Lists the results that no run shows, the largest first. All runs share the results in <outputs>/results, and
 each run's folder shows those that it needs (results.json there says which). After other settings were tried and their
-runs' folders deleted, results are left that nobody looks at any more."""
+runs' folders deleted, results remain that no run shows."""
 
 SPARED = """Never listed: results that a run works on at this moment, or worked on within a day, and the results that
-these or the shown ones were made from. Only runs within <outputs> are known: a result that is shown by a run elsewhere
-(run_dir=...) alone is listed, too. What was deleted is made again when a study needs it."""
+these or the shown ones were made from. Only runs within <outputs> are known: a result that only a run in another
+place (run_dir=...) shows is listed, too. What was deleted is made again when a study needs it."""
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -8,7 +8,7 @@
       analysis/         tables, figures, report: they lie here themselves
 
 Its name tells what differs from the experiment's own settings, whatever was typed: a value that is the experiment's own
-anyway is no difference, nor is a key that decides no result. Links are relative, so that a folder of outputs can be
+anyway is not a difference, nor is a key that decides no result. Links are relative, so that a folder of outputs can be
 moved as a whole.
 """
 

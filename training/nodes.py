@@ -71,7 +71,7 @@ def _met(environment: ClusterEnvironment, nodes: int, minutes: float) -> TCPStor
             missing = [node for node in range(nodes) if not store.check([_key(node)])]
         except DistError as error:
             raise BadInput(
-                f"node 0 at {host}:{port} has ended before all nodes were there: see what it says"
+                f"node 0 at {host}:{port} has ended before all nodes had joined: see its messages"
             ) from error
         return not missing
 

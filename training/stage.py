@@ -60,7 +60,7 @@ def run(cfg: DictConfig, result: Result, model: Classifier, splits: Splits) -> N
     where = make_trainer(cfg.trainer).strategy.root_device
     at_once = batch_size.loaded(model, splits.collate([splits.test[0]])[0], where)
     data = Batches(splits, options.batch_size, stream(seed, stage, "order"), cfg.num_workers, at_once)
-    # What was kept before stays: somebody asked for it.
+    # What was kept before stays: an earlier run asked for it.
     wanted = kept(result.asked, options.epochs) | set(epochs_kept(folder))
     with tracked(cfg, result) as tracker:
         last = fit(module, data, folder, options.epochs, wanted, cfg.trainer, rows_of(tracker))

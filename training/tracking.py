@@ -62,7 +62,7 @@ def tracked(cfg: DictConfig, result: Result) -> Iterator[wandb.Run]:
 
 @contextmanager
 def not_vital(what: str) -> Iterator[None]:
-    """W&B keeps files in the user's home and in $TMPDIR, too: that these can't be written is no reason to stop."""
+    """W&B keeps files in the user's home and in $TMPDIR, too: that these can't be written is not a reason to stop."""
     try:
         yield
     except OSError as error:

@@ -26,7 +26,7 @@ AGAINST = {
 def users_callbacks(given: object, folder: Path | None) -> list[lightning.Callback]:
     """The callbacks in trainer.callbacks: a list of descriptions, a single one, or a dict of named ones.
 
-    folder: that of the stage, which is closed to them. Raises BadInput for what is no callback, can't be built, or
+    folder: that of the stage, which is closed to them. Raises BadInput for what is not a callback, can't be built, or
     does not go with this program.
     """
     if isinstance(given, dict):

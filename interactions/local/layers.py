@@ -153,7 +153,7 @@ class TiledLayer:
         return two and not grows and name_of(op.node) in ("add", "iadd", "add_")
 
     def _op(self, op: Op, value: fx.Node, own: bool, maps: Mapping[fx.Node, torch.Tensor], fixed: Values) -> Run:
-        """value: the node before; own: whether its memory is nobody else's, so that it may be overwritten."""
+        """value: the node before; own: whether nothing else uses its memory, so that it may be overwritten."""
 
         def taken(node: fx.Node, start: int, end: int) -> torch.Tensor:
             return _seen(_taken(self.added[node], maps[node], start, end), node in self.last)

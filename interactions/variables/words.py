@@ -45,7 +45,7 @@ def stop_words(option: str | Sequence[str] | None) -> Set[str]:
 def variables(words: Sequence, n: int, stop_words: Set[str], seed: int, index: int) -> list[dict] | None:
     """n different content words in the sentence's order, the same for one (seed, index); None if there are fewer.
 
-    A content word holds a letter or digit and is no stop word. word, position: which of the sentence's words;
+    A content word holds a letter or digit and is not a stop word. word, position: which of the sentence's words;
     tokens: its pieces, which are masked together.
     """
     content = [

@@ -1,4 +1,4 @@
-"""Which checkpoints are evaluated: those of our own stages, or external files."""
+"""Decides which checkpoints are evaluated: those of our own stages, or external files."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whether there is an account of W&B to log in to: known before any work, without network and without importing W&B."""
+"""Checks before any work whether there is a W&B account to log in to, without network and without importing W&B."""
 
 import configparser
 import netrc

@@ -1,4 +1,4 @@
-"""What lists and mappings may be, of the kinds of conf/allowed.py."""
+"""Kinds of lists and mappings, made of the kinds of conf/allowed.py."""
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field

@@ -1,4 +1,4 @@
-"""What Hydra and OmegaConf say of a command line that can't be used, in one line of ours.
+"""Turns what Hydra and OmegaConf say about a command line that can't be used into one line of ours.
 
 Their messages have several lines, name their own classes, and leave out what is allowed. All that is needed for a
 better one is known: a key has its kind in conf/schema.py, which says what it expects, and the exceptions carry the key,

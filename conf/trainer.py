@@ -1,4 +1,4 @@
-"""Options of Lightning's trainer (the section `trainer`): what each may be, and which are not the user's to set.
+"""Options of Lightning's trainer (the section `trainer`): what each may be, and which the user can't set.
 
 Lightning refuses some of what is wrong by itself, when a trainer is made. What it takes and then ends a stage without
 weights, or with weights that are not numbers, is refused here, before anything heavy is imported. Options that are not

@@ -1,4 +1,4 @@
-"""Files and archives of data sets, from their official addresses: whole or not at all."""
+"""Downloads files and archives of data sets from their official addresses, completely or not at all."""
 
 from pathlib import Path
 

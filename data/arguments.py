@@ -1,4 +1,4 @@
-"""What arguments may be that many tasks and readers take (conf/arguments.py says who checks them)."""
+"""Kinds of the arguments that many tasks and readers share (conf/arguments.py checks them)."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Image files of one's own, in a folder per class: PATH/train/<class>/*, and PATH/test or PATH/val likewise."""
+"""The user's own image files, in a folder per class: PATH/train/<class>/*, and PATH/test or PATH/val likewise."""
 
 from collections import Counter
 from functools import cache

@@ -1,4 +1,4 @@
-"""Batches for Lightning: training data in an order that depends on seed and epoch alone, test data in order."""
+"""Batches for Lightning: training data in an order that depends only on seed and epoch, test data in order."""
 
 import lightning
 import torch

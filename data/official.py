@@ -1,4 +1,4 @@
-"""Readers of data sets that torchvision does not read or can't get: official archives, unpacked under the root.
+"""Readers of data sets that torchvision does not read or can't download: official archives, unpacked under the root.
 
 Files that are missing, incomplete or of another form: BadInput, in one line that says what is expected where. Read once
 per process.

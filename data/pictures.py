@@ -1,4 +1,4 @@
-"""What a reader of image files returns: the labels at once, every image when it is asked for."""
+"""What a reader of image files returns: all labels at once, and each image when it is asked for."""
 
 import os
 from abc import ABC, abstractmethod

@@ -1,4 +1,4 @@
-"""Tries a model on an input or two before hours are spent on it: one line says what can't be served, and what to do."""
+"""Tries a model on an input or two before hours are spent on it: one line says what does not work, and what to do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

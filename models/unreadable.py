@@ -1,4 +1,4 @@
-"""What a file is that can't be read as weights: said in one line, instead of torch's advice to read it unsafely."""
+"""Says in one line why a file can't be read as weights, instead of torch's advice to read it unsafely."""
 
 import re
 import zipfile

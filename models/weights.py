@@ -1,4 +1,4 @@
-"""Reads weights, gives them the names a model has, loads them, and says clearly when they are not that model's."""
+"""Reads weights, gives them the names a model has, loads them, and says clearly if they belong to another model."""
 
 import argparse
 import itertools

@@ -1,4 +1,4 @@
-"""Which files were found in order, so that they are not looked at again: of each a mark of 8 bytes.
+"""Remembers which files could be read, by a mark of 8 bytes each, so that they are not checked again.
 
 A mark stands for a path with its size and date, so a file that is replaced has another. All of them are one array in
 <output>/results/images.npy, sorted: 10 MB for a million files. Several processes may share it: each adds what it has

@@ -1,4 +1,4 @@
-"""What the files of a result hold: bytes and sha256 of each, as done.json lists them, and what differs from it now."""
+"""Sizes and checksums of a result's files, as done.json lists them, and which files differ from it now."""
 
 import hashlib
 import zipfile

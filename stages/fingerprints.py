@@ -1,4 +1,4 @@
-"""What a user's own files hold, in one line of text: from other content, another line and other results.
+"""Describes the content of a user's own files in one line of text: other content gives another line, other results.
 
     /data/probe.pt    1,234 bytes, sha256 9f86d081884c7d65
     /data/flowers     312 files, 1,234,567 bytes, sha256 2c26b46b68ffc68f

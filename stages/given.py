@@ -1,4 +1,4 @@
-"""The files of weights that the user gives: which, which model in each of them, and of which epoch it is."""
+"""The files of weights that the user gives: which files, which model in each of them, and of which epoch."""
 
 import glob
 import re

@@ -1,4 +1,4 @@
-"""What decides a result, and with that its name: a run that asks for the same finds it, whichever run made it.
+"""What decides a result, and so its name: a run that needs the same result finds it, whichever run made it.
 
 A result is decided by its own settings, in one form (stages/canonical.py), by the number of its stage, and by the
 digests of the results that it is made from. Take `finetune`: its learning rate, seed and target task are its own; the

@@ -1,4 +1,4 @@
-"""What lies in a folder of outputs: its runs, what each shows, its results, what each is made from.
+"""Lists what a folder of outputs contains: runs and the results they show, results and what they were made from.
 
 It is told from the files alone, without a configuration, and by names and digests rather than by the paths of the time
 when something was made: folders of outputs are moved, copied to other machines, and joined.

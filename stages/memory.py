@@ -1,4 +1,4 @@
-"""What would not fit in this machine's memory, refused before any work."""
+"""Refuses, before any work, what would not fit into this machine's memory."""
 
 import os
 from pathlib import Path

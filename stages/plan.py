@@ -1,4 +1,4 @@
-"""plan=true: what is done of a study, what the rest would take on this machine, and where it would lie.
+"""plan=true: which parts of a study are complete, what the rest would take on this machine, and where it would lie.
 
 It writes nothing, and needs neither data nor weights: what is not here is assumed (training/assumed.py). The stages
 themselves say what they need, by the same `check` as before a run; how long that takes is measured.

@@ -1,4 +1,4 @@
-"""How far long work is: a bar on a terminal, otherwise lines.
+"""Shows how far long work has come: with a bar on a terminal, otherwise with lines.
 
 A bar is drawn over and over in one line, which in a file (a log, what a scheduler keeps) comes to thousands of
 fragments. So where stderr is not a terminal, there are lines instead: one whenever the work comes to something worth

@@ -1,4 +1,4 @@
-"""What is read of a result is what its stage left there, or it is not used.
+"""Reads files of results, and refuses those that have changed since their stage wrote them.
 
 A disk, a copy or a careless hand may change a byte of a file without changing its size. So the bytes of every file are
 compared, as they are read, with the checksum that done.json has of them. Take checkpoints/epoch_003.pt: it is read into

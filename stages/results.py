@@ -1,4 +1,4 @@
-"""Results on disk: which are complete, and why one is to be made.
+"""Results on disk: which are complete, and why one must be made.
 
 <result>/config.yaml   what decided it
 <result>/inputs.json   what it is made from: digests, and the hashes of those files when it was begun

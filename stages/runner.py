@@ -145,7 +145,7 @@ def reason(result: Result, before: dict[str, dict]) -> str:
 
 
 def _check_there(result: Result) -> None:
-    """Raises BadInput if, an input was deleted, or begun again by another run, after the check."""
+    """Raises BadInput if an input was deleted, or begun again by another run, after the check."""
     for needed in result.inputs.values():
         if not is_complete(needed):
             raise BadInput(f"{needed.folder} is not complete any more: run the same command again")

@@ -1,4 +1,4 @@
-"""What ends the program from outside: SIGTERM, which schedulers send, and Ctrl-C.
+"""Signals that end the program: SIGTERM, which schedulers send, and Ctrl-C.
 
 Whatever is made here can be killed at any moment and continued with the same command. So a signal need not become an
 exception, which libraries on its way swallow, or take for one of their own: the process says in one line what was

@@ -1,4 +1,4 @@
-"""The source code behind a `_target_`, read and never run: is it the user's own, what does it hold, which defaults?
+"""The source code behind a `_target_`, read and never run: is it the user's own, what is in it, with which defaults?
 
 A result depends on the code that made it. Libraries and this project have versions; a user's own module has none, so
 its text decides what a result is, together with the text of all own modules that it imports. With

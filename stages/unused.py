@@ -1,4 +1,4 @@
-"""Results that no run shows, and deletes them if asked to: python -m stages.unused [outputs] [--delete]
+"""Lists results that no run shows, and deletes them if asked to: python -m stages.unused [outputs] [--delete]
 
 What is spared: results that a run works on, those changed within a day (their run may show them only later), and
 whatever these and the shown ones were made from: they would have to be made again to go on from.

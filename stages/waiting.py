@@ -1,4 +1,4 @@
-"""Waiting for others: says for whom, how long it has been and how to stop it, and gives up when that is allowed."""
+"""Waits for other runs: says for which, for how long and how to stop, and gives up after the given time."""
 
 from collections.abc import Callable, Iterator
 from time import monotonic

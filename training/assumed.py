@@ -1,4 +1,4 @@
-"""What a plan assumes for files that are not on this machine: data by their sizes, weights by the model's.
+"""What a plan assumes about files that are not on this machine: data by their sizes, weights by the model's.
 
 So a study can be planned before anything is downloaded. Nothing else changes: the stages count with a stand-in what
 they would count with the files.

@@ -1,4 +1,4 @@
-"""What happens at the end of every epoch: it is put on disk, and the bar moves on."""
+"""What happens at the end of every epoch: its results are written to disk, and the bar moves."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the training stages share: what training takes, and the training itself."""
+"""What the training stages share: the estimate of what training takes, and the training itself."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Lightning's trainer: the user's options and callbacks beside what this program sets itself."""
+"""Makes Lightning's trainer from the user's options and callbacks and what this program sets itself."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""What is read of a result is what its stage left there, or it is not used."""
+"""Reads files of results, and refuses those that have changed since their stage wrote them."""
 
 import io
 import json

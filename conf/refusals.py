@@ -56,7 +56,7 @@ def unknown(path: str, there: Iterable[str]) -> BadInput:
     else:
         hint = f"{section or 'the configuration'} has: {', '.join(there) or 'none'}"
     more = f"; a new one is added with +{path}=..." if section in OPEN else ""
-    return BadInput(f"unknown key {path};  {hint}{more}")
+    return BadInput(f"unknown key {path}; {hint}{more}")
 
 
 def _of_key(error: OmegaConfBaseException) -> BadInput:
@@ -116,7 +116,7 @@ def _otherwise(error: Exception) -> BadInput:
     if found := THERE.search(text):
         return BadInput(f"+{found['key']}: {found['key']} already exists: leave out the +")
     if found := NOT_THERE.search(text):
-        return BadInput(f"~{found['key']}: there is no {found['key']} to remove")
+        return BadInput(f"~{found['key']}: {found['key']} is an unknown key, so it can't be removed")
     return BadInput("; ".join(_lines(error) + (_lines(error.__cause__) if error.__cause__ else [])))
 
 

@@ -168,7 +168,7 @@ REFUSED_BY_HYDRA = [
     ("analysis.measures=ratio", "analysis.measures=ratio list decomposition"),
     ("finetune=5", "finetune=5 finetune.epochs="),
     ("trainer=null", "trainer=null {key: value}"),
-    ("~nothing", "~nothing remove"),
+    ("~nothing", "~nothing unknown removed"),
     ("~data.target", "~data.target data.target"),
     ("+seed=1", "+seed seed exists +"),
     ("seed=1,2", "seed=1,2 -m seed=[1,2]"),

@@ -1,4 +1,4 @@
-"""What a full analysis takes beside the forward passes: 100 samples, 2**12 masked inputs, 50 checkpoints.
+"""Measures the time of a full analysis, without forward passes: 100 samples, 2**12 masked inputs, 50 checkpoints.
 
 A store of random values is read, transformed, and made into every table with the paper's options (20 permutations,
 1,000 resamples). Claims count with their measures.

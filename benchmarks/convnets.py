@@ -1,4 +1,4 @@
-"""What the local engine gains on timm's convnets: python -m benchmarks.convnets [MODEL ...]
+"""Measures what the local engine gains on timm's convnets: python -m benchmarks.convnets [MODEL ...]
 
 dense    our values by forward passes, on a part of the masked inputs
 local    our values by receptive fields, on all, planning included

@@ -1,4 +1,4 @@
-"""Where the seconds of the demo go: every stage of `python run.py` in a fresh folder, as shares of the whole.
+"""Measures where the seconds of the demo go: every stage of `python run.py` in a fresh folder, as shares of the whole.
 
 The start is all that comes before the first stage: imports, and what is checked of all stages.
 python -m benchmarks.demo writes benchmarks/demo.csv.

@@ -1,4 +1,4 @@
-"""What precision does to v and to the interactions: the error of v against float64, and of I by order.
+"""Measures what precision does to v and to the interactions: the error of v against float64, and of I by order.
 
 Networks with random weights whose values are spread as those of trained ones are. python -m benchmarks.noise writes
 benchmarks/noise.csv.

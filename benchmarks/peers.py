@@ -1,4 +1,4 @@
-"""Exact interactions against what else computes them, on the same model, sample and masks, in one run: make bench
+"""Compares exact interactions with other programs, on the same model, sample and masks, in one run: make bench
 
 shapiq: its ExactComputer ("Moebius"), fed with a game that evaluates batches of our masked inputs.
 matrix: the dense 2**n x 2**n matrix product of published research code, built once per n (float32, as there); up to

@@ -1,4 +1,4 @@
-"""What keeping the frozen features saves: a linear probe on them against one that forwards its inputs every epoch.
+"""What it saves to keep the frozen features: a linear probe on them against one that forwards its inputs every epoch.
 
 Both train the same head; the second would also pass all training inputs forward in every epoch, and all test inputs
 after each. Forward passes are timed once. "first" computes the features and keeps them, "again" finds them kept.

@@ -1,4 +1,4 @@
-"""How the benchmarks time, and how they keep what they measured: sides in turn, medians, one CSV beside each script."""
+"""How the benchmarks measure time and keep the results: sides in turn, medians, one CSV beside each script."""
 
 import platform
 import statistics

@@ -1,4 +1,4 @@
-"""What the values of all masked inputs cost: python -m benchmarks.values [MODEL ...]
+"""Measures what the values of all masked inputs cost: python -m benchmarks.values [MODEL ...]
 
 raw      the model's own forward passes on masked inputs that were made beforehand, in the same batches; beside it,
          its multiply-adds per second over those of a product of large matrices

@@ -2,7 +2,7 @@
 
 <folder>/features_train.npz, features_test.npz   "features": float32 [N, D], in the order of the data
 
-An archive has a checksum of its own: features are kept beside a result, and are no part of it.
+An archive has a checksum of its own: features are kept beside a result, and are not part of it.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which checkpoints are evaluated: those of our own stages, or files that were made elsewhere."""
+"""Decides which checkpoints are evaluated: those of our own stages, or external files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ Weights = list[weights.State]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model whose values are wanted: each of its parts ("" for the whole) with the file that holds it.
+    """A model whose values are computed: each of its parts ("" for the whole) with the file that holds it.
 
     given: as the user gave it, to be renamed as our models name their weights; None: made by a stage of ours;
     probed: with our linear probe.
@@ -36,7 +36,7 @@ class Checkpoint:
     probed: bool = False
 
     def read(self) -> Weights:
-        """Of each part, in order. Raises BadInput if a file is not there or damaged."""
+        """Of each part, in order. Raises BadInput if a file is missing or damaged."""
         try:
             return [weights.read(file) if self.given else disk.read(file) for _, file, _ in self.parts]
         except BadInput as error:

@@ -1,4 +1,4 @@
-"""Whether there is an account of W&B to log in to: known before any work, without network and without importing W&B."""
+"""Checks before any work whether there is a W&B account to log in to, without network and without importing W&B."""
 
 import configparser
 import netrc
@@ -23,7 +23,7 @@ def check_account(mode: str, environment: Mapping[str, str] = os.environ) -> Non
         return
     raise BadInput(
         f"wandb.mode=online needs an account at {host}, and no key was found: run `wandb login`, set "
-        f"WANDB_API_KEY, or take wandb.mode=offline, which needs none"
+        f"WANDB_API_KEY, or set wandb.mode=offline, which needs no account"
     )
 
 

@@ -37,7 +37,7 @@ class Kind(ABC):
         """value: neither null nor one of the words; without OmegaConf's containers."""
 
     @property
-    def wanted(self) -> str:
+    def expected(self) -> str:
         return _either([*self.words, *["null"] * self.null, self.described])
 
     def check(self, key: str, value: object) -> None:
@@ -47,7 +47,7 @@ class Kind(ABC):
             raise self.refusal(key, value)
 
     def refusal(self, key: str, value: object) -> BadInput:
-        return BadInput(f"{key}={shown(value)} is not allowed: {self.wanted} is expected")
+        return BadInput(f"{key}={shown(value)} is not allowed: {self.expected} is expected")
 
     def typed(self, annotation: object) -> Self:
         """The same for a value that is annotated so."""

@@ -5,7 +5,7 @@ Our own tasks, readers and models say beside each argument what it may be, once,
     def digits(train_samples: Annotated[int, Number(1, 1797)], seed: Annotated[int, Seed]) -> Splits:
 
 So `data.target.train_samples=-5` is refused by that name, in the sentence that keys of conf/schema.py get, before the
-function runs. Whoever writes such a function elsewhere has the same. Of a function that declares nothing, Python says
+function runs. The same holds for your own functions. Of a function that declares nothing, Python says
 what is wrong.
 """
 
@@ -62,7 +62,7 @@ def declared(function: object) -> dict[str, Kind]:
 
 
 def _found(target: object) -> object | None:
-    """None for what is not there, which Hydra says."""
+    """None for what does not exist, which Hydra says."""
     try:
         return pydoc.locate(target) if isinstance(target, str) else None
     except Exception:  # of whatever a user's module does when it is imported
@@ -75,9 +75,9 @@ def _check(where: str, node: Mapping, function: object, kinds: dict[str, Kind], 
     extra = [key for key in node if key not in HYDRAS and key not in names]
     if extra and (names >= known.keys() - set(given) or extra[0] in given):
         takes = ", ".join(name for name in known if name in names)
-        raise BadInput(f"{where}.{extra[0]} is no argument of {node['_target_']}, which takes: {takes}")
+        raise BadInput(f"{where}.{extra[0]} is not an argument of {node['_target_']}, which takes: {takes}")
     for name, kind in kinds.items():
         if name in node:
             kind.check(f"{where}.{name}", node[name])
         elif name in names and known[name].default is inspect.Parameter.empty:
-            raise BadInput(f"{where}.{name} has no value: {kind.wanted} is expected")
+            raise BadInput(f"{where}.{name} has no value: {kind.expected} is expected")

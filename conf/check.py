@@ -42,8 +42,8 @@ def check(cfg: DictConfig) -> None:
     files = OmegaConf.select(cfg, "data.target.files")
     if cfg.data.synthetic and OmegaConf.is_dict(files) and "synthetic" not in files:
         raise BadInput(
-            f"data.synthetic={cfg.data.synthetic} (set by you or by debug=tiny) is for cifar10, cub200, cars and sst2 "
-            f"alone: set data.synthetic=0 to use your own data"
+            f"data.synthetic={cfg.data.synthetic} (set by you or by debug=tiny) works with cifar10, cub200, "
+            f"cars and sst2 only: set data.synthetic=0 to use your own data"
         )
     _check_name(cfg)
     _check_run_dir(cfg)
@@ -60,12 +60,12 @@ def check_length(cfg: DictConfig) -> None:
     longest = max(len(part.encode()) for part in run.parts)
     if len(str(run).encode()) > LONGEST_PATH:
         raise BadInput(
-            f"run_dir={cfg.run_dir[:LONGEST]}... is too long a path for a disk ({len(str(run).encode())} bytes): set a "
+            f"run_dir={cfg.run_dir[:LONGEST]}... is too long for a path ({len(str(run).encode())} bytes): set a "
             f"shorter name=..."
         )
     if longest > 200:
         raise BadInput(
-            f"run_dir={cfg.run_dir} is too long a name for a folder ({longest} bytes): set a shorter name=..."
+            f"run_dir={cfg.run_dir} is too long for the name of a folder ({longest} bytes): set a shorter name=..."
         )
 
 
@@ -78,7 +78,7 @@ def _values(cfg: DictConfig) -> dict:
     except InterpolationResolutionError as error:
         reason = str(error).splitlines()[0]
         raise BadInput(
-            f"{error.full_key} can't be filled in ({reason}): the data chosen do not go with the model chosen, or that "
+            f"{error.full_key} can't be filled in ({reason}): the chosen data and model do not fit together, or that "
             f"key is missing"
         ) from None
 
@@ -88,7 +88,7 @@ def _at(values: dict, path: str) -> object:
     node = values
     for key in filter(None, path.split(".")):
         if not isinstance(node, dict) or key not in node:
-            raise BadInput(f"{path} has been taken away, and the program wants it: leave out ~{path.split('.')[0]}")
+            raise BadInput(f"{path} was removed, and the program needs it: leave out ~{path.split('.')[0]}")
         node = node[key]
     return node
 
@@ -109,7 +109,7 @@ def _check_name(cfg: DictConfig) -> None:
     for part in parts:
         if part in taken or part.startswith(RESERVED):
             raise BadInput(
-                f"name={cfg.name} is not allowed: the program itself calls something {part} in output={cfg.output}; "
+                f"name={cfg.name} is not allowed: the program itself uses the name {part} in output={cfg.output}; "
                 f"choose another name"
             )
 
@@ -141,7 +141,7 @@ def _check_precision(cfg: DictConfig) -> None:
     if cfg.trainer.get("precision") == "16-true" and adamw:
         raise BadInput(
             f"trainer.precision=16-true is not allowed with {adamw[0]}.optimizer=adamw, which divides by numbers that "
-            f"are 0 in float16: take 16-mixed or bf16-mixed"
+            f"are 0 in float16: use 16-mixed or bf16-mixed"
         )
 
 
@@ -152,12 +152,12 @@ def _check_processes(cfg: DictConfig) -> None:
         if OmegaConf.select(cfg, key) > most:
             raise BadInput(
                 f"{key}={OmegaConf.select(cfg, key)} is not allowed: this machine has {os.cpu_count()} cores, and "
-                f"up to {PER_CORE} processes for each, {most}, are allowed"
+                f"up to {PER_CORE} processes for each ({most} in all) are allowed"
             )
 
 
 def _check_roles(interactions: DictConfig) -> None:
-    """Files of a role that is left out would not be read, which is not what somebody who gives them expects."""
+    """Files of a role that is left out would not be read, which is not what a user who gives them expects."""
     for role, files in interactions.checkpoints.items():
         if files and role not in interactions.roles:
             chosen = ",".join(interactions.roles)

@@ -1,4 +1,4 @@
-"""The one kind of error that is a user's to mend: it ends the program with one line and exit code 2."""
+"""The one kind of error that the user can fix: it ends the program with one line and exit code 2."""
 
 from hydra.errors import CompactHydraException
 

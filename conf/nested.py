@@ -1,4 +1,4 @@
-"""What lists and mappings may be, of the kinds of conf/allowed.py."""
+"""Kinds of lists and mappings, made of the kinds of conf/allowed.py."""
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
@@ -120,7 +120,7 @@ class Described(Kind):
 
 @dataclass(frozen=True)
 class Options(Kind):
-    """Of a function of somebody else's, by name."""
+    """Of an external function, by name."""
 
     described = "options by name, such as {key: value}"
 

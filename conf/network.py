@@ -1,4 +1,4 @@
-"""Asked before any download: libraries try again for minutes where there is no network."""
+"""Is there a network? This is asked before any download, since libraries try again for minutes without one."""
 
 import socket
 from urllib.parse import urlsplit

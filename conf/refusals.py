@@ -1,7 +1,7 @@
-"""What Hydra and OmegaConf say of a command line that can't be used, in one line of ours.
+"""Turns what Hydra and OmegaConf say about a command line that can't be used into one line of ours.
 
 Their messages have several lines, name their own classes, and leave out what is allowed. All that is needed for a
-better one is known: a key has its kind in conf/schema.py, which says what it wants, and the exceptions carry the key,
+better one is known: a key has its kind in conf/schema.py, which says what it expects, and the exceptions carry the key,
 the value and what there is.
 """
 
@@ -65,7 +65,7 @@ def unknown(path: str, there: Iterable[str]) -> BadInput:
     else:
         hint = f"{section or 'the configuration'} has: {', '.join(there) or 'none'}"
     more = f"; a new one is added with +{path}=..." if section in OPEN else ""
-    return BadInput(f"{path} is no key of the configuration; {hint}{more}")
+    return BadInput(f"unknown key {path}; {hint}{more}")
 
 
 def _of_key(error: OmegaConfBaseException) -> BadInput:
@@ -82,7 +82,7 @@ def _of_key(error: OmegaConfBaseException) -> BadInput:
             f"{path}={shown(error.value)} is not allowed: a section is set key by key, such as {inside[0]}=..."
         )
     if "does not support deletion" in str(error):
-        return BadInput(f"~{path}: {path} can't be taken away, set it to something else")
+        return BadInput(f"~{path}: {path} can't be removed: set it to another value")
     return BadInput(f"{path}: {_lines(error)[0]}")
 
 
@@ -90,7 +90,7 @@ def _option(error: MissingConfigException) -> BadInput:
     group, _, option = (error.missing_cfg_file or "").rpartition("/")
     if not group or error.options is None:
         return _otherwise(error)
-    return BadInput(f"{group}={shown(option)} is not known; known: {', '.join(error.options)}")
+    return BadInput(f"{group}={shown(option)} is unknown; choose one of: {', '.join(error.options)}")
 
 
 def _syntax(error: OverrideParseException) -> BadInput:
@@ -98,12 +98,12 @@ def _syntax(error: OverrideParseException) -> BadInput:
         return BadInput(f"{error.override} is not KEY=VALUE, such as seed=1")
     return BadInput(
         f"{error.override} can't be read as KEY=VALUE: close every bracket and quote, and put a value with special "
-        f"""characters in quotes of its own, such as 'KEY="a=b"'"""
+        f"""characters in its own quotes, such as 'KEY="a=b"'"""
     )
 
 
 def _group(overrides: Sequence[str]) -> BadInput:
-    """Of an option that is no word, such as model=null or data=5."""
+    """Of an option that is not a word, such as model=null or data=5."""
     for override in overrides:
         if override.startswith("="):
             return BadInput(f"{override} is not KEY=VALUE, such as seed=1")
@@ -111,7 +111,7 @@ def _group(overrides: Sequence[str]) -> BadInput:
         known = sorted(file.stem for file in (PROGRAM / group.lstrip("+")).glob("*.yaml")) if group else []
         if known and (option in NO_WORDS or not re.fullmatch(r"[a-zA-Z_][\w./-]*", option)):
             return BadInput(f"{override} is not allowed: one of {', '.join(known)} is expected")
-    return BadInput("a group of options wants the name of one of them, such as model=conv4")
+    return BadInput("a group of options expects the name of one of them, such as model=conv4")
 
 
 def _otherwise(error: Exception) -> BadInput:
@@ -123,9 +123,9 @@ def _otherwise(error: Exception) -> BadInput:
             f"list"
         )
     if found := THERE.search(text):
-        return BadInput(f"+{found['key']}: {found['key']} is there already, leave out the +")
+        return BadInput(f"+{found['key']}: {found['key']} already exists: leave out the +")
     if found := NOT_THERE.search(text):
-        return BadInput(f"~{found['key']}: there is no {found['key']} to take away")
+        return BadInput(f"~{found['key']}: {found['key']} is an unknown key, so it can't be removed")
     return BadInput("; ".join(_lines(error) + (_lines(error.__cause__) if error.__cause__ else [])))
 
 

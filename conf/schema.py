@@ -1,7 +1,7 @@
 """Every key of the configuration, once: its type, what is allowed, and which results it decides. A mistyped key or
 value is an error before any work starts. The values, and what each key means, are in `config.yaml`.
 
-A result is what a stage leaves (stages/table.py); what decides it, decides where it lies, so that whoever wants the
+A result is what a stage leaves (stages/table.py); what decides it, decides where it lies, so that a run which needs the
 same finds it. `lr` of `finetune` decides the result `finetune`, and through it what is made from that. Keys that say
 only where, how fast or what is shown decide nothing: with `interactions.processes=2` the same values are found again.
 

@@ -16,7 +16,7 @@ PROGRAM = Path(__file__).parent
 
 
 def named_source(cfg: DictConfig) -> str | None:
-    """Puts the content of source/<name>.yaml in the place of a name in `data.source`: to be called after composition.
+    """Replaces a name in `data.source` by the content of source/<name>.yaml: to be called after composition.
     Returns the name, None if there is none.
 
     The file is one of the program's or, of the user's own, in a folder given with --config-dir; its interpolations are
@@ -30,7 +30,7 @@ def named_source(cfg: DictConfig) -> str | None:
     files = _files()
     if name not in files:
         raise BadInput(
-            f"data.source={name} is not known; allowed: {', '.join(sorted(files))}, null; another one is a file "
+            f"data.source={name} is unknown; allowed: {', '.join(sorted(files))}, null; another one is a file "
             f"source/NAME.yaml in a folder given with --config-dir"
         )
     cfg.data.source = _read(files[name])
@@ -40,8 +40,8 @@ def named_source(cfg: DictConfig) -> str | None:
 def no_source() -> BadInput:
     """What is said where weights are to be trained on a source task and the data have none."""
     return BadInput(
-        "model.weights=pretrain wants a source task to train on, and data.source is null: set data.source=glyphs "
-        "(images) or data.source=hidden_word (text), or take other weights: model.weights=/path/to/weights, "
+        "model.weights=pretrain needs a source task to train on, and data.source is null: set data.source=glyphs "
+        "(images) or data.source=hidden_word (text), or choose other weights: model.weights=/path/to/weights, "
         "model.weights=torchvision:... (timm:..., transformers:...) or model.weights=scratch (random ones)"
     )
 
@@ -58,7 +58,7 @@ def _read(file: Path) -> DictConfig:
     try:
         task = OmegaConf.load(file)
     except (OSError, YAMLError) as error:
-        raise BadInput(f"{file} can't be read ({str(error).splitlines()[0]}): mend it") from None
+        raise BadInput(f"{file} can't be read ({str(error).splitlines()[0]}): fix it") from None
     if not OmegaConf.is_dict(task) or "_target_" not in task:
         raise BadInput(f"{file} has no _target_: name there what makes the task, as in {PROGRAM / 'source'}")
     return task

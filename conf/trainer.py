@@ -1,7 +1,7 @@
-"""Options of Lightning's trainer (the section `trainer`): what each may be, and which are not the user's to set.
+"""Options of Lightning's trainer (the section `trainer`): what each may be, and which the user can't set.
 
 Lightning refuses some of what is wrong by itself, when a trainer is made. What it takes and then ends a stage without
-weights, or with weights that are no numbers, is refused here, before anything heavy is imported. Options that are not
+weights, or with weights that are not numbers, is refused here, before anything heavy is imported. Options that are not
 listed are Lightning's to judge.
 """
 
@@ -15,7 +15,7 @@ from conf.nested import Options
 EPOCHS = "pretrain.epochs, finetune.epochs and scratch.epochs say how long a training is"
 CLOCK = f"{EPOCHS}, or a Timer with interval: epoch in trainer.callbacks"
 WHOLE = "the whole test set is evaluated before the training and after every epoch"
-QUIET = "this program shows a bar of its own, and nothing else"
+QUIET = "this program shows its own progress bar, and nothing else"
 # Options that the program sets itself, or whose change would make the files of a stage wrong.
 OURS = {
     "max_epochs": EPOCHS,

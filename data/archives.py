@@ -1,4 +1,4 @@
-"""Files and archives of data sets, from their official addresses: whole or not at all."""
+"""Downloads files and archives of data sets from their official addresses, completely or not at all."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def get_folder(title: str, url: str, folder: Path, download: bool, md5: str | No
         return
     if not download:
         raise BadInput(
-            f"{title} is not there: {folder} is expected; get it with data.download=true, "
+            f"{title} was not found: {folder} is expected; get it with data.download=true, "
             f"or unpack {url} in {folder.parent}"
         )
     if not archive.exists():
@@ -33,14 +33,16 @@ def get_folder(title: str, url: str, folder: Path, download: bool, md5: str | No
         except Exception as error:  # tar, zip and gzip each have kinds of their own
             if is_no_space(error):
                 raise
-            raise BadInput(f"{title}: {archive} can't be unpacked ({error}): delete it and start again") from None
+            raise BadInput(
+                f"{title}: {archive} can't be unpacked ({error}): delete it and run the command again"
+            ) from None
 
 
 def download_file(url: str, folder: Path, md5: str | None = None) -> None:
     """Puts the file at `url` into `folder`: whole or not at all."""
     name = url.rsplit("/", 1)[-1]
     if not reachable(url):
-        raise BadInput(f"there is no network to {url}: wait for it, or put it by hand as {folder / name}")
+        raise BadInput(f"{url} can't be reached (no network): try again later, or put the file at {folder / name}")
     folder.mkdir(parents=True, exist_ok=True)
     with folder_beside(folder / name) as beside:
         try:
@@ -49,4 +51,6 @@ def download_file(url: str, folder: Path, md5: str | None = None) -> None:
         except Exception as error:  # of network, server, checksum and disk
             if is_no_space(error):
                 raise
-            raise BadInput(f"{url} can't be downloaded ({error}): start again, or put it as {folder / name}") from None
+            raise BadInput(
+                f"{url} can't be downloaded ({error}): try again, or put the file at {folder / name}"
+            ) from None

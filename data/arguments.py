@@ -1,4 +1,4 @@
-"""What arguments may be that many tasks and readers take (conf/arguments.py says who checks them)."""
+"""Kinds of the arguments that many tasks and readers share (conf/arguments.py checks them)."""
 
 from typing import Annotated
 
@@ -29,7 +29,7 @@ IMAGES = Fields(
         "interpolation": Choice(INTERPOLATION),
     },
     needed=("size", "mean", "std"),
-    lacking="an image task wants an image model, and model.input has no size: choose another model= or data=",
+    lacking="an image task needs an image model, and model.input has no size: choose another model= or data=",
     at="model.input",
 )
 SENTENCES = Fields(
@@ -39,6 +39,6 @@ SENTENCES = Fields(
         "truncate": Flag(),
     },
     needed=("tokenizer", "max_length", "truncate"),
-    lacking="sentences want a text model, and model.input has no tokenizer: choose another model= or data=",
+    lacking="sentences need a text model, and model.input has no tokenizer: choose another model= or data=",
     at="model.input",
 )

@@ -101,7 +101,7 @@ def digits(
     if train_samples + test_samples > len(labels):
         raise BadInput(
             f"train_samples={train_samples} and test_samples={test_samples} are more than "
-            f"the {len(labels)} images there are"
+            f"the {len(labels)} available images"
         )
     pixels = torch.from_numpy(images).float().view(-1, 1, 8, 8) / 16
     pixels = F.interpolate(pixels, size=(image_size, image_size), mode="bilinear", align_corners=False)

@@ -1,4 +1,4 @@
-"""Image files of one's own, in a folder per class: PATH/train/<class>/*, and PATH/test or PATH/val likewise."""
+"""The user's own image files, in a folder per class: PATH/train/<class>/*, and PATH/test or PATH/val likewise."""
 
 from collections import Counter
 from functools import cache
@@ -26,17 +26,17 @@ ENDINGS_SHOWN = 8
 def folder(root: Root, path: Annotated[str, Place("the folder that holds train/ and test/")]) -> Raw:
     """path: where it lies, absolute or under `root`. If there is a folder `test`, a folder `val` is left alone.
 
-    Prints which files of a split are left out because they are no images.
+    Prints which files of a split are left out because they are not images.
     """
     base = Path(root, path)
     if not base.is_dir():
-        state = "is a file" if base.exists() else "is not there"
-        raise BadInput(f"{base} {state}: {base}/train/<class>/ and {base}/test/<class>/ with image files are wanted")
+        state = "is a file" if base.exists() else "was not found"
+        raise BadInput(f"{base} {state}: {base}/train/<class>/ and {base}/test/<class>/ with image files are expected")
     (train, classes), (test, others) = (_split(base, names) for names in (TRAIN, TEST))
     if classes != others:
         extra = sorted(set(classes) ^ set(others))[0]
         has = "training" if extra in classes else "test"
-        raise BadInput(f"{base}: class {extra} has {has} images only, but both splits want the same classes")
+        raise BadInput(f"{base}: class {extra} has {has} images only, but both splits need the same classes")
     return Raw(train, test, tuple(classes))
 
 
@@ -51,9 +51,7 @@ def _split(base: Path, names: tuple[str, ...]) -> tuple[Files, list[str]]:
     found = next((base / name for name in names if (base / name).is_dir()), None)
     if found is None:
         there = ", ".join(sorted(path.name for path in base.iterdir() if path.is_dir())) or "none"
-        raise BadInput(
-            f"{base} has no folder {' or '.join(names)} with a folder per class in it; folders there: {there}"
-        )
+        raise BadInput(f"{base} has no folder {' or '.join(names)} with one folder per class; folders found: {there}")
     left_out: list[Path] = []
     try:
         images = ImageFolder(found, is_valid_file=lambda path: _taken(Path(path), left_out), allow_empty=True)
@@ -65,7 +63,7 @@ def _split(base: Path, names: tuple[str, ...]) -> tuple[Files, list[str]]:
         empty = found / images.classes[int(counts.argmin())]
         others = [path for path in left_out if path.is_relative_to(empty)]
         but = f", but files with other endings: {_counted(others)}" if others else ""
-        raise BadInput(f"{empty} holds no image file{but}: fill it, or delete it")
+        raise BadInput(f"{empty} contains no image file{but}: add images to it, or delete it")
     if left_out:
         _tell(left_out, found)
     return Files([path for path, _ in images.samples], labels), images.classes
@@ -83,8 +81,8 @@ def _taken(path: Path, left_out: list[Path]) -> bool:
 
 def _tell(left_out: list[Path], found: Path) -> None:
     one = len(left_out) == 1
-    files, are, images = ("file", "is", "no image") if one else ("files", "are", "no images")
-    line = f"{len(left_out)} {files} in {found} {are} {images} that can be read and {are} left out"
+    files, are, images = ("file", "is", "not a readable image") if one else ("files", "are", "not readable images")
+    line = f"{len(left_out)} {files} in {found} {are} {images} and {are} left out"
     print(f"{line}: {_counted(left_out)}", flush=True)
 
 

@@ -38,12 +38,12 @@ def rows(
     command = f"hf download --repo-type dataset {repository} --revision {revision or 'main'} --local-dir {folder}"
     if not files:
         raise BadInput(
-            f"{repository} is not there: Parquet files of its split {split} are wanted in {folder} or in the library's "
-            f"cache {constants.HF_HUB_CACHE}; get it with data.download=true, or with: {command}"
+            f"{repository} was not found: Parquet files of its split {split} are expected in {folder} or in the "
+            f"library's cache {constants.HF_HUB_CACHE}; get it with data.download=true, or with: {command}"
         )
     if _lacking(files):
         raise BadInput(
-            f"{repository} is only half there: {_lacking(files)} of split {split} is missing; get it with: {command}"
+            f"{repository} is incomplete: {_lacking(files)} of split {split} is missing; get it with: {command}"
         )
     try:
         return datasets.Dataset.from_parquet([str(file) for file in files], split=split)
@@ -86,7 +86,7 @@ def images(
         for column in (image, label):
             if column not in table.column_names:
                 there = ", ".join(table.column_names)
-                raise BadInput(f"{repository}: split {split} has no column {column}; columns there: {there}")
+                raise BadInput(f"{repository}: split {split} has no column {column}; columns found: {there}")
     labels = {split: _labels(table, label, f"{repository}, {split}") for split, table in tables.items()}
     names = getattr(tables[train].features[label], "names", None)
     classes = names or [str(number) for number in range(max(part.max() for part in labels.values()) + 1)]
@@ -115,7 +115,7 @@ def _forms(split: str) -> tuple[str, ...]:
 
 
 def _lacking(files: list[Path]) -> str | None:
-    """Of files named ...-00000-of-00002..., which number is not there."""
+    """Of files named ...-00000-of-00002..., which number is missing."""
     shards = [match for file in files if (match := re.search(r"-(\d{5})-of-(\d{5})", file.name))]
     there = {int(match[1]) for match in shards}
     total = int(shards[0][2]) if shards else 0
@@ -133,11 +133,12 @@ def _fetch(repository: str, revision: str | None, split: str, folder: Path) -> N
     """The library gives a file its name when it is complete, and on a second attempt gets what is missing."""
     if not reachable(constants.ENDPOINT):
         raise BadInput(
-            f"there is no network to {constants.ENDPOINT}: wait for it, or put {repository} in {folder} by hand"
+            f"{constants.ENDPOINT} can't be reached (no network): try again later, or put {repository} in "
+            f"{folder} by hand"
         )
     patterns = [pattern for form in _forms(split) for pattern in (form, f"*/{form}")]
     try:
         snapshot_download(repository, repo_type="dataset", revision=revision, local_dir=folder, allow_patterns=patterns)
     except Exception as error:  # of network, server, rights and disk
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise BadInput(f"{repository} can't be downloaded ({reason}): start again, or put it in {folder}") from None
+        raise BadInput(f"{repository} can't be downloaded ({reason}): try again, or put it in {folder}") from None

@@ -140,7 +140,7 @@ def _chosen(pictures: Pictures, name: str, samples: int | None, seed: int, skip_
         return there
     if samples > len(there):
         raise BadInput(
-            f"{name}_samples={samples} is not allowed: from 1 to the {len(there)} {name} images that there are"
+            f"{name}_samples={samples} is not allowed: a number from 1 to {len(there)} (all {name} images) is expected"
         )
     return there[balanced_order(pictures.labels[there], seed)[:samples]]
 

@@ -1,4 +1,4 @@
-"""Can all images be read that a study takes? That is said before any work, and not by one that stops a training.
+"""Can all images that a study uses be read? This is checked before any work, so that none stops a training later.
 
 To decode a million photographs takes hours, so what is looked at is what tells of the common damage, a copy or download
 that was cut off. Of a JPEG: its header, and whether its end is there. Of a PNG: the checksums of all its parts. What
@@ -63,7 +63,7 @@ def damage(path: str) -> str:
             upright(path)
     except Exception as error:  # decoders raise many kinds
         if isinstance(error, UnidentifiedImageError):
-            return "it is no image"
+            return "it is not an image"
         return os.strerror(error.errno) if getattr(error, "errno", None) else first_line(error)
     return ""
 

@@ -1,4 +1,4 @@
-"""Which labels a task has: the one place that the labels of every task pass, whatever its data."""
+"""The labels of a task. Those of every task pass through this one place, whatever its data."""
 
 from typing import TypeVar
 

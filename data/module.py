@@ -1,4 +1,4 @@
-"""Batches for Lightning: training data in an order that depends on seed and epoch alone, test data in order."""
+"""Batches for Lightning: training data in an order that depends only on seed and epoch, test data in order."""
 
 import lightning
 import torch
@@ -21,7 +21,7 @@ class Numbered(Dataset):
 
 
 class Batches(lightning.LightningDataModule):
-    """Made anew every epoch (`reload_dataloaders_every_n_epochs=1`), so that a run which is interrupted and resumed
+    """Made again for every epoch (`reload_dataloaders_every_n_epochs=1`): a run that is interrupted and resumed
     sees the batches of an uninterrupted one. at_once: test samples in a batch."""
 
     def __init__(self, splits: Splits, batch_size: int, seed: int, num_workers: int = 0, at_once: int = 256) -> None:

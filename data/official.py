@@ -1,4 +1,4 @@
-"""Readers of data sets that torchvision does not read or can't get: official archives, unpacked under the root.
+"""Readers of data sets that torchvision does not read or can't download: official archives, unpacked under the root.
 
 Files that are missing, incomplete or of another form: BadInput, in one line that says what is expected where. Read once
 per process.
@@ -45,7 +45,7 @@ def cub200(
 ) -> Raw:
     """CUB-200-2011. origin: files | hub (`repository` at `revision`).
 
-    synthetic: if above 0, so many made-up images of a class, of four classes, in place of the real files.
+    synthetic: if above 0, this many synthetic images per class, of four classes, replace the real files.
     """
     if synthetic:
         root = str(synthetic_cub200(root, synthetic))
@@ -63,7 +63,9 @@ def cub200(
         )
     )
     if not names.keys() == labels.keys() == train.keys() or not set(labels.values()) <= classes.keys():
-        raise BadInput(f"CUB-200-2011: the tables in {base} number different images or classes: unpack {CUB_200} again")
+        raise BadInput(
+            f"CUB-200-2011: the tables in {base} do not list the same images or classes: unpack {CUB_200} again"
+        )
     number = {key: i for i, key in enumerate(classes)}
     check_there([base / "images" / name for name in names.values()], "CUB-200-2011")
     splits = []
@@ -84,7 +86,7 @@ def cars(
 ) -> Raw:
     """Stanford Cars. origin: files | hub (`repository` at `revision`).
 
-    synthetic: if above 0, so many made-up images of a class, of four classes, in place of the real files.
+    synthetic: if above 0, this many synthetic images per class, of four classes, replace the real files.
     """
     if synthetic:
         root = str(synthetic_cars(root, synthetic))
@@ -93,10 +95,11 @@ def cars(
     base = Path(root, "stanford_cars")
     missing = [base / name for name in CARS if not (base / name).exists()]
     if missing:
-        state = "is only half there" if len(missing) < len(CARS) else "is not there"
+        state = "is incomplete" if len(missing) < len(CARS) else "was not found"
         raise BadInput(
-            f"Stanford Cars {state}: {missing[0]} is missing, of {', '.join(CARS)} in {base}; its official address is "
-            "gone, so nothing can be downloaded: take data.target.files.origin=hub, or a copy in torchvision's layout"
+            f"Stanford Cars {state}: {missing[0]} is missing, of {', '.join(CARS)} in {base}; its official address no "
+            "longer exists, so nothing can be downloaded: use data.target.files.origin=hub, or a copy in "
+            "torchvision's layout"
         )
     try:
         train, test = (datasets.StanfordCars(root, split) for split in ("train", "test"))
@@ -108,7 +111,7 @@ def cars(
 
 @cache
 def indoor67(root: Root, download: Download = False) -> Raw:
-    """MIT Indoor Scenes, 80 training and 20 test images of a class. Some files are no JPEG whatever their name says."""
+    """MIT Indoor Scenes, 80 training and 20 test images of a class. Some files are not JPEG in spite of their name."""
     base = Path(root, "indoor67")
     get_folder("MIT Indoor-67", INDOOR_67, base / "Images", download)
     lists = [base / "TrainImages.txt", base / "TestImages.txt"]
@@ -119,7 +122,7 @@ def indoor67(root: Root, download: Download = False) -> Raw:
     classes = sorted({name.split("/")[0] for name in names[0]})
     unknown = sorted({name.split("/")[0] for name in names[1]} - set(classes))
     if unknown:
-        raise BadInput(f"MIT Indoor-67: {lists[1]} has a class that {lists[0]} has not: {unknown[0]}")
+        raise BadInput(f"MIT Indoor-67: {lists[1]} has a class that {lists[0]} does not have: {unknown[0]}")
     check_there([base / "Images" / name for part in names for name in part], "MIT Indoor-67")
     number = {name: i for i, name in enumerate(classes)}
     splits = (Files([base / "Images" / n for n in part], [number[n.split("/")[0]] for n in part]) for part in names)
@@ -166,12 +169,12 @@ def _readable(name: str) -> str:
 
 def _lines(path: Path, form: str) -> list[re.Match]:
     if not path.is_file():
-        raise BadInput(f"{path.parent} is only half there: {path} is missing")
+        raise BadInput(f"{path.parent} is incomplete: {path} is missing")
     matches = []
     for number, line in enumerate(path.read_text(encoding="utf-8", errors="surrogateescape").splitlines(), 1):
         match = re.fullmatch(form, line.strip())
         if match is None and line.strip():
-            raise BadInput(f"line {number} of {path} has not the form {form}: {line[:80]!r}")
+            raise BadInput(f"line {number} of {path} does not have the form {form}: {line[:80]!r}")
         if match is not None:
             matches.append(match)
     return matches

@@ -1,4 +1,4 @@
-"""What a reader of image files returns: the labels at once, every image when it is asked for."""
+"""What a reader of image files returns: all labels at once, and each image when it is asked for."""
 
 import os
 from abc import ABC, abstractmethod
@@ -73,7 +73,7 @@ def upright(file: str | BinaryIO) -> Image.Image:
 
 def rgb(image: Image.Image) -> Image.Image:
     """Decodes it; grey, palette and CMYK images become RGB."""
-    if image.mode.startswith("I;16"):  # Pillow would cut 16-bit grey off at 255 in place of scaling it
+    if image.mode.startswith("I;16"):  # Pillow would cut 16-bit grey off at 255 instead of scaling it
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     return image.convert("RGB")
 
@@ -90,6 +90,6 @@ def check_there(paths: Sequence[str | Path], what: str) -> None:
             missing.append(path)
     if missing:
         raise BadInput(
-            f"{what}: {len(missing)} of the {len(paths)} images are not there, the first is {missing[0]}: "
+            f"{what}: {len(missing)} of the {len(paths)} images are missing, the first is {missing[0]}: "
             "unpack the archive again"
         )

@@ -121,7 +121,7 @@ def _tokenizer(source: str) -> PreTrainedTokenizerFast:
         raise
     except Exception as error:  # the libraries raise many kinds, some of them plain Exception
         reason = str(error).strip().splitlines()[0]
-        raise BadInput(f"model.input.tokenizer={source} is no tokenizer that can be read ({reason})") from error
+        raise BadInput(f"model.input.tokenizer={source} is not a tokenizer that can be read ({reason})") from error
 
 
 def _of_file(path: Path) -> PreTrainedTokenizerFast:
@@ -138,7 +138,8 @@ def _of_file(path: Path) -> PreTrainedTokenizerFast:
     missing = {names[0] for names in SPECIAL.values()} - set(file.read_text("utf-8").split("\n"))
     if missing:
         raise BadInput(
-            f"{file} has no line {' '.join(sorted(missing))}: a vocabulary of BERT is expected, a token a line"
+            f"{file} has no line {' '.join(sorted(missing))}: a vocabulary of BERT, with one token per line, is "
+            "expected"
         )
     return BertTokenizer(vocab=str(file))
 
@@ -154,7 +155,7 @@ def _of_the_hub(source: str) -> PreTrainedTokenizerFast:
             continue
     raise BadInput(
         f"no tokenizer {source}: there is no such folder or file, it is not in {constants.HF_HUB_CACHE}, and "
-        f"{'HF_HUB_OFFLINE is set' if local else f'it can not be had from {constants.ENDPOINT}'}; get it with: "
+        f"{'HF_HUB_OFFLINE is set' if local else f'it cannot be downloaded from {constants.ENDPOINT}'}; get it with: "
         f"hf download {source} tokenizer.json tokenizer_config.json vocab.txt config.json; or give a folder: "
         f"model.input.tokenizer=/path"
     )

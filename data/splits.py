@@ -98,7 +98,7 @@ def build(options: DictConfig, where: str) -> Splits:
         reason = " ".join(str(error.__cause__ or error).split())  # in one line
         raise BadInput(f"{where} can't be built: {reason}") from error
     if len(splits.classes) < 2:
-        raise BadInput(f"{where} has {len(splits.classes)} class: a classifier wants two or more")
+        raise BadInput(f"{where} has {len(splits.classes)} class: a classifier needs two or more")
     for split in ("train", "test"):
         labels = np.asarray(getattr(splits, split).labels)
         counts = np.bincount(labels, minlength=len(splits.classes))

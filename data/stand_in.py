@@ -1,4 +1,4 @@
-"""A task in the place of one whose files are not here: as many samples of as many classes, with random inputs.
+"""A task that stands in for one whose files are missing: as many samples of as many classes, with random inputs.
 
 A study can be planned with it: what each stage takes depends on how many inputs there are and how large they are, and
 not on what they show.
@@ -61,11 +61,11 @@ def task(input: Mapping, train: int, test: int, classes: int, tokens: int | None
     """input: what the model takes (model.input); train, test, classes: how many samples and classes; tokens: of each
     sentence, None: images. Raises BadInput for a model that takes no such inputs."""
     if tokens is None and "tokenizer" in input:
-        raise BadInput("data.size has no tokens, and a text model wants to know how many a sentence has: tokens: 25")
+        raise BadInput("data.size has no tokens, and a text model needs to know how many a sentence has: tokens: 25")
     wanted = "size" if tokens is None else "tokenizer"
     if wanted not in input:
         kind = "an image" if tokens is None else "a text"
-        raise BadInput(f"the data want {kind} model, and model.input has no {wanted}: choose another model= or data=")
+        raise BadInput(f"the data need {kind} model, and model.input has no {wanted}: choose another model= or data=")
     names = tuple(str(number) for number in range(classes))
     if tokens is None:
         return Splits(*(Images(count, classes, input["size"]) for count in (train, test)), names)

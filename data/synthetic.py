@@ -1,4 +1,4 @@
-"""Tiny synthetic data sets in the official formats: the real readers run on them where the real files are not there."""
+"""Tiny synthetic data sets in the official formats: the real readers run on them where the real files are missing."""
 
 import colorsys
 import pickle
@@ -54,7 +54,9 @@ def sst2(root: str | Path, per_class: int) -> Path:
     """Short reviews, all different, as GLUE's SST-2/{train,dev}.tsv, and a vocabulary in BERT's format beside them."""
     most = len(_sentences(0)) // 2
     if per_class > most:
-        raise BadInput(f"data.synthetic={per_class} is not allowed: at most {most} sentences of a class can be made up")
+        raise BadInput(
+            f"data.synthetic={per_class} is not allowed: at most {most} sentences per class can be generated"
+        )
     return _once(Path(root, "synthetic", f"sst2-{per_class}"), lambda folder: _write_sst2(folder, per_class))
 
 

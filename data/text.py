@@ -78,7 +78,10 @@ def _draw(labels: np.ndarray, samples: int | None, split: str, seed: int) -> np.
     if samples is None:
         return np.arange(len(labels))
     if samples > len(labels):
-        raise BadInput(f"{split}_samples={samples} is not allowed: the {split} set has 1 to {len(labels)}")
+        raise BadInput(
+            f"{split}_samples={samples} is not allowed: a number from 1 to {len(labels)} (the whole {split} "
+            f"set) is expected"
+        )
     return balanced_order(labels, seed)[:samples]
 
 
@@ -97,7 +100,7 @@ def sst2(
     """SST-2, negative or positive; the development set is the test set, for the labels of the test set are not public.
 
     origin: files (GLUE's SST-2/train.tsv and dev.tsv under `root`) | hub (`repository` at `revision`).
-    synthetic: if above 0, so many made-up sentences of a class, as files of the same format, in place of the real ones.
+    synthetic: if above 0, this many synthetic sentences per class, in files of the same format, replace the real ones.
     """
     classes = ("negative", "positive")
     if origin == "hub" and not synthetic:
@@ -133,7 +136,7 @@ def csv(
     read = [_table(file, text, label, separator, tables.QUOTE_MINIMAL, hint) for file in files]
     names = {name for _, name in read[0][1]}
     if len(names) == 1:
-        raise BadInput(f"{files[0]} has labels of one class alone, {names.pop()}: a classifier wants two or more")
+        raise BadInput(f"{files[0]} has labels of one class only, {names.pop()}: a classifier needs two or more")
     integers = all(name.removeprefix("-").isdecimal() for name in names)
     classes = tuple(sorted(names, key=int if integers else None))
     return Texts(*(_indexed(*rows, classes, file) for rows, file in zip(read, files, strict=True)), classes)
@@ -142,7 +145,7 @@ def csv(
 def _table(
     file: Path, text: str, label: str, separator: str, quoting: int, hint: str
 ) -> tuple[list[str], list[tuple[int, str]]]:
-    """The texts, and per text its line and label. Raises BadInput for what is no such table."""
+    """The texts, and per text its line and label. Raises BadInput for a file that is not such a table."""
     if not file.is_file():
         raise BadInput(f"no file {file}: {hint}")
     texts, labels = [], []
@@ -169,9 +172,9 @@ def _table(
                 texts.append(values[0])
                 labels.append((rows.line_num, values[1]))
     except (UnicodeDecodeError, tables.Error) as error:
-        raise BadInput(f"{file} is no table in UTF-8 ({error})") from error
+        raise BadInput(f"{file} is not a table in UTF-8 ({error})") from error
     if not texts:
-        raise BadInput(f"{file} has no line but that of the column names")
+        raise BadInput(f"{file} has no line after that of the column names")
     return texts, labels
 
 
@@ -181,7 +184,7 @@ def _indexed(texts: list[str], labels: list[tuple[int, str]], classes: Sequence[
     for line, name in labels:
         if name not in index:
             shown = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
-            raise BadInput(f"{file}, line {line}: label {name} is none of the classes {shown}")
+            raise BadInput(f"{file}, line {line}: label {name} is not one of the classes {shown}")
     return texts, np.array([index[name] for _, name in labels])
 
 
@@ -197,7 +200,7 @@ def _hub_rows(repository: str, revision: str | None, split: str, root: str, down
         if not sentence or not sentence.strip() or label not in (0, 1):
             raise BadInput(
                 f"{repository}, row {number} of {split}: sentence {sentence!r} with label {label!r}; "
-                f"a sentence and label 0 or 1 are wanted"
+                f"a sentence and label 0 or 1 are expected"
             )
     return texts, np.array(labels)
 

@@ -1,6 +1,6 @@
 """Readers of the image data sets that torchvision knows: https://docs.pytorch.org/vision/stable/datasets.html
 
-Every reader takes the folder of all data sets and returns both splits. Files that are not there, half there or
+Every reader takes the folder of all data sets and returns both splits. Files that are missing, incomplete or
 damaged: BadInput, in one line that says what is expected where. Read once per process.
 """
 
@@ -28,7 +28,7 @@ utils.tqdm = Bar  # of what torchvision downloads
 
 @dataclass(frozen=True)
 class Expected:
-    """What a data set wants on disk, and where that comes from.
+    """What a data set needs on disk, and where that comes from.
 
     files: paths under the root with their MD5 (None: any content, or a folder).
     archives: addresses, and the path under the root where what lies there belongs.
@@ -49,7 +49,7 @@ class SyntheticCIFAR10(datasets.CIFAR10):
 
 @cache
 def cifar10(root: Root, download: Download = False, synthetic: Synthetic = 0) -> Raw:
-    """synthetic: if above 0, so many made-up images of a class in place of the real files."""
+    """synthetic: if above 0, this many synthetic images per class replace the real files."""
     if synthetic:
         root = str(synthetic_cifar10(root, synthetic))
         return _cifar(SyntheticCIFAR10, "CIFAR-10 (synthetic)", root, download=False)
@@ -173,7 +173,9 @@ def _loaded(expected: Expected, root: str, download: bool, read: Callable[[bool]
         raise BadInput(f"{expected.title} {problem}: get it with data.download=true, {by_hand}")
     for url, path in expected.archives:
         if not Path(root, path).exists() and not reachable(url):
-            raise BadInput(f"{expected.title} {problem}, and there is no network to {url}: wait for it, {by_hand}")
+            raise BadInput(
+                f"{expected.title} {problem}, and {url} can't be reached (no network): try again later, {by_hand}"
+            )
     try:
         return read(True)
     except BadInput:
@@ -186,14 +188,14 @@ def _loaded(expected: Expected, root: str, download: bool, read: Callable[[bool]
 def _problem(expected: Expected, root: Path, error: Exception) -> str:
     missing = [root / name for name, _ in expected.files if not (root / name).exists()]
     if len(missing) == len(expected.files):
-        return f"is not in {root} ({missing[0]} and others are wanted)"
+        return f"is not in {root} ({missing[0]} and others are expected)"
     if missing:
-        return f"is only half there ({missing[0]} is missing; delete what there is of it)"
+        return f"is incomplete ({missing[0]} is missing; delete the rest of it)"
     for name, md5 in expected.files:
         if md5 is not None and not check_integrity(root / name, md5):
             return f"is damaged ({root / name} does not have the checksum of the official file; delete it)"
     folder = (root / expected.files[0][0]).parent
-    return f"can't be read from {folder} ({_first_line(error)}; delete what there is of it)"
+    return f"can't be read from {folder} ({_first_line(error)}; delete it)"
 
 
 def _first_line(error: Exception) -> str:

@@ -63,21 +63,21 @@ def local_for(model: nn.Module, group: Group, n: int, wanted: str) -> tuple[Loca
     if wanted == "dense" or (wanted == "auto" and not image):
         return None, ""
     local = Local(model, tuple(group.inputs.shape[1:])) if image else None
-    reason = local.reason if local else "its inputs are no images"
+    reason = local.reason if local else "its inputs are not images"
     if reason is None:
         plan = local.plan(group.owner[0], n)
         if plan.layers and plan.predicted_speedup >= WORTHWHILE[wanted]:
             return local, ""
         reason = ", ".join(part for part in (_prediction(plan, WORTHWHILE[wanted]), _dense_from(plan)) if part)
     if wanted == "local":
-        raise BadInput(f"interactions.engine=local can't be taken for this model: {reason}; take auto or dense")
+        raise BadInput(f"interactions.engine=local can't be used for this model: {reason}; use auto or dense")
     return None, reason
 
 
 def _prediction(plan: Plan, least: float) -> str:
     if not plan.layers:
         return "no layer of it would be faster"
-    return f"predicted {plan.predicted_speedup:.2g} times as fast, and it takes {least} to be worth it"
+    return f"predicted {plan.predicted_speedup:.2g} times as fast, and {least} is needed to be worth it"
 
 
 def _dense_from(plan: Plan) -> str:
@@ -185,7 +185,7 @@ class Engine:
     def in_float64(self, sample: np.ndarray, subset: np.ndarray) -> np.ndarray:
         """v of the masked inputs (sample[k], subset[k]) by the same weights, in float64: [K].
 
-        Load weights anew afterwards.
+        Load the weights again afterwards.
         """
         self.to(torch.float64)
         v = np.empty(len(sample))

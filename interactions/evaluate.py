@@ -115,7 +115,7 @@ def _remarks(about: dict, options: DictConfig) -> Iterator[str]:
                f"words that count and are left out")  # fmt: skip
     if options.stop_words == "default" and about.get("stop_share", 1) < ENGLISH:
         yield (f"only {about['stop_share']:.1%} of the words are on the English list of stop words; for another "
-               f"language interactions.stop_words takes null or a list of your own")  # fmt: skip
+               f"language set interactions.stop_words to null or to your own list")  # fmt: skip
 
 
 def decided(model: Classifier, sample_set: SampleSet, options: DictConfig, store: Store) -> Engines:
@@ -123,7 +123,11 @@ def decided(model: Classifier, sample_set: SampleSet, options: DictConfig, store
     choices = {name: Choice(**choice) for name, choice in store.choices().items()}
     other = sorted({option for choice in choices.values() for option in choice.differs(options)})
     if other:
-        print(f"interactions: the store was begun otherwise; what is left is done with {', '.join(other)}", flush=True)
+        print(
+            f"interactions: earlier values were computed in another way; the others are computed with "
+            f"{', '.join(other)}",
+            flush=True,
+        )
         store.remove_parts(store.folder)  # the values of a checkpoint are all computed in one way
         choices = {}
     engines = Engines(model, sample_set, options, choices)

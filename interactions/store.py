@@ -1,4 +1,4 @@
-"""The values on disk: stored v, from which interactions are derived whenever they are wanted.
+"""The values on disk: stored v, from which interactions are derived whenever they are needed.
 
 interactions/samples/samples.json             which samples, their labels and variables, and where those lie
 interactions/samples/baseline.npy             what masked variables are replaced by
@@ -54,7 +54,7 @@ class Store:
         """What was chosen when the first value was computed; {} before."""
         path = self.folder / "engine.json"
         if path.exists() and (known := read_record(path)) is None:
-            print(f"{path} is damaged: what is left of a checkpoint is computed again", flush=True)
+            print(f"{path} is damaged: checkpoints with missing values are computed again", flush=True)
             self.remove_parts(self.folder)
         return (path.exists() and known) or {}
 
@@ -112,7 +112,7 @@ class Store:
         for unit in sorted(self.folder.glob("epoch_*")):
             meta, values = unit / "meta.json", unit / "values.npy"
             if meta.exists() and values.exists() and (read_record(meta) or {}).get("sha256") != sha256(values):
-                print(f"{values} is damaged: removed, to be computed again", flush=True)
+                print(f"{values} is damaged: it was removed and is computed again", flush=True)
                 values.unlink()
 
     def remove_parts(self, folder: Path) -> None:

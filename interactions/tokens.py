@@ -1,4 +1,4 @@
-"""Masks tokens in place of inputs, where a model cuts its input into tokens that see one variable each.
+"""Masks tokens instead of inputs, where a model cuts its input into tokens that see one variable each.
 
 A vision transformer's patch embedding (a convolution whose windows neither overlap nor leave gaps) and the word
 embedding of a text model turn each patch or word into a vector by itself. The embedding of a masked input is then,
@@ -21,7 +21,7 @@ from models.watch import watch
 
 
 class Selection(nn.Module):
-    """Stands in the place of an embedding and returns what has been `chosen` for it."""
+    """Replaces an embedding and returns what has been `chosen` for it."""
 
     chosen: torch.Tensor
 
@@ -114,7 +114,7 @@ def embedding(model: nn.Module, inputs: torch.Tensor) -> str | None:
     layer = model.get_submodule(takers[0]) if len(takers) == 1 else None
     if isinstance(layer, nn.Embedding):
         # From ids an attention mask may be computed besides: it is the same for all masked inputs of one length, as a
-        # masked word is no padding.
+        # masked word is not padding.
         return takers[0]
     return takers[0] if isinstance(layer, nn.Conv2d) and _cuts(layer) and _read_once(model, inputs) else None
 
@@ -126,7 +126,7 @@ def _cuts(layer: nn.Conv2d) -> bool:
 
 @torch.no_grad()
 def _read_once(model: nn.Module, inputs: torch.Tensor) -> bool:
-    """By the convolution, and by no function besides: `x.mean()` is no layer."""
+    """By the convolution, and by no other function: `x.mean()` is not a layer."""
     inputs = inputs.clone()
     with Readers(inputs) as readers:
         model(inputs)

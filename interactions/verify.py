@@ -89,12 +89,12 @@ class Verifier:
     def judge(self, engine: Engine, checkpoint: Checkpoint, check: Check, v: float, plain: np.ndarray) -> None:
         """Raises BadInput unless the difference is rounding. The engine holds the checkpoint's weights; load others
         afterwards. v: of the engine, plain: [2], both in the store's precision."""
-        # Excluded, one after the other: that it is no number; that the model differs from itself; that the engine is
+        # Excluded, one after the other: that it is not a number; that the model differs from itself; that the engine is
         # wrong in any precision; that it is wrong in this precision alone. What is left is rounding.
         name = _name(checkpoint, check)
         if not np.isfinite([v, *plain]).all():
             raise BadInput(
-                f"{name} is {v:.6g} in {engine.precision}, which is no number to work with: take "
+                f"{name} is {v:.6g} in {engine.precision}, which is not a finite number: use "
                 f"interactions.precision=float32 or float64, or check the weights"
             )
         # How much a plain pass rounds is itself a matter of chance: three neighbours, one variable away, are asked too.
@@ -106,23 +106,21 @@ class Verifier:
         if abs(exact - again).max() > tolerance:
             raise BadInput(
                 f"{name} is {exact[0, 0]:.6g} by one forward pass and {again[0, 0]:.6g} by the next: the model is "
-                f"random in evaluation mode, and has to be made deterministic"
+                f"random in evaluation mode, and must be made deterministic"
             )
         batched = engine.in_a_batch(check.sample, check.subset, torch.float64).item()
         ours = engine.locally(check.sample, torch.float64)[check.subset].item() if engine.local else batched
-        told = (
-            f"{name} is {v:.6g} by the {engine.choice.engine} engine, and other by {abs(v - plain[0]):.2g} by a forward"
-        )
-        told += " pass of this input alone"
+        told = f"{name} is {v:.6g} by the {engine.choice.engine} engine, and differs by {abs(v - plain[0]):.2g} "
+        told += "from a forward pass of this input alone"
         if abs(ours - exact[0, 0]) > tolerance:
             # The local engine is to blame if batches are right, otherwise whatever makes a batch differ.
             fine = abs(batched - exact[0, 0]) <= tolerance
-            way_out = "take interactions.engine=dense" if fine else _way_out_of_batches(engine)
-            raise BadInput(f"{told}, which is no rounding: {way_out}")
+            way_out = "use interactions.engine=dense" if fine else _way_out_of_batches(engine)
+            raise BadInput(f"{told}, which rounding does not explain: {way_out}")
         usual = max(abs(rounded - exact)[:, 0].max(), self.usual * plain[1])
         if abs(v - exact[0, 0]) > WORSE * usual:
             raise BadInput(
-                f"{told}, whose own rounding is {usual:.2g}: something is wrong in {engine.precision} alone; take "
+                f"{told}, whose own rounding is {usual:.2g}: something is wrong in {engine.precision} alone; use "
                 f"interactions.engine=dense, interactions.compile=false or interactions.precision=float64"
             )
         # A network that rounds so will do so again: from now on only four times as much is worth another look.
@@ -143,9 +141,9 @@ def _name(checkpoint: Checkpoint, check: Check) -> str:
 
 def _way_out_of_batches(engine: Engine) -> str:
     if engine.choice.compile:
-        return "compiled code does something else; take interactions.compile=false"
+        return "compiled code computes something else; use interactions.compile=false"
     if engine.batch_size == 1:
-        return "this is a mistake of this program; please report it with the model"
+        return "this is a bug in this program; please report it with the model"
     return (
         "the model's output depends on the rest of its batch (as with batch-norm without running statistics); "
         "interactions.engine=dense interactions.batch_size=1 evaluates every input alone"

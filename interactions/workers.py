@@ -1,4 +1,4 @@
-"""Spreads the evaluation over processes, each with a device or a share of the cores of its own.
+"""Spreads the evaluation over processes, each with its own device or share of the cores.
 
 Every process takes its share of the (checkpoint, block of samples) units and leaves values where the store keeps them
 while the evaluation goes on; the process that was started first joins them.

@@ -62,7 +62,7 @@ class Classifier(nn.Module):
 
 
 class Probed(nn.Module):
-    """A classifier with a linear head on its features in place of its own: backbone and head are named alike."""
+    """A classifier with a linear head on its features instead of its own: backbone and head are named alike."""
 
     def __init__(self, classifier: Classifier, width: int, num_classes: int) -> None:
         super().__init__()
@@ -141,7 +141,7 @@ def build(options: DictConfig, num_classes: int) -> Classifier:
 
 
 def check_backbone(options: DictConfig, model: Classifier, other: int) -> None:
-    """Raises BadInput if the backbone of `model` is another one for `other` classes, so that it can't be handed on."""
+    """Raises BadInput if the backbone of `model` is another one for `other` classes, so that it can't be passed on."""
     try:
         with torch.random.fork_rng(devices=[]), torch.device("meta"):  # without memory or random numbers
             there = build(options, other)

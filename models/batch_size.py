@@ -1,4 +1,4 @@
-"""How many inputs go through a network at once, where that is not a question of learning."""
+"""How many inputs go through a network at once, where that does not influence training."""
 
 import torch
 from torch import nn

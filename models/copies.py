@@ -29,7 +29,7 @@ def chosen(model: Classifier, state: State, address: Address) -> State:
             several = copies(model, inside)
             return _only(inside, several, [prefix.rstrip(".") for prefix in several], address)
     names = _names(found) or list(dict.fromkeys(key.split(".")[0] for key in state))[:8]
-    raise BadInput(f"{address.file} holds no model {address.name}, but {_choice(names, address)}")
+    raise BadInput(f"{address.file} contains no model {address.name}, but {_choice(names, address)}")
 
 
 def copies(model: Classifier, state: State) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Where tensors are worked on outside of Lightning's training loop."""
+"""The device of all computations outside of Lightning's training loop."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

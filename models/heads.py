@@ -37,7 +37,7 @@ def named(network: nn.Module, wanted: str | Sequence[str]) -> list[str]:
     for name in names:
         if name not in there:
             raise BadInput(
-                f"model.head={name} is no layer of the model; the last layers with weights: {_last(network)}"
+                f"model.head={name} is not a layer of the model; the last layers with weights: {_last(network)}"
             )
     return names
 

@@ -35,5 +35,5 @@ def _is_same(model: nn.Module, inputs: torch.Tensor, expected: torch.Tensor) -> 
 
 
 def formatted(x: torch.Tensor, memory_format: torch.memory_format) -> torch.Tensor:
-    """Inputs that are no images have no format."""
+    """Inputs that are not images have no format."""
     return x.contiguous(memory_format=memory_format) if x.dim() == 4 else x

@@ -1,4 +1,4 @@
-"""Tensors that no checkpoint holds: a model that is built once more must have the same ones.
+"""Tensors that no checkpoint contains: a model that is built again must have the same ones.
 
 Every stage builds the model with random numbers of its own and loads what a checkpoint has. A random projection that is
 a plain attribute would be another one in each stage, without a word. Those that follow from the weights or are the same

@@ -1,4 +1,4 @@
-"""Pre-trained weights made elsewhere, by the name `model.weights` gives them:
+"""External pre-trained weights, by the name `model.weights` gives them:
 
 torchvision:ResNet50_Weights.IMAGENET1K_V1            of torchvision, in its cache or downloaded
 timm:vit_small_patch16_224.augreg_in1k                of timm, from the Hugging Face hub
@@ -35,7 +35,7 @@ TEXT_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_c
 
 @dataclass(frozen=True)
 class Published:
-    """Weights that a library knows. here: the file or folder on this machine, None if it is not there;
+    """Weights that a library knows. here: the file or folder on this machine, None if it is missing;
     where: what was looked for, in which place; url: whom a download asks; command: what gets it; get: downloads it;
     bytes: how many that are, if it is known.
     """
@@ -55,15 +55,15 @@ def check(model: Classifier, weights: str) -> None:
 
 
 def absent(weights: str) -> str:
-    """That they are not on this machine, in words; "" if they are. Asks nobody. Raises BadInput for a name that its
+    """That they are not on this machine, in words; "" if they are. Uses no network. Raises BadInput for a name that its
     library does not know."""
     library, colon, name = weights.partition(":")
     if not colon or library not in LIBRARIES:
         there = Path(split(weights)[0]).expanduser().exists()
-        return "" if there else f"{weights} is not here, and has to be when the study is run"
+        return "" if there else f"{weights} was not found, and is needed when the study is run"
     found = LIBRARIES[library](name)
     size = f", {found.bytes / 1e6:.0f} MB" if found.bytes else ""
-    return "" if found.here else f"{weights} is not here, and will be downloaded{size}"
+    return "" if found.here else f"{weights} was not found on this machine, and will be downloaded{size}"
 
 
 def located(weights: str) -> Path:
@@ -88,8 +88,8 @@ def _found(weights: str) -> Published:
     path = Path(split(weights)[0]).expanduser()
     if not path.exists():
         raise BadInput(
-            f"model.weights={weights} is no file or folder; nor is it pretrain (a stage of this program), scratch "
-            f"(random), or of the form {', '.join(f'{library}:NAME' for library in LIBRARIES)}"
+            f"model.weights={weights} is not a file or folder; it is also not pretrain (a stage of this program), "
+            f"scratch (random), or of the form {', '.join(f'{library}:NAME' for library in LIBRARIES)}"
         )
     return Published(path, "", "", "", lambda: path)
 
@@ -120,7 +120,7 @@ def backbone(model: Classifier, weights: str) -> tuple[State, Path, list[str]]:
         there = f"; it holds {listed(contents)}" if not found else ""
         raise BadInput(
             f"{source} lacks {len(missing)} of the {len(wanted)} tensors of this backbone ({listed(missing)}){there}: "
-            f"it is of another model; check model=..."
+            f"it belongs to another model; check model=..."
         )
     found = {key: found[key] for key in wanted}
     check_state(model.backbone, found, source)
@@ -174,7 +174,7 @@ def _torchvision(name: str) -> Published:
         )
     if weights is None or name.endswith(".DEFAULT"):
         raise BadInput(
-            f"model.weights=torchvision:{name} names no weights: a full name is expected, "
+            f"model.weights=torchvision:{name} is not the name of weights: a full name is expected, "
             f"such as torchvision:ResNet50_Weights.IMAGENET1K_V1"
         )
     file = Path(torch.hub.get_dir(), "checkpoints", Path(urlsplit(weights.url).path).name)
@@ -224,7 +224,7 @@ def _hub(repository: str, files: tuple[str, ...], whole: bool) -> Published:
     except LocalEntryNotFoundError:
         pass
     except HFValidationError as error:
-        raise BadInput(f"model.weights: {repository} is no name of a repository on the hub: owner/name") from error
+        raise BadInput(f"model.weights: {repository} is not the name of a repository on the hub, owner/name") from error
 
     def get() -> Path:
         if whole:

@@ -13,8 +13,8 @@ OURS = {"pool", "dropout"}  # arguments of these two that mean something else th
 
 
 def sizes(options: DictConfig) -> dict[str, object]:
-    """Arguments for the `_target_` of `options`; none if it is no encoder of text, or its weights have no config.json
-    on this machine. Raises BadInput if that file is damaged or of another kind of model."""
+    """Arguments for the `_target_` of `options`; none if it is not an encoder of text, or its weights have no
+    config.json on this machine. Raises BadInput if that file is damaged or of another kind of model."""
     kind, weights = KINDS.get(options.get("_target_")), str(options.get("weights", "pretrain"))
     file = _config_file(weights) if kind else None
     if file is None:

@@ -1,4 +1,4 @@
-"""What stands in a network in the place of its classifier, and tells what comes to it: the penultimate features."""
+"""What replaces the classifier in a network, and tells what comes to it: the penultimate features."""
 
 import torch
 from torch import nn

@@ -87,13 +87,13 @@ def _config(kind: type, options: dict) -> BertConfig | DistilBertConfig:
     usual = kind().to_dict()
     for key, value in options.items():
         if key not in usual:
-            raise BadInput(f"model.{key} is no key of {kind.__name__}")
+            raise BadInput(f"model.{key} is not a key of {kind.__name__}")
         if kind_of := _like(usual[key]):
             kind_of.check(f"model.{key}", value)
     return kind(**options)
 
 
 def _like(usual: object) -> Kind | None:
-    """What may stand in the place of a default of the library's: of its type, no number below 0."""
+    """What may replace a default of the library's: of its type, not a number below 0."""
     known = {bool: Flag(), int: Number(0, 10_000_000, whole=True), float: Number(0), str: Text()}
     return known.get(type(usual))

@@ -1,4 +1,4 @@
-"""Tries a model on an input or two before hours are spent on it: one line says what can't be served, and what to do."""
+"""Tries a model on an input or two before hours are spent on it: one line says what does not work, and what to do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -115,8 +115,8 @@ def _differ(one: torch.Tensor, other: torch.Tensor, share: float) -> bool:
 def _check_same(model: nn.Module, inputs: torch.Tensor) -> None:
     if any(_differ(one, other, SAME) for one, other in zip(_seen(model, inputs), _seen(model, inputs), strict=True)):
         raise BadInput(
-            "the model is random in evaluation mode: the same input gives other logits each time; let its forward pass "
-            "draw random numbers only in training mode (F.dropout needs training=self.training)"
+            "the model is random in evaluation mode: the same input gives different logits each time; let its forward "
+            "pass draw random numbers only in training mode (F.dropout needs training=self.training)"
         )
 
 

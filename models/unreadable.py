@@ -1,4 +1,4 @@
-"""What a file is that can't be read as weights: said in one line, in place of torch's advice to read it unsafely."""
+"""Says in one line why a file can't be read as weights, instead of torch's advice to read it unsafely."""
 
 import re
 import zipfile
@@ -10,11 +10,11 @@ from safetensors import SafetensorError
 
 from conf.errors import BadInput
 
-INSTEAD = "save model.state_dict() in place of it"
+INSTEAD = "save model.state_dict() instead"
 
 
 def program(file: Path) -> BadInput | None:
-    """Why a zip archive holds no weights, by the names of the files inside; None if it is as torch.save writes it."""
+    """Why a zip archive does not hold weights, by the names of its files; None if it is as torch.save writes it."""
     names = zipfile.ZipFile(file).namelist()
     if any(name.endswith("/constants.pkl") for name in names):
         return BadInput(f"{file} can't be read as weights (it is a TorchScript program): {INSTEAD}")
@@ -35,7 +35,7 @@ def refusal(file: Path, error: Exception) -> BadInput:
     if isinstance(error, UnpicklingError):
         return BadInput(f"{file} can't be read (its content is damaged, or torch.save did not write it)")
     if isinstance(error, SafetensorError):
-        return BadInput(f"{file} can't be read (no whole safetensors file: {first_line(error)})")
+        return BadInput(f"{file} can't be read (not a complete safetensors file: {first_line(error)})")
     return BadInput(f"{file} can't be read ({first_line(error)})")
 
 

@@ -60,7 +60,7 @@ def vit_tiny(
 def torchvision_network(name: Annotated[str, NAME], num_classes: int, **options: object) -> nn.Module:
     """An architecture of torchvision by its name there, with random weights."""
     if name not in torchvision.models.list_models(module=torchvision.models):
-        raise BadInput(f"model.name={name} is no classifier of torchvision; see torchvision.models.list_models()")
+        raise BadInput(f"model.name={name} is not a classifier of torchvision; see torchvision.models.list_models()")
     return torchvision.models.get_model(name, weights=None, num_classes=num_classes, **options)
 
 
@@ -69,7 +69,7 @@ def timm_network(name: Annotated[str, NAME], num_classes: int, **options: object
     import timm  # takes a second, and most models are not its
 
     if not timm.is_model(name) or "." in name:
-        raise BadInput(f"model.name={name} is no architecture of timm; see timm.list_models()")
+        raise BadInput(f"model.name={name} is not an architecture of timm; see timm.list_models()")
     return timm.create_model(name, pretrained=False, num_classes=num_classes, **options)
 
 

@@ -1,4 +1,4 @@
-"""Reads weights, gives them the names a model has, loads them, and says clearly when they are not that model's."""
+"""Reads weights, gives them the names a model has, loads them, and says clearly if they belong to another model."""
 
 import argparse
 import itertools
@@ -38,10 +38,10 @@ def read(file: Path) -> State:
     """The tensors in a file of torch or safetensors, on the CPU; nothing in it is executed.
 
     Those of dicts inside the dict, as many programs write them, are named by their path: "state_dict.conv1.weight".
-    Raises BadInput for a file that is missing, damaged, or holds no state dict.
+    Raises BadInput for a file that is missing, damaged, or not a state dict.
     """
     if not file.is_file():
-        raise BadInput(f"{file} is not there")
+        raise BadInput(f"{file} was not found")
     try:
         with safe_globals(INERT):
             content = _content(file)
@@ -51,7 +51,7 @@ def read(file: Path) -> State:
         raise refusal(file, error) from error
     state = _tensors(content)
     if not state:
-        raise BadInput(f"{file} holds no plain state dict ({_about(content)}): {INSTEAD}")
+        raise BadInput(f"{file} is not a plain state dict ({_about(content)}): {INSTEAD}")
     return state
 
 
@@ -64,7 +64,7 @@ def _content(file: Path) -> object:
         return torch.load(file, map_location="cpu", weights_only=True)
     with file.open("rb") as head:  # the one before, in which torchvision's VGG-16 is published
         if head.read(1) != b"\x80":  # a pickle's first byte
-            raise ValueError("no whole file of torch or safetensors")
+            raise ValueError("not a complete file of torch or safetensors")
     with warnings.catch_warnings(action="ignore"):  # of pickles that torch did not write: those are refused
         return torch.load(file, map_location="cpu", weights_only=True)
 
@@ -114,7 +114,7 @@ def check(model: nn.Module, state: State, source: Path) -> None:
             raise BadInput(f"{source} has {there} classes and the task {here}: check data=...")
     if different:
         raise BadInput(
-            f"{source} is of another model: {len(different)} tensors differ ({listed(different)}); check model=..."
+            f"{source} belongs to another model: {len(different)} tensors differ ({listed(different)}); check model=..."
         )
     for key, tensor in state.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():

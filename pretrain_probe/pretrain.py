@@ -1,6 +1,6 @@
-"""Where pre-trained weights come from: trained on the source task, from random weights, or taken from elsewhere.
+"""Where pre-trained weights come from: trained on the source task, from random weights, or external.
 
-Its folder is shared by all runs with the same source training, or the same weights from elsewhere (epoch 0 there).
+Its folder is shared by all runs with the same source training, or the same external weights (epoch 0 there).
 """
 
 import torch

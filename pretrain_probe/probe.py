@@ -89,7 +89,7 @@ def threads(count: int) -> Iterator[None]:
 
 
 def _features_of(model: Classifier, splits: Splits, folder: Path, num_workers: int) -> Splits:
-    """The task with features in place of inputs; in float64, so that the convex problem converges fully."""
+    """The task with features instead of inputs; in float64, so that the convex problem converges fully."""
     where = device("auto")
 
     at_once = batch_size.loaded(model, splits.collate([splits.train[0]])[0], where)

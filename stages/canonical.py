@@ -1,4 +1,4 @@
-"""One form for what means the same, so that it decides the same result.
+"""Brings settings that mean the same into one form, so that they decide the same result.
 
 `1e-3` and `0.001`, `1` and `1.0`, a default that is typed and one that is not, `precision=32` and `32-true`: a user may
 write each of them either way. Of the sections that are open (`model`, `data`, `trainer`), what is left out here says

@@ -1,4 +1,4 @@
-"""Which files were found in order, so that they are not looked at again: of each a mark of 8 bytes.
+"""Remembers which files could be read, by a mark of 8 bytes each, so that they are not checked again.
 
 A mark stands for a path with its size and date, so a file that is replaced has another. All of them are one array in
 <output>/results/images.npy, sorted: 10 MB for a million files. Several processes may share it: each adds what it has
@@ -40,7 +40,7 @@ class Checked:
         self._known = np.union1d(self._known, marks)
 
     def save(self) -> None:
-        """Adds what is new to the file. A disk that can't be written to costs time in the next run: it is no error."""
+        """Adds what is new to the file. A read-only disk costs time in the next run, but is not an error."""
         if self._new:
             with suppress(OSError):
                 write_array(self._file, np.union1d(_read(self._file), self._known))

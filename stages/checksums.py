@@ -1,4 +1,4 @@
-"""What the files of a result hold: bytes and sha256 of each, as done.json lists them, and what differs from it now."""
+"""Sizes and checksums of a result's files, as done.json lists them, and which files differ from it now."""
 
 import hashlib
 import zipfile
@@ -18,13 +18,13 @@ Listed = dict[str, tuple[int, str]]  # name relative to the folder -> bytes, sha
 
 def listed(folder: Path) -> Listed:
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and not is_temporary(path))
-    # Features are kept beside the weights that they are of, for as long as somebody wants them.
+    # Features are kept beside the weights that they are of, for as long as somebody needs them.
     paths = [path for path in paths if path.relative_to(folder).parts[0] not in (*RECORDS, "features")]
     return {str(path.relative_to(folder)): held for path, held in zip(paths, _held(paths), strict=True)}
 
 
 def lost(folder: Path, files: Listed) -> list[str]:
-    """The files that are not there in the size in which they were left: seen without reading any."""
+    """The files that are missing or have another size than they were left with: seen without reading any."""
     return [name for name, (size, _) in files.items() if _size(folder / name) != size]
 
 

@@ -1,4 +1,4 @@
-"""What the command-line tools of this room share: an error that their user can mend is one line, and exit code 2."""
+"""What the command-line tools of this room share: an error that their user can fix is one line, and exit code 2."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

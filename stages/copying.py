@@ -30,7 +30,7 @@ class Copy:
 
     def missing(self) -> dict[str, tuple[int, str]]:
         """The files that are to be copied: name -> bytes and sha256. Raises BadInput for a target that was trained
-        anew."""
+        again."""
         files, there = self.done["files"], self._there()
         if there is None or not (self.shared or there["files"] == files):
             return files
@@ -63,8 +63,8 @@ class Copy:
         mine, theirs = hashes(self.source), hashes(self.target)
         if other := [name for name in mine if theirs.get(name, mine[name]) != mine[name]]:
             raise BadInput(
-                f"{self.target} was made with the same settings as {self.source}, and came to something else "
-                f"({other[0]} differs): what is made from one does not go with the other; give another target folder"
+                f"{self.target} was made with the same settings as {self.source}, and came to another result "
+                f"({other[0]} differs): what is made from one does not fit the other; give another target folder"
             )
 
 
@@ -77,4 +77,4 @@ def copy_file(source: Path, target: Path, bar: Bar, sha256: str | None = None) -
             writer.write(chunk)
             bar.update(len(chunk))
         if sha256 is not None and digest.hexdigest() != sha256:
-            raise Damaged.of(source, "it does not hold what it held when it was made")
+            raise Damaged.of(source, "its content has changed since it was made")

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside, on disk, then renamed into place."""
+"""Files that are whole or do not exist: written beside, on disk, then renamed into place."""
 
 import errno
 import os

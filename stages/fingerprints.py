@@ -1,4 +1,4 @@
-"""What a user's own files hold, in one line of text: from other content, another line and other results.
+"""Describes the content of a user's own files in one line of text: other content gives another line, other results.
 
     /data/probe.pt    1,234 bytes, sha256 9f86d081884c7d65
     /data/flowers     312 files, 1,234,567 bytes, sha256 2c26b46b68ffc68f
@@ -28,7 +28,7 @@ from stages.progress import Bar
 from stages.records import read_record, write_record
 
 MANY_FILES, MANY_BYTES = 10_000, 10**9  # a folder that has more of either is large
-SHOWN = 200 * 10**6  # bytes: whoever has to wait for more sees how far it is
+SHOWN = 200 * 10**6  # bytes: if there is more, a bar shows how far it is
 CHUNK = 2**20
 SETTLED = 2 * 10**9  # ns: dates are coarse on some disks, so a file just written may change again under the same date
 LEFT_OUT = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__pycache__"}  # besides hidden files
@@ -48,7 +48,9 @@ def of_path(path: Path, memory: "Memory") -> str:
             found = _of_folder(key, memory) if os.path.isdir(key) else _of_file(key, memory)
         except OSError as error:
             place, reason = error.filename or path, os.strerror(error.errno) if error.errno else error
-            raise BadInput(f"{place} can't be read ({reason}): give the path of a file or folder that can") from None
+            raise BadInput(
+                f"{place} can't be read ({reason}): give the path of a file or folder that can be read"
+            ) from None
         _for_good.setdefault(key, found)
     return _for_good[key]
 
@@ -79,8 +81,8 @@ class Memory:
         return found
 
     def save(self) -> None:
-        """Adds what is new to the file, if anything is, without paths that are gone. A disk that can't be written to
-        costs time in the next run and nothing else, so it is no error."""
+        """Adds what is new to the file, if anything is, without deleted paths. A disk that can't be written to
+        costs time in the next run and nothing else, so it is not an error."""
         if not self._learned:
             return
         known = _remembered(self._file) | self._learned

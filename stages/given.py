@@ -1,4 +1,4 @@
-"""The files of weights that the user gives: which, which model in each of them, and of which epoch it is."""
+"""The files of weights that the user gives: which files, which model in each of them, and of which epoch."""
 
 import glob
 import re
@@ -19,7 +19,7 @@ COUNTED = [
 
 def given(key: str, wanted: object) -> dict[int, Address]:
     """epoch -> where the weights lie, of the files that stand at `key` (of a pattern: by name, numbers as numbers);
-    empty if none do. Raises BadInput for what is no file."""
+    empty if none do. Raises BadInput for what is not a file."""
     if not wanted:
         return {}
     patterns = list(wanted) if OmegaConf.is_list(wanted) else [wanted]
@@ -107,7 +107,7 @@ def matching(key: str, pattern: str) -> list[Path]:
     candidates = [[file] if file.is_file() else [file / name for name in IN_FOLDERS] for file in found]
     files = [next(filter(Path.is_file, several)) for several in candidates if any(map(Path.is_file, several))]
     if not files:
-        raise BadInput(f"{key}={pattern}: no such file, nor a folder with {' or '.join(IN_FOLDERS)}")
+        raise BadInput(f"{key}={pattern}: there is no such file, and no such folder with {' or '.join(IN_FOLDERS)}")
     return sorted(files, key=_by_number)
 
 

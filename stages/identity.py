@@ -1,4 +1,4 @@
-"""What decides a result, and with that its name: whoever asks for the same finds it, whichever run made it.
+"""What decides a result, and so its name: a run that needs the same result finds it, whichever run made it.
 
 A result is decided by its own settings, in one form (stages/canonical.py), by the number of its stage, and by the
 digests of the results that it is made from. Take `finetune`: its learning rate, seed and target task are its own; the
@@ -33,10 +33,10 @@ DIGITS = 12  # of a digest: among a million results, two share one with a chance
 
 @dataclass(frozen=True)
 class Result:
-    """One result of a study, there or not yet.
+    """One result of a study, complete or not.
 
     stage: that leaves it; settings: path of a key -> value in one form; inputs: what it is made from, by name;
-    asked: which epochs are wanted, `all` or a list, None for a result without epochs; planned: the last of them, if
+    asked: which epochs are asked for, `all` or a list, None for a result without epochs; planned: the last of them, if
     training is not stopped early; parts: what it has to hold, name -> digest (of an analysis its measures). None of
     these is part of what decides it.
     """
@@ -66,7 +66,7 @@ def results_of(cfg: DictConfig, memory: Memory | None = None) -> Results:
     """Every result of the study that `cfg` describes, by name, in the order in which they are made. memory: of what the
     user's files held when they were looked at before.
 
-    Raises BadInput for files of the user's that are not there.
+    Raises BadInput for files of the user's that are missing.
     """
     fingerprint, found = partial(_content, output=Path(cfg.output), memory=memory or memory_of(cfg)), {}
     for stage in STAGES:
@@ -81,7 +81,7 @@ def results_of(cfg: DictConfig, memory: Memory | None = None) -> Results:
 def _content(path: Path, output: Path, memory: Memory) -> str:
     """Its fingerprint. Raises BadInput for a folder that holds the output, and so changes with every result."""
     if path.resolve() in (output.resolve(), *output.resolve().parents):
-        raise BadInput(f"{path} is read as data or weights and holds output={output}: choose another output=...")
+        raise BadInput(f"{path} is read as data or weights and contains output={output}: choose another output=...")
     return of_path(path, memory)
 
 
@@ -95,7 +95,7 @@ def compared(cfg: DictConfig) -> list[str]:
 
 
 def _read(cfg: DictConfig, name: str, reads: tuple[str, ...]) -> list[str]:
-    """Without what is not needed: the trainings of roles that are left out, or whose checkpoints somebody else made."""
+    """Without what is not needed: the trainings of roles that are left out, or whose checkpoints are external."""
     if name not in VALUES and name != "analysis":
         return list(reads)
     ours = {ROLES[role] for role in roles(cfg) if not cfg.interactions.checkpoints[role]}
@@ -121,7 +121,7 @@ def _result(cfg: DictConfig, stage: Stage, name: str, inputs: Results, fingerpri
 
 
 def _epochs(cfg: DictConfig, name: str) -> tuple[str | tuple[int, ...] | None, int]:
-    """Which epochs of a result are wanted, and the last one."""
+    """Which epochs of a result are asked for, and the last one."""
     if name in VALUES:
         role = role_of(name)
         files = of_role(cfg, role)

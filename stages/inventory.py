@@ -1,4 +1,4 @@
-"""What lies in a folder of outputs: its runs, what each shows, its results, what each is made from.
+"""Lists what a folder of outputs contains: runs and the results they show, results and what they were made from.
 
 It is told from the files alone, without a configuration, and by names and digests rather than by the paths of the time
 when something was made: folders of outputs are moved, copied to other machines, and joined.
@@ -25,7 +25,7 @@ class Shown:
 
 def runs(outputs: Path) -> Iterator[Path]:
     """The folders that show results, in any depth. Links are followed: runs may have been moved to another disk. Raises
-    OSError for a folder that can't be read: nobody knows which runs lie there."""
+    OSError for a folder that can't be read: it is not known which runs lie there."""
     place_of_results = (outputs / "results").resolve()
     seen = {outputs.resolve()}
     for place, inner, files in os.walk(outputs, onerror=_check_gone, followlinks=True):
@@ -44,7 +44,7 @@ def shown(run: Path) -> dict[str, Shown]:
     """Name -> each result that a run's results.json lists. Raises BadInput if it can't be read."""
 
     def parse(listed: dict) -> dict[str, Shown]:
-        # By its words: where a run lies behind a link, .. leads elsewhere.
+        # By its words: where a run lies behind a link, .. leads to another place.
         return {
             name: Shown(Path(os.path.normpath(run.absolute() / entry["path"])), entry["digest"])
             for name, entry in listed.items()
@@ -113,6 +113,6 @@ def _read(file: Path, parse: Callable[[dict], dict]) -> dict:
 
 
 def _check_gone(error: OSError) -> None:
-    """A folder that has gone while others were looked at is no error."""
+    """A folder that was deleted while others were looked at is not an error."""
     if not isinstance(error, FileNotFoundError):
         raise error

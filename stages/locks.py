@@ -19,7 +19,7 @@ _held: set[Path] = set()  # by this process
 
 @contextmanager
 def locked(folder: Path, wait: bool = True, minutes: float | None = None) -> Iterator[bool]:
-    """Whether the lock on `folder` was got, which without `wait` somebody else may hold.
+    """Whether the lock on `folder` was got, which another process may hold if not `wait`.
 
     minutes: to wait at most; None: without end. Raises BadInput when they are over.
     """

@@ -1,4 +1,4 @@
-"""What would not fit in this machine's memory, refused before any work."""
+"""Refuses, before any work, what would not fit into this machine's memory."""
 
 import os
 from pathlib import Path
@@ -20,6 +20,6 @@ def check_memory(wanted: int, setting: str, instead: str) -> None:
     """wanted: bytes at one time; setting: such as finetune.batch_size=32. Raises BadInput if there are not as many."""
     if wanted > memory():
         raise BadInput(
-            f"{setting} is not allowed: it takes {gigabytes(wanted)} of memory, and this machine has "
+            f"{setting} is not allowed: it needs {gigabytes(wanted)} of memory, and this machine has "
             f"{gigabytes(memory())}; {instead}"
         )

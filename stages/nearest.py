@@ -1,4 +1,4 @@
-"""Why a result is to be made although there are others of its stage: in what it differs from the nearest of them."""
+"""Why a result must be made although its stage has others: how it differs from the nearest of them."""
 
 import os
 from pathlib import Path

@@ -19,20 +19,20 @@ from stages.view import make_link, recorded
 
 ABOUT = """Copies a run's folder (its tables, figures, report and configuration) together with the results that it shows
 (weights, predictions, values) into a folder that can be moved to another machine. There, the command that made the run
-finds everything complete with output=<that folder>. Left out is what is needed only while a study is running:
-optimizer states, half-written files, features kept for further probes."""
+finds everything complete with output=<that folder>. What is needed only while a study is running is left
+out: optimizer states, half-written files, features kept for further probes."""
 
 AGAIN = """Several runs may be packed into one folder: a result that they share is copied once. A copy that was
-interrupted goes on with the same command. Every file is compared with its checksum on the way."""
+interrupted continues with the same command. Every file is compared with its checksum on the way."""
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser("python -m stages.pack", description=ABOUT, epilog=AGAIN)
     parser.add_argument("run", type=Path, help="a run's folder, as in outputs/digits/seed=0")
-    parser.add_argument("target", type=Path, help="a folder that is not there yet, or one that was packed before")
+    parser.add_argument("target", type=Path, help="a new folder, or one that was packed before")
     parser.add_argument("--partial", action="store_true",
                         help="pack what is complete, where results have been deleted or are not finished")  # fmt: skip
-    parser.add_argument("--wandb", action="store_true", help="with the run's offline W&B files")
+    parser.add_argument("--wandb", action="store_true", help="also pack the run's offline W&B files")
     options = parser.parse_args(arguments)
     with errors_in_one_line():
         pack(options.run, options.target, options.partial, options.wandb)
@@ -84,7 +84,7 @@ def _outputs(run: Path, listed: dict[str, Shown]) -> Path:
     shared = [entry.folder for entry in listed.values() if not entry.folder.is_relative_to(run)]
     found = {next((place.parent for place in folder.parents if place.name == "results"), None) for folder in shared}
     if len(found) != 1 or None in found:
-        raise BadInput(f"{run / 'results.json'} does not lead to one folder of outputs: run that study again")
+        raise BadInput(f"{run / 'results.json'} does not point into one folder of outputs: run that study again")
     return found.pop()
 
 
@@ -93,11 +93,11 @@ def _check_target(run: Path, outputs: Path, target: Path) -> None:
         raise BadInput(f"{target} is where the run lies: give another folder")
     for folder in (run, outputs / "results"):
         if target.resolve().is_relative_to(folder.resolve()):
-            raise BadInput(f"{target} lies inside {folder}, which is packed: give a folder elsewhere")
+            raise BadInput(f"{target} lies inside {folder}, which is packed: give a folder outside of it")
     if target.exists() and not target.is_dir():
-        raise BadInput(f"{target} is a file: give a folder that is not there yet")
+        raise BadInput(f"{target} is a file: give a new folder")
     if target.exists() and any(target.iterdir()) and not (target / "results").is_dir():
-        raise BadInput(f"{target} holds something else: give a folder that is not there yet, or one packed before")
+        raise BadInput(f"{target} contains something else: give a new folder, or one packed before")
 
 
 def _copies(run: Path, listed: dict[str, Shown], place: Path, results: Path) -> dict[str, Copy]:
@@ -125,14 +125,14 @@ def _check_lacking(run: Path, listed: dict[str, Shown], copies: dict[str, Copy],
     if lacking and not (partial and copies):
         raise BadInput(
             f"{run} lacks {', '.join(lacking)}: run the study again, which makes them"
-            + (", or pack what is there with --partial" if copies else "")
+            + (", or pack what is complete with --partial" if copies else "")
         )
     if lacking:
         print(f"left out: {', '.join(lacking)}")
 
 
 def _check_disk(total: int, count: int, to_do: int, target: Path) -> None:
-    free, there = free_disk(target), f", {count - to_do} are there already" if count > to_do else ""
+    free, there = free_disk(target), f", {count - to_do} already exist" if count > to_do else ""
     print(f"{to_do} of {count} results are copied{there}: {gigabytes(total)}, {gigabytes(free)} are free", flush=True)
     if total > free:
         raise BadInput(

@@ -1,4 +1,4 @@
-"""plan=true: what is done of a study, what the rest would take on this machine, and where it would lie.
+"""plan=true: which parts of a study are complete, what the rest would take on this machine, and where it would lie.
 
 It writes nothing, and needs neither data nor weights: what is not here is assumed (training/assumed.py). The stages
 themselves say what they need, by the same `check` as before a run; how long that takes is measured.
@@ -69,7 +69,7 @@ def _state(results: Results, stage: Stage) -> str:
 
 
 def _times(cfg: DictConfig, needs: dict[Stage, Need]) -> dict[Stage, Span]:
-    """Measured, of the kinds of work that are wanted and of no others: each takes seconds."""
+    """Measured, only of the kinds of work that are needed: each takes seconds."""
     rates = {task: _rates(cfg, task, [need for need in needs.values() if need.task == task]) for task in TASKS}
     return {stage: START + rates[need.task].seconds(need) for stage, need in needs.items()}
 

@@ -1,7 +1,7 @@
-"""How far long work is: a bar on a terminal, lines elsewhere.
+"""Shows how far long work has come: with a bar on a terminal, otherwise with lines.
 
 A bar is drawn over and over in one line, which in a file (a log, what a scheduler keeps) comes to thousands of
-fragments. So where stderr is no terminal, there are lines in its place: one whenever the work comes to something worth
+fragments. So where stderr is not a terminal, there are lines instead: one whenever the work comes to something worth
 saying, such as the end of an epoch, else one a minute, and of work that ends within a minute none.
 
     finetune: epoch 3/20, test accuracy 0.812, 1:20 left

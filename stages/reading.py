@@ -1,9 +1,9 @@
-"""What is read of a result is what its stage left there, or it is not used.
+"""Reads files of results, and refuses those that have changed since their stage wrote them.
 
 A disk, a copy or a careless hand may change a byte of a file without changing its size. So the bytes of every file are
 compared, as they are read, with the checksum that done.json has of them. Take checkpoints/epoch_003.pt: it is read into
 memory once, hashed there, and only then made into weights. What is not in a done.json (the result is still being made,
-or it is no result) has to be readable by its own format.
+or it is not a result) has to be readable by its own format.
 """
 
 import hashlib
@@ -22,18 +22,18 @@ DEPTH = 2  # folders between a file and its result's folder, at most
 
 
 class Damaged(BadInput):
-    """A file of ours that does not hold what was written to it. The message has the command that mends it."""
+    """A file of ours that does not hold what was written to it. The message has the command that repairs it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
 
     @classmethod
     def of(cls, file: Path, reason: str) -> "Damaged":
-        return cls(f"{file} is damaged ({reason}); this mends it: {_mending(file)}")
+        return cls(f"{file} is damaged ({reason}); this repairs it: {_mending(file)}")
 
 
 def parsed(file: Path, parse: Callable[[BinaryIO], Content]) -> Content:
-    """What `parse` makes of a result's file. Raises BadInput if it is not there, Damaged if it is not as it was left,
+    """What `parse` makes of a result's file. Raises BadInput if it is missing, Damaged if it is not as it was left,
     or can't be parsed."""
     content = _content(file)
     try:
@@ -48,12 +48,12 @@ def _content(file: Path) -> bytes:
     try:
         content = file.read_bytes()
     except FileNotFoundError:
-        raise BadInput(f"{file} is not there: run the same command again, with the stage that makes it") from None
+        raise BadInput(f"{file} was not found: run the same command again, with the stage that makes it") from None
     except OSError as error:  # of a disk that fails
         raise Damaged.of(file, error.strerror or "it can't be read") from None
     sha256 = _recorded(file)
     if sha256 and hashlib.sha256(content).hexdigest() != sha256:
-        raise Damaged.of(file, "it does not hold what it held when it was made")
+        raise Damaged.of(file, "its content has changed since it was made")
     return content
 
 

@@ -1,13 +1,13 @@
-"""Results on disk: which are complete, and why one is to be made.
+"""Results on disk: which are complete, and why one must be made.
 
 <result>/config.yaml   what decided it
 <result>/inputs.json   what it is made from: digests, and the hashes of those files when it was begun
-<result>/tracked.json  the W&B run of whoever makes it (training/tracking.py), if there is one
+<result>/tracked.json  the W&B run of the one that makes it (training/tracking.py), if there is one
 <result>/done.json     written last: the result is complete; which files it has (bytes and sha256), when it was
                        finished, by which versions on which machine
 
 A result is complete if its files are there in the size in which it left them, with all epochs that are asked for, and
-if what it was made from is still what it was. Take a fine-tuning whose pre-training somebody deletes and makes again:
+if what it was made from is still what it was. Take a fine-tuning whose pre-training is deleted and made again:
 if the new weights are the old ones, bit by bit, the fine-tuning stays; else it is made again as well. What the files
 hold is compared when they are read (stages/reading.py): with gigabytes of weights, "complete" is said at once.
 """
@@ -44,10 +44,10 @@ def state(result: Result) -> State:
     if done is None:
         return State(False, begun, f"{file} is damaged" if (file := result.folder / "done.json").exists() else "")
     if done["digest"] != result.digest:  # in a run's own folder lies one result, of whichever settings
-        return State(False, False, "what is there was made with other settings, or from other results")
+        return State(False, False, "it was made with other settings, or from other results")
     if gone := lost(result.folder, done["files"]):
         return State(
-            False, begun, f"{_some(gone)} in {result.folder} {'have' if len(gone) > 1 else 'has'} gone or changed"
+            False, begun, f"{_some(gone)} in {result.folder} {'are' if len(gone) > 1 else 'is'} missing or changed"
         )
     kept = epochs_kept(result.folder)
     if missing := [epoch for epoch in epochs_of(result) if epoch not in kept]:
@@ -88,7 +88,7 @@ def epochs_of(result: Result) -> list[int]:
     if result.asked is None:
         return []
     if result.name.startswith("interactions/") and not any(result.name.endswith(f"/{name}") for name in result.inputs):
-        return sorted(result.asked)  # somebody else's files
+        return sorted(result.asked)  # external files
     return sorted(kept(result.asked, last_epoch(result)))
 
 
@@ -102,8 +102,8 @@ def epochs_kept(folder: Path) -> list[int]:
 def start(result: Result) -> Path:
     """The result's folder, ready to be worked in, with what decides it written down.
 
-    What there is of it stays, to go on from: unless it is half-written, other than it was left, or made from what has
-    been made anew since.
+    What exists of it stays, so that work can continue; unless it is half-written, has changed since, or was made from
+    what has been made again since.
     """
     if not is_first_process():
         return result.folder
@@ -113,7 +113,7 @@ def start(result: Result) -> Path:
         shutil.rmtree(result.folder)
     result.folder.mkdir(parents=True, exist_ok=True)
     for file in damaged(result.folder, done and done["files"]):
-        print(f"{file} is damaged: removed, to be made again", flush=True)
+        print(f"{file} is damaged: it was removed and is made again", flush=True)
         file.unlink()
     if done:  # what was finished once has its W&B run; this is another attempt
         (result.folder / TRACKED).unlink(missing_ok=True)
@@ -164,19 +164,19 @@ def _inputs(result: Result) -> dict[str, dict]:
 def _other_inputs(result: Result) -> str:
     """Why what the result was made from is not what it would be made from now; "" if it is."""
     if result.inputs and read_record(file := result.folder / "inputs.json") is None:
-        return f"{file} is damaged" if file.exists() else f"{file} has gone"
-    other = _made_anew(result)
-    return f"{_some(other)} {'have' if len(other) > 1 else 'has'} been made anew" if other else ""
+        return f"{file} is damaged" if file.exists() else f"{file} is missing"
+    other = _made_again(result)
+    return f"{_some(other)} {'have' if len(other) > 1 else 'has'} been made again" if other else ""
 
 
-def _made_anew(result: Result) -> list[str]:
+def _made_again(result: Result) -> list[str]:
     """The inputs of which a file is not what it was when the result was begun, or will not be, since they are to be
-    made anew themselves. One that has gone since, or has more epochs by now, is no other."""
+    made again themselves. One that was deleted since, or has more epochs by now, counts as the same."""
     recorded, other = read_record(result.folder / "inputs.json") or {}, []
     for name, read in result.inputs.items():
         before, now = recorded.get(name, {}).get("files", {}), hashes(read.folder)
         changed = any(now.get(file, sha256) != sha256 for file, sha256 in before.items())
-        if changed or (now and _made_anew(read)):
+        if changed or (now and _made_again(read)):
             other.append(name)
     return other
 

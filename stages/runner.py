@@ -1,4 +1,4 @@
-"""Runs the stages of a study, in order: those that are asked for, and of these what is not there yet.
+"""Runs the stages of a study, in order: those that are asked for, and of these what is not complete yet.
 
 A stage's module has two functions. `check(cfg, results) -> Need` raises BadInput for whatever can be known to go wrong,
 before the first stage begins, and says what the stage will take. `run(cfg, results, name)` makes the result of that
@@ -31,7 +31,7 @@ from stages.view import recorded, show
 
 
 def run_study(cfg: DictConfig, chosen: dict[str, dict] | None = None) -> Results:
-    """Makes what is asked for and not there; returns all results of the study. chosen: of stages/view.py, to be written
+    """Makes what is asked for and not complete; returns all results of the study. chosen: of stages/view.py, to be written
     into the run's folder."""
     memory = memory_of(cfg)
     stages, results = table.chosen(cfg), results_of(cfg, memory)
@@ -106,7 +106,7 @@ def _check_inputs(cfg: DictConfig, results: Results, stage: Stage, stages: list[
 def _without(cfg: DictConfig, stage: str) -> str:
     """How to do without the model that `stage` makes, if another one is left."""
     others = [role for role in table.roles(cfg) if ROLES[role] != stage]
-    return f", or do without that model: interactions.roles=[{','.join(others)}]" if others else ""
+    return f", or leave out that model: interactions.roles=[{','.join(others)}]" if others else ""
 
 
 def _make(cfg: DictConfig, results: Results, result: Result, before: dict[str, dict]) -> bool:
@@ -115,10 +115,10 @@ def _make(cfg: DictConfig, results: Results, result: Result, before: dict[str, d
         return False
     for needed in result.inputs.values():
         if os.access(needed.folder.parent, os.W_OK):  # on a read-only disk nothing is made
-            with locked(needed.folder, minutes=cfg.wait):  # whoever makes it anew at this moment is waited for
+            with locked(needed.folder, minutes=cfg.wait):  # another run may be making it again just now
                 pass
     with locked(result.folder, minutes=cfg.wait):
-        if _is_there(result):  # made by whoever was waited for
+        if _is_there(result):  # made by the run that was waited for
             return False
         if why := reason(result, before):
             print(f"{result.name}: to do; {why}", flush=True)
@@ -146,7 +146,7 @@ def reason(result: Result, before: dict[str, dict]) -> str:
 
 
 def _check_there(result: Result) -> None:
-    """Raises BadInput if somebody has begun to make an input anew, or deleted it, since the study was checked."""
+    """Raises BadInput if an input was deleted, or begun again by another run, after the check."""
     for needed in result.inputs.values():
         if not is_complete(needed):
             raise BadInput(f"{needed.folder} is not complete any more: run the same command again")
@@ -188,7 +188,7 @@ def _module(stage: Stage) -> ModuleType:
 
 
 def left_to_write(results: Results, needs: dict[Stage, Need]) -> int:
-    """Bytes that the stages need and that are not there yet."""
+    """Bytes that the stages need and that are not on disk yet."""
     missing = {stage: [one for one in left_by(results, stage) if not is_complete(one)] for stage in needs}
     begun = [
         file for some in missing.values() for result in some for file in result.folder.rglob("*") if file.is_file()

@@ -1,7 +1,7 @@
 """The settings that decide a result by themselves, each in one form.
 
 Which keys they are is said in conf/schema.py. Here stands what is particular: sections that are open to any key, and
-weights that somebody else has trained, which are known by what their files hold.
+external weights, which are known by what their files hold.
 """
 
 from pathlib import Path
@@ -33,7 +33,7 @@ def settings_of(cfg: DictConfig, name: str, fingerprint: Fingerprint) -> dict[st
 
 
 def _is_last(cfg: DictConfig) -> bool:
-    """Whether the epoch to start from is the last one anyway, or decides which weights are taken from elsewhere."""
+    """Whether the epoch to start from is the last one anyway, or decides which external weights are taken."""
     return weights_of(cfg) != "pretrain" or cfg.start.epoch == cfg.pretrain.epochs
 
 
@@ -94,7 +94,7 @@ def _held(path: Path, fingerprint: Fingerprint) -> str | None:
 
 
 def _given(cfg: DictConfig, name: str, fingerprint: Fingerprint) -> dict[str, Plain]:
-    """The files of a role that somebody else trained, and the model that they are of."""
+    """The files of a role that is external, and the model that they are of."""
     role = role_of(name)
     files = of_role(cfg, role)
     if not files:

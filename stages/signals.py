@@ -1,6 +1,6 @@
-"""What ends the program from outside: SIGTERM, which schedulers send, and Ctrl-C.
+"""Signals that end the program: SIGTERM, which schedulers send, and Ctrl-C.
 
-Whatever is made here can be killed at any moment and goes on with the same command. So a signal need not become an
+Whatever is made here can be killed at any moment and continued with the same command. So a signal need not become an
 exception, which libraries on its way swallow, or take for one of their own: the process says in one line what was
 interrupted, ends the processes that it started, removes what it was writing, and is gone. A thread does that, since the
 main one may wait for minutes where Python hears nothing (for the other processes of a training, or for a GPU).
@@ -122,7 +122,7 @@ def _listen(heard: int, parent: int | None) -> None:
 
 def _stand_still(number: int, _: object) -> None:
     """What the main thread does meanwhile, so that it neither begins anything nor says that the others have gone."""
-    _as_usual()  # whoever sends a second signal wants no patience
+    _as_usual()  # a second signal ends it at once
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # to PyTorch it is an error if those that load its data end
     time.sleep(5 * PATIENCE)
     os._exit(CODES[number])  # at the very end of a program there are no threads any more

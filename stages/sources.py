@@ -1,4 +1,4 @@
-"""The source code behind a `_target_`, read and never run: is it the user's own, what does it hold, which defaults?
+"""The source code behind a `_target_`, read and never run: is it the user's own, what is in it, with which defaults?
 
 A result depends on the code that made it. Libraries and this project have versions; a user's own module has none, so
 its text decides what a result is, together with the text of all own modules that it imports. With
@@ -43,7 +43,7 @@ def source_of(target: str) -> Path | None:
 
 def is_own(path: Path) -> bool:
     """Whether a source file is the user's: not of this project, the standard library or an installed package. A file
-    beside run.py is, and so is a package elsewhere that was installed as editable."""
+    beside run.py is, and so is a package in another folder that was installed as editable."""
     places = {path.absolute(), path.resolve()}
     if any(INSTALLED & set(place.parts) for place in places):
         return False
@@ -115,7 +115,7 @@ def _modules(name: str) -> dict[str, Path | None]:
             break
         file = Path(spec.origin).absolute() if spec.has_location and spec.origin else None
         found[".".join(parts[:count])] = file if file and file.is_file() else None
-        inside = list(spec.submodule_search_locations or ())  # none in a module that is no package
+        inside = list(spec.submodule_search_locations or ())  # none in a module that is not a package
     return found
 
 

@@ -1,4 +1,4 @@
-"""A disk that is full: how it is known among errors, and what is said of it."""
+"""A full disk: how it is recognised among errors, and what the message says."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""A time that is known roughly: between so many seconds and so many."""
+"""A time that is known roughly: a least and a greatest number of seconds."""
 
 from dataclasses import dataclass
 

@@ -40,7 +40,7 @@ STAGES = (
     Stage(
         "pretrain",
         "pretrain_probe.pretrain",
-        "the source task, from random weights; or takes weights that were trained elsewhere",
+        "the source task, from random weights; or takes external weights",
         number=1,
         trains=True,
     ),
@@ -100,7 +100,7 @@ def described() -> str:
 
 
 def chosen(cfg: DictConfig) -> list[Stage]:
-    """The stages that are asked for, in order. Raises BadInput for a name that is none."""
+    """The stages that are asked for, in order. Raises BadInput for an unknown name."""
     if cfg.stages == "all":
         return list(STAGES)
     wanted = cfg.stages if OmegaConf.is_list(cfg.stages) else OmegaConf.create([cfg.stages])

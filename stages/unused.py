@@ -1,6 +1,6 @@
-"""Results that no run shows, and deletes them if asked to: python -m stages.unused [outputs] [--delete]
+"""Lists results that no run shows, and deletes them if asked to: python -m stages.unused [outputs] [--delete]
 
-What is spared: results that somebody works on, those changed within a day (their run may show them only later), and
+What is spared: results that a run works on, those changed within a day (their run may show them only later), and
 whatever these and the shown ones were made from: they would have to be made again to go on from.
 """
 
@@ -23,11 +23,11 @@ DAY = 24 * 60 * 60  # seconds
 
 ABOUT = """Lists the results that no run shows, the largest first. All runs share the results in <outputs>/results, and
 each run's folder shows those that it needs (results.json there says which). After other settings were tried and their
-runs' folders deleted, results are left that nobody looks at any more."""
+runs' folders deleted, results remain that no run shows."""
 
 SPARED = """Never listed: results that a run works on at this moment, or worked on within a day, and the results that
-these or the shown ones were made from. Only runs within <outputs> are known: a result that is shown by a run elsewhere
-(run_dir=...) alone is listed, too. What was deleted is made again when a study needs it."""
+these or the shown ones were made from. Only runs within <outputs> are known: a result that only a run in another
+place (run_dir=...) shows is listed, too. What was deleted is made again when a study needs it."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -62,15 +62,15 @@ def delete(outputs: Path, folder: Path) -> bool:
         gone = beside(folder)
         os.replace(folder, gone)
         shutil.rmtree(gone)
-        lock_file(folder).unlink(missing_ok=True)  # whoever waits for this very file sees that it has gone
+        lock_file(folder).unlink(missing_ok=True)  # a run that waits for this very file sees that it was deleted
     return True
 
 
 def _check(outputs: Path) -> None:
     if not (outputs / "results").is_dir():
         raise BadInput(
-            f"{outputs / 'results'} is not there, so {outputs} is no folder of outputs: give the one that runs were "
-            f"written to (output=...)"
+            f"{outputs / 'results'} was not found, so {outputs} is not a folder of outputs: give the one that runs "
+            f"were written to (output=...)"
         )
 
 
@@ -98,7 +98,7 @@ def _delete_all(outputs: Path, found: dict[Path, int]) -> int:
         if delete(outputs, folder):
             freed += size
         else:
-            print(f"kept, since it has come into use: {_place(outputs, folder)}", flush=True)
+            print(f"kept, since a run uses it now: {_place(outputs, folder)}", flush=True)
     return freed
 
 
@@ -116,7 +116,7 @@ def _needed(outputs: Path) -> set[Path]:
 
 
 def _is_young(folder: Path) -> bool:
-    """By the folder, and the files in it; if it has gone already, there is nothing to delete."""
+    """By the folder, and the files in it; if it does not exist any more, there is nothing to delete."""
     with suppress(FileNotFoundError):
         newest = max([folder.stat().st_mtime, *(status.st_mtime for status in _files(folder))])
         return time.time() - newest < DAY
@@ -131,7 +131,7 @@ def _is_locked(folder: Path) -> bool:
 
 
 def _files(folder: Path) -> Iterator[os.stat_result]:
-    """Without those that have gone while others were looked at."""
+    """Without those that disappeared while others were looked at."""
     for place, _, names in os.walk(folder):
         for name in names:
             with suppress(FileNotFoundError):

@@ -9,7 +9,7 @@
       analysis/         tables, figures, report: they lie here themselves
 
 Its name tells what differs from the experiment's own settings, whatever was typed: a value that is the experiment's own
-anyway is no difference, nor is a key that decides no result. Links are relative, so that a folder of outputs can be
+anyway is not a difference, nor is a key that decides no result. Links are relative, so that a folder of outputs can be
 moved as a whole.
 """
 
@@ -87,7 +87,7 @@ def folder_name(parts: list[str]) -> str:
 def show(
     run: Path, cfg: DictConfig, results: Results, wanted: list[str], chosen: dict[str, dict] | None = None
 ) -> None:
-    """Links what is there of the results called `wanted` into the run's folder, beside what it shows of the same study
+    """Links what exists of the results called `wanted` into the run's folder, beside what it shows of the same study
     already, and writes down which they are. chosen: of `chosen`, for those that know it."""
     with locked(run / "results"):
         for left in filter(is_temporary, [*run.glob(".*"), *run.glob("*/.*")]):  # by a killed run

@@ -1,4 +1,4 @@
-"""Waiting for others: says for whom, how long it has been and how to stop it, and gives up when that is allowed."""
+"""Waits for other runs: says for which, for how long and how to stop, and gives up after the given time."""
 
 from collections.abc import Callable, Iterator
 from time import monotonic
@@ -11,7 +11,7 @@ MINUTE, TEN = 60, 600  # seconds: a line a minute at first, then one every ten
 def turns(what: Callable[[], str], minutes: float | None) -> Iterator[float]:
     """Each turn says what is waited for, and gives the seconds until the next one. minutes: to wait; None: without end.
 
-    Raises BadInput when these are over: for whoever gets what he waits for, the turns end by leaving the loop.
+    Raises BadInput when these are over: a caller that gets what it waits for leaves the loop.
     """
     began, end = monotonic(), None if minutes is None else 60 * minutes
     while True:

@@ -12,7 +12,7 @@ from conf.nested import Described, Epochs, Fields, Listed, Paths, PerChannel, Se
 SIZES = Fields({"train": Number(1, whole=True), "tokens": Flag()}, needed=("train",))
 
 
-@pytest.mark.parametrize(("kind", "wanted"), [
+@pytest.mark.parametrize(("kind", "expected"), [
     (Number(0, 20), "a number from 0 to 20"),
     (Number(2), "a number of at least 2"),
     (Number(0, without=(0,)), "a number above 0"),
@@ -29,11 +29,11 @@ SIZES = Fields({"train": Number(1, whole=True), "tokens": Flag()}, needed=("trai
     (PerChannel(Number(0, without=(0,))), "a number above 0, or a list of three for red, green and blue"),
     (SIZES, "a mapping such as {train: ..., tokens: ...}"),
 ])  # fmt: skip
-def test_a_kind_says_what_it_wants(kind: Kind, wanted: str) -> None:
-    assert kind.wanted == wanted
+def test_a_kind_says_what_it_expects(kind: Kind, expected: str) -> None:
+    assert kind.expected == expected
     with pytest.raises(BadInput) as refused:
         kind.check("some.key", ["", ""])
-    assert str(refused.value) == f"some.key=['', ''] is not allowed: {wanted} is expected"
+    assert str(refused.value) == f"some.key=['', ''] is not allowed: {expected} is expected"
 
 
 @pytest.mark.parametrize(("kind", "allowed", "others"), [

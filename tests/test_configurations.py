@@ -194,7 +194,7 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path):
 
 def test_a_name_that_is_too_long_for_a_folder_is_refused(default):
     check_length(changed(default, "run_dir", "a" * 200))
-    with pytest.raises(BadInput, match=r"^run_dir=.* is too long a name for a folder \(201 bytes\)"):
+    with pytest.raises(BadInput, match=r"^run_dir=.* is too long for the name of a folder \(201 bytes\)"):
         check_length(changed(default, "run_dir", "a" * 201))
 
 

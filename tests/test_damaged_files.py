@@ -47,7 +47,7 @@ def test_weights_that_have_gone_or_changed_are_made_again(resumable: Studies, da
     result = resumable()
     assert result.code == 0, result.err
     folder = (run / "finetune").resolve()
-    assert f"finetune: to do; checkpoints/epoch_001.pt in {folder} has gone or changed" in result.out
+    assert f"finetune: to do; checkpoints/epoch_001.pt in {folder} is missing or changed" in result.out
     assert (_weights(run / "finetune"), _tables(run)) == (wanted, tables)
     made = {name.split("/")[1] for name in result.replaced if name.startswith("results/")}
     assert made == {"finetune"}
@@ -136,9 +136,11 @@ def _mended(study: Studies) -> list[Path]:
     """The files that were said to be damaged, one after the other; what was said to mend each has been done."""
     found, result = [], study()
     while result.code and len(found) <= len(FLIPPED):
-        check_refused(result, "is damaged", "this mends it")
+        check_refused(result, "is damaged", "this repairs it")
         (line,) = (line for line in result.err.splitlines() if "is damaged" in line)
-        _, file, _, _, _, *arguments = shlex.split(line.partition("this mends it: ")[2])  # rm FILE && python run.py ...
+        _, file, _, _, _, *arguments = shlex.split(
+            line.partition("this repairs it: ")[2]
+        )  # rm FILE && python run.py ...
         found.append(Path(file).resolve())
         Path(file).unlink()
         result = study(*arguments, tiny=False)

@@ -62,19 +62,19 @@ def refused(cfg: DictConfig, path: str, value: object) -> BadInput | None:
     return None
 
 
-def check_line(line: BadInput, path: str, *wanted: str) -> None:
+def check_line(line: BadInput, path: str, *expected: str) -> None:
     text = str(line)
     assert "\n" not in text
     assert text.startswith(path), text
     assert "Traceback" not in text
     assert "full_key" not in text
     assert "object_type" not in text
-    assert any(words in text for words in wanted), (text, wanted)
+    assert any(words in text for words in expected), (text, expected)
 
 
-def wanted_by(kind: Kind) -> list[str]:
+def expected_by(kind: Kind) -> list[str]:
     """What it says it wants, or what it says of a part."""
-    return [kind.wanted, *(part.wanted for part in (kind.of.values() if isinstance(kind, Fields) else ()))]
+    return [kind.expected, *(part.expected for part in (kind.of.values() if isinstance(kind, Fields) else ()))]
 
 
 # Said by what knows more than the key alone.
@@ -93,7 +93,7 @@ def test_every_key_is_allowed_or_refused_in_its_own_words(path: str) -> None:
     allowed, kind = [], KEYS[path]
     for value in VALUES:
         if line := refused(composed(), path, value):
-            check_line(line, path, *wanted_by(kind), *MORE.get(path, ()))
+            check_line(line, path, *expected_by(kind), *MORE.get(path, ()))
         else:
             allowed.append(value)
     assert len(allowed) < len(VALUES), "nothing is refused"
@@ -107,7 +107,7 @@ def test_what_every_model_has_is_checked(key: str) -> None:
     lines = [refused(composed(), f"model.{key}", value) for value in VALUES]
     assert lines[1], "an empty text is refused"
     for line in filter(None, lines):
-        check_line(line, f"model.{key}", OF_MODELS[key].wanted)
+        check_line(line, f"model.{key}", OF_MODELS[key].expected)
 
 
 @pytest.mark.parametrize("key", inspect.signature(lightning.Trainer).parameters)
@@ -119,7 +119,7 @@ def test_every_option_of_the_trainer(key: str) -> None:
     assert (key in OURS) != (key in ALLOWED)
     assert all(lines) if key in OURS else any(lines)
     for line in filter(None, lines):
-        check_line(line, f"trainer.{key}", OURS.get(key) or ALLOWED[key].wanted)
+        check_line(line, f"trainer.{key}", OURS.get(key) or ALLOWED[key].expected)
 
 
 @pytest.mark.parametrize("override", [
@@ -199,7 +199,7 @@ def test_every_argument_of_ours_is_allowed_or_refused_in_its_own_words(argument:
             at = (kind.at if isinstance(kind, Fields) else "") or f"{path}.{name}"
             said_otherwise = isinstance(kind, Fields) and str(error) == kind.lacking
             if not said_otherwise:
-                check_line(error, at, *wanted_by(kind))
+                check_line(error, at, *expected_by(kind))
     assert refusals, "nothing is refused"
 
 
@@ -214,7 +214,7 @@ def test_an_argument_that_is_missing_or_unknown_is_named(argument: str) -> None:
             check_arguments(path, without, ("num_classes",))
     if not any(one.kind is one.VAR_KEYWORD for one in inspect.signature(function).parameters.values()):
         with pytest.raises(
-            BadInput, match=rf"^{path}\.made is no argument of {node['_target_']}, which takes: .*{name}"
+            BadInput, match=rf"^{path}\.made is not an argument of {node['_target_']}, which takes: .*{name}"
         ):
             check_arguments(path, node | {"made": 5}, ("num_classes",))
 

@@ -82,7 +82,7 @@ def test_one_role_may_come_from_elsewhere(resumable: Studies, finished: Finished
 
 def test_two_roles_are_enough(study: Studies, finished: Finished, elsewhere: Path) -> None:
     given, roles = _given(elsewhere)[:2], "interactions.roles=[pretrain,finetune]"
-    check_refused(study(ONLY, *given), "interactions needs what scratch makes", f"do without that model: {roles}")
+    check_refused(study(ONLY, *given), "interactions needs what scratch makes", f"leave out that model: {roles}")
     result = study(ONLY, *given, roles, study.run_dir("two"))
     assert result.code == 0, result.err
     ours, run = finished.output / "digits" / "seed=0" / "analysis", study.output / "two" / "analysis"
@@ -109,11 +109,11 @@ def test_a_name_that_looks_like_a_pattern_is_a_name(study: Studies, elsewhere: P
 
 
 @pytest.mark.parametrize(("change", "said"), [
-    ("finetune={}/nothing-*.pt", "nothing-*.pt: no such file"),
+    ("finetune={}/nothing-*.pt", "nothing-*.pt: there is no such file"),
     ("pretrain={}/finetune-*.pt", "names 3 files: give one, the pre-trained model with its probe"),
     ("scratch={}/of_100_classes.pt", "of_100_classes.pt has 100 classes and the task 10: check data=..."),
-    ("scratch={}/of_another_model.pt", "of_another_model.pt is of another model"),
-    ('scratch="{}/two.pt#momentum"', "two.pt holds no model momentum, but student, teacher; choose one"),
+    ("scratch={}/of_another_model.pt", "of_another_model.pt belongs to another model"),
+    ('scratch="{}/two.pt#momentum"', "two.pt contains no model momentum, but student, teacher; choose one"),
 ])  # fmt: skip
 def test_files_that_do_not_fit_are_refused(study: Studies, elsewhere: Path, change: str, said: str) -> None:
     state = torch.load(elsewhere / "probed.pt", weights_only=True)

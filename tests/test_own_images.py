@@ -59,4 +59,4 @@ def test_a_single_class_is_refused(study: Studies, shapes: Path) -> None:
         (shapes / split / "light").rename(shapes / f"{split}-light")
     result = study.start(*TINY, f"data.target.files.path={shapes}", tiny=False).wait()
     assert result.code == 2, result.err
-    assert any("data.target has 1 class: a classifier wants two or more" in line for line in result.err.splitlines())
+    assert any("data.target has 1 class: a classifier needs two or more" in line for line in result.err.splitlines())

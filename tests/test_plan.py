@@ -45,11 +45,13 @@ def test_a_plan_says_what_there_is_to_do_and_where_and_writes_nothing(study: Stu
 
 
 @pytest.mark.parametrize(("options", "data", "weights", "probe"), [
-    (BIRDS, r"cub200 can't be read here \(CUB-200-2011 is not there: .*\); assumed: 5,994 training and 5,794 test "
+    (BIRDS, r"cub200 can't be read here \(CUB-200-2011 was not found: .*\); assumed: 5,994 training and 5,794 test "
             "images, 200 classes",
-     "torchvision:ResNet18_Weights.IMAGENET1K_V1 is not here, and will be downloaded, 47 MB", "11,788"),
+     "torchvision:ResNet18_Weights.IMAGENET1K_V1 was not found on this machine, and will be downloaded, 47 MB",
+     "11,788"),
     (TEXTS, r"sst2 can't be read here \(no file .*\); assumed: 67,349 training and 872 test sentences of 25 tokens, 2 "
-            "classes", "transformers:google-bert/bert-base-uncased is not here, and will be downloaded", "68,221"),
+            "classes",
+     "transformers:google-bert/bert-base-uncased was not found on this machine, and will be downloaded", "68,221"),
 ])  # fmt: skip
 def test_a_plan_needs_neither_data_nor_weights_nor_a_tokenizer_nor_network(
     study: Studies, options: tuple[str, ...], data: str, weights: str, probe: str

@@ -241,7 +241,7 @@ def test_a_report_of_other_settings_is_made_again(resumable: Studies) -> None:
     before = report.read_text()
     result = resumable(*options, "analysis.tau=0.2")
     assert result.code == 0, result.err
-    assert "analysis: to do; what is there was made with other settings, or from other results" in result.out
+    assert "analysis: to do; it was made with other settings, or from other results" in result.out
     assert report.read_text() != before
 
 

@@ -1,4 +1,4 @@
-"""What a plan assumes in the place of files that are not on this machine: data by their sizes, weights by the model's.
+"""What a plan assumes about files that are not on this machine: data by their sizes, weights by the model's.
 
 So a study can be planned before anything is downloaded. Nothing else changes: the stages count with a stand-in what
 they would count with the files.
@@ -24,9 +24,9 @@ NEEDED = ("train", "test", "classes")
 
 @contextmanager
 def assumed(cfg: DictConfig) -> Iterator[tuple[DictConfig, list[str]]]:
-    """The configuration with something in the place of all that is not here; and what that is, in lines for the user.
+    """The configuration with stand-ins for all that is missing here; and what these are, in lines for the user.
 
-    Until the end nothing is downloaded, and data that are made up as files lie in a folder that is then removed.
+    Until the end nothing is downloaded, and synthetic data that are files lie in a folder that is then removed.
     Raises BadInput for sizes that can't be.
     """
     cfg = cfg.copy()
@@ -50,7 +50,7 @@ def _offline() -> Iterator[None]:
 
 
 def _data(cfg: DictConfig) -> list[str]:
-    """Puts a stand-in in the place of a target task that can't be built, if its size is known; else the stages refuse,
+    """Replaces a target task that can't be built by a stand-in, if its size is known; else the stages refuse,
     those that need it."""
     if cfg.data.size is None:
         return []
@@ -78,7 +78,7 @@ def _size(cfg: DictConfig) -> dict[str, int]:
 
 
 def _weights(cfg: DictConfig) -> list[str]:
-    """Puts random weights in the place of those that are not here."""
+    """Replaces weights that are not here by random ones."""
     weights = weights_of(cfg)
     missing = "" if weights in ("pretrain", "scratch") else pretrained.absent(weights)
     if not missing:

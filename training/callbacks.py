@@ -1,4 +1,4 @@
-"""What happens at the end of every epoch: it is put on disk, and the bar moves on."""
+"""What happens at the end of every epoch: its results are written to disk, and the bar moves."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ class EveryEpoch(Checkpoint):
     """Keeps what each epoch came to: weights, metrics, predictions. It runs after all other callbacks of an epoch.
 
     kept: the epochs whose weights are kept; those of the last one are, also if the training is stopped early.
-    last: the file from which an interrupted training goes on.
+    last: the file from which an interrupted training continues.
     """
 
     def __init__(self, folder: Path, kept: set[int], last: Path, mirror: Mirror) -> None:
@@ -43,14 +43,14 @@ class EveryEpoch(Checkpoint):
             self._write_metrics()  # what lies beside the checkpoint may have been damaged since, and no epoch be left
 
     def on_load_checkpoint(self, trainer: lightning.Trainer, _: LightningClassifier, checkpoint: dict) -> None:
-        # A training that was stopped early must not go on because it was killed before it was marked complete.
+        # A training that was stopped early must not continue because it was killed before it was marked complete.
         trainer.should_stop = checkpoint["callbacks"][self.state_key]["should_stop"]
 
     def on_train_start(self, trainer: lightning.Trainer, module: LightningClassifier) -> None:
         if self.rows:
             return
         if trainer.is_global_zero:
-            self.last.unlink(missing_ok=True)  # of a training that is begun anew
+            self.last.unlink(missing_ok=True)  # of a training that starts again from the beginning
         self._keep(trainer, module, epoch=0)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: LightningClassifier) -> None:
@@ -96,7 +96,7 @@ def check_safe(last: Path, stage: str) -> None:
     """Raises BadInput if `last` can't be read without the danger of running code, because of some callback's state."""
     if unsafe := get_unsafe_globals_in_checkpoint(last):
         raise BadInput(
-            f"{stage} can't go on from {last} when it is interrupted: a callback keeps objects of "
+            f"{stage} can't continue from {last} when it is interrupted: a callback keeps objects of "
             f"{', '.join(sorted(unsafe)[:3])} in its state, and to read them could run code; let its state_dict() hold "
             f"numbers, strings and tensors alone, delete that file and run {stage} again"
         )

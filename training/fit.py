@@ -38,7 +38,7 @@ def fit(
     """Trains for `epochs`, or until a callback stops it, from where it was if `folder` holds an interrupted training.
 
     Returns the number of epochs trained; the weights of the last one are there, whatever `kept` is. Raises BadInput if
-    the training can't be done, can't go on, or comes to nothing that can be used.
+    the training can't be done, can't continue, or comes to nothing that can be used.
     """
     quiet_lightning()
     last, mirror = folder / "checkpoints" / "last.ckpt", Mirror(track)
@@ -74,7 +74,8 @@ def _run(
 
 
 def _goes_on(last: Path, folder: Path, kept: set[int], stage: str) -> bool:
-    """Whether the training goes on from `last`. It begins anew if epochs are past that are wanted and were not kept.
+    """Whether the training continues from `last`. It is trained again from the beginning if
+    past epochs that are asked for were not kept.
 
     Raises BadInput if `last` is damaged, or can't be read without the danger of running code.
     """
@@ -84,7 +85,7 @@ def _goes_on(last: Path, folder: Path, kept: set[int], stage: str) -> bool:
     missing = [epoch for epoch in sorted(kept) if epoch < past and not disk.path(folder, epoch).exists()]
     if missing:
         which = f"epochs {', '.join(map(str, missing))} were" if len(missing) > 1 else f"epoch {missing[0]} was"
-        print(f"{stage}: begun anew, since {which} not kept", flush=True)
+        print(f"{stage}: trained again from the beginning, since {which} not kept", flush=True)
     return not missing
 
 
@@ -97,7 +98,7 @@ def _past(last: Path, stage: str) -> int:
     except BadInput:
         raise
     except Exception as error:  # torch raises many kinds
-        raise Damaged.of(last, f"{stage} can't go on from it") from error
+        raise Damaged.of(last, f"{stage} can't continue from it") from error
 
 
 def _trained(folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""Which devices of this machine a study uses, and by what names people know them."""
+"""Which devices of this machine a study uses, and their usual names."""
 
 import torch
 from lightning import Trainer

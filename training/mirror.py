@@ -15,7 +15,7 @@ Row = dict[str, float]
 
 
 class Mirror(Logger):
-    """Hands each row to `track`, and keeps them in `rows`. Its `trainer` must be set before the training begins."""
+    """Passes each row to `track`, and keeps them in `rows`. Its `trainer` must be set before the training begins."""
 
     name, version = None, None  # of runs of a logger that has any
 

@@ -1,4 +1,4 @@
-"""Several machines that train together (trainer.num_nodes) meet before any work: whoever waits says for which of them.
+"""Several machines that train together (trainer.num_nodes) meet before any work; who waits says for whom.
 
 The same command runs on each node, with NODE_RANK=0, 1, ... and the address and port of node 0. Left to themselves,
 they would meet in the first training, without a word, and after half an hour without success end with a traceback. So
@@ -23,7 +23,7 @@ from training.trainer import make_trainer, quiet_lightning
 MINUTES = 10  # to wait, unless `wait` says how many
 PAUSE, LOOK, ANSWER = 0.2, 5, 30  # seconds between two looks, for a look, and for an answer
 
-_store: TCPStore | None = None  # kept: the trainings go on with what listens in it
+_store: TCPStore | None = None  # kept: the trainings continue with what listens in it
 
 
 def meet(cfg: DictConfig) -> None:
@@ -43,7 +43,7 @@ def _check(environment: ClusterEnvironment, nodes: int) -> None:
     unset = [name for name in ("MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
     if isinstance(environment, LightningEnvironment) and unset:
         raise BadInput(
-            f"trainer.num_nodes={nodes} wants {nodes} machines that can find each other, and {' and '.join(unset)} "
+            f"trainer.num_nodes={nodes} needs {nodes} machines that can find each other, and {' and '.join(unset)} "
             f"{'are' if len(unset) > 1 else 'is'} not set: on each of them set MASTER_ADDR and MASTER_PORT (of the "
             f"first one, with a free port) and NODE_RANK=0 to {nodes - 1}, and start the same command"
         )
@@ -71,7 +71,7 @@ def _met(environment: ClusterEnvironment, nodes: int, minutes: float) -> TCPStor
             missing = [node for node in range(nodes) if not store.check([_key(node)])]
         except DistError as error:
             raise BadInput(
-                f"node 0 at {host}:{port} has ended before all nodes were there: see what it says"
+                f"node 0 at {host}:{port} has ended before all nodes had joined: see its messages"
             ) from error
         return not missing
 
@@ -90,7 +90,7 @@ def _listening(port: int) -> TCPStore:
     try:
         return _open("localhost", port, is_master=True)
     except DistError as error:
-        raise BadInput(f"MASTER_PORT={port} can't be listened at ({first_line(error)}): choose a free port") from error
+        raise BadInput(f"MASTER_PORT={port} can't be used ({first_line(error)}): choose a free port") from error
 
 
 def _connected(host: str, port: int) -> TCPStore | None:

@@ -1,4 +1,4 @@
-"""A training's processes, where it has several devices: how they end together.
+"""Makes the processes of a training on several devices end together.
 
 Lightning starts the program once more for each further device. If one of them is killed, its own observer kills the
 others within 5 s and says nothing; here a line is said. And it makes SIGTERM a flag, which ends a training at some

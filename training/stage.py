@@ -1,4 +1,4 @@
-"""What the training stages share: what training takes, and the training itself."""
+"""What the training stages share: the estimate of what training takes, and the training itself."""
 
 import math
 
@@ -46,8 +46,8 @@ def _check_share(options: DictConfig, samples: int, batch: int) -> None:
     share, batches = options.get("limit_train_batches"), math.ceil(samples / batch)
     if isinstance(share, float) and int(share * batches) < 1:
         raise BadInput(
-            f"trainer.limit_train_batches={share} is not allowed: of {batches} batches that is none; give a number of "
-            f"batches, such as 1"
+            f"trainer.limit_train_batches={share} is not allowed: that is less than one of {batches} batches; give a "
+            f"number of batches, such as 1"
         )
 
 
@@ -60,7 +60,7 @@ def run(cfg: DictConfig, result: Result, model: Classifier, splits: Splits) -> N
     where = make_trainer(cfg.trainer).strategy.root_device
     at_once = batch_size.loaded(model, splits.collate([splits.test[0]])[0], where)
     data = Batches(splits, options.batch_size, stream(seed, stage, "order"), cfg.num_workers, at_once)
-    # What was kept before stays: somebody asked for it.
+    # What was kept before stays: an earlier run asked for it.
     wanted = kept(result.asked, options.epochs) | set(epochs_kept(folder))
     with tracked(cfg, result) as tracker:
         last = fit(module, data, folder, options.epochs, wanted, cfg.trainer, rows_of(tracker))

@@ -1,4 +1,4 @@
-"""A model for a task: built with random weights of its own, or begun from the pre-trained backbone, and tried."""
+"""Builds a model for a task, with random weights or the pre-trained backbone, and tries it out."""
 
 import torch
 from omegaconf import DictConfig

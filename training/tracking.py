@@ -1,7 +1,7 @@
 """One W&B run per result; the files in the run's folder are the record, W&B mirrors them.
 
-The id of a W&B run is kept beside its result, in tracked.json. Whoever goes on with an interrupted result goes on with
-its W&B run: offline that is removed and written again, since all rows are handed on again (training/mirror.py); online
+The id of a W&B run is kept beside its result, in tracked.json. A run that continues an interrupted result continues
+its W&B run: offline that is removed and written again, since all rows are passed on again (training/mirror.py); online
 it gets the rows alone that it does not have.
 """
 
@@ -62,7 +62,7 @@ def tracked(cfg: DictConfig, result: Result) -> Iterator[wandb.Run]:
 
 @contextmanager
 def not_vital(what: str) -> Iterator[None]:
-    """W&B keeps files in the user's home and in $TMPDIR, too: that these can't be written is no reason to stop."""
+    """W&B keeps files in the user's home and in $TMPDIR, too: that these can't be written is not a reason to stop."""
     try:
         yield
     except OSError as error:
@@ -70,8 +70,8 @@ def not_vital(what: str) -> Iterator[None]:
 
 
 def rows_of(run: wandb.Run) -> Callable[[dict[str, float]], None]:
-    """Logs a row, unless the run holds as many already, from an attempt that was interrupted: a training that goes on
-    hands on its first rows once more."""
+    """Logs a row, unless the run holds as many already, from an attempt that was interrupted: a training that continues
+    passes on its first rows once more."""
     known, handed = run.step, count(1)
 
     def log(row: dict[str, float]) -> None:
@@ -109,5 +109,5 @@ def _id(result: Result, run_dir: Path) -> str:
 def _finish(run: wandb.Run, exit_code: int) -> None:
     try:
         run.finish(exit_code=exit_code)
-    except Exception as error:  # W&B's process may be gone already; that must not hide how the stage ended
+    except Exception as error:  # W&B's process may have ended already; that must not hide how the stage ended
         logging.getLogger(__name__).warning("W&B did not finish cleanly: %s", error)

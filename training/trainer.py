@@ -1,4 +1,4 @@
-"""Lightning's trainer: the user's options and callbacks beside what this program sets itself."""
+"""Makes Lightning's trainer from the user's options and callbacks and what this program sets itself."""
 
 import logging
 import os
@@ -49,7 +49,7 @@ def refused(error: Exception, *named: str) -> BadInput:
 
 
 def quiet_lightning() -> None:
-    """Its advice on workers and hardware is not for these runs, and its advertisement for nobody."""
+    """Its advice on workers and hardware is not for these runs, and its advertisement for no user."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
     for message in (

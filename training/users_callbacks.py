@@ -13,7 +13,7 @@ from training.classifier import METRICS
 EXAMPLE = "{_target_: lightning.pytorch.callbacks.EarlyStopping, monitor: test/loss}"
 # Callbacks of Lightning that do not go with what a stage leaves on disk.
 AGAINST = {
-    lightnings.ProgressBar: "this program shows a bar of its own",
+    lightnings.ProgressBar: "this program shows its own progress bar",
     lightnings.BatchSizeFinder: "set finetune.batch_size and the like",
     lightnings.LearningRateFinder: "set finetune.lr and the like",
     lightnings.BackboneFinetuning: "all weights are trained from the first epoch on",
@@ -26,7 +26,7 @@ AGAINST = {
 def users_callbacks(given: object, folder: Path | None) -> list[lightning.Callback]:
     """The callbacks in trainer.callbacks: a list of descriptions, a single one, or a dict of named ones.
 
-    folder: that of the stage, which is closed to them. Raises BadInput for what is no callback, can't be built, or
+    folder: that of the stage, which is closed to them. Raises BadInput for what is not a callback, can't be built, or
     does not go with this program.
     """
     if isinstance(given, dict):
@@ -42,7 +42,7 @@ def users_callbacks(given: object, folder: Path | None) -> list[lightning.Callba
 
 def _built(description: object) -> lightning.Callback:
     if not isinstance(description, dict) or "_target_" not in description:
-        raise BadInput(f"trainer.callbacks: {description} describes no callback, as {EXAMPLE} does")
+        raise BadInput(f"trainer.callbacks: {description} does not describe a callback, as {EXAMPLE} does")
     target = description["_target_"]
     try:
         callback = instantiate(description, _convert_="all")
@@ -50,7 +50,7 @@ def _built(description: object) -> lightning.Callback:
         reason = " ".join(str(error.__cause__ or error).split())  # in one line
         raise BadInput(f"trainer.callbacks: {target} can't be built: {reason}") from error
     if not isinstance(callback, lightning.Callback):
-        raise BadInput(f"trainer.callbacks: {target} is no callback of the package lightning, as {EXAMPLE} is")
+        raise BadInput(f"trainer.callbacks: {target} is not a callback of the package lightning, as {EXAMPLE} is")
     return callback
 
 

@@ -52,7 +52,7 @@ def cellwise(
     elif name in OVER_CHANNELS:
         _check_dimension(node, last, default=None)
         if not _keeps_dimensions(node, name):
-            raise NotTiled("its result is no feature map")
+            raise NotTiled("its result is not a feature map")
     elif name in RANDOM:  # a function is told whether it trains; the mode of modules has been looked at
         if argument(node, "training") is not False:
             raise NotTiled("it is random")
@@ -74,7 +74,7 @@ def _check_module(module: nn.Module, last: bool) -> None:
     # A norm over two axes, [W, C], would be over the cells of a row. (A linear layer has no such attribute.)
     if kind in CHANNELS_LAST and last and len(getattr(module, "normalized_shape", [0])) == 1:
         return
-    raise NotTiled("it is no known layer")
+    raise NotTiled("it is not a known layer")
 
 
 def _check_function(node: fx.Node, name: str, last: bool) -> None:
@@ -87,7 +87,7 @@ def _check_function(node: fx.Node, name: str, last: bool) -> None:
         if len(argument(node, "normalized_shape", 1)) != 1:
             raise NotTiled("it normalises over several cells")
     elif not (name == "linear" and last) and IN_PLACE.get(name, name.removesuffix("_")) not in ELEMENTWISE:
-        raise NotTiled("it is no known layer")
+        raise NotTiled("it is not a known layer")
 
 
 def _check_operands(
@@ -119,7 +119,7 @@ def _permuted(node: fx.Node, last: bool) -> bool:
         tuple(axis % 4 if isinstance(axis, int) else axis for axis in given) if isinstance(given, tuple | list) else ()
     )
     if order != (TO_FIRST if last else TO_LAST):
-        raise NotTiled("its result is no feature map")
+        raise NotTiled("its result is not a feature map")
     return not last
 
 

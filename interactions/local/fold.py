@@ -1,4 +1,4 @@
-"""A convolution and what follows it of affine functions of single channels, as one convolution of other weights.
+"""Joins a convolution and the affine functions of single channels that follow it into one convolution.
 
 Batch-norm in evaluation mode is y = scale * x + shift, and so are its kin that fetch or compute these numbers in other
 ways (FrozenBatchNorm2d multiplies and adds buffers; a network may divide by a parameter). Whatever an operation is,

@@ -1,4 +1,4 @@
-"""The logits of all 2**n masked inputs of a convolutional network, far below the cost of 2**n forward passes.
+"""The logits of all 2**n masked inputs of a convolutional network, at far less cost than 2**n forward passes.
 
 A cell of an early feature map sees only the variables in its receptive field: where these are k, it has 2**k different
 values, not 2**n. So maps are kept as entries, the versions of their tiles (see `tiles`); a layer gathers the windows of

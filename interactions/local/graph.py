@@ -17,7 +17,7 @@ on images of 8 x 8 pixels is traced to eight operations, which become three laye
     0       a, norm, relu    x, 3 x 3                            8 x 8 cells
     1       b, add           relu, 3 x 3         x               8 x 8 cells
     2       pool             add, 2 x 2                          4 x 4 cells
-    stop    flatten          "its result is no feature map"
+    stop    flatten          "its result is not a feature map"
 
 Maps are called by the operation that gives them. If only layer 0 is run on tiles, two maps have to be put together for
 the rest: relu, and x, which the sum reads again; if layers 0 and 1 are, it is one: add. So tiles are best left at the
@@ -136,8 +136,8 @@ class Network:
         operands = [operand for operand in node.all_input_nodes if operand not in self._fixed]
         # An operand that is neither fixed nor a map is a number that was asked for, as in x.view(x.size(0), -1).
         if not operands or any(operand not in self.made for operand in operands) or len(self.shapes.get(node, ())) != 4:
-            raise NotTiled("its result is no feature map")
-        # In the network, whoever reads the same value later sees what was written to it. Layers write to memory of
+            raise NotTiled("its result is not a feature map")
+        # In the network, what reads the same value later sees what was written to it. Layers write to memory of
         # their own, where nobody would.
         if any(len(operand.users) > 1 and self._is_overwritten(operand) for operand in operands):
             raise NotTiled("something overwrites what it reads")

@@ -1,7 +1,7 @@
 """A layer of a network, run on the entries of maps.
 
 Maps are [entries + 1, t, t, C], with the channels last, so that any window is a selection of rows of C numbers. The
-last entry is what lies beyond the edge of the map, as the layer that reads it wants it. The operations of the network
+last entry is what lies beyond the edge of the map, as the layer that reads it expects it. The operations of the network
 see them as it would itself: a view [B, C, t, t], or [B, t, t, C] where it has put the channels last.
 """
 
@@ -75,7 +75,7 @@ class TiledLayer:
         """[entries + 1, t, t, C]; fixed: values of the nodes that no input changes; chunk: bytes at a time."""
         source = maps[self.layer.source]
         # Padding counts as 0 in sums and never wins a maximum. It is written by the layer that reads, as another that
-        # reads the same map may want another value.
+        # reads the same map may need another value.
         if self.edge:
             self.edge.fill(source, -torch.inf if self.layer.head.kind == "max" else 0)
         out = source.new_empty(self.count + 1, self.t, self.t, self.layer.channels[1])
@@ -153,7 +153,7 @@ class TiledLayer:
         return two and not grows and name_of(op.node) in ("add", "iadd", "add_")
 
     def _op(self, op: Op, value: fx.Node, own: bool, maps: Mapping[fx.Node, torch.Tensor], fixed: Values) -> Run:
-        """value: the node before; own: whether its memory is nobody else's, so that it may be overwritten."""
+        """value: the node before; own: whether nothing else uses its memory, so that it may be overwritten."""
 
         def taken(node: fx.Node, start: int, end: int) -> torch.Tensor:
             return _seen(_taken(self.added[node], maps[node], start, end), node in self.last)

@@ -190,8 +190,8 @@ def _head_costs(layer: Layer, source: Tiling, out: Tiling, itemsize: int) -> tup
     if layer.is_convolution and layer.head.groups > 1:
         return out.entries * macs * cells * GROUPS_ON_TILES + moved * tile, np.inf  # no product of two matrices
     per_tile = out.entries * macs * (cells + 4) + moved * tile
-    # A pooling is no product. And where the source's entries are taken as they are, nothing is gathered that could be
-    # unfolded: a product is possible only if an entry is one window, or each of its cells is.
+    # A pooling is not a product. And where the source's entries are taken as they are, nothing is gathered that could
+    # be unfolded: a product is possible only if an entry is one window, or each of its cells is.
     if not layer.unfolds or (whole and cells > 1 and not layer.window.is_point):
         return per_tile, np.inf
     kernel = layer.window.kernel[0] * layer.window.kernel[1]

@@ -1,4 +1,4 @@
-"""What a traced network's operations are called, do with memory, take and cost.
+"""Facts about a traced network's operations: their names, use of memory, arguments and cost.
 
 Which of them can be computed tile by tile is said in `windowed` and `cellwise`.
 """

@@ -65,7 +65,7 @@ class _Tracer(fx.Tracer):
 
 def _remove_assertions(graph: fx.Graph) -> None:
     """And what is computed for them alone: they would read maps, which had to be put together for them."""
-    for node in reversed(graph.nodes):  # what reads a node is gone before it is its turn
+    for node in reversed(graph.nodes):  # what reads a node is removed before it is its turn
         if node.target is torch._assert or (node.target in ASSERTED and not node.users):
             graph.erase_node(node)
 

@@ -53,7 +53,7 @@ class Head:
 
 
 def head(model: nn.Module, node: fx.Node, fixed: set[fx.Node], shapes: Shapes) -> Head | None:
-    """None if the operation is no convolution or pooling. Raises NotTiled if its windows are not served.
+    """None if the operation is not a convolution or pooling. Raises NotTiled if its windows are not served.
 
     Subclasses of torch's modules are not known: they may do something else.
     """

@@ -13,7 +13,7 @@ def membership(owner: torch.Tensor) -> torch.Tensor:
 
 
 def masked(inputs: torch.Tensor, baseline: torch.Tensor, member: torch.Tensor, subset: torch.Tensor) -> torch.Tensor:
-    """x_T: keeps the variables in T and what is no variable, and takes all else from the baseline.
+    """x_T: keeps the variables in T and what is not a variable, and takes all else from the baseline.
 
     inputs: [B, ...]; baseline: [...]; member: [B, ...], of `membership`; subset: [B] int64, T as a bitmask.
     """

@@ -22,7 +22,7 @@ class SampleSet:
     def read(
         cls, about: dict, baseline: np.ndarray, splits: Splits, background: str, where: torch.device
     ) -> "SampleSet":
-        """about: the content of samples.json; background: keep | mask, what is no variable."""
+        """about: the content of samples.json; background: keep | mask, what is not a variable."""
         base = torch.from_numpy(baseline)
         groups = []
         for group in load(splits, about):

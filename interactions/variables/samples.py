@@ -98,8 +98,8 @@ def _sentences(dataset: object, labels: np.ndarray, splits: Splits, options: Dic
     usable = np.array([variables is not None for variables in drawn])
     if not usable.any():
         raise BadInput(
-            f"interactions.n={options.n}: no {options.split} sentence has as many words that count; choose a smaller n "
-            f"or other interactions.stop_words"
+            f"interactions.n={options.n}: no {options.split} sentence has that many words that count; choose a smaller "
+            f"n or other interactions.stop_words"
         )
     chosen = choose(labels, splits.classes, options, seed, usable)
     samples = [

@@ -22,7 +22,7 @@ OTHER_WORD, NO_WORD = -1, -2
 
 
 def stop_words(option: str | Sequence[str] | None) -> Set[str]:
-    """The words that are no variables. option: default (scikit-learn's English ones, without negations) | a list of
+    """The words that are not variables. option: default (scikit-learn's English ones, without negations) | a list of
     one's own | None (no word is one)."""
     if option is None:
         return frozenset()
@@ -36,14 +36,16 @@ def stop_words(option: str | Sequence[str] | None) -> Set[str]:
         )
     for word in option:
         if not isinstance(word, str):
-            raise BadInput(f"interactions.stop_words holds {word}, which is no word: put words such as 'no' in quotes")
+            raise BadInput(
+                f"interactions.stop_words holds {word}, which is not a word: put words such as 'no' in quotes"
+            )
     return frozenset(word.lower() for word in option)
 
 
 def variables(words: Sequence, n: int, stop_words: Set[str], seed: int, index: int) -> list[dict] | None:
     """n different content words in the sentence's order, the same for one (seed, index); None if there are fewer.
 
-    A content word holds a letter or digit and is no stop word. word, position: which of the sentence's words;
+    A content word holds a letter or digit and is not a stop word. word, position: which of the sentence's words;
     tokens: its pieces, which are masked together.
     """
     content = [

@@ -50,7 +50,7 @@ def test_a_truncated_file_is_refused(tmp_path, left):
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(BadInput, match=r"epoch_001\.pt is not there"):
+    with pytest.raises(BadInput, match=r"epoch_001\.pt was not found"):
         read(path(tmp_path, 1))
 
 

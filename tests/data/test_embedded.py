@@ -105,7 +105,9 @@ def test_the_seed_decides_which_digits():
 
 
 def test_more_digits_than_there_are_is_refused():
-    with pytest.raises(BadInput, match="train_samples=1000 and test_samples=798 are more than the 1797 images"):
+    with pytest.raises(
+        BadInput, match="train_samples=1000 and test_samples=798 are more than the 1797 available images"
+    ):
         digits(1000, 798, 8, seed=0)
 
 
@@ -117,7 +119,7 @@ def task(**changed):
 @pytest.mark.parametrize(("changed", "message"), [
     ({"train_samples": 9}, "data.target: the train set of 9 has no sample of class .; take more"),
     ({"test_samples": 3}, "data.target: the test set of 3 has no sample of class"),
-    ({"train_samples": 1797}, "^data.target.train_samples=1797 and test_samples=20 are more than the 1797 images"),
+    ({"train_samples": 1797}, "^data.target.train_samples=1797 and test_samples=20 are more than the 1797 avail"),
     ({"_target_": "data.embedded.nothing"}, "data.target can't be built"),
 ])  # fmt: skip
 def test_a_task_that_cannot_be_learned_is_refused(changed, message):

@@ -38,7 +38,7 @@ def test_the_path_may_be_absolute(pets):
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
     path = tmp_path / "pets"
-    line = f"{path} is not there: {path}/train/<class>/ and {path}/test/<class>/ with image files are wanted"
+    line = f"{path} was not found: {path}/train/<class>/ and {path}/test/<class>/ with image files are expected"
     assert refused(path) == line
 
 
@@ -46,7 +46,7 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
 def test_one_split_is_not_enough(pets, split, named):
     (pets / split).rename(pets / "other")
     there = ", ".join(sorted({"train", "test", "other"} - {split}))
-    assert refused(pets) == f"{pets} has no folder {named} with a folder per class in it; folders there: {there}"
+    assert refused(pets) == f"{pets} has no folder {named} with one folder per class; folders found: {there}"
 
 
 def test_a_split_without_classes_is_refused(pets):
@@ -57,10 +57,13 @@ def test_a_split_without_classes_is_refused(pets):
 
 def test_a_class_without_images_is_refused(pets):
     (pets / "test" / "dog" / "0.png").rename(pets / "test" / "dog" / "0.txt")
-    line = f"{pets}/test/dog holds no image file, but files with other endings: .txt (1): fill it, or delete it"
+    line = (
+        f"{pets}/test/dog contains no image file, but files with other endings: .txt (1): add images to it, or delete "
+    )
+    line += "it"
     assert refused(pets) == line
     (pets / "test" / "dog" / "0.txt").rename(pets / "test" / "dog" / ".DS_Store")
-    assert refused(pets) == f"{pets}/test/dog holds no image file: fill it, or delete it"
+    assert refused(pets) == f"{pets}/test/dog contains no image file: add images to it, or delete it"
 
 
 def test_all_that_pillow_can_read_is_taken(pets):
@@ -86,8 +89,8 @@ def test_what_is_left_out_is_said_once_for_each_split(pets, capsys):
     for _ in range(2):
         assert len(folder(str(pets.parent), "pets").train.labels) == 4
     assert capsys.readouterr().out.splitlines() == [
-        f"4 files in {pets}/train are no images that can be read and are left out: .txt (2), no ending (1), .heic (1)",
-        f"1 file in {pets}/test is no image that can be read and is left out: .txt (1)",
+        f"4 files in {pets}/train are not readable images and are left out: .txt (2), no ending (1), .heic (1)",
+        f"1 file in {pets}/test is not a readable image and is left out: .txt (1)",
     ]
 
 
@@ -110,4 +113,4 @@ def test_no_more_than_a_few_endings_are_named(pets, capsys):
 def test_classes_that_differ_are_refused(pets, split, has):
     (pets / split / "eel").mkdir()
     Image.new("L", (4, 5)).save(pets / split / "eel" / "0.png")
-    assert refused(pets) == f"{pets}: class eel has {has} images only, but both splits want the same classes"
+    assert refused(pets) == f"{pets}: class eel has {has} images only, but both splits need the same classes"

@@ -107,7 +107,7 @@ def test_the_librarys_cache_is_read(caches, tmp_path):
     commit = cached(caches)
     for revision in (None, "main", commit):
         assert list(hub.rows(NAME, revision, "train", tmp_path / "root")["label"]) == [1, 1, 0]
-    with pytest.raises(BadInput, match=f"^{NAME} is not there: Parquet files of its split train are wanted in "):
+    with pytest.raises(BadInput, match=f"^{NAME} was not found: Parquet files of its split train are expected in "):
         hub.rows(NAME, "other", "train", tmp_path / "root")
 
 
@@ -120,22 +120,22 @@ def test_what_is_missing_is_named_with_the_command_that_gets_it(tmp_path, caches
     with pytest.raises(BadInput) as refused:
         hub.rows(NAME, "v1", "train", tmp_path)
     assert str(refused.value) == (
-        f"{NAME} is not there: Parquet files of its split train are wanted in {tmp_path}/{NAME} or in the library's "
+        f"{NAME} was not found: Parquet files of its split train are expected in {tmp_path}/{NAME} or in the library's "
         f"cache {caches}; get it with data.download=true, or with: "
         f"hf download --repo-type dataset {NAME} --revision v1 --local-dir {tmp_path}/{NAME}"
     )
 
 
 def test_a_split_that_is_not_there_is_missing(local):
-    with pytest.raises(BadInput, match=f"^{NAME} is not there: Parquet files of its split validation are wanted in "):
+    with pytest.raises(
+        BadInput, match=f"^{NAME} was not found: Parquet files of its split validation are expected in "
+    ):
         hub.rows(NAME, "main", "validation", local)
 
 
 def test_half_of_a_split_is_refused(local):
     (local / NAME / "data" / "train-00001-of-00002.parquet").unlink()
-    with pytest.raises(
-        BadInput, match=f"^{NAME} is only half there: file 1 of 2 of split train is missing; get it with"
-    ):
+    with pytest.raises(BadInput, match=f"^{NAME} is incomplete: file 1 of 2 of split train is missing; get it with"):
         hub.rows(NAME, "main", "train", local)
 
 
@@ -151,8 +151,10 @@ def test_a_damaged_file_is_refused_in_one_line(local):
 def test_without_network_a_download_is_refused_at_once(tmp_path):
     with pytest.raises(BadInput) as refused:
         hub.rows(NAME, None, "train", tmp_path, download=True)
-    line = f"there is no network to {constants.ENDPOINT}: wait for it, or put {NAME} in {tmp_path}/{NAME} by hand"
-    assert str(refused.value) == line
+    line = (
+        f"{constants.ENDPOINT} can't be reached (no network): try again later, or put {NAME} in {tmp_path}/{NAME} by "
+    )
+    assert str(refused.value) == f"{line}hand"
     assert [path.name for path in tmp_path.iterdir() if path.name not in ("arrow", "cache")] == []
 
 
@@ -186,13 +188,13 @@ def test_a_download_that_fails_is_told_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(hub, "snapshot_download", fails)
     with pytest.raises(BadInput) as refused:
         hub.rows(NAME, None, "train", tmp_path, download=True)
-    line = f"{NAME} can't be downloaded (401 Client Error): start again, or put it in {tmp_path}/{NAME}"
+    line = f"{NAME} can't be downloaded (401 Client Error): try again, or put it in {tmp_path}/{NAME}"
     assert str(refused.value) == line
 
 
 @pytest.mark.parametrize(("changed", "message"), [
-    ({"image": "img"}, f"{NAME}: split train has no column img; columns there: image, label, size"),
-    ({"label": "fine"}, f"{NAME}: split train has no column fine; columns there: image, label, size"),
+    ({"image": "img"}, f"{NAME}: split train has no column img; columns found: image, label, size"),
+    ({"label": "fine"}, f"{NAME}: split train has no column fine; columns found: image, label, size"),
     ({"label": "image"}, f"{NAME}, train: column image does not hold a class number, 0 or above, in every row"),
 ])  # fmt: skip
 def test_columns_have_to_be_there(local, changed, message):
@@ -220,4 +222,4 @@ def test_a_missing_repository_is_known_within_seconds(tmp_path):
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, env={"HF_HOME": str(tmp_path)}
     )
     assert time.monotonic() - started < 20
-    assert f"conf.errors.BadInput: {NAME} is not there: " in result.stderr
+    assert f"conf.errors.BadInput: {NAME} was not found: " in result.stderr

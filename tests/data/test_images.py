@@ -169,8 +169,8 @@ def test_training_and_probe_see_the_same_draw(raw):
 
 
 @pytest.mark.parametrize(("changed", "message"), [
-    ({"train_samples": 31}, "train_samples=31 is not allowed: from 1 to the 30 train images that there are"),
-    ({"test_samples": 13}, "test_samples=13 is not allowed: from 1 to the 12 test images that there are"),
+    ({"train_samples": 31}, "train_samples=31 is not allowed: a number from 1 to 30 (all train images) is expected"),
+    ({"test_samples": 13}, "test_samples=13 is not allowed: a number from 1 to 12 (all test images) is expected"),
 ])  # fmt: skip
 def test_what_cannot_be_used_is_refused(raw, changed, message):
     with pytest.raises(BadInput) as refused:
@@ -234,7 +234,7 @@ def test_images_are_searched_for_damage_once(damaged, capsys, monkeypatch):
 
 def test_a_draw_is_from_the_images_that_can_be_read(damaged):
     assert sorted(made(damaged, skip_corrupt=True, train_samples=4).train.indices) == [0, 2, 4, 5]
-    with pytest.raises(BadInput, match=r"^train_samples=5 is not allowed: from 1 to the 4 train images"):
+    with pytest.raises(BadInput, match=r"^train_samples=5 is not allowed: a number from 1 to 4 \(all train images\)"):
         made(damaged, skip_corrupt=True, train_samples=5)
 
 
@@ -252,10 +252,10 @@ def test_a_task_is_built_from_its_configuration(tmp_path):
     splits = build(cfg.target, "data.target")
     assert (len(splits.train), len(splits.test), splits.classes) == (8, 4, ("cat", "dog"))
     cfg.target.train_samples = 9
-    with pytest.raises(BadInput, match=r"^data\.target\.train_samples=9 is not allowed: from 1 to the 8 train images"):
+    with pytest.raises(BadInput, match=r"^data\.target\.train_samples=9 is not allowed: a number from 1 to 8 "):
         build(cfg.target, "data.target")
     cfg.target.files.path = "pests"
-    with pytest.raises(BadInput, match=f"^{tmp_path}/pests is not there: "):
+    with pytest.raises(BadInput, match=f"^{tmp_path}/pests was not found: "):
         build(cfg.target, "data.target")
 
 
@@ -264,7 +264,7 @@ def test_files_that_are_listed_have_to_be_there(tmp_path):
     check_there(there, "Birds")
     with pytest.raises(BadInput) as refused:
         check_there([*there, tmp_path / "a" / "4.jpg", tmp_path / "b" / "0.jpg"], "Birds")
-    line = f"Birds: 2 of the 5 images are not there, the first is {tmp_path}/a/4.jpg: unpack the archive again"
+    line = f"Birds: 2 of the 5 images are missing, the first is {tmp_path}/a/4.jpg: unpack the archive again"
     assert str(refused.value) == line
 
 

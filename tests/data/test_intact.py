@@ -74,7 +74,7 @@ def test_other_bytes_in_a_png_are_found_though_its_end_is_there(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG"])
 def test_what_is_no_image_is_said_to_be_none(tmp_path, content):
-    assert damage(put(tmp_path / "a.jpg", content)) == "it is no image"
+    assert damage(put(tmp_path / "a.jpg", content)) == "it is not an image"
 
 
 def test_a_file_that_has_gone_is_damaged_too(tmp_path):
@@ -137,7 +137,7 @@ def test_what_is_damaged_is_counted_and_the_first_is_named(task, seen):
 def test_what_took_long_is_remembered_though_the_run_is_refused(task, seen, monkeypatch):
     put(Path(task.train.pictures.paths[0]), b"no image")
     monkeypatch.setattr(intact, "EVERY", 0)
-    with pytest.raises(BadInput, match="it is no image"):
+    with pytest.raises(BadInput, match="it is not an image"):
         check(task, seen)
     assert len(np.load(seen._file)) == 79
 

@@ -55,33 +55,33 @@ def test_cub_has_the_official_split_and_readable_names(birds):
 
 
 def test_cub_that_is_missing_is_named_with_its_address(tmp_path):
-    line = f"CUB-200-2011 is not there: {tmp_path}/CUB_200_2011 is expected; get it with data.download=true, or unpack "
+    line = (
+        f"CUB-200-2011 was not found: {tmp_path}/CUB_200_2011 is expected; get it with data.download=true, or unpack "
+    )
     assert refused(cub200, tmp_path) == f"{line}{official.CUB_200} in {tmp_path}"
-    line = f"there is no network to {official.CUB_200}: wait for it, or put it by hand as {tmp_path}/CUB_200_2011.tgz"
-    assert refused(cub200, tmp_path, download=True) == line
+    line = f"{official.CUB_200} can't be reached (no network): try again later, or put the file at "
+    assert refused(cub200, tmp_path, download=True) == f"{line}{tmp_path}/CUB_200_2011.tgz"
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("table", ["images", "image_class_labels", "train_test_split", "classes"])
 def test_half_of_cub_is_refused(birds, table):
     (birds / f"{table}.txt").unlink()
-    assert refused(cub200, birds.parent) == f"{birds} is only half there: {birds}/{table}.txt is missing"
+    assert refused(cub200, birds.parent) == f"{birds} is incomplete: {birds}/{table}.txt is missing"
 
 
 def test_images_of_cub_that_are_not_on_disk_are_counted(birds):
     for name in IMAGES[1:]:
         (birds / "images" / name).unlink()
-    line = (
-        f"CUB-200-2011: 2 of the 3 images are not there, the first is {birds}/images/{IMAGES[1]}: unpack the archive "
-    )
+    line = f"CUB-200-2011: 2 of the 3 images are missing, the first is {birds}/images/{IMAGES[1]}: unpack the archive "
     assert refused(cub200, birds.parent) == f"{line}again"
 
 
 @pytest.mark.parametrize(("table", "line", "message"), [
-    ("train_test_split", "2 2", r"line 2 of {}/train_test_split.txt has not the form (\d+) ([01]): '2 2'"),
-    ("images", "x", r"line 2 of {}/images.txt has not the form (\d+) (\S+): 'x'"),
-    ("image_class_labels", "2 7", "CUB-200-2011: the tables in {} number different images or classes: unpack"),
-    ("image_class_labels", "9 1", "CUB-200-2011: the tables in {} number different images or classes: unpack"),
+    ("train_test_split", "2 2", r"line 2 of {}/train_test_split.txt does not have the form (\d+) ([01]): '2 2'"),
+    ("images", "x", r"line 2 of {}/images.txt does not have the form (\d+) (\S+): 'x'"),
+    ("image_class_labels", "2 7", "CUB-200-2011: the tables in {} do not list the same images or classes: unpack"),
+    ("image_class_labels", "9 1", "CUB-200-2011: the tables in {} do not list the same images or classes: unpack"),
 ])  # fmt: skip
 def test_tables_of_cub_in_another_form_are_refused(birds, table, line, message):
     file = birds / f"{table}.txt"
@@ -103,7 +103,7 @@ def test_made_up_files_are_read_as_the_real_ones_are(tmp_path, reader):
 @pytest.mark.parametrize("reader", [cub200, cars])
 def test_there_are_two_origins(tmp_path, reader):
     line = refused(reader, tmp_path, origin="hub", repository="some/birds")
-    assert line.startswith("some/birds is not there: Parquet files of its split train are wanted")
+    assert line.startswith("some/birds was not found: Parquet files of its split train are expected")
 
 
 @pytest.fixture
@@ -124,24 +124,22 @@ def test_cars_that_are_missing_cannot_be_downloaded(tmp_path):
     for download in (False, True):
         line = refused(cars, tmp_path, download=download)
         assert line.startswith(
-            f"Stanford Cars is not there: {tmp_path}/stanford_cars/devkit/cars_meta.mat is missing, "
+            f"Stanford Cars was not found: {tmp_path}/stanford_cars/devkit/cars_meta.mat is missing, "
         )
         assert line.endswith(
-            "its official address is gone, so nothing can be downloaded: take data.target.files.origin=hub, "
+            "its official address no longer exists, so nothing can be downloaded: use data.target.files.origin=hub, "
             "or a copy in torchvision's layout"
         )
 
 
 def test_cars_that_are_half_there_or_damaged_are_refused(base):
     (base / "cars_train" / "00002.jpg").unlink()
-    line = f"Stanford Cars: 1 of the 8 images are not there, the first is {base}/cars_train/00002.jpg: unpack"
+    line = f"Stanford Cars: 1 of the 8 images are missing, the first is {base}/cars_train/00002.jpg: unpack"
     assert refused(cars, base.parent).startswith(line)
     (base / "devkit" / "cars_train_annos.mat").write_bytes(b"x" * 200)
     assert refused(cars, base.parent).startswith(f"Stanford Cars: the .mat files in {base} can't be read (")
     (base / "cars_test_annos_withlabels.mat").unlink()
-    line = (
-        f"Stanford Cars is only half there: {base}/cars_test_annos_withlabels.mat is missing, of devkit/cars_meta.mat, "
-    )
+    line = f"Stanford Cars is incomplete: {base}/cars_test_annos_withlabels.mat is missing, of devkit/cars_meta.mat, "
     assert refused(cars, base.parent).startswith(line)
 
 
@@ -165,18 +163,18 @@ def test_indoor_has_the_official_split_and_reads_odd_formats(rooms):
 
 def test_indoor_that_is_not_whole_is_refused(rooms, tmp_path):
     assert refused(indoor67, tmp_path / "x").startswith(
-        f"MIT Indoor-67 is not there: {tmp_path}/x/indoor67/Images is expected;"
+        f"MIT Indoor-67 was not found: {tmp_path}/x/indoor67/Images is expected;"
     )
     (rooms / "TestImages.txt").write_text("bar/2.jpg\ncellar/1.jpg\n")
-    line = f"MIT Indoor-67: {rooms}/TestImages.txt has a class that {rooms}/TrainImages.txt has not: cellar"
+    line = f"MIT Indoor-67: {rooms}/TestImages.txt has a class that {rooms}/TrainImages.txt does not have: cellar"
     assert refused(indoor67, tmp_path) == line
     (rooms / "TestImages.txt").write_text("bar/3.jpg\n")
-    line = f"MIT Indoor-67: 1 of the 3 images are not there, the first is {rooms}/Images/bar/3.jpg: unpack"
+    line = f"MIT Indoor-67: 1 of the 3 images are missing, the first is {rooms}/Images/bar/3.jpg: unpack"
     assert refused(indoor67, tmp_path).startswith(line)
     (rooms / "TestImages.txt").unlink()
-    assert refused(indoor67, tmp_path) == f"{rooms} is only half there: {rooms}/TestImages.txt is missing"
-    line = "there is no network to http://web.mit.edu/torralba/www/TestImages.txt: wait for it, or put it by hand as "
-    assert refused(indoor67, tmp_path, download=True) == f"{line}{rooms}/TestImages.txt"
+    assert refused(indoor67, tmp_path) == f"{rooms} is incomplete: {rooms}/TestImages.txt is missing"
+    line = "http://web.mit.edu/torralba/www/TestImages.txt can't be reached (no network): try again later, or put the "
+    assert refused(indoor67, tmp_path, download=True) == f"{line}file at {rooms}/TestImages.txt"
 
 
 @pytest.fixture
@@ -227,7 +225,7 @@ def test_a_damaged_archive_leaves_nothing_half_made(birds):
     archive.write_bytes(archive.read_bytes()[:200])
     line = refused(cub200, root, download=True)
     assert line.startswith(f"CUB-200-2011: {archive} can't be unpacked (")
-    assert line.endswith("): delete it and start again")
+    assert line.endswith("): delete it and run the command again")
     assert [path.name for path in root.iterdir()] == ["CUB_200_2011.tgz"]
 
 
@@ -244,7 +242,9 @@ def test_a_download_is_whole_or_not_there(birds, monkeypatch):
 
     calls = []
     monkeypatch.setattr(archives, "download_url", download)
-    line = f"{official.CUB_200} can't be downloaded (File not found or corrupted.): start again, or put it as {root}/"
+    line = (
+        f"{official.CUB_200} can't be downloaded (File not found or corrupted.): try again, or put the file at {root}/"
+    )
     assert refused(cub200, root, download=True).startswith(line)
     assert list(root.iterdir()) == []
     assert calls == [(official.CUB_200, official.CUB_200_MD5)]

@@ -108,10 +108,11 @@ def test_a_tokenizer_without_mask_or_that_cannot_be_read_is_refused(tmp_path):
     )
     (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\ngood\n")
     assert refused(load_tokenizer, tmp_path / "vocab.txt") == (
-        f"{tmp_path / 'vocab.txt'} has no line [CLS] [MASK] [SEP]: a vocabulary of BERT is expected, a token a line"
+        f"{tmp_path / 'vocab.txt'} has no line [CLS] [MASK] [SEP]: a vocabulary of BERT, with one token per line, "
+        "is expected"
     )
     (tmp_path / "broken.json").write_text("{")
-    assert "broken.json is no tokenizer that can be read (" in refused(load_tokenizer, tmp_path / "broken.json")
+    assert "broken.json is not a tokenizer that can be read (" in refused(load_tokenizer, tmp_path / "broken.json")
     (tmp_path / "empty").mkdir()
     assert refused(load_tokenizer, tmp_path / "empty").endswith(
         "has neither tokenizer.json nor vocab.txt: give a folder that has"

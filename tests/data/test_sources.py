@@ -70,9 +70,7 @@ def test_what_is_no_name_stays_as_it_is():
 
 @pytest.mark.parametrize("name", ["glyph", "3", "../source/glyphs", "digits"])
 def test_a_name_that_there_is_not_is_refused_with_those_there_are(name):
-    message = (
-        rf"^data.source={name} is not known; allowed: glyphs, hidden_word, null; another one is a file source/NAME"
-    )
+    message = rf"^data.source={name} is unknown; allowed: glyphs, hidden_word, null; another one is a file source/NAME"
     with pytest.raises(BadInput, match=message):
         named("data=folder", f"data.source={name}")
 
@@ -106,7 +104,7 @@ def test_the_programs_own_files_go_first(tmp_path, own_folder):
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    ("{a: [1", r"can't be read \(.*\): mend it$"), ("samples: 3", "has no _target_: "), ("[1, 2]", "has no _target_: "),
+    ("{a: [1", r"can't be read \(.*\): fix it$"), ("samples: 3", "has no _target_: "), ("[1, 2]", "has no _target_: "),
     ("", "has no _target_: "),
 ])  # fmt: skip
 def test_a_file_without_a_task_is_refused_in_one_line(tmp_path, own_folder, text, message):

@@ -48,7 +48,7 @@ def test_variables_are_drawn_in_them_as_in_others(given, tokens):
 
 
 @pytest.mark.parametrize(("given", "tokens", "message"), [
-    (TEXTS, None, "data.size has no tokens"), (IMAGES, 12, "want a text model"), ({}, None, "want an image model"),
+    (TEXTS, None, "data.size has no tokens"), (IMAGES, 12, "need a text model"), ({}, None, "need an image model"),
 ])  # fmt: skip
 def test_a_model_of_other_inputs_is_refused(given, tokens, message):
     with pytest.raises(BadInput, match=message):

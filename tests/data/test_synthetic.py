@@ -84,6 +84,6 @@ def test_the_vocabulary_is_one_of_bert_and_knows_every_word(tmp_path):
 
 
 def test_more_reviews_than_there_are_is_refused(tmp_path):
-    with pytest.raises(BadInput, match=r"^data.synthetic=60000 is not allowed: at most 57344 sentences of a class"):
+    with pytest.raises(BadInput, match=r"^data.synthetic=60000 is not allowed: at most 57344 sentences per class"):
         synthetic.sst2(tmp_path, 60000)
     assert list(tmp_path.iterdir()) == []

@@ -93,7 +93,7 @@ def test_a_draw_is_balanced_and_decided_by_the_seed(options):
     assert task(files, options(), 12, 7, 1).train.texts != splits.train.texts
     assert tuple(task(files, options(), None, None, 0).test.texts) == sentences
     assert refused(task, files, options(), 41, None, 0) == (
-        "train_samples=41 is not allowed: the train set has 1 to 40"
+        "train_samples=41 is not allowed: a number from 1 to 40 (the whole train set) is expected"
     )
 
 
@@ -109,7 +109,7 @@ def test_sentences_are_tokenised_once_in_a_process(options, monkeypatch):
 
 def test_a_model_of_images_is_refused():
     assert refused(SENTENCES.check, "data.target.input", {"size": 32}) == (
-        "sentences want a text model, and model.input has no tokenizer: choose another model= or data="
+        "sentences need a text model, and model.input has no tokenizer: choose another model= or data="
     )
 
 
@@ -142,10 +142,10 @@ def test_sst2_files_are_read_as_they_are(tmp_path):
     (None, "no file {}: unpack {url} in {root}, or set data.download=true"),
     ("text\tlabel\na\t1\n", "{} has no column sentence; it has: text, label"),
     ("", "{} is empty: a line of column names is expected, then a line for each text"),
-    ("sentence\tlabel\n", "{} has no line but that of the column names"),
+    ("sentence\tlabel\n", "{} has no line after that of the column names"),
     ("sentence\tlabel\na\t1\n \t0\n", "{}, line 3: no sentence; fill it in or delete the line"),
     ("sentence\tlabel\na\t1\nb\n", "{}, line 3: no label; fill it in or delete the line"),
-    ("sentence\tlabel\na\t-1\n", "{}, line 2: label -1 is none of the classes 0, 1"),
+    ("sentence\tlabel\na\t-1\n", "{}, line 2: label -1 is not one of the classes 0, 1"),
 ])  # fmt: skip
 def test_sst2_files_that_are_not_sst2_are_refused(tmp_path, train, message):
     file = tmp_path / "SST-2" / "train.tsv"
@@ -170,7 +170,7 @@ def test_sst2_of_the_hub(tmp_path, monkeypatch):
     hidden = Dataset.from_dict({"sentence": ["good"], "label": [-1]})
     monkeypatch.setitem(sys.modules, "data.hub", SimpleNamespace(rows=lambda *_: hidden))
     assert refused(sst2, tmp_path, origin="hub") == (
-        "stanfordnlp/sst2, row 1 of train: sentence 'good' with label -1; a sentence and label 0 or 1 are wanted"
+        "stanfordnlp/sst2, row 1 of train: sentence 'good' with label -1; a sentence and label 0 or 1 are expected"
     )
     other = Dataset.from_dict({"text": ["good"], "label": [1]})
     monkeypatch.setitem(sys.modules, "data.hub", SimpleNamespace(rows=lambda *_: other))
@@ -241,7 +241,7 @@ def test_classes_that_are_numbers_are_sorted_as_numbers(tmp_path):
 def test_a_label_that_training_lacks_is_refused(tmp_path):
     write(tmp_path / "a.csv", [["text", "label"], ["x", "good"], ["two\nlines", "bad"]])
     write(tmp_path / "b.csv", [["text", "label"], ["x", "good"], ["two\nlines", "fair"]])
-    assert refused(read, tmp_path) == f"{tmp_path / 'b.csv'}, line 4: label fair is none of the classes bad, good"
+    assert refused(read, tmp_path) == f"{tmp_path / 'b.csv'}, line 4: label fair is not one of the classes bad, good"
 
 
 @pytest.mark.parametrize(("changed", "message"), [
@@ -249,10 +249,10 @@ def test_a_label_that_training_lacks_is_refused(tmp_path):
     ({"text": "review"}, "{}/a.csv has no column review; it has: text, label"),
     ({"label": "stars"}, "{}/a.csv has no column stars; it has: text, label"),
     ({"separator": ";"}, "{}/a.csv has no column text; it has: text,label"),
-    ({"path": "alike.csv"}, "{}/alike.csv has labels of one class alone, good: a classifier wants two or more"),
+    ({"path": "alike.csv"}, "{}/alike.csv has labels of one class only, good: a classifier needs two or more"),
     ({"path": "utf16.csv"}, "{}/utf16.csv is in UTF-16: save it in UTF-8"),
     ({"test_path": "utf16.csv"}, "{}/utf16.csv is in UTF-16: save it in UTF-8"),
-    ({"path": "bytes.csv"}, "{}/bytes.csv is no table in UTF-8 ('utf-8' codec can't decode byte 0xfc in position"),
+    ({"path": "bytes.csv"}, "{}/bytes.csv is not a table in UTF-8 ('utf-8' codec can't decode byte 0xfc in position"),
 ])  # fmt: skip
 def test_a_table_that_cannot_be_read_is_refused(tmp_path, changed, message):
     write(tmp_path / "a.csv", [["text", "label"], ["x", "good"], ["y", "bad"]])

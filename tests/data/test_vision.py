@@ -156,21 +156,23 @@ def test_flowers_trains_on_training_and_validation_images(tmp_path, monkeypatch)
      "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/102flowers.tgz as"),
 ])  # fmt: skip
 def test_missing_files_are_named_with_where_they_come_from(tmp_path, reader, title, file, address):
-    start = f"{title} is not in {tmp_path} ({tmp_path}/{file} and others are wanted)"
+    start = f"{title} is not in {tmp_path} ({tmp_path}/{file} and others are expected)"
     with pytest.raises(BadInput) as refused:
         getattr(vision, reader)(str(tmp_path))
     assert str(refused.value).startswith(f"{start}: get it with data.download=true, or put {address} {tmp_path}/")
     assert str(refused.value).endswith("; data.download=true then unpacks it")
     with pytest.raises(BadInput) as refused:
         getattr(vision, reader)(str(tmp_path), download=True)
-    assert str(refused.value).startswith(f"{start}, and there is no network to {address.removesuffix(' as')}: wait for")
+    assert str(refused.value).startswith(
+        f"{start}, and {address.removesuffix(' as')} can't be reached (no network): try again"
+    )
     assert list(tmp_path.iterdir()) == []
 
 
 def test_half_of_a_data_set_is_said_to_be_half(tmp_path):
     write_mnist(tmp_path)
     (tmp_path / "MNIST/raw/t10k-labels-idx1-ubyte").unlink()
-    line = rf"^MNIST is only half there \({tmp_path}/MNIST/raw/t10k-labels-idx1-ubyte is missing; delete what there is"
+    line = rf"^MNIST is incomplete \({tmp_path}/MNIST/raw/t10k-labels-idx1-ubyte is missing; delete the rest"
     with pytest.raises(BadInput, match=line):
         vision.mnist(str(tmp_path))
 
@@ -179,7 +181,7 @@ def test_images_that_are_listed_but_not_there_are_counted(tmp_path):
     write_food(tmp_path)
     for name in ("waffles/1", "pho/0"):
         (tmp_path / f"food-101/images/{name}.jpg").unlink()
-    line = rf"^Food-101: 2 of the 4 images are not there, the first is {tmp_path}/food-101/images/waffles/1.jpg: unpack"
+    line = rf"^Food-101: 2 of the 4 images are missing, the first is {tmp_path}/food-101/images/waffles/1.jpg: unpack"
     with pytest.raises(BadInput, match=line):
         vision.food101(str(tmp_path))
 

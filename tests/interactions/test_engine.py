@@ -76,10 +76,10 @@ def test_a_transformer_is_dense_and_the_log_says_why(images):
     engine = Engine(Classifier(vit_tiny(3)).eval(), images, options())
     assert engine.local is None
     assert engine.about() == (
-        "dense, in batches of 16; not locally: predicted 1 times as fast, and it takes 1.5 to be worth it, "
-        "dense from reshape on (its result is no feature map)"
+        "dense, in batches of 16; not locally: predicted 1 times as fast, and 1.5 is needed to be worth it, "
+        "dense from reshape on (its result is not a feature map)"
     )
-    with pytest.raises(BadInput, match=r"interactions\.engine=local can't be taken for this model: predicted 1 times"):
+    with pytest.raises(BadInput, match=r"interactions\.engine=local can't be used for this model: predicted 1 times"):
         Engine(Classifier(vit_tiny(3)).eval(), images, options(engine="local"))
 
 
@@ -164,7 +164,7 @@ def test_how_values_are_computed_is_chosen_once(images, tmp_path, capsys):
     assert capsys.readouterr().out == ""
     third = decided(network(), images, options(engine="local", batch_size="auto"), store)
     assert third.network.local is not None
-    assert "begun otherwise; what is left is done with interactions.engine=local" in capsys.readouterr().out
+    assert "computed in another way; the others are computed with interactions.engine=local" in capsys.readouterr().out
     assert not store.has_part(0, range(1))
     assert store.choices()["network"]["engine"] == "local"
 

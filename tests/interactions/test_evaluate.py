@@ -18,7 +18,7 @@ def test_short_sentences_are_counted():
 def test_a_language_that_the_stop_words_are_not_of_is_pointed_out(share, shown):
     assert remarks({"stop_share": share}) == [
         f"only {shown} of the words are on the English list of stop words; for another language "
-        "interactions.stop_words takes null or a list of your own"
+        "set interactions.stop_words to null or to your own list"
     ]
 
 

@@ -126,7 +126,7 @@ def test_truncated_values_are_refused(store, v, left):
 
 
 def test_values_that_are_not_there_are_refused(store):
-    with pytest.raises(BadInput, match=r"values\.npy is not there"):
+    with pytest.raises(BadInput, match=r"values\.npy was not found"):
         store.values(12)
 
 

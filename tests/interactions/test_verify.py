@@ -93,7 +93,7 @@ def test_outputs_that_depend_on_the_batch_stop_the_run(run, tmp_path, engine, al
         run(of_the_batch, engine=engine)
     said = str(refused.value)
     assert said.startswith("finetune, epoch 7: v of sample ")
-    assert f"by the {engine} engine, and other by " in said
+    assert f"by the {engine} engine, and differs by " in said
     assert "depends on the rest of its batch" in said
     assert "interactions.engine=dense interactions.batch_size=1" in said
     assert "\n" not in said
@@ -114,7 +114,9 @@ def test_a_model_that_is_random_stops_the_run(run):
 def test_a_local_engine_that_is_wrong_stops_the_run(run, monkeypatch, tmp_path, all_local):
     right = Local.logits
     monkeypatch.setattr(Local, "logits", lambda *args: right(*args) + torch.tensor([1e-3, 0, 0]))
-    with pytest.raises(BadInput, match=r"by the local engine, .* is no rounding: take interactions.engine=dense"):
+    with pytest.raises(
+        BadInput, match=r"by the local engine, .* rounding does not explain: use interactions.engine=dense"
+    ):
         run(torch.relu, engine="local")
     assert not list(tmp_path.rglob("*.npy"))
 
@@ -135,7 +137,7 @@ def test_a_mistake_in_float32_alone_stops_the_run(run, monkeypatch, all_local):
         return right(engine, plan, image, *rest) * (1.01 if image.dtype == torch.float32 else 1)
 
     monkeypatch.setattr(Local, "logits", wrong)
-    with pytest.raises(BadInput, match=r"something is wrong in float32 alone; take interactions\.engine=dense"):
+    with pytest.raises(BadInput, match=r"something is wrong in float32 alone; use interactions\.engine=dense"):
         run(torch.relu, engine="local")
 
 
@@ -161,7 +163,7 @@ def test_a_model_that_asks_for_views_of_memory_is_evaluated_as_it_is(run):
 
 
 def test_numbers_that_overflow_stop_the_run(run):
-    with pytest.raises(BadInput, match=r"in float32, which is no number to work with: take interactions.precision"):
+    with pytest.raises(BadInput, match=r"in float32, which is not a finite number: use interactions.precision"):
         run(overflowing)
 
 

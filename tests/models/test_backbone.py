@@ -147,7 +147,7 @@ def test_any_layer_may_be_named(monkeypatch):
         BadInput, match=r"no linear layer or 1x1 convolution with an output for each of the 7 classes.*: body, cosine$"
     ):
         build(OmegaConf.create(options), 7)
-    with pytest.raises(BadInput, match=r"model\.head=body\.fc is no layer of the model; .*: body, cosine$"):
+    with pytest.raises(BadInput, match=r"model\.head=body\.fc is not a layer of the model; .*: body, cosine$"):
         build(OmegaConf.create(options | {"head": "body.fc"}), 7)
     model = build(OmegaConf.create(options | {"head": "cosine"}), 7)
     x = torch.randn(2, 3, 5, 5)
@@ -258,9 +258,9 @@ def test_build_makes_as_many_classes_as_asked_for():
         ({"_target_": "models.vision.conv4", "image_size": 8}, "^model.image_size=8 is not allowed: .* from 16 "),
         (
             {"_target_": "models.vision.conv4", "widht": 8},
-            "^model.widht is no argument of .*conv4, which takes: width, ",
+            "^model.widht is not an argument of .*conv4, which takes: width, ",
         ),
-        ({"_target_": "models.vision.conv4", "num_classes": 8}, "^model.num_classes is no argument of "),
+        ({"_target_": "models.vision.conv4", "num_classes": 8}, "^model.num_classes is not an argument of "),
         ({"_target_": "models.vision.nothing"}, "model can't be built"),
     ],
 )

@@ -94,14 +94,14 @@ def test_the_message_lists_the_names_and_a_line_that_can_be_pasted(tmp_path):
 def test_a_name_that_is_not_in_the_file_is_refused(tmp_path, kind):
     make, *names = SEVERAL[kind]
     file = saved(tmp_path, make())
-    with pytest.raises(BadInput, match="holds no model momentum") as refused:
+    with pytest.raises(BadInput, match="contains no model momentum") as refused:
         pretrained.backbone(Classifier(network()), f"{file}#momentum")
     assert all(name.split(".")[-1] in str(refused.value) or name == "ema.module" for name in names)
 
 
 def test_no_copy_without_a_prefix(tmp_path):
     file = saved(tmp_path, under("student.", weights(1)))
-    with pytest.raises(BadInput, match=r"holds no model \., but student; "):
+    with pytest.raises(BadInput, match=r"contains no model \., but student; "):
         pretrained.backbone(Classifier(network()), f"{file}#.")
 
 

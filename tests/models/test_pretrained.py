@@ -246,9 +246,9 @@ def test_without_file_and_network_it_is_said_what_was_looked_for_and_how_to_get_
     ("torchvision:ResNet50_Weights.DEFAULT", "a full name is expected, such as"),
     ("torchvision:ResNet50_Weights", "a full name is expected, such as"),
     ("torchvision:resnet50", "a full name is expected, such as"),
-    ("transformers:a/b/c", "is no name of a repository on the hub"),
-    ("imagenet", "is no file or folder; nor is it pretrain"),
-    ("/no/such/file.pt", "is no file or folder; nor is it pretrain"),
+    ("transformers:a/b/c", "is not the name of a repository on the hub"),
+    ("imagenet", "is not a file or folder; it is also not pretrain"),
+    ("/no/such/file.pt", "is not a file or folder; it is also not pretrain"),
 ])  # fmt: skip
 def test_what_names_no_weights_is_refused(weights, said):
     with pytest.raises(BadInput, match=said):
@@ -258,14 +258,14 @@ def test_what_names_no_weights_is_refused(weights, said):
 def test_what_is_not_here_is_told_without_asking_the_network(tmp_path, monkeypatch):
     monkeypatch.setattr(pretrained, "reachable", None)
     name = "torchvision:ResNet50_Weights.IMAGENET1K_V1"
-    assert pretrained.absent(name) == f"{name} is not here, and will be downloaded, 103 MB"
+    assert pretrained.absent(name) == f"{name} was not found on this machine, and will be downloaded, 103 MB"
     for name in (f"timm:{NAME}", "transformers:google-bert/bert-base-uncased"):
-        assert pretrained.absent(name) == f"{name} is not here, and will be downloaded"
+        assert pretrained.absent(name) == f"{name} was not found on this machine, and will be downloaded"
     there = tmp_path / "hub" / "checkpoints" / "resnet50-0676ba61.pth"
     there.parent.mkdir(parents=True)
     there.touch()
     assert pretrained.absent("torchvision:ResNet50_Weights.IMAGENET1K_V1") == ""
     assert pretrained.absent(str(there)) == pretrained.absent(f"{there}#teacher") == ""
-    assert "has to be when the study is run" in pretrained.absent(f"{there}.pt")
-    with pytest.raises(BadInput, match="names no weights"):
+    assert "is needed when the study is run" in pretrained.absent(f"{there}.pt")
+    with pytest.raises(BadInput, match="is not the name of weights"):
         pretrained.absent("torchvision:ResNet50")

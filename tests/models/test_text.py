@@ -60,7 +60,7 @@ def test_bert_is_that_of_transformers():
 
 
 @pytest.mark.parametrize(("make", "options", "said"), [
-    (bert, {"hidden_siz": 16}, r"^model\.hidden_siz is no key of BertConfig"),
+    (bert, {"hidden_siz": 16}, r"^model\.hidden_siz is not a key of BertConfig"),
     (bert, {"hidden_size": -1}, r"^model\.hidden_size=-1 is not allowed: a whole number from 0 to "),
     (bert, {"vocab_size": 1.5}, r"^model\.vocab_size=1.5 is not allowed: a whole number "),
     (distilbert, {"attention_dropout": "much"}, r"^model\.attention_dropout=much is not allowed: a number "),

@@ -58,9 +58,9 @@ SAVED = {
                              r"can't be read \(a pickle .*Options"),
     "pickle": (pickled({"a": torch.ones(1)}), r"can't be read \(its content is damaged, or torch.save did not"),
     "archive": (zipped, r"can't be read \(a zip archive that torch.save did not write"),
-    "list": (saved([torch.ones(1)]), r"holds no plain state dict \(it holds an object of class list\)"),
-    "empty": (saved({}), r"holds no plain state dict \(its dict is empty\)"),
-    "numbers": (saved({"epoch": 3, "best": {"loss": 0.1}}), r"holds no plain state dict \(its keys are epoch, best\)"),
+    "list": (saved([torch.ones(1)]), r"is not a plain state dict \(it holds an object of class list\)"),
+    "empty": (saved({}), r"is not a plain state dict \(its dict is empty\)"),
+    "numbers": (saved({"epoch": 3, "best": {"loss": 0.1}}), r"is not a plain state dict \(its keys are epoch, best\)"),
 }  # fmt: skip
 
 

@@ -45,8 +45,8 @@ def test_the_stem_of_resnet18(stem, size, before_the_first_block):
 
 
 @pytest.mark.parametrize(("make", "said"), [
-    (lambda: torchvision_network("resnet5", 10), r"model\.name=resnet5 is no classifier of torchvision"),
-    (lambda: timm_network("vit_small_patch16_224.augreg_in21k", 10), r"is no architecture of timm"),
+    (lambda: torchvision_network("resnet5", 10), r"model\.name=resnet5 is not a classifier of torchvision"),
+    (lambda: timm_network("vit_small_patch16_224.augreg_in21k", 10), r"is not an architecture of timm"),
 ])  # fmt: skip
 def test_what_there_is_not_is_refused(make, said):
     with pytest.raises(BadInput, match=said):

@@ -85,15 +85,15 @@ def test_weights_of_another_model_are_refused(damage):
     model, state = classifier(0), dict(classifier(1).state_dict())
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
     damage(state)
-    with pytest.raises(BadInput, match=rf"{FILE} is of another model: 1 tensors differ \(head\."):
+    with pytest.raises(BadInput, match=rf"{FILE} belongs to another model: 1 tensors differ \(head\."):
         load(model, state, FILE)
     assert equal(model.state_dict(), before)
 
 
 def test_another_width_is_refused():
-    with pytest.raises(BadInput, match=rf"{FILE} is of another model"):
+    with pytest.raises(BadInput, match=rf"{FILE} belongs to another model"):
         load(classifier(0), classifier(1, width=9).state_dict(), FILE)
-    with pytest.raises(BadInput, match=rf"{FILE} is of another model"):
+    with pytest.raises(BadInput, match=rf"{FILE} belongs to another model"):
         load_backbone(classifier(0), {}, FILE)
 
 
@@ -132,7 +132,7 @@ def test_names_by_the_thousand_are_no_hang():
 @pytest.mark.parametrize("content", [{1: torch.ones(1)}, {"a": 1}, [torch.ones(1)], {"model": {"a": "b"}}])
 def test_what_is_no_state_dict_is_refused(tmp_path, content):
     torch.save(content, tmp_path / "a.pt")
-    with pytest.raises(BadInput, match=r"a\.pt holds no plain state dict"):
+    with pytest.raises(BadInput, match=r"a\.pt is not a plain state dict"):
         read(tmp_path / "a.pt")
 
 

@@ -112,7 +112,7 @@ def test_a_file_whose_name_holds_the_sign(tmp_path):
 
 
 def test_no_such_file_is_refused(tmp_path):
-    with pytest.raises(BadInput, match=r"nothing\.pt#ema: no such file"):
+    with pytest.raises(BadInput, match=r"nothing\.pt#ema: there is no such file"):
         of_role(configuration(finetune=f"{tmp_path}/nothing.pt#ema"), "finetune")
 
 

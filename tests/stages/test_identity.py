@@ -316,7 +316,7 @@ def test_modules_that_are_known_by_number_are_those_of_the_programs_own_function
 
 def test_data_that_hold_the_output_are_refused(cfg, tmp_path):
     target = {"_target_": "data.images.task", "files": {"_target_": "data.folder.folder", "path": str(tmp_path)}}
-    with pytest.raises(BadInput, match="is read as data or weights and holds output="):
+    with pytest.raises(BadInput, match="is read as data or weights and contains output="):
         results_of(changed(cfg, data__target=target))
 
 

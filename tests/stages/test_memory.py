@@ -12,7 +12,7 @@ def test_what_does_not_fit_is_refused_with_both_numbers(monkeypatch):
     monkeypatch.setattr(memory, "memory", lambda: 8 * 10**9)
     memory.check_memory(8 * 10**9, "finetune.batch_size=32", "choose a smaller batch")
     line = (
-        r"^finetune\.batch_size=32 is not allowed: it takes 9\.0 GB of memory, and this machine has 8\.0 GB; choose a "
+        r"^finetune\.batch_size=32 is not allowed: it needs 9\.0 GB of memory, and this machine has 8\.0 GB; choose a "
         r"smaller batch$"
     )
     with pytest.raises(BadInput, match=line):

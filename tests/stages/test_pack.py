@@ -114,7 +114,7 @@ def test_runs_are_added_and_what_they_share_is_copied_once(placed, shown, home, 
     before = contents(target / "results")
     capsys.readouterr()
     pack.main([second.run_dir, str(target)])
-    assert "3 of 9 results are copied, 6 are there already" in capsys.readouterr().out
+    assert "3 of 9 results are copied, 6 already exist" in capsys.readouterr().out
     assert before.items() <= contents(target / "results").items()
     for values in ({}, {"scratch__lr": 0.5}):
         assert incomplete(results_of(placed(target, **values))) == {}
@@ -152,7 +152,7 @@ def test_the_same_settings_with_another_outcome_are_not_mixed(placed, shown, hom
     shown(placed(home), content="made elsewhere")
     capsys.readouterr()
     before = contents(target)
-    assert "came to something else" in refused(capsys, run, target)
+    assert "came to another result" in refused(capsys, run, target)
     assert contents(target) == before
 
 
@@ -240,7 +240,7 @@ def test_targets_that_can_be_none_are_refused(placed, shown, home, run, tmp_path
         (run / "pack", "lies inside"),
         (home / "results" / "pack", "lies inside"),
         (home, "is where the run lies"),
-        (tmp_path / "more", "holds something else"),
+        (tmp_path / "more", "contains something else"),
         (tmp_path / "file", "is a file"),
         (tmp_path / "file" / "pack", "Not a directory"),
     ):

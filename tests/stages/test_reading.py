@@ -1,4 +1,4 @@
-"""What is read of a result is what its stage left there, or it is not used."""
+"""Reads files of results, and refuses those that have changed since their stage wrote them."""
 
 import io
 import json
@@ -42,9 +42,7 @@ def test_every_other_bit_is_noticed(result):
     file = result / "table.csv"
     for place in range(file.stat().st_size):
         flip(file, place)
-        with pytest.raises(
-            Damaged, match=r"^\S*table\.csv is damaged \(it does not hold what it held when it was made\)"
-        ):
+        with pytest.raises(Damaged, match=r"^\S*table\.csv is damaged \(its content has changed since it was made\)"):
             parsed(file, text)
         flip(file, place)
     assert parsed(file, text)
@@ -67,7 +65,7 @@ def test_of_a_result_that_is_being_made_what_cannot_be_parsed_is_damaged(result)
 
 
 def test_what_is_not_there_is_said(result):
-    with pytest.raises(BadInput, match=r"other\.csv is not there"):
+    with pytest.raises(BadInput, match=r"other\.csv was not found"):
         parsed(result / "other.csv", text)
 
 
@@ -91,7 +89,7 @@ def test_the_command_that_mends_it(result, monkeypatch, argv, command):
     flip(result / "table.csv", 0)
     with pytest.raises(Damaged) as raised:
         parsed(result / "table.csv", text)
-    assert str(raised.value).endswith(f"this mends it: rm {result / 'table.csv'}{' ' * (command[0] == '&')}{command}")
+    assert str(raised.value).endswith(f"this repairs it: rm {result / 'table.csv'}{' ' * (command[0] == '&')}{command}")
 
 
 def test_a_disk_that_fails_is_no_traceback(result, monkeypatch):

@@ -62,7 +62,7 @@ def test_a_file_that_has_gone_or_changed_is_a_reason_to_make_it_again(pretrain, 
     file.unlink() if damage == "gone" else file.write_text("w")
     found = state(pretrain)
     assert not found.complete
-    assert found.why == f"checkpoints/epoch_000.pt in {pretrain.folder} has gone or changed"
+    assert found.why == f"checkpoints/epoch_000.pt in {pretrain.folder} is missing or changed"
     with locked(pretrain.folder):
         start(pretrain)
     assert not file.exists(), "what is half there is removed"
@@ -119,7 +119,7 @@ def test_what_is_made_from_what_has_been_made_anew_is_made_anew(cfg):
     trained(pretrain, [0, 3, 6])
     assert is_complete(finetune), "more of the same"
     trained(pretrain, [0, 3, 6], "others")
-    assert state(finetune).why == "pretrain has been made anew"
+    assert state(finetune).why == "pretrain has been made again"
     with locked(finetune.folder):
         start(finetune)
     assert not (finetune.folder / "checkpoints").exists(), "nothing of before is gone on from"
@@ -139,7 +139,7 @@ def test_another_result_in_a_runs_own_folder_is_made_again(cfg):
     make(results_of(cfg)["analysis"], report_at_html="a")
     assert is_complete(results_of(cfg)["analysis"])
     other = results_of(changed(cfg, analysis__tau=0.1))["analysis"]
-    assert state(other).why == "what is there was made with other settings, or from other results"
+    assert state(other).why == "it was made with other settings, or from other results"
     with locked(other.folder):
         start(other)
     assert not (other.folder / "report.html").exists()
@@ -238,4 +238,4 @@ def test_what_is_made_from_what_is_to_be_made_anew_is_not_complete(cfg):
     make(results["interactions/probe"], **values)
     assert is_complete(results["interactions/probe"])
     trained(results["pretrain"], [0, 6], "others")
-    assert state(results["interactions/probe"]).why == "probe has been made anew"
+    assert state(results["interactions/probe"]).why == "probe has been made again"

@@ -160,7 +160,7 @@ def test_what_comes_into_use_before_it_is_deleted_stays(studies, outputs, cfg, s
     with filelock.FileLock(lock_file(scratch)):
         os.utime(values)
         unused.main([str(outputs), "--delete"])
-    assert capsys.readouterr().out.count("kept, since it has come into use") == 2
+    assert capsys.readouterr().out.count("kept, since a run uses it now") == 2
     age(values)
     (outputs / "again").mkdir()
     entry = {"path": os.path.relpath(scratch, outputs / "again"), "digest": studies[1]["scratch"].digest}
@@ -218,7 +218,7 @@ def test_a_folder_that_is_none_of_outputs_is_one_line(tmp_path, capsys, there):
     assert stop.value.code == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
-    assert f"{folder} is no folder of outputs" in err
+    assert f"{folder} is not a folder of outputs" in err
     assert folder.exists() == there
 
 

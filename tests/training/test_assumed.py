@@ -91,10 +91,10 @@ def test_a_draw_of_the_samples_is_planned_as_such(study):
 def test_weights_that_are_not_here_are_random_ones(study):
     cfg = study("data=cub200", "model=resnet18", "model.weights=/not/here.pt")
     with assumed(cfg) as (there, lines):
-        assert lines[1] == "weights: /not/here.pt is not here, and has to be when the study is run"
+        assert lines[1] == "weights: /not/here.pt was not found, and is needed when the study is run"
         assert there.model == {**cfg.model, "weights": "scratch"}
     cfg = study("data=cub200", "model=resnet18", "model.weights=torchvision:ResNet18_Weights.DEFAULT")
-    with pytest.raises(BadInput, match="names no weights"), assumed(cfg):
+    with pytest.raises(BadInput, match="is not the name of weights"), assumed(cfg):
         pass
 
 

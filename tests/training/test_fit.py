@@ -98,7 +98,7 @@ def test_a_damaged_state_is_refused(tmp_path, left):
         training(tmp_path, killer(2))
     last = tmp_path / "checkpoints" / "last.ckpt"
     last.write_bytes(last.read_bytes()[:left])
-    with pytest.raises(BadInput, match=r"last\.ckpt is damaged .*finetune can't go on from it.*rm "):
+    with pytest.raises(BadInput, match=r"last\.ckpt is damaged .*finetune can't continue from it.*rm "):
         training(tmp_path)
 
 
@@ -141,7 +141,9 @@ def test_training_begins_anew_if_an_epoch_that_is_wanted_now_was_not_kept(
         training(tmp_path, killer(0), kept=now)
     assert not (tmp_path / "checkpoints" / "last.ckpt").exists()
     training(tmp_path, kept=now)
-    assert capsys.readouterr().out.splitlines() == [f"finetune: begun anew, since {named} not kept"]
+    assert capsys.readouterr().out.splitlines() == [
+        f"finetune: trained again from the beginning, since {named} not kept"
+    ]
     assert epochs_kept(tmp_path) == sorted({*before, *now})  # what nobody asks for any more stays
     for epoch in epochs_kept(tmp_path):
         ours, wanted = (disk.path(folder, epoch).read_bytes() for folder in (tmp_path, finished[0]))
@@ -202,5 +204,5 @@ def test_options_that_lightning_does_not_know_are_refused(tmp_path):
 def test_last_weights_that_are_not_of_the_model_are_refused(tmp_path, monkeypatch):
     write = disk.write
     monkeypatch.setattr(disk, "write", lambda folder, epoch, state: write(folder, epoch, dict(list(state.items())[1:])))
-    with pytest.raises(BadInput, match=r"epoch_003\.pt is of another model: 1 tensors differ"):
+    with pytest.raises(BadInput, match=r"epoch_003\.pt belongs to another model: 1 tensors differ"):
         training(tmp_path)

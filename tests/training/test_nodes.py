@@ -29,7 +29,7 @@ def node(number, port, monkeypatch, **options):
 def test_nodes_that_cannot_find_each_other_are_refused(port, monkeypatch):
     cfg = node(0, port, monkeypatch)
     monkeypatch.delenv("MASTER_ADDR")
-    with pytest.raises(BadInput, match=r"^trainer.num_nodes=2 wants 2 machines .*, and MASTER_ADDR is not set: "):
+    with pytest.raises(BadInput, match=r"^trainer.num_nodes=2 needs 2 machines .*, and MASTER_ADDR is not set: "):
         meet(cfg)
 
 
@@ -51,7 +51,7 @@ def test_a_port_that_is_taken_is_refused(monkeypatch):
     with socket.socket() as taken:
         taken.bind(("", 0))
         taken.listen()
-        with pytest.raises(BadInput, match=r"^MASTER_PORT=\d+ can't be listened at \(.*\): choose a free port$"):
+        with pytest.raises(BadInput, match=r"^MASTER_PORT=\d+ can't be used \(.*\): choose a free port$"):
             meet(node(0, taken.getsockname()[1], monkeypatch))
 
 

@@ -55,19 +55,19 @@ def test_all_ways_to_describe_callbacks():
 @pytest.mark.parametrize(
     ("given", "named"),
     [
-        (["EarlyStopping"], r"trainer\.callbacks: EarlyStopping describes no callback, as \{_target_: .*EarlyStopping"),
+        (["EarlyStopping"], r"trainer\.callbacks: EarlyStopping does not describe a callback, as \{_target_: "),
         ("EarlyStopping", r"trainer\.callbacks=EarlyStopping is not allowed: a list such as \[\{_target_: "),
         (7, r"trainer\.callbacks=7 is not allowed: a list"),
-        ([{"monitor": "test/loss"}], r"trainer\.callbacks: .*monitor.* describes no callback"),
+        ([{"monitor": "test/loss"}], r"trainer\.callbacks: .*monitor.* does not describe a callback"),
         (described("Nonsense"), r"Nonsense can't be built: .*No module named"),
         (described("EarlyStopping"), r"EarlyStopping can't be built: .*missing .*'monitor'"),
         (described("EarlyStopping", monitor="test/loss", mode="up"), r"EarlyStopping can't be built: .*got up"),
-        ({"_target_": "torch.nn.Identity"}, r"torch\.nn\.Identity is no callback of the package lightning"),
+        ({"_target_": "torch.nn.Identity"}, r"torch\.nn\.Identity is not a callback of the package lightning"),
         (described("EarlyStopping", monitor="val_loss"),
          r"EarlyStopping monitors val_loss, .*known: train/loss, train/accuracy, test/loss, test/accuracy"),
         (described("ModelCheckpoint", monitor="val_loss", dirpath="elsewhere"), r"ModelCheckpoint monitors val_loss"),
         (described("ModelCheckpoint"), r"ModelCheckpoint with dirpath=None is not allowed: checkpoints\.epochs says"),
-        (described("TQDMProgressBar"), r"TQDMProgressBar is not allowed: this program shows a bar of its own"),
+        (described("TQDMProgressBar"), r"TQDMProgressBar is not allowed: this program shows its own progress bar"),
         (described("LearningRateFinder"), r"LearningRateFinder is not allowed: set finetune\.lr"),
         (described("EMAWeightAveraging"), r"EMAWeightAveraging is not allowed: it evaluates other weights"),
         ([described("EarlyStopping", monitor="test/loss")] * 2, r"Lightning refuses .*more than one stateful callback"),
@@ -276,10 +276,12 @@ def test_what_is_no_number_is_refused_in_one_line(tmp_path, own):
 
 def test_a_state_that_could_not_be_read_back_is_refused_before_much_is_lost(tmp_path, own):
     trainer = {"callbacks": own(Unsafe)}
-    with pytest.raises(BadInput, match=r"^finetune can't go on .*a callback keeps objects of numpy.* in its state"):
+    with pytest.raises(BadInput, match=r"^finetune can't continue .*a callback keeps objects of numpy.* in its state"):
         training(tmp_path, trainer=trainer)
     assert epochs_kept(tmp_path) == [0, 1]
-    with pytest.raises(BadInput, match=r"^finetune can't go on from .*last\.ckpt .*a callback keeps objects of numpy"):
+    with pytest.raises(
+        BadInput, match=r"^finetune can't continue from .*last\.ckpt .*a callback keeps objects of numpy"
+    ):
         training(tmp_path)
 
 

@@ -109,7 +109,7 @@ def test_the_layers_of_a_block():
         (["b", "add"], "relu", (3, 3), ["x"], (8, 8)),
         (["pool"], "add", (2, 2), [], (4, 4)),
     ]
-    assert network.stop == ("flatten", "its result is no feature map")
+    assert network.stop == ("flatten", "its result is not a feature map")
     assert [{node.name for node in nodes} for nodes in network.read_after[1:3]] == [{"relu", "x"}, {"add"}]
 
 

@@ -130,7 +130,7 @@ def test_random_networks(all_local, monkeypatch, seed, sides):
     shape = (3, 16 + seed % 5, 18 - seed % 3)
     model = random_model(seed, shape).to(torch.float64 if seed % 2 else torch.float32)
     engine = agrees(model, shape, n=1 + seed % 5, seed=seed)
-    assert engine.network.stop == (f"backbone.{len(model.backbone) - 2}", "its result is no feature map")
+    assert engine.network.stop == (f"backbone.{len(model.backbone) - 2}", "its result is not a feature map")
 
 
 NETWORKS = {

@@ -25,16 +25,20 @@ def conv(before: int = 3, after: int = 3, **options: object) -> nn.Conv2d:
 
 
 RULES = {  # a network, and the layer and the reason with which it turns dense
-    "a sum of three": (lambda m, x: m.a(x) + m.b(x) + x, {"a": conv(), "b": conv()}, ("flatten", "no feature map")),
-    "twice the same": (lambda m, x: torch.relu(m.a(x)).add(m.a(x)), {"a": conv()}, ("flatten", "no feature map")),
-    "a sum with itself": (lambda m, x: (y := m.a(x)) + y, {"a": conv()}, ("flatten", "no feature map")),
+    "a sum of three": (lambda m, x: m.a(x) + m.b(x) + x, {"a": conv(), "b": conv()}, ("flatten", "not a feature map")),
+    "twice the same": (lambda m, x: torch.relu(m.a(x)).add(m.a(x)), {"a": conv()}, ("flatten", "not a feature map")),
+    "a sum with itself": (lambda m, x: (y := m.a(x)) + y, {"a": conv()}, ("flatten", "not a feature map")),
     "functions": (
         lambda m, x: torch.nn.functional.max_pool2d(m.a(x).relu(), 2),
         {"a": conv()},
-        ("flatten", "no feature map"),
+        ("flatten", "not a feature map"),
     ),
-    "read before and after": (lambda m, x: (y := m.a(x)) + torch.tanh(y), {"a": conv()}, ("flatten", "no feature map")),
-    "a product": (lambda m, x: m.b(m.a(x) * x), {"a": conv(), "b": conv()}, ("flatten", "no feature map")),
+    "read before and after": (
+        lambda m, x: (y := m.a(x)) + torch.tanh(y),
+        {"a": conv()},
+        ("flatten", "not a feature map"),
+    ),
+    "a product": (lambda m, x: m.b(m.a(x) * x), {"a": conv(), "b": conv()}, ("flatten", "not a feature map")),
     "squeeze and excitation": (
         lambda m, x: m.b((y := m.a(x)) * torch.sigmoid(y.mean((2, 3), keepdim=True))),
         {"a": conv(), "b": conv()},
@@ -48,22 +52,22 @@ RULES = {  # a network, and the layer and the reason with which it turns dense
     "a shape that is asked for": (
         lambda m, x: m.b(y := m.a(x)).reshape(y.shape[0], 1, -1, y.size(3)),
         {"a": conv(), "b": conv()},
-        ("reshape", "no feature map"),
+        ("reshape", "not a feature map"),
     ),
     "norms over channels by hand": (
         lambda m, x: ((y := m.a(x)) - y.mean(1, keepdim=True)) / (y.var(1, unbiased=False, keepdim=True) + 1).sqrt(),
         {"a": conv()},
-        ("flatten", "no feature map"),
+        ("flatten", "not a feature map"),
     ),
     "norms over rows": (
         lambda m, x: m.n(m.a(x)),
         {"a": conv(), "n": nn.LayerNorm(12)},
-        ("layers.n", "no known layer"),
+        ("layers.n", "not a known layer"),
     ),
     "channels last": (
         lambda m, x: m.n(m.l(m.a(x).permute(0, 2, 3, 1))),
         {"a": conv(), "l": nn.Linear(3, 5), "n": nn.LayerNorm(5)},
-        ("flatten", "no feature map"),
+        ("flatten", "not a feature map"),
     ),
     "a window over channels that come last": (
         lambda m, x: m.p(m.a(x).permute(0, 2, 3, 1)),
@@ -73,7 +77,7 @@ RULES = {  # a network, and the layer and the reason with which it turns dense
     "maps side by side": (
         lambda m, x: torch.cat([m.a(x), x, m.b(x).relu_()], 1),
         {"a": conv(), "b": conv()},
-        ("flatten", "no feature map"),
+        ("flatten", "not a feature map"),
     ),
     "maps one below the other": (
         lambda m, x: torch.cat([m.a(x), x], 2),
@@ -83,27 +87,27 @@ RULES = {  # a network, and the layer and the reason with which it turns dense
     "dropout that passes on": (
         lambda m, x: nn.functional.dropout(m.a(x), 0.5, False) + x,
         {"a": conv()},
-        ("flatten", "no feature map"),
+        ("flatten", "not a feature map"),
     ),
     "a convolution by a parameter": (
         lambda m, x: nn.functional.conv2d(x, 2 * m.a.weight, m.a.bias, 2, 1, 1, 3).div(m.a.bias.exp()[:, None, None]),
         {"a": nn.Conv2d(3, 6, 3, groups=3)},
-        ("flatten", "no feature map"),
+        ("flatten", "not a feature map"),
     ),
     "one channel that becomes several": (
         lambda m, x: (m.a(x) * m.b.bias[:, None, None] - 0.5).relu(),
         {"a": nn.Conv2d(3, 1, 3), "b": conv()},
-        ("flatten", "no feature map"),
+        ("flatten", "not a feature map"),
     ),
     "a square, by a keyword": (
         lambda m, x: torch.mul(y := m.a(x), other=y),
         {"a": conv()},
-        ("flatten", "no feature map"),
+        ("flatten", "not a feature map"),
     ),
     "a quotient, by a keyword": (
         lambda m, x: torch.div(m.a(x), other=m.a.bias[:, None, None] + 3),
         {"a": conv()},
-        ("flatten", "no feature map"),
+        ("flatten", "not a feature map"),
     ),
     "overwritten under a view that swaps": (
         lambda m, x: (nn.functional.dropout(y := m.a(x), 0.5, False), y.swapaxes(2, 3).relu_())[0],
@@ -115,7 +119,11 @@ RULES = {  # a network, and the layer and the reason with which it turns dense
         {"a": conv(), "l": nn.Linear(12, 12)},
         ("mul", "same for all cells"),
     ),
-    "a number divided by a map": (lambda m, x: 1 / (m.a(x).square() + 1), {"a": conv()}, ("flatten", "no feature map")),
+    "a number divided by a map": (
+        lambda m, x: 1 / (m.a(x).square() + 1),
+        {"a": conv()},
+        ("flatten", "not a feature map"),
+    ),
     "the statistics of the batch as a function": (
         lambda m, x: nn.functional.batch_norm(m.a(x), None, None, training=True),
         {"a": conv()},
@@ -139,12 +147,12 @@ RULES = {  # a network, and the layer and the reason with which it turns dense
     "groups of channels": (
         lambda m, x: m.g(m.a(x)),
         {"a": conv(), "g": nn.GroupNorm(1, 3)},
-        ("layers.g", "no known layer"),
+        ("layers.g", "not a known layer"),
     ),
     "statistics of the batch": (
         lambda m, x: m.n(m.a(x)),
         {"a": conv(), "n": nn.InstanceNorm2d(3)},
-        ("layers.n", "no known layer"),
+        ("layers.n", "not a known layer"),
     ),
     "uneven averages": (
         lambda m, x: m.p(m.a(x)),
@@ -154,7 +162,7 @@ RULES = {  # a network, and the layer and the reason with which it turns dense
     "averages that ceil_mode does not change": (
         lambda m, x: m.p(m.a(x)),
         {"a": conv(), "p": nn.AvgPool2d(2, 2, ceil_mode=True, count_include_pad=False)},
-        ("flatten", "no feature map"),
+        ("flatten", "not a feature map"),
     ),
     "averages that ceil_mode lengthens": (
         lambda m, x: m.p(m.a(x)),
@@ -169,13 +177,13 @@ RULES = {  # a network, and the layer and the reason with which it turns dense
     "the whole map": (
         lambda m, x: m.p(m.a(x)),
         {"a": conv(), "p": nn.AdaptiveAvgPool2d(1)},
-        ("flatten", "no feature map"),
+        ("flatten", "not a feature map"),
     ),
     "two strides": (lambda m, x: m.b(m.a(x)), {"a": conv(), "b": conv(stride=(1, 2))}, ("layers.b", "strides")),
     "same": (
         lambda m, x: m.a(x),
         {"a": nn.Conv2d(3, 3, (4, 3), padding="same", dilation=2)},
-        ("flatten", "no feature map"),
+        ("flatten", "not a feature map"),
     ),
 }
 
@@ -266,7 +274,7 @@ def scaled_in_place(layers: nn.ModuleDict, x: torch.Tensor) -> torch.Tensor:
         (by_the_way, "do not follow its weights"),
         (normalised, "do not follow its weights"),
         (scaled_in_place, "overwrites what it computes from its weights"),
-        (lambda m, x: x.flatten(2), "its result is no feature map"),
+        (lambda m, x: x.flatten(2), "its result is not a feature map"),
     ],
 )
 def test_a_model_with_no_local_part_says_so(rule, reason):

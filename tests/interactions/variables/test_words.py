@@ -93,7 +93,7 @@ def test_ones_own_stop_words_and_none():
 @pytest.mark.parametrize(("option", "message"), [
     ("nltk", "interactions.stop_words=nltk is not allowed: default, null or a list such as [the, a] is expected"),
     (3, "interactions.stop_words=3 is not allowed: default, null or a list such as [the, a] is expected"),
-    (["the", False], "interactions.stop_words holds False, which is no word: put words such as 'no' in quotes"),
+    (["the", False], "interactions.stop_words holds False, which is not a word: put words such as 'no' in quotes"),
 ])  # fmt: skip
 def test_other_stop_words_are_refused(option, message):
     with pytest.raises(BadInput) as refused:

@@ -22,7 +22,7 @@ def test_sweep_over_seeds_and_models(study: Studies) -> None:
     options = ("-m", "seed=0,1", "model=conv4_narrow,vit_tiny", *QUICK)
     result = study(*options)
     assert result.code == 0, result.err
-    reports = sorted(study.output.rglob("report.html"))
+    reports = sorted(study.output.rglob("analysis/report.html"))
     assert len(reports) == 4
     ends = re.findall(r"^\[(\d)/4\] seed=(\d) model=(\S+): done in 0:\d\d, (.*)$", result.out, re.MULTILINE)
     runs = [(seed, model) for seed in "01" for model in ("conv4_narrow", "vit_tiny")]
@@ -62,7 +62,7 @@ def test_a_sweep_over_the_learning_rate_trains_scratch_once(study: Studies) -> N
 def test_sweep_over_options_of_the_analysis(study: Studies) -> None:
     result = study("-m", "analysis.tau=0.1,0.2", *QUICK)
     assert result.code == 0, result.err
-    assert len(list(study.output.rglob("report.html"))) == 2
+    assert len(list(study.output.rglob("analysis/report.html"))) == 2
     assert len(list((study.output / "results" / "scratch").glob("*/done.json"))) == 1
 
 

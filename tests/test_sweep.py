@@ -35,7 +35,8 @@ def test_sweep_over_seeds_and_models(study: Studies) -> None:
     assert len(ratios) == 4, "each run has a seed and a model of its own"
     again = study(*options)
     assert again.code == 0, again.err
-    assert again.replaced == [], "a second sweep finds everything done"
+    made = [name for name in again.replaced if not name.startswith("digits/summary/")]
+    assert made == [], "a second sweep finds everything done, and sums it up anew"
 
 
 def test_a_sweep_over_the_learning_rate_trains_scratch_once(study: Studies) -> None:

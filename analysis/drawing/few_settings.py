@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from analysis.drawing.style import COLOURS
@@ -27,6 +28,12 @@ def _style(setting: int) -> dict[str, object]:
     return {"color": HUES[hue], "linestyle": DASHES[turn % len(DASHES)], "marker": MARKS[setting % len(MARKS)]}
 
 
+def _sizes(setting: int, labels: list[str]) -> dict[str, float]:
+    """Of lines and marks: those drawn later are smaller, so that equal values show both."""
+    part = setting / len(labels)
+    return {"linewidth": 2.3 - part, "markersize": 6.5 - 3 * part}
+
+
 def curves(
     axes: Axes, panel: pd.DataFrame, runs: pd.DataFrame, x: str, references: list[str], labels: list[str]
 ) -> None:
@@ -36,20 +43,33 @@ def curves(
             axes.plot(*each.sort_values(x)[[x, "mean"]].to_numpy(float).T, color=style["color"], linewidth=0.7,
                       alpha=0.45, marker="." if len(each) == 1 or rows["runs"].max() < FEWEST else "")  # fmt: skip
         every = 1 + len(rows) // 20
-        axes.plot(rows[x], rows["mean"], **style, markevery=every, linewidth=1.7, markersize=4.5, label=labels[setting],
+        axes.plot(rows[x], rows["mean"], **style, **_sizes(setting, labels), markevery=every, label=labels[setting],
                   zorder=3)  # fmt: skip
         axes.fill_between(rows[x], rows["low"], rows["high"], color=style["color"], alpha=0.17, linewidth=0)
         if len(rows) == 1:  # a band of no width is not seen
             axes.vlines(rows[x], rows["low"], rows["high"], color=style["color"])
+    _levels(axes, panel, x, references)
+    axes.set_xlabel(x)
+    if (panel[x] % 1 == 0).all():
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def _levels(axes: Axes, panel: pd.DataFrame, x: str, references: list[str]) -> None:
     for reference, line in zip(references, islice(cycle(GREYS), len(references)), strict=True):
         for _, rows in panel.groupby("setting"):
             rows = rows.dropna(subset=[reference]).sort_values(x)
             mark = "_" if len(rows) == 1 else ""
             axes.plot(rows[x], rows[reference], color=COLOURS["chance"], linestyle=line, marker=mark, markersize=12,
                       linewidth=1, label=reference, zorder=1.5)  # fmt: skip
-    axes.set_xlabel(x)
-    if (panel[x] % 1 == 0).all():
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def by_magnitude(same: list[Axes]) -> None:
+    """Curves that are all above 0 and differ a hundredfold, as strengths per order do, have a logarithmic scale."""
+    values = np.concatenate([np.asarray(line.get_ydata(), float) for axes in same for line in axes.lines])
+    values = values[np.isfinite(values)]
+    if len(values) and values.min() > 0 and values.max() > 100 * values.min():
+        for axes in same:
+            axes.set_yscale("log")
 
 
 def bars(
@@ -85,6 +105,8 @@ def with_names(figure: Figure, labels: list[str], references: list[str], title: 
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
     names = [name for name in (*labels, *references) if name in found]
+    for name, line in zip(references, islice(cycle(GREYS), len(references)), strict=True):
+        found[name] = Line2D([], [], color=COLOURS["chance"], linestyle=line)  # without the mark of a single value
     columns = legend_columns(figure.get_size_inches()[0], labels)
     figure.legend([found[name] for name in names], names, loc="outside lower center", ncols=columns, fontsize=9.5,
                   title=title, title_fontsize=9.5)  # fmt: skip

@@ -104,6 +104,14 @@ def test_every_reference_is_grey_and_named(settings):
         assert len({str(part.get_linestyle()) for part in grey}) == 2, "told apart by their dashes"
 
 
+def test_curves_of_many_magnitudes_have_a_logarithmic_scale():
+    over, by_run = tables("jaccard", 1)
+    for least, scale in ((1e-3, "log"), (0.1, "linear"), (0, "linear")):
+        over.loc[0, "mean"] = least
+        figure = draw(over, by_run, KEYS["jaccard"], [], ["all"], "A title")
+        assert [axes.get_yscale() for axes in figure.axes] == [scale] * 2, least
+
+
 def test_more_settings_than_colours_are_rows_with_their_names():
     figure = figure_of("jaccard", MANY + 1)
     over, _ = tables("jaccard", MANY + 1)

@@ -1,3 +1,5 @@
+import pytest
+
 from analysis.runs.settings import in_order
 
 BOTH = {"data": "digits", "model": "conv4"}
@@ -64,10 +66,10 @@ def test_an_argument_that_follows_a_seed_is_no_setting(run_of):
     assert settings.label(()) == "all runs"
 
 
-def test_a_setting_that_happens_to_equal_a_seed_is_a_setting(run_of):
-    for chosen in (None, []):
-        runs = [run_of({"start.epoch": seed}, BOTH, chosen=chosen, train=seed) for seed in (0, 1)]
-        assert in_order(runs)[1].columns == ("start.epoch",)
+@pytest.mark.parametrize(("key", "chosen"), [("start.epoch", None), ("start.epoch", []), ("model.depth", None)])
+def test_a_setting_that_happens_to_equal_a_seed_is_a_setting(run_of, key, chosen):
+    runs = [run_of({key: seed}, BOTH, chosen=chosen, train=seed) for seed in (0, 1)]
+    assert in_order(runs)[1].columns == (key,)
 
 
 def test_lists_flags_and_nothing_are_words(run_of):

@@ -1,4 +1,4 @@
-# make demo    the whole study on data that comes with the program (minutes on 2 cores)
+# make demo    a study of three trainings on data that comes with the program (minutes on 2 cores)
 # make test    formatting, lint and tests
 # make bench   speed, as ratios within one run
 # make lock    pins every dependency anew from pyproject.toml
@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 .PHONY: demo test bench lock install
 
 demo: install
-	$(PYTHON) run.py
+	$(PYTHON) run.py -m seeds.train=0,1,2
 
 test: install
 	$(VENV)/bin/ruff format --check .

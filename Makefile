@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 .PHONY: demo test bench lock install
 
 demo: install
-	$(PYTHON) run.py -m seeds.train=0,1,2
+	$(PYTHON) run.py experiment=digits_seeds
 
 test: install
 	$(VENV)/bin/ruff format --check .

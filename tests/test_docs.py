@@ -17,8 +17,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
-from studies import ROOT, Studies
+from studies import ROOT, Finished, Studies
 
+from analysis import summarise
+from analysis.runs import found
 from conf import schema
 from conf.check import check
 from conf.sources import named_source
@@ -52,14 +54,14 @@ def _files() -> dict[str, str]:
 
 
 def _runs(words: list[str]) -> list[list[str]]:
-    """The overrides of every run: with -m, one for each combination of values."""
-    if words[:1] != ["-m"]:
+    """The overrides of every run: of a sweep, one for each combination of values."""
+    if words[:1] != ["-m"] and "experiment=digits_seeds" not in words:
         return [words]
     each = [
         [f"{change.get_key_element()}={value}" for value in change.sweep_string_iterator()]
         if change.is_sweep_override()
         else [change.input_line]
-        for change in OverridesParser.create().parse_overrides(words[1:])
+        for change in OverridesParser.create().parse_overrides([word for word in words if word != "-m"])
     ]
     return [list(run) for run in itertools.product(*each)]
 
@@ -79,6 +81,8 @@ def test_other_commands_that_are_shown_are_understood(monkeypatch: pytest.Monkey
     monkeypatch.setattr(unused, "_check", lambda _: None)
     monkeypatch.setattr(unused, "_report", lambda *given: called.append(given))
     monkeypatch.setattr(pack, "pack", lambda *given: called.append(given))
+    monkeypatch.setattr(found, "folders", lambda places: list(map(Path, places)))
+    monkeypatch.setattr(summarise, "summarise", lambda places: called.append(tuple(map(str, places))) or places[0])
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     for words in COMMANDS:
         if words[0] == "make":
@@ -87,13 +91,14 @@ def test_other_commands_that_are_shown_are_understood(monkeypatch: pytest.Monkey
             assert words[:2] == ["python", "-m"]
             importlib.import_module(words[2]).main(words[3:])
     run, target, outputs = Path("outputs/digits/seed=0"), Path("/usb/pack"), Path("outputs")
-    assert called == [(outputs, False), (outputs, True), (run, target, False, False)]
+    sums = [("outputs/digits",), ("outputs/digits", "outputs/phrases"), ("outputs/*/seed=*",)]
+    assert called == [*sums, (outputs, False), (outputs, True), (run, target, False, False)]
 
 
 def test_the_interactions_of_a_checkpoint_are_read_as_it_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (code,) = (block for block in ALL if block.startswith("import numpy"))
+    (code,) = (block for block in ALL if block.startswith("import numpy") and "mobius" in block)
     file = tmp_path / re.search(r'"(.*\.npy)"', code)[1]
     file.parent.mkdir(parents=True)
     np.save(file, np.eye(4)[-1:])  # v is 1 with both variables, else 0
@@ -101,6 +106,15 @@ def test_the_interactions_of_a_checkpoint_are_read_as_it_is_shown(
     names = {}
     exec(code, names)
     np.testing.assert_array_equal(names["I"], [[0, 0, 0, 1]])
+
+
+def test_what_a_measure_keeps_is_read_as_it_is_shown(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = (block for block in ALL if block.startswith("import numpy") and "samples/" in block)
+    monkeypatch.chdir(finished.output.parent)
+    names = {}
+    exec(code, names)
+    assert names["kept"]["preserved"].shape == (10, 4)
+    assert names["kept"]["chance/preserved"].shape == (2, 10, 4)
 
 
 @pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md"])

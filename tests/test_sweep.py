@@ -12,8 +12,6 @@ from pathlib import Path
 import torch
 from studies import ROOT, Studies, check_refused
 
-from analysis.runs.found import folders
-from analysis.summarise import summarise
 from stages.locks import locked
 
 QUICK = ("analysis.measures=[ratio]", "analysis.gallery=0")
@@ -24,7 +22,7 @@ def test_sweep_over_seeds_and_models(study: Studies) -> None:
     options = ("-m", "seed=0,1", "model=conv4_narrow,vit_tiny", *QUICK)
     result = study(*options)
     assert result.code == 0, result.err
-    reports = sorted(study.output.rglob("report.html"))
+    reports = sorted(study.output.rglob("analysis/report.html"))
     assert len(reports) == 4
     ends = re.findall(r"^\[(\d)/4\] seed=(\d) model=(\S+): done in 0:\d\d, (.*)$", result.out, re.MULTILINE)
     runs = [(seed, model) for seed in "01" for model in ("conv4_narrow", "vit_tiny")]
@@ -38,8 +36,8 @@ def test_sweep_over_seeds_and_models(study: Studies) -> None:
     again = study(*options)
     assert again.code == 0, again.err
     assert again.replaced == [], "a second sweep finds everything done"
-    summary = summarise(folders([str(study.output / "digits")]))
-    with (summary / "tables" / "ratio.csv").open(newline="") as file:
+    assert f"\nsummary: {study.output / 'digits' / 'summary' / 'report.html'}\n" in again.out
+    with (study.output / "digits" / "summary" / "tables" / "ratio.csv").open(newline="") as file:
         found = {(row["model"], row["runs"]) for row in csv.DictReader(file)}
     assert found == {("conv4_narrow", "2"), ("vit_tiny", "2")}, "seeds are no settings, and of models the name is one"
 

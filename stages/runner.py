@@ -31,8 +31,10 @@ from stages.view import recorded, show
 
 
 def run_study(cfg: DictConfig, chosen: dict[str, dict] | None = None) -> Results:
-    """Makes what is asked for and not complete; returns all results of the study. chosen: of stages/view.py, to be
-    written into the run's folder."""
+    """Makes what is asked for and not complete; returns all results of the study.
+
+    chosen: of stages/view.py, to be written into the run's folder.
+    """
     memory = memory_of(cfg)
     stages, results = table.chosen(cfg), results_of(cfg, memory)
     if not is_first_process():  # the others take part in training only, and what they would print it prints

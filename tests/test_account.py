@@ -18,7 +18,7 @@ def nowhere(tmp_path: Path) -> dict[str, str]:
 
 def test_without_a_key_online_is_refused_in_one_line(nowhere: dict[str, str]) -> None:
     with pytest.raises(
-        BadInput, match=r"^wandb\.mode=online .*api\.wandb\.ai.*wandb login.*offline, which needs none$"
+        BadInput, match=r"^wandb\.mode=online .*api\.wandb\.ai.*wandb login.*offline, which needs no account$"
     ):
         check_account("online", nowhere)
     for mode in ("offline", "disabled"):

@@ -66,7 +66,7 @@ def test_a_sweep_over_the_learning_rate_trains_scratch_once(study: Studies) -> N
 def test_sweep_over_options_of_the_analysis(study: Studies) -> None:
     result = study("-m", "analysis.tau=0.1,0.2", *QUICK)
     assert result.code == 0, result.err
-    assert len(list(study.output.rglob("report.html"))) == 2
+    assert len(list(study.output.rglob("analysis/report.html"))) == 2
     assert len(list((study.output / "results" / "scratch").glob("*/done.json"))) == 1
 
 

@@ -6,6 +6,7 @@ outputs/digits/summary/
   tables/ratio.csv       of each measure, and of the claims: mean over the runs of a setting, interval between them
   tables/ratio_by_run.csv
   figures/ratio.{png,svg}
+  made_from.json         of which runs it is made: of the same ones it is not made again (analysis/runs/made.py)
 
 Runs of one setting differ in seeds alone. Everything is made from the tables in the runs' folders: runs may be summed
 up on any machine to which these were copied, without models and data.
@@ -21,7 +22,7 @@ import pandas as pd
 from analysis.drawing.over_runs import draw
 from analysis.drawing.style import save
 from analysis.report.over_runs import OverRuns, write_report
-from analysis.runs import found, words
+from analysis.runs import found, made, words
 from analysis.runs.claims import claims
 from analysis.runs.found import Run
 from analysis.runs.replicates import older
@@ -43,15 +44,15 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with errors_in_one_line():
         places = found.folders(options.places)
-        if summarise(places) is None:
+        if summarise(places, anew=True) is None:
             raise BadInput(
                 f"none of the {words.count(len(places), 'run')} in {' '.join(options.places)} has a complete analysis"
             )
 
 
-def summarise(places: list[Path]) -> Path | None:
+def summarise(places: list[Path], anew: bool = False) -> Path | None:
     """Of the runs with these folders; says what it finds. Returns the folder of the summary, None if no run has a
-    complete analysis."""
+    complete analysis. anew: whether a summary of these very runs that is there already is written again."""
     runs, left_out = found.read(places)
     if runs:
         without = older(*in_order(runs))
@@ -62,8 +63,12 @@ def summarise(places: list[Path]) -> Path | None:
     if not runs:
         return None
     folder = place_of(runs)
-    with locked(folder):
-        judged = _write(folder, runs, settings, left_out)
+    judged, digest = _judged(runs, settings), made.digest_of(runs, left_out)
+    if anew or not made.is_made(folder, digest):
+        with locked(folder):
+            made.begin(folder)
+            _write(folder, runs, settings, left_out, judged)
+            made.end(folder, digest)
     print("", *words.claim_lines(judged), sep="\n")
     print(f"\nsummary: {folder / 'report.html'}", flush=True)
     return folder
@@ -80,24 +85,26 @@ def place_of(runs: list[Run]) -> Path:
     return (above.relative_to(here) if above.is_relative_to(here) else above) / "summary" / "+".join(names)
 
 
-def _write(folder: Path, runs: list[Run], settings: Settings, left_out: dict[Path, str]) -> pd.DataFrame:
-    """Returns the claims over runs, with the column setting."""
-    made, judged = tables(runs, settings), claims(runs, settings)
-    kept = [_csv(folder / "runs.csv", _listed(runs, settings, left_out))]
-    kept += [_csv(folder / "tables" / "claims.csv", judged.drop(columns=SETTING))] if len(judged) else []
-    figures = []
-    for table in made.values():
+def _judged(runs: list[Run], settings: Settings) -> pd.DataFrame:
+    """The claims over runs, with the column setting."""
+    judged = claims(runs, settings)
+    return judged.assign(setting=[settings.label(settings.each[at]) for at in judged[SETTING]])
+
+
+def _write(folder: Path, runs: list[Run], settings: Settings, left_out: dict[Path, str], judged: pd.DataFrame) -> None:
+    kept, figures, over = [_csv(folder / "runs.csv", _listed(runs, settings, left_out))], [], tables(runs, settings)
+    if len(judged):
+        kept.append(_csv(folder / "tables" / "claims.csv", judged.drop(columns=[SETTING, "setting"])))
+    for table in over.values():
         for name, rows in ((table.name, table.over), (f"{table.name}_by_run", table.by_run)):
             kept.append(_csv(folder / "tables" / f"{name}.csv", rows.drop(columns=SETTING)))
         drawn, entry = _figure(folder, table, runs, settings)
         kept += drawn
         figures.append(entry)
-    judged["setting"] = [settings.label(settings.each[at]) for at in judged[SETTING]]
-    opening = words.opening(runs, settings, left_out, made)
+    opening = words.opening(runs, settings, left_out, over)
     write_report(folder / "report.html", words.title(runs, settings), opening, judged, figures, folder / "runs.csv",
                  words.how_to_read(runs, settings))  # fmt: skip
     _remove_others(folder, kept)
-    return judged
 
 
 def _figure(folder: Path, table: Table, runs: list[Run], settings: Settings) -> tuple[list[Path], OverRuns]:

@@ -80,7 +80,16 @@ def test_a_summary_replaces_the_one_before_entirely(make):
     before = {path: path.read_bytes() for path in folder.rglob("ratio*.csv")}
     summarise([second])
     names = {path.name for path in folder.rglob("*") if path.is_file()}
-    assert names == {"report.html", "runs.csv", "claims.csv", "ratio.csv", "ratio_by_run.csv", "ratio.png", "ratio.svg"}
+    assert names == {
+        "made_from.json",
+        "report.html",
+        "runs.csv",
+        "claims.csv",
+        "ratio.csv",
+        "ratio_by_run.csv",
+        "ratio.png",
+        "ratio.svg",
+    }
     assert all(path.read_bytes() != content for path, content in before.items() if path != left)
 
 
@@ -88,8 +97,23 @@ def test_the_same_runs_make_the_same_bytes(make):
     places = [make(tables(0.2 + seed / 100), seeds__train=seed) for seed in range(3)]
     folder = summarise(places)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    summarise(places[::-1])
+    summarise(places[::-1], anew=True)
     assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_is_there_already_is_not_written_again(make, capsys):
+    places = [make(tables(0.3), seeds__train=seed) for seed in range(2)]
+    report = summarise(places) / "report.html"
+    before, said = report.stat().st_mtime_ns, capsys.readouterr().out
+    summarise(places)
+    assert report.stat().st_mtime_ns == before
+    assert capsys.readouterr().out == said, "its claims are said, for all that"
+    (report.parent / "tables" / "ratio.csv").unlink()
+    summarise(places)
+    assert (report.parent / "tables" / "ratio.csv").exists(), "a file has gone"
+    after = report.stat().st_mtime_ns
+    summarise(places[:1])
+    assert report.stat().st_mtime_ns > after > before, "other runs"
 
 
 def test_a_measure_of_the_users_own_is_summed_up_like_any_other(make):

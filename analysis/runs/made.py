@@ -1,0 +1,35 @@
+"""Whether a summary is there already, of these very runs: then a sweep that finds all its runs complete writes nothing.
+
+summary/made_from.json, written last: a digest of all that the summary is made from, and its files with their sizes.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+from analysis.runs.found import Run
+from stages.checksums import listed, lost
+from stages.records import read_record, write_record
+from stages.versions import version_line
+
+RECORD = "made_from.json"
+
+
+def digest_of(runs: list[Run], left_out: dict[Path, str]) -> str:
+    """Of the runs and their analyses, their settings, and this program."""
+    used = [[str(run.folder), run.digest, run.finished, run.settings, run.seeds, run.chosen] for run in runs]
+    told = [version_line(), used, {str(folder): why for folder, why in left_out.items()}]
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def is_made(folder: Path, digest: str) -> bool:
+    record = read_record(folder / RECORD) or {}
+    return record.get("digest") == digest and not lost(folder, record["files"])
+
+
+def begin(folder: Path) -> None:
+    (folder / RECORD).unlink(missing_ok=True)
+
+
+def end(folder: Path, digest: str) -> None:
+    write_record(folder / RECORD, {"digest": digest, "files": listed(folder)})

@@ -32,7 +32,7 @@ def composed(*overrides: str) -> object:
 
 
 def test_they_are_all_there() -> None:
-    assert {file.stem for file in (CONF / "experiment").glob("*.yaml")} == PAPER | {"digits", "phrases"}
+    assert {file.stem for file in (CONF / "experiment").glob("*.yaml")} == PAPER | {"digits", "digits_seeds", "phrases"}
 
 
 @pytest.mark.parametrize("name", sorted(PAPER))

@@ -94,7 +94,7 @@ def test_two_roles_are_enough(study: Studies, finished: Finished, elsewhere: Pat
     assert {path.stem for path in (run / "figures").iterdir()} == set(tables) - {"claims"}
     text = (run / "report.html").read_text()
     (line,) = (line for line in result.out.splitlines() if "left out" in line)
-    assert line.startswith("analysis: left out: as there is no model trained from scratch: ratio, the claims on what")
+    assert line.startswith("analysis: left out: as there is no model trained from scratch: ratio, the claims on how")
     assert line.removeprefix("analysis: left out: ") in text
     assert "from scratch</dt>" not in text
 

@@ -16,7 +16,9 @@ from analysis.statistics.between import FEWEST
 
 LINES = 6  # settings of a claim on the terminal
 LISTED = 30  # settings, or runs, in a list that is read; all are in runs.csv
-INTERVAL = f"the 95 % interval between them (Student's t; none for fewer than {FEWEST} runs)"
+INTERVAL = (
+    f"the 95 % interval between them (Student's t; none for fewer than {FEWEST} runs, or for runs that are all equal)"
+)
 
 
 def title(runs: list[Run], settings: Settings) -> str:

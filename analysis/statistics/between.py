@@ -12,10 +12,12 @@ import numpy as np
 from scipy.stats import t
 
 FEWEST = 3  # runs: two give an interval that is 13 times as wide as their distance
+EQUAL = 1e-12  # of the mean: runs that differ by less share what was measured
 
 
 class Between(NamedTuple):
-    """mean, and its 95 % interval: NaN where there are fewer than 3 runs. Arrays of one shape, or numbers."""
+    """mean, and its 95 % interval: NaN where there are fewer than 3 runs, and where all runs have the same value, such as
+    the accuracy of the one pre-training that they share. Arrays of one shape, or numbers."""
 
     mean: np.ndarray
     low: np.ndarray
@@ -25,7 +27,7 @@ class Between(NamedTuple):
 def between(mean: np.ndarray, deviation: np.ndarray, runs: np.ndarray) -> Between:
     """mean, deviation (with runs - 1 in the denominator) and number of the runs' values: of one shape."""
     mean, deviation, runs = (np.asarray(part, dtype=float) for part in (mean, deviation, runs))
-    enough = (runs >= FEWEST) & np.isfinite(mean)
+    enough = (runs >= FEWEST) & np.isfinite(mean) & (deviation > EQUAL * abs(mean))
     width = np.full_like(mean, np.nan)
     width[enough] = t.ppf(0.975, runs[enough] - 1) * deviation[enough] / np.sqrt(runs[enough])
     return Between(mean, mean - width, mean + width)

@@ -33,8 +33,11 @@ def test_many_at_once_each_with_its_number_of_runs():
         np.testing.assert_allclose(np.array(found)[:, number], of_runs(group))
 
 
-def test_runs_that_agree_entirely_have_an_interval_without_width():
-    assert of_runs(np.ones(5)) == (1, 1, 1)
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.94375])
+def test_runs_that_share_what_was_measured_have_no_interval(value):
+    found = of_runs(np.full(3, value))
+    assert found.mean == pytest.approx(value)
+    assert np.isnan([found.low, found.high]).all()
 
 
 def test_a_mean_that_is_no_number_has_no_interval():

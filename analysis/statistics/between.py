@@ -16,8 +16,8 @@ EQUAL = 1e-12  # of the mean: runs that differ by less share what was measured
 
 
 class Between(NamedTuple):
-    """mean, and its 95 % interval: NaN where there are fewer than 3 runs, and where all runs have the same value, such as
-    the accuracy of the one pre-training that they share. Arrays of one shape, or numbers."""
+    """mean, and its 95 % interval: NaN where there are fewer than 3 runs, and where all runs have the same value, such
+    as the accuracy of the one pre-training that they share. Arrays of one shape, or numbers."""
 
     mean: np.ndarray
     low: np.ndarray

@@ -47,6 +47,25 @@ def test_a_measure_added_to_a_finished_analysis_is_computed_alone(resumable: Stu
     assert before.replaced == ["digits/seed=0/config.yaml"], "what was asked for before is there, too"
 
 
+def test_over_runs(resumable: Studies, folder: Path) -> None:
+    """Two sets of samples: a sweep, which ends with a summary that has the measure."""
+    result = resumable("-m", "seeds.samples=0,1", MEASURES, "analysis.gallery=0", PYTHONPATH=str(folder))
+    assert result.code == 0, result.err
+    assert "2 done" in result.out.splitlines()
+    summary = resumable.output / "digits" / "summary"
+    with (summary / "tables" / "mean_strength.csv").open(newline="") as file:
+        over = {row["model"]: row for row in csv.DictReader(file)}
+    with (summary / "tables" / "mean_strength_by_run.csv").open(newline="") as file:
+        by_run = list(csv.DictReader(file))
+    for model in ("pretrain", "finetune", "scratch"):
+        means = [float(row["mean"]) for row in by_run if row["model"] == model]
+        assert len(set(means)) == 2 == int(over[model]["runs"])
+        assert float(over[model]["mean"]) == pytest.approx(np.mean(means))
+        assert over[model]["low"] == "", "two runs have no interval"
+    assert (summary / "figures" / "mean_strength.png").exists()
+    assert "<h3>mean strength</h3>" in (summary / "report.html").read_text()
+
+
 def _check_numbers(study: Studies, analysis: Path) -> None:
     with (analysis / "tables" / "mean_strength.csv").open(newline="") as file:
         rows = {row["model"]: row for row in csv.DictReader(file)}

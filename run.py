@@ -24,11 +24,11 @@ from conf import schema
 from conf.check import check, check_length
 from conf.sources import named_source
 from stages import ending, runner, table
+from stages.differences import chosen as chosen_settings
 from stages.job import forget_failure, job
 from stages.plan import plan
 from stages.versions import version_line
 from stages.view import check_layout, run_folder
-from stages.view import chosen as chosen_settings
 
 SAME = ("experiment", "debug")  # groups that are themselves the experiment
 

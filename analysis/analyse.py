@@ -6,8 +6,6 @@
 <run>/analysis/measures.json             which measures there are (analysis/kept.py)
 """
 
-import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
@@ -18,27 +16,23 @@ from omegaconf import DictConfig, OmegaConf
 from analysis import claims as judged
 from analysis import gallery
 from analysis.drawing.style import save
-from analysis.formulas.accuracy import Outcomes, outcomes
+from analysis.inputs import data_of, study_of
 from analysis.kept import Kept
 from analysis.measure import Measure, Measured, load
 from analysis.report.opening import HOW_TO_READ, left_out, noise_warnings, summary
 from analysis.report.page import FigureEntry, write_report
 from analysis.robust import Noisy, doubtful
-from analysis.study import Options, Study
+from analysis.study import Study
 from conf.errors import BadInput
-from data.splits import Splits
 from data.splits import build as build_data
-from interactions.store import Samples, Store
 from stages.files import written
-from stages.identity import Result, Results, task_name
+from stages.identity import Result, Results
 from stages.measures import name_of
 from stages.memory import check_memory
 from stages.need import Need
 from stages.progress import Bar
-from stages.reading import parsed
-from stages.results import epochs_of, finish, nested, start
+from stages.results import finish, nested, start
 from stages.span import Span
-from stages.table import ROLES, roles
 from training.tracking import not_vital, tracked
 
 SECONDS = Span(4, 30)  # from the default study to 100 samples of 2**12 masked inputs and 50 checkpoints
@@ -75,7 +69,7 @@ def _check_memory(cfg: DictConfig, test: int) -> None:
 
 def run(cfg: DictConfig, results: Results, name: str) -> None:
     splits, result, wanted = build_data(cfg.data.target, "data.target"), results[name], measures(cfg)
-    study = _study(cfg, result, splits)
+    study = study_of(cfg, result, splits)
     folder = start(result)
     with tracked(cfg, result) as tracker:
         kept, noisy = Kept(folder, result.digest), Noisy(study)
@@ -88,7 +82,7 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
             if why := measure.lacking(study):
                 kept.add(measure.name, digest, [], left_out=why)
             else:
-                files, claims = _measure(measure, study, noisy, folder, _data(cfg, result))
+                files, claims = _measure(measure, study, noisy, folder, data_of(cfg, result))
                 kept.add(measure.name, digest, files, caption=measure.caption, claims=claims)
         if kept.gallery is None:
             kept.add_gallery(gallery.show(study, splits, cfg.analysis.gallery, folder / "gallery"))
@@ -97,36 +91,6 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
         with not_vital("tables and figures"):
             _log(tracker, claims, kept)
     finish(result, parts={name: entry["digest"] for name, entry in kept.measures.items()})
-
-
-def _study(cfg: DictConfig, result: Result, splits: Splits) -> Study:
-    """Of the roles that are compared."""
-    samples = Samples(result.inputs["interactions/samples"].folder)
-    values = {role: result.inputs[f"interactions/{stage}"] for role, stage in ROLES.items() if role in roles(cfg)}
-    trained = {role: result.inputs[stage].folder for role, stage in ROLES.items() if stage in result.inputs}
-    labels = np.asarray(splits.test.labels)
-    keys = ("salient", "tau", "empty_set", "normalise", "permutations", "resamples")
-    return Study(
-        samples,
-        {role: Store(read.folder, samples) for role, read in values.items()},
-        {role: epochs_of(read) for role, read in values.items()},
-        Options(**{key: cfg.analysis[key] for key in keys}, seed=cfg.seeds.samples),
-        {role: _outcomes(folder, labels) for role, folder in trained.items()},
-        labels,
-    )
-
-
-def _outcomes(trained: Path, labels: np.ndarray) -> Outcomes:
-    predictions, losses = (parsed(trained / f"{name}.npy", np.load) for name in ("predictions", "losses"))
-    return outcomes(predictions, losses, labels)
-
-
-def _data(cfg: DictConfig, result: Result) -> str:
-    """What the target task is called, and a digest of what decides it: samples of the same number are the same ones
-    where this is the same."""
-    chosen = result.inputs["interactions/samples"].settings
-    task = {path: value for path, value in chosen.items() if path.startswith("data.target")}
-    return f"{task_name(cfg.data.target)}-{hashlib.sha256(json.dumps(task, sort_keys=True).encode()).hexdigest()[:12]}"
 
 
 def _measure(measure: Measure, study: Study, noisy: Noisy, folder: Path, data: str) -> tuple[list[Path], list[dict]]:

@@ -17,10 +17,10 @@ from conf.schema import NO_NEUTRAL, keys
 from stages import inventory
 from stages.canonical import WHERE
 from stages.checksums import lost
+from stages.differences import leaves
 from stages.reading import parsed
 from stages.records import read_record
 from stages.results import read_done
-from stages.view import leaves
 
 SEEDS = ("seeds.data", "seeds.pretrain", "seeds.samples", "seeds.train")  # the highest level first
 

@@ -8,11 +8,12 @@ import pytest
 from changing import changed
 
 from conf.errors import BadInput
+from stages.differences import chosen, differences
 from stages.identity import results_of
 from stages.locks import locked
 from stages.records import read_record
 from stages.results import finish, start
-from stages.view import check_layout, chosen, differences, folder_name, recorded, run_folder, show
+from stages.view import check_layout, folder_name, recorded, run_folder, show
 
 
 def named(cfg, own=None, groups=None, **values) -> str:

@@ -1,0 +1,47 @@
+"""What a study has on disk, as measures see it (analysis/study.py): values, and predictions of the test set."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+from omegaconf import DictConfig
+
+from analysis.formulas.accuracy import Outcomes, outcomes
+from analysis.study import Options, Study
+from data.splits import Splits
+from interactions.store import Samples, Store
+from stages.identity import Result, task_name
+from stages.reading import parsed
+from stages.results import epochs_of
+from stages.table import ROLES, roles
+
+
+def study_of(cfg: DictConfig, result: Result, splits: Splits) -> Study:
+    """Of the roles that are compared."""
+    samples = Samples(result.inputs["interactions/samples"].folder)
+    values = {role: result.inputs[f"interactions/{stage}"] for role, stage in ROLES.items() if role in roles(cfg)}
+    trained = {role: result.inputs[stage].folder for role, stage in ROLES.items() if stage in result.inputs}
+    labels = np.asarray(splits.test.labels)
+    keys = ("salient", "tau", "empty_set", "normalise", "permutations", "resamples")
+    return Study(
+        samples,
+        {role: Store(read.folder, samples) for role, read in values.items()},
+        {role: epochs_of(read) for role, read in values.items()},
+        Options(**{key: cfg.analysis[key] for key in keys}, seed=cfg.seeds.samples),
+        {role: _outcomes(folder, labels) for role, folder in trained.items()},
+        labels,
+    )
+
+
+def _outcomes(trained: Path, labels: np.ndarray) -> Outcomes:
+    predictions, losses = (parsed(trained / f"{name}.npy", np.load) for name in ("predictions", "losses"))
+    return outcomes(predictions, losses, labels)
+
+
+def data_of(cfg: DictConfig, result: Result) -> str:
+    """What the target task is called, and a digest of what decides it: samples of the same number are the same ones
+    where this is the same."""
+    chosen = result.inputs["interactions/samples"].settings
+    task = {path: value for path, value in chosen.items() if path.startswith("data.target")}
+    return f"{task_name(cfg.data.target)}-{hashlib.sha256(json.dumps(task, sort_keys=True).encode()).hexdigest()[:12]}"

@@ -64,8 +64,12 @@ def _columns(runs: list[Run]) -> dict[str, list[object]]:
     always = {name: groups.pop(name) for name in FIRST if name in groups}
     always |= {key: values for key, values in every.items() if key in keys}
     found = {name: values for name, values in always.items() if len(set(map(shown, values))) > 1}
-    for name, values in (groups | every | {"study": [run.name for run in runs]}).items():
-        if name not in found and not _follows(values, found.values()):
+    every |= {"study": [run.name for run in runs]}
+    together = [list(row) for row in zip(*every.values(), strict=True)]
+    for name, values in (groups | every).items():
+        # An option such as experiment=digits_seeds may stand for the settings of another one.
+        told = name in groups and _follows(together, found.values())
+        if name not in found and not told and not _follows(values, found.values()):
             found[name] = values
     return {name: [_plain(value) for value in values] for name, values in found.items()}
 

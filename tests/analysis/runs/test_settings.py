@@ -39,6 +39,14 @@ def test_experiments_are_told_apart_by_their_data_and_models(run_of):
     assert settings.label(settings.each[1]) == "data=cars, model=vit_b"
 
 
+def test_an_experiment_that_stands_for_the_settings_of_another_is_no_setting(run_of):
+    runs = [run_of({"n": 9}, BOTH | {"experiment": name}, chosen=[], train=seed)
+            for seed, name in enumerate(("digits", "digits_seeds", "digits_seeds"))]  # fmt: skip
+    assert in_order(runs)[1].columns == ()
+    runs[0] = run_of({"n": 8}, BOTH | {"experiment": "digits"}, chosen=[])
+    assert in_order(runs)[1].columns == ("experiment",)
+
+
 def test_the_name_of_the_study_tells_apart_what_nothing_else_does(run_of):
     assert in_order([run_of({}, BOTH, name=name) for name in "ab"])[1].columns == ("study",)
 

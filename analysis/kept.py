@@ -4,16 +4,17 @@
                     size and sha256; of the gallery: titles and files
 
 A measure whose files are all as they were left is not computed again: neither when another one is added to a finished
-analysis, nor when an interrupted one is run again. Whatever else lies in the folder is of another analysis: removed.
+analysis, nor when an interrupted one is run again. What else lies in its folders is of another analysis: removed.
 """
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from stages.checksums import RECORDS, listed
+from stages.checksums import listed
 from stages.records import read_record, write_record
 
 RECORD = "measures.json"
+FOLDERS = ("samples", "tables", "figures", "gallery")
 
 
 class Kept:
@@ -29,8 +30,9 @@ class Kept:
         gallery = mine.get("gallery") or {}
         self.gallery: dict | None = gallery if gallery and _is_whole(gallery, held) else None
         known = {name for entry in (*found.values(), self.gallery or {"files": {}}) for name in entry["files"]}
-        for name in held.keys() - known - {RECORD, *RECORDS}:
-            (folder / name).unlink()
+        for name in held.keys() - known:
+            if Path(name).parts[0] in FOLDERS:
+                (folder / name).unlink()
 
     def has(self, name: str, digest: str) -> bool:
         return self.measures.get(name, {}).get("digest") == digest

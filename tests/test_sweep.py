@@ -116,7 +116,7 @@ def test_whatever_becomes_of_a_run_the_others_are_made(study: Studies) -> None:
 def test_a_sweep_of_refusals_is_refused(study: Studies) -> None:
     """Some of which Hydra finds, before the first run."""
     result = study("-m", "model=nonsense,conv4_narrow,5", "seed=-1")
-    check_refused(result, "[1/3] model=nonsense: failed: model=nonsense is not known; known: ", "conv4_narrow")
+    check_refused(result, "[1/3] model=nonsense: failed: model=nonsense is unknown; choose one of: ", "conv4_narrow")
     check_refused(result, "[2/3] model=conv4_narrow: failed: seed=-1 is not allowed")
     check_refused(result, "[3/3] model=5: failed: model=5 is not allowed")
     assert "\n0 done, 3 failed\n" in result.out

@@ -85,9 +85,10 @@ def _read(place: Path) -> Run:
     chosen = read_record(place / "chosen.json")
     if chosen is None and (place / "chosen.json").exists():
         raise BadInput("its chosen.json is damaged; its command, run again, writes it anew")
-    names = [Path(name) for name in done["files"] if Path(name).match("tables/*.csv")]
-    tables = {name.stem: parsed(analysis / name, pd.read_csv) for name in names}
     about = (read_record(analysis / "measures.json") or {}).get("measures", {})
+    names = [Path(name) for name in done["files"] if Path(name).match("tables/*.csv")]
+    names.sort(key=lambda name: [*about, name.stem].index(name.stem))  # as in a run's own report
+    tables = {name.stem: parsed(analysis / name, pd.read_csv) for name in names}
     name, settings, seeds = _settings(place / "config.yaml")
     return Run(place, name, settings, seeds, chosen, done["digest"], done.get("finished", ""), tables, about)
 

@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from analysis.drawing.style import COLOURS
 from analysis.statistics.between import FEWEST
 
+WIDELY = 30  # times
 HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # told apart by whom colours are not
 DASHES, MARKS = ("-", (0, (5, 2))), ("o", "s", "^", "D", "v", "P", "X")
 HATCHES = ("", "///")
@@ -64,12 +65,27 @@ def _levels(axes: Axes, panel: pd.DataFrame, x: str, references: list[str]) -> N
 
 
 def by_magnitude(same: list[Axes]) -> None:
-    """Curves that are all above 0 and differ a hundredfold, as strengths per order do, have a logarithmic scale."""
-    values = np.concatenate([np.asarray(line.get_ydata(), float) for axes in same for line in axes.lines])
-    values = values[np.isfinite(values)]
-    if len(values) and values.min() > 0 and values.max() > 100 * values.min():
+    """Curves that are all above 0 and differ widely, as strengths per order do, have a logarithmic scale."""
+    values = _drawn(same, references=True)
+    if len(values) and values.min() > 0 and values.max() > WIDELY * values.min():
         for axes in same:
             axes.set_yscale("log")
+
+
+def with_far_references(same: list[Axes]) -> None:
+    """Where a reference is so far away that it would press the curves flat, the scale is logarithmic beyond them."""
+    own, every = abs(_drawn(same, references=False)), abs(_drawn(same, references=True))
+    if len(own) and 0 < WIDELY * own.max() < every.max():
+        for axes in same:
+            axes.set_yscale("symlog", linthresh=own.max())
+            axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
+
+
+def _drawn(same: list[Axes], references: bool) -> np.ndarray:
+    """The finite values of all curves, those of references among them or not."""
+    lines = [line for axes in same for line in axes.lines if references or line.get_color() != COLOURS["chance"]]
+    values = np.concatenate([np.asarray(line.get_ydata(), float) for line in lines] or [np.empty(0)])
+    return values[np.isfinite(values)]
 
 
 def bars(

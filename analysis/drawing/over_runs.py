@@ -46,7 +46,12 @@ def draw(
         panel, runs = (_rows(table, chosen) for table in (over, by_run))
         axes.set_title(", ".join(NAMES.get(value, str(value).replace("_", " ")) for value in values), fontsize=10.5)
         kinds[x is None](axes, panel, runs, x, references, labels)
-    _scale([(axes, _of(values, apart)) for axes, values in zip(every, shown, strict=True)], many, bool(x) and not many)
+    _scale(
+        [(axes, _of(values, apart)) for axes, values in zip(every, shown, strict=True)],
+        many,
+        bool(x) and not many,
+        x != "epoch",
+    )
     return named(figure, labels, references, legend)
 
 
@@ -99,7 +104,7 @@ def _grid(count: int, title: str, labels: list[str], across: int) -> tuple[Figur
     return figure, every[:count]
 
 
-def _scale(panels: list[tuple[Axes, object]], many: bool, curves: bool) -> None:
+def _scale(panels: list[tuple[Axes, object]], many: bool, curves: bool, by_magnitude: bool) -> None:
     """Values lie along y, or along x where settings are rows, or in the colours of a heat map."""
     for quantity in {of for _, of in panels}:
         same = [axes for axes, of in panels if of == quantity]
@@ -110,6 +115,8 @@ def _scale(panels: list[tuple[Axes, object]], many: bool, curves: bool) -> None:
                 image.set_clim(limits[:, 0].min(), limits[:, 1].max())
             continue
         if curves:
+            few_settings.with_far_references(same)
+        if curves and by_magnitude:  # what is learned over epochs is read as it is
             few_settings.by_magnitude(same)
         limits = np.array([axes.get_xlim() if many else axes.get_ylim() for axes in same])
         for axes in same:

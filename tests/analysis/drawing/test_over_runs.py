@@ -105,11 +105,23 @@ def test_every_reference_is_grey_and_named(settings):
 
 
 def test_curves_of_many_magnitudes_have_a_logarithmic_scale():
-    over, by_run = tables("jaccard", 1)
+    over, by_run = (table.rename(columns={"epoch": "order"}) for table in tables("jaccard", 1))
     for least, scale in ((1e-3, "log"), (0.1, "linear"), (0, "linear")):
         over.loc[0, "mean"] = least
-        figure = draw(over, by_run, KEYS["jaccard"], [], ["all"], "A title")
+        figure = draw(over, by_run, ["model", "order"], [], ["all"], "A title")
         assert [axes.get_yscale() for axes in figure.axes] == [scale] * 2, least
+    over.loc[0, "mean"] = 1e-3
+    tables_of_epochs = (table.rename(columns={"order": "epoch"}) for table in (over, by_run))
+    figure = draw(*tables_of_epochs, KEYS["jaccard"], [], ["all"], "A title")
+    assert [axes.get_yscale() for axes in figure.axes] == ["linear"] * 2, "over epochs"
+
+
+@pytest.mark.parametrize(("level", "scale"), [(-100, "symlog"), (-2, "linear")])
+def test_a_reference_far_away_does_not_press_the_curves_flat(level, scale):
+    over, by_run = tables("jaccard", 1)
+    figure = draw(over.assign(chance=float(level)), by_run, KEYS["jaccard"], ["chance"], ["all"], "A title")
+    assert [axes.get_yscale() for axes in figure.axes] == [scale] * 2
+    assert all(axes.get_ylim()[0] <= level for axes in figure.axes), "and is shown"
 
 
 def test_more_settings_than_colours_are_rows_with_their_names():

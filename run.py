@@ -47,6 +47,7 @@ def main(cfg: DictConfig) -> None:
             show_claims(Path(cfg.run_dir) / "analysis")
 
 
+@ending.whole()
 def run(cfg: DictConfig) -> None:
     """One study. Its run_dir becomes that of its folder."""
     source = named_source(cfg)

@@ -35,6 +35,7 @@ from stages.results import finish, nested, start
 from stages.span import Span
 from training.tracking import not_vital, tracked
 
+NOT_FREE = ("data", "index", "file")  # of arrays in an archive
 SECONDS = Span(4, 30)  # from the default study to 100 samples of 2**12 masked inputs and 50 checkpoints
 
 
@@ -83,14 +84,15 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
                 kept.add(measure.name, digest, [], left_out=why)
             else:
                 files, claims = _measure(measure, study, noisy, folder, data_of(cfg, result))
-                kept.add(measure.name, digest, files, caption=measure.caption, claims=claims)
+                kept.add(measure.name, digest, files, **measure.about, claims=claims)
         if kept.gallery is None:
             kept.add_gallery(gallery.show(study, splits, cfg.analysis.gallery, folder / "gallery"))
+        kept.show([measure.name for measure in wanted])
         claims = _claims(kept)
         _report(result, beware | summary(cfg, results, study), claims, kept)
         with not_vital("tables and figures"):
             _log(tracker, claims, kept)
-    finish(result, parts={name: entry["digest"] for name, entry in kept.measures.items()})
+    finish(result)
 
 
 def _measure(measure: Measure, study: Study, noisy: Noisy, folder: Path, data: str) -> tuple[list[Path], list[dict]]:
@@ -115,10 +117,14 @@ def _which(measure: Measure, measured: Measured, study: Study) -> tuple[str, np.
         split, index = "test", np.arange(len(study.labels))
     else:
         split, index = study.about["split"], np.array([sample["index"] for sample in study.about["samples"]])
+    if not measured.observed:
+        raise BadInput(f"{measure.module.__name__}.samples has found nothing: an array [samples] at least is expected")
     for name, array in measured.observed.items():
-        if len(array) != len(index):
+        if name in NOT_FREE or name.startswith(("about/", *(f"{reference}/" for reference in measured.references))):
+            raise BadInput(f"{measure.module.__name__}.samples: {name} is not allowed as a name, it is used already")
+        if np.ndim(array) == 0 or len(array) != len(index):
             raise BadInput(
-                f"{measure.module.__name__}.samples: {name} has the shape {list(array.shape)}: a first axis of "
+                f"{measure.module.__name__}.samples: {name} has the shape {list(np.shape(array))}: a first axis of "
                 f"{len(index)} samples is expected"
             )
     return split, index
@@ -130,8 +136,8 @@ def _write_table(table: pd.DataFrame, path: Path) -> None:
 
 
 def _claims(kept: Kept) -> pd.DataFrame:
-    """Of all measures, also written to tables/claims.csv."""
-    rows = [row for entry in kept.measures.values() for row in entry.get("claims", [])]
+    """Of all measures that are shown, also written to tables/claims.csv."""
+    rows = [row for name in kept.shown for row in kept.measures[name].get("claims", [])]
     table, path = pd.DataFrame(rows, columns=judged.COLUMNS), kept.folder / "tables" / "claims.csv"
     if rows:
         _write_table(table, path)
@@ -142,9 +148,9 @@ def _claims(kept: Kept) -> pd.DataFrame:
 
 def _entries(kept: Kept) -> list[FigureEntry]:
     return [
-        FigureEntry(name, entry["caption"], kept.file("figures", name), kept.file("tables", name))
-        for name, entry in kept.measures.items()
-        if entry["files"]
+        FigureEntry(name, kept.measures[name]["caption"], kept.file("figures", name), kept.file("tables", name))
+        for name in kept.shown
+        if kept.measures[name]["files"]
     ]
 
 

@@ -9,7 +9,7 @@ in the files of the measures that they rest on (analysis/measures/).
 """
 
 from dataclasses import dataclass
-from math import inf
+from math import inf, isnan
 
 import pandas as pd
 
@@ -38,10 +38,10 @@ class Claim:
 
 
 def more_than(result: Estimate, threshold: float) -> str:
-    """Chance explains it unless the value is significantly above chance."""
+    """Chance explains it unless the value is significantly above chance, or there is no level of chance."""
     if not result.low > threshold:
         return "fails"
-    return "holds" if result.beyond > 0 else "within chance"
+    return "holds" if result.beyond > 0 or isnan(result.chance) else "within chance"
 
 
 def inside(result: Estimate, low: float, high: float) -> str:

@@ -1,10 +1,11 @@
 """What an analysis holds already: each measure is computed once, and kept with what it left.
 
-    measures.json   digest of the analysis; of each measure: digest (its module and code), caption, claims, files with
-                    size and sha256; of the gallery: titles and files
+    measures.json   digest of the analysis; of each measure: digest (its module and code), title, caption, labels,
+                    claims, files with size and sha256; of the gallery: titles and files; which measures are shown
 
 A measure whose files are all as they were left is not computed again: neither when another one is added to a finished
-analysis, nor when an interrupted one is run again. What else lies in its folders is of another analysis: removed.
+analysis, nor when an interrupted one is run again. One that is not asked for any more is kept, and not shown. What else
+lies in the folders is of another analysis: removed.
 """
 
 from collections.abc import Iterable
@@ -18,7 +19,7 @@ FOLDERS = ("samples", "tables", "figures", "gallery")
 
 
 class Kept:
-    """measures: name -> entry, of those that are there, in the order in which they were computed."""
+    """measures: name -> entry, of those that are there; gallery: its entry; shown: names of those asked for."""
 
     def __init__(self, folder: Path, analysis: str) -> None:
         """analysis: the digest of the analysis that `folder` is of."""
@@ -28,6 +29,7 @@ class Kept:
         found = {name: entry for name, entry in mine.get("measures", {}).items() if _is_whole(entry, held)}
         self.measures: dict[str, dict] = found
         gallery = mine.get("gallery") or {}
+        self.shown: list[str] = []
         self.gallery: dict | None = gallery if gallery and _is_whole(gallery, held) else None
         known = {name for entry in (*found.values(), self.gallery or {"files": {}}) for name in entry["files"]}
         for name in held.keys() - known:
@@ -52,6 +54,12 @@ class Kept:
         self.gallery = {"cards": titles, "files": self._held(files)}
         self._write()
 
+    def show(self, names: list[str]) -> None:
+        """From now on these are shown, in their order: the same whichever of them was computed when."""
+        self.measures = {name: self.measures[name] for name in dict.fromkeys([*names, *sorted(self.measures)])}
+        self.shown = names
+        self._write()
+
     def file(self, folder: str, name: str) -> Path | None:
         """That of a measure in `folder`, such as tables/ratio.csv; None if it left none."""
         names = [file for file in self.measures[name]["files"] if Path(file).match(f"{folder}/{name}.*")]
@@ -62,7 +70,9 @@ class Kept:
         return {name: held[name] for name in sorted(wanted)}
 
     def _write(self) -> None:
-        content = {"analysis": self._analysis, "measures": self.measures, "gallery": self.gallery}
+        content = {
+            "analysis": self._analysis, "shown": self.shown, "measures": self.measures, "gallery": self.gallery
+        }  # fmt: skip
         write_record(self.folder / RECORD, content)
 
 

@@ -1,7 +1,8 @@
 """What a measure is: one file, in analysis/measures/ or in any module of the user's, found by its name.
 
     NEEDS = Needs("interactions", each=("pretrain", "finetune"))     what it is measured on
-    CAPTION = "What the figure shows, and how to read it."
+    TITLE, LABELS = "What it is, and its unit", {"weighted": "words for a key"}            optional
+    CAPTION = "What the figure shows, and how to read it."                                 optional
 
     def samples(study: Study, power: Annotated[float, Number(0)] = 1) -> Measured: ...     arrays [samples, ...]
     def table(measured: Measured, weights: np.ndarray) -> pd.DataFrame: ...
@@ -25,12 +26,14 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from pandas.api.types import is_numeric_dtype
 
 from analysis.claims import Claim
 from analysis.statistics.estimate import Estimate, estimate
 from analysis.study import Study
 from conf.arguments import check_arguments
 from conf.errors import BadInput
+from conf.measures import ours
 from stages.files import write_archive
 from stages.measures import OURS, name_of
 
@@ -41,6 +44,9 @@ ABSENT = {
 }
 PARTS = ("NEEDS", "samples", "table")
 INTERVAL = ["mean", "low", "high"]
+TAKEN = ("run", "runs", "study", "repeat", "#")  # columns of tables over runs
+ON = ("interactions", "predictions")
+PROGRAM = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -119,8 +125,13 @@ class Measure:
         return self.module.NEEDS
 
     @property
-    def caption(self) -> str:
-        return getattr(self.module, "CAPTION", "")
+    def about(self) -> dict[str, object]:
+        """What stands beside its table and figures, over several runs as well."""
+        return {
+            "title": getattr(self.module, "TITLE", self.name.replace("_", " ")),
+            "caption": getattr(self.module, "CAPTION", ""),
+            "labels": getattr(self.module, "LABELS", {}),
+        }
 
     @property
     def subject(self) -> Subject | None:
@@ -138,15 +149,10 @@ class Measure:
         return self.module.samples(study, **self.options)
 
     def table(self, measured: Measured, weights: np.ndarray) -> pd.DataFrame:
-        """Raises BadInput for columns other than keys, mean, low, high, references."""
+        """Raises BadInput for one that can't be read, drawn, or summed up over runs."""
         table = self.module.table(measured, weights)
-        columns = list(table.columns)
-        first = columns.index("mean") if "mean" in columns else 0
-        if columns[first : first + 3] != INTERVAL or len(set(columns)) < len(columns):
-            raise BadInput(
-                f"{self.module.__name__}.table has the columns {', '.join(map(str, columns))}: keys, then mean, low, "
-                f"high, then reference levels are expected, each once"
-            )
+        if why := unusable(table):
+            raise BadInput(f"{self.module.__name__}.table: {why}")
         return table
 
     def figure(self, table: pd.DataFrame) -> Figure | None:
@@ -160,12 +166,21 @@ class Measure:
 def load(module: str, options: Mapping[str, object]) -> Measure:
     """The measure of this name: a file in analysis/measures/, or a module of the user's by its dotted name. Raises
     BadInput if there is no such measure, it lacks a part, or an option is unknown or not allowed."""
-    path, name = (module if "." in module else f"{OURS}.{module}"), name_of(module)
+    path, name = (f"{OURS}.{module}" if module in ours() else module), name_of(module)
     found = _imported(path)
     if missing := [part for part in PARTS if not hasattr(found, part)]:
         raise BadInput(
             f"analysis.measures: {path} has no {missing[0]}; a measure has {', '.join(PARTS)}, see docs/measures.md"
         )
+    needs, subject = found.NEEDS, getattr(found, "SUBJECT", None)
+    models = {*getattr(needs, "each", ()), *getattr(needs, "some", ()), *getattr(subject, "models", ())}
+    if not isinstance(needs, Needs) or needs.on not in ON or models - ABSENT.keys():
+        raise BadInput(
+            f'analysis.measures: {path}.NEEDS is not allowed: Needs("interactions") or Needs("predictions"), of the '
+            f"models {', '.join(ABSENT)}, is expected"
+        )
+    if (subject is None) == hasattr(found, "claims"):
+        raise BadInput(f"analysis.measures: {path} has one of SUBJECT and claims: claims need both")
     study, *known = inspect.signature(found.samples).parameters
     if extra := sorted(options.keys() - set(known)):
         raise BadInput(
@@ -175,12 +190,31 @@ def load(module: str, options: Mapping[str, object]) -> Measure:
     return Measure(name, found, options)
 
 
+def unusable(table: pd.DataFrame) -> str:
+    """Why; "" of a table with keys, then mean, low, high, then reference levels."""
+    columns = list(map(str, table.columns))
+    first = columns.index("mean") if "mean" in columns else 0
+    if columns[first : first + 3] != INTERVAL or len(set(columns)) < len(columns):
+        return (
+            f"it has the columns {', '.join(columns)}: keys, then mean, low, high, then reference levels are expected, "
+            f"each once"
+        )
+    if taken := [name for name in columns if name in TAKEN or name.startswith("seed")]:
+        return f"{taken[0]} is not allowed as a column: tables over runs have one of that name"
+    if words := [name for name in columns[first:] if not is_numeric_dtype(table[name])]:
+        return f"the column {words[0]} has to be numbers"
+    if first and table.duplicated(columns[:first]).any():
+        return f"two rows have the same {', '.join(columns[:first])}"
+    return "" if first or len(table) < 2 else "it has several rows and no key column, such as model"
+
+
 def _imported(path: str) -> ModuleType:
     try:
         return importlib.import_module(path)
     except ModuleNotFoundError as error:
-        if error.name and f"{path}.".startswith(f"{error.name}."):
-            raise BadInput(
-                f"analysis.measures: there is no module {path}: it has to be on PYTHONPATH, or installed"
-            ) from None
-        raise
+        if not error.name or not f"{path}.".startswith(f"{error.name}."):
+            raise
+    package = path.partition(".")[0]
+    if (PROGRAM / package).is_dir():
+        raise BadInput(f"analysis.measures: {path}: {package} is a package of this program; choose another name")
+    raise BadInput(f"analysis.measures: there is no module {path}: it has to be on PYTHONPATH, or installed")

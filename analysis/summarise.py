@@ -20,9 +20,10 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.drawing.over_runs import draw
-from analysis.drawing.style import save
+from analysis.drawing.style import NAMES, save
 from analysis.report.over_runs import OverRuns, write_report
 from analysis.runs import found, made, words
+from analysis.runs.alike import alike
 from analysis.runs.claims import claims
 from analysis.runs.found import Run
 from analysis.runs.replicates import older
@@ -54,21 +55,26 @@ def summarise(places: list[Path], anew: bool = False) -> Path | None:
     """Of the runs with these folders; says what it finds. Returns the folder of the summary, None if no run has a
     complete analysis. anew: whether a summary of these very runs that is there already is written again."""
     runs, left_out = found.read(places)
+    runs, other = alike(runs)
     if runs:
         without = older(*in_order(runs))
         left_out |= without
         runs, settings = in_order([run for run in runs if run.folder not in without])
     for place, why in left_out.items():
         print(f"left out: {place}: {why}", flush=True)
+    for line in other:
+        print(f"left out: {line}", flush=True)
     if not runs:
         return None
     folder = place_of(runs)
     judged, digest = _judged(runs, settings), made.digest_of(runs, left_out)
     if anew or not made.is_made(folder, digest):
         with locked(folder):
-            made.begin(folder)
-            _write(folder, runs, settings, left_out, judged)
-            made.end(folder, digest)
+            before = made.begin(folder)
+            _write(folder, runs, settings, left_out, other, judged)
+            made.end(folder, digest, len(runs))
+            if before > len(runs):
+                print(words.replaced(folder, before), flush=True)
     print("", *words.claim_lines(judged), sep="\n")
     print(f"\nsummary: {folder / 'report.html'}", flush=True)
     return folder
@@ -76,7 +82,7 @@ def summarise(places: list[Path], anew: bool = False) -> Path | None:
 
 def place_of(runs: list[Run]) -> Path:
     """outputs/<name>/summary; outputs/summary/<names> for runs of several studies."""
-    homes = {next((up for up in run.folder.parents if up.name == run.name), run.folder.parent) for run in runs}
+    homes = {found.home_of(run) for run in runs}
     if len(homes) == 1:
         return homes.pop() / "summary"
     names = dict.fromkeys(run.name for run in runs)
@@ -91,7 +97,9 @@ def _judged(runs: list[Run], settings: Settings) -> pd.DataFrame:
     return judged.assign(setting=[settings.label(settings.each[at]) for at in judged[SETTING]])
 
 
-def _write(folder: Path, runs: list[Run], settings: Settings, left_out: dict[Path, str], judged: pd.DataFrame) -> None:
+def _write(
+    folder: Path, runs: list[Run], settings: Settings, left_out: dict[Path, str], other: list[str], judged: pd.DataFrame
+) -> None:
     kept, figures, over = [_csv(folder / "runs.csv", _listed(runs, settings, left_out))], [], tables(runs, settings)
     if len(judged):
         kept.append(_csv(folder / "tables" / "claims.csv", judged.drop(columns=[SETTING, "setting"])))
@@ -101,7 +109,7 @@ def _write(folder: Path, runs: list[Run], settings: Settings, left_out: dict[Pat
         drawn, entry = _figure(folder, table, runs, settings)
         kept += drawn
         figures.append(entry)
-    opening = words.opening(runs, settings, left_out, over)
+    opening = words.opening(runs, settings, left_out, over, other)
     write_report(folder / "report.html", words.title(runs, settings), opening, judged, figures, folder / "runs.csv",
                  words.how_to_read(runs, settings))  # fmt: skip
     _remove_others(folder, kept)
@@ -114,7 +122,7 @@ def _figure(folder: Path, table: Table, runs: list[Run], settings: Settings) -> 
     labels = [str(each[0]) if alone else settings.label(each) for each in settings.each]
     over, by_run = (rows.rename(columns={SETTING: "setting"}) for rows in (table.over, table.by_run))
     figure = draw(over, by_run, table.keys, table.references, labels, about.get("title", table.name),
-                  settings.columns[0] if len(settings.columns) == 1 else "")  # fmt: skip
+                  settings.columns[0] if alone else "", NAMES | about.get("labels", {}))  # fmt: skip
     png, svg = save(figure, folder / "figures", table.name)
     of_runs = folder / "tables" / f"{table.name}.csv"
     caption = words.caption(table, runs, settings)

@@ -102,7 +102,7 @@ class Text(Kind):
         return self.what
 
     def allows(self, value: object) -> bool:
-        one_line = isinstance(value, str) and not set(value) & set("\0\r\n")
+        one_line = isinstance(value, str) and not set(value) & set("\0\r\n") and _is_utf8(value)
         return one_line and bool(value.strip()) and len(value) <= self.longest
 
 
@@ -137,6 +137,15 @@ class Choice(Kind):
 
 
 Seed = Number(0, 2**31 - 1, whole=True)
+
+
+def _is_utf8(text: str) -> bool:
+    """Not so of a name whose bytes are of another encoding."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def shown(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from conf.allowed import Kind
@@ -23,8 +24,8 @@ class Measures(Kind):
     @property
     def described(self) -> str:
         return (
-            f"a list of {', '.join(ours())} (claims come with them), or dotted names of your own modules such as "
-            f"my_measures.strength"
+            f"a list of {', '.join(ours())} (claims come with them), or names of modules of your own such as "
+            f"my_measures.strength, for the file my_measures/strength.py"
         )
 
     def allows(self, value: object) -> bool:
@@ -34,7 +35,9 @@ class Measures(Kind):
         super().check(key, value)
         counts = Counter(module.rpartition(".")[2] for module in value)
         name, count = counts.most_common(1)[0]
-        if count > 1 or name in TAKEN:
+        taken = [name for name in counts if name in TAKEN or name.endswith("_by_run")]
+        if count > 1 or taken:
+            name = name if count > 1 else taken[0]
             reason = "two measures of that name" if count > 1 else "no name for a measure, the program uses it"
             raise BadInput(f"{key}: {name}: {reason}; choose another name for the module")
 
@@ -42,4 +45,5 @@ class Measures(Kind):
 def _is_measure(value: object) -> bool:
     if not isinstance(value, str):
         return False
-    return value in ours() or ("." in value and all(part.isidentifier() for part in value.split(".")))
+    named = all(part.isidentifier() for part in value.split("."))
+    return value in ours() or (named and ("." in value or find_spec(value) is not None))

@@ -32,7 +32,8 @@ NOT_THERE = re.compile(r"Could not delete from config\. '(?P<key>.*)' does not e
 
 def is_refused(error: Exception, kinds: tuple = COMPOSING) -> bool:
     """Whether Hydra or OmegaConf says by it that the command line can't be used."""
-    return isinstance(error, kinds) or any(words in str(error) for words in (GROUP, FLAGS))
+    of_hydra = isinstance(error, ValueError) and any(words in str(error) for words in (GROUP, FLAGS))
+    return of_hydra or isinstance(error, kinds)
 
 
 def refusal(error: Exception, overrides: Sequence[str] | None = None) -> BadInput:

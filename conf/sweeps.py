@@ -55,9 +55,9 @@ def check_composed(job: DictConfig) -> None:
 def swept(hydra: DictConfig) -> tuple[list[str], int | None]:
     """The keys that differ between the jobs of a sweep, and the number of jobs; None if that is not known before."""
     words = [f"{key}={values}" for key, values in _params(hydra).items()]
-    last = {}
+    last, parser = {}, OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     with suppress(HydraException):  # the sweeper refuses it itself
-        for override in OverridesParser.create().parse_overrides(words + list(hydra.overrides.task)):
+        for override in parser.parse_overrides(words + list(hydra.overrides.task)):
             last[override.get_key_element()] = override
     several = {key: override for key, override in last.items() if override.is_sweep_override()}
     plain = all(override.is_discrete_sweep() for override in several.values())

@@ -57,6 +57,19 @@ def errors_in_one_line(refused: tuple = WITHIN_A_RUN) -> Iterator[None]:
 
 
 @contextmanager
+def whole() -> Iterator[None]:
+    """A study that code of the user's leaves in the middle by sys.exit, say, has not ended well: that is an error like
+    others."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException as error:
+        what = f"sys.exit({error.code!r})" if isinstance(error, SystemExit) else type(error).__name__
+        raise RuntimeError(f"the study was left in the middle by {what}") from error
+
+
+@contextmanager
 def hydras_errors_in_one_line() -> Iterator[None]:
     """The same for what Hydra runs."""
     global _tracebacks
@@ -71,6 +84,8 @@ def hydras_errors_in_one_line() -> Iterator[None]:
 
 
 def _unknown_flag(_: argparse.ArgumentParser, message: str) -> NoReturn:
+    if "unrecognized arguments" in message and "=" in message:
+        raise BadInput(f"{message}: put flags such as -m before all KEY=VALUE, or behind them")
     raise BadInput(f"{message}: keys are set as KEY=VALUE, such as plan=true; flags are listed by --hydra-help")
 
 
@@ -88,6 +103,13 @@ def say(line: str) -> None:
 
 def line_and_code(error: Exception, refused: tuple = WITHIN_A_RUN) -> tuple[str | None, int]:
     """What is said of an error, None for a bug, and the exit code."""
+    try:
+        return _line_and_code(error, refused)
+    except Exception:  # of a user's error that can't even be shown
+        return lost(), 1
+
+
+def _line_and_code(error: Exception, refused: tuple) -> tuple[str | None, int]:
     if isinstance(error, BadInput):
         return str(error), 2
     if is_refused(error, refused):

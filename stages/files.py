@@ -71,7 +71,7 @@ def write_array(path: Path, array: np.ndarray) -> None:
         np.save(file, array)
 
 
-def write_archive(path: Path, **arrays: np.ndarray) -> None:
+def write_archive(path: Path, /, **arrays: np.ndarray) -> None:
     """As .npz, whatever the name is: it has a checksum of every array, which numpy compares when it reads one."""
     with written(path) as beside, beside.open("wb") as file:
         np.savez(file, **arrays)

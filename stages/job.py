@@ -28,7 +28,7 @@ from stages.files import write_text
 from stages.signals import doing, end_started
 from stages.waiting import clock
 
-SWEEP, TRACEBACK = "sweep.json", "traceback.txt"
+SWEEP, TRACEBACK, RECORD = "sweep.json", "traceback.txt", "job-{:06}.json"
 
 
 @dataclass(frozen=True)
@@ -63,21 +63,29 @@ def job(cfg: DictConfig, run: Callable[[DictConfig], object]) -> None:
             print(f"{name}: done in {clock(time.monotonic() - began)}, {cfg.run_dir}", flush=True)
     analysed = not (code or cfg.plan) and any(stage.in_run for stage in table.chosen(cfg))
     ended = Ended(name, cfg.run_dir, analysed, code, why)
-    write_text(Path(hydra.sweep.dir, f"job-{hydra.job.num:06}.json"), json.dumps(asdict(ended)))
+    write_text(Path(hydra.sweep.dir, RECORD.format(hydra.job.num)), json.dumps(asdict(ended)))
 
 
-def all_ended(folder: Path) -> Iterator[Ended]:
-    """In the order of the jobs."""
-    for file in sorted(folder.glob("job-*.json")):
-        yield Ended(**json.loads(file.read_text()))
+def all_ended(folder: Path, count: int | None) -> Iterator[Ended]:
+    """In the order of the jobs. count: of these, if it is known: one that left no record has failed."""
+    there = {file.name: file for file in sorted(folder.glob("job-*.json"))}
+    for name in there if count is None else [RECORD.format(number) for number in range(count)]:
+        if name in there:
+            yield Ended(**json.loads(there[name].read_text()))
+        else:
+            number = int(name.removeprefix("job-").removesuffix(".json")) + 1
+            yield Ended(f"[{number}/{count}]", None, False, 1, f"it left no record in {folder}")
 
 
 def _name(hydra: DictConfig) -> str:
     """Such as [2/8] seed=1 model=conv4."""
-    sweep = json.loads(Path(hydra.sweep.dir, SWEEP).read_text())
+    try:
+        sweep = json.loads(Path(hydra.sweep.dir, SWEEP).read_text())
+    except FileNotFoundError:  # somebody clears temporary folders
+        sweep = {"keys": [word.partition("=")[0] for word in hydra.overrides.task], "count": None}
     differs = [word for word in hydra.overrides.task if word.partition("=")[0] in sweep["keys"]]
     number = f"{hydra.job.num + 1}/{sweep['count']}" if sweep["count"] else f"{hydra.job.num + 1}"
-    return " ".join([f"[{number}]", *differs])
+    return _printable(" ".join([f"[{number}]", *differs]))
 
 
 def _failure(error: Exception, run: str | None) -> tuple[int, str]:
@@ -86,15 +94,27 @@ def _failure(error: Exception, run: str | None) -> tuple[int, str]:
     if line is not None:
         return code, line
     where = traceback.extract_tb(error.__traceback__)[-1]
-    words = " ".join(str(error).split())
+    words = " ".join(_message(error).split())
     place = f"{type(error).__name__}{words and f': {words}'} ({Path(where.filename).name}, line {where.lineno})"
     if run is not None:
         with suppress(OSError):
             file = Path(run, TRACEBACK)
-            write_text(file, "".join(traceback.format_exception(error)))
+            write_text(file, _printable("".join(traceback.format_exception(error))))
             return code, f"{place}; its traceback is in {file}"
     traceback.print_exception(error)
     return code, place
+
+
+def _message(error: Exception) -> str:
+    try:
+        return _printable(str(error))
+    except Exception:  # of an error of the user's
+        return "its message can't be shown"
+
+
+def _printable(text: str) -> str:
+    """Without what UTF-8 has no bytes for."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def forget_failure(run: Path) -> None:

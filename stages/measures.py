@@ -9,6 +9,7 @@ import json
 
 from omegaconf import DictConfig
 
+from conf.measures import ours
 from stages.sources import code_fingerprint
 
 OURS = "analysis.measures"
@@ -26,5 +27,5 @@ def measures_of(cfg: DictConfig) -> dict[str, str]:
 
 
 def _digest(module: str) -> str:
-    content = json.dumps([module, code_fingerprint(module) if "." in module else None])
+    content = json.dumps([module, None if module in ours() else code_fingerprint(module)])
     return hashlib.sha256(content.encode()).hexdigest()[:12]

@@ -53,12 +53,20 @@ def state(result: Result) -> State:
     if missing := [epoch for epoch in epochs_of(result) if epoch not in kept]:
         which = f"epoch{'s' * (len(missing) > 1)} {_some(list(map(str, missing)))}"
         return State(False, begun, f"{which} {'were' if len(missing) > 1 else 'was'} not kept")
-    parts = done.get("parts", {})
-    if missing := [name for name, digest in result.parts.items() if parts.get(name) != digest]:
-        return State(False, begun, f"{_some(missing)} {'are' if len(missing) > 1 else 'is'} not there yet")
+    if why := _other_parts(result.parts, done.get("parts", {})):
+        return State(False, begun, why)
     if why := _other_inputs(result):
         return State(False, begun, why)
     return State(True, begun)
+
+
+def _other_parts(asked: dict[str, str], there: dict[str, str]) -> str:
+    """Why the parts that are there are not those that are asked for, in their order; "" if they are."""
+    if missing := [name for name in asked if name not in there]:
+        return f"{_some(missing)} {'are' if len(missing) > 1 else 'is'} not there yet"
+    if changed := [name for name, digest in asked.items() if there[name] != digest]:
+        return f"the code of {_some(changed)} has changed"
+    return "" if not asked or list(asked) == list(there) else f"it shows {_some(list(there))}"
 
 
 def is_complete(result: Result) -> bool:

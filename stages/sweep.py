@@ -17,10 +17,12 @@ from pathlib import Path
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
+from conf.errors import BadInput
 from conf.sweeps import refuse_job_by_job, swept
 from stages.ending import errors_in_one_line, line_and_code, say, show_traceback
 from stages.files import write_text
 from stages.job import SWEEP, Ended, all_ended
+from stages.locks import locked
 from stages.processes import is_first_process
 from stages.signals import doing, unfinished
 
@@ -31,15 +33,19 @@ until_the_end = ExitStack()
 class Sweep(Callback):
     """Of Hydra's (conf/config.yaml: hydra.callbacks). To Hydra an exception here is a warning only."""
 
+    _count: int | None = None  # of the runs
+
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
         with errors_in_one_line():
             until_the_end.enter_context(doing("in a sweep"))  # runs in other processes do not say what they do
             if config.plan is True or not config.hydra.sweep.dir:
                 _lies_in_scrap(config.hydra)
             folder = Path(config.hydra.sweep.dir)
+            if not until_the_end.enter_context(locked(folder, wait=False)):
+                raise BadInput(f"hydra.sweep.dir={folder} is the folder of another sweep that runs: choose another one")
             _clear(folder)
-            keys, count = swept(config.hydra)
-            write_text(folder / SWEEP, json.dumps({"keys": keys, "count": count}))
+            keys, self._count = swept(config.hydra)
+            write_text(folder / SWEEP, json.dumps({"keys": keys, "count": self._count}))
             refuse_job_by_job()
 
     def on_multirun_end(self, config: DictConfig, **_: object) -> None:
@@ -47,7 +53,7 @@ class Sweep(Callback):
             return
         with errors_in_one_line(), doing("at the end of the sweep"):
             folder = Path(config.hydra.sweep.dir)
-            ended = list(all_ended(folder))
+            ended = list(all_ended(folder, self._count))
             _clear(folder)
             until_the_end.close()
             print(listed(ended, "planned" if config.plan else "done"), flush=True)

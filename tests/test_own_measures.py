@@ -9,6 +9,7 @@ import pytest
 from studies import ROOT, Studies, check_refused, contents
 
 MEASURES = "analysis.measures=[decomposition,my_measures.mean_strength]"
+ALL = "analysis.measures=[decomposition,ratio,jaccard,accuracy,faithfulness,noise,my_measures.mean_strength]"
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_measure_added_to_a_finished_analysis_is_computed_alone(resumable: Studies, folder: Path) -> None:
     analysis = resumable.output / "digits" / "seed=0" / "analysis"
     before = contents(analysis)
-    result = resumable(MEASURES, "wandb.mode=offline", PYTHONPATH=str(folder))
+    result = resumable(ALL, "wandb.mode=offline", PYTHONPATH=str(folder))
     assert result.code == 0, result.err
     assert "analysis: to do; mean_strength is not there yet" in result.out
     after = contents(analysis)
@@ -41,10 +42,65 @@ def test_a_measure_added_to_a_finished_analysis_is_computed_alone(resumable: Stu
     assert "Mean strength of each model&#39;s interactions over all subsets" in report
     assert list(resumable.output.rglob("wandb/offline-run-*/files/media/table/tables/mean_strength_*.table.json"))
     assert list(resumable.output.rglob("wandb/offline-run-*/files/media/images/figures/mean_strength_*.png"))
-    again = resumable(MEASURES, "wandb.mode=offline", PYTHONPATH=str(folder))
+    again = resumable(ALL, "wandb.mode=offline", PYTHONPATH=str(folder))
     assert (again.code, again.replaced) == (0, [])
-    before = resumable()
-    assert before.replaced == ["digits/seed=0/config.yaml"], "what was asked for before is there, too"
+
+
+def test_a_measure_that_is_not_asked_for_any_more_is_not_shown_and_nothing_is_computed(resumable: Studies) -> None:
+    analysis = resumable.output / "digits" / "seed=0" / "analysis"
+    before, report = contents(analysis), (analysis / "report.html").read_text()
+    fewer = resumable("analysis.measures=[noise,ratio]")
+    assert fewer.code == 0, fewer.err
+    assert "analysis: to do; it shows decomposition, ratio, jaccard, ..." in fewer.out
+    assert re.findall("<h3>(.*?)</h3>", (analysis / "report.html").read_text()) == ["noise", "ratio"]
+    with (analysis / "tables" / "claims.csv").open(newline="") as file:
+        assert {row["measure"] for row in csv.DictReader(file)} == {"ratio"}
+    assert resumable().code == 0
+    again = (analysis / "report.html").read_text()
+    assert _without_place(again) == _without_place(report)
+    after = contents(analysis)
+    kept = [name for name in after if name.startswith(("samples/", "figures/", "gallery/"))]
+    assert kept
+    assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
+    assert after["tables/claims.csv"][1] == before["tables/claims.csv"][1]
+
+
+def _without_place(report: str) -> str:
+    return re.sub("<dt>run</dt>.*", "", report)
+
+
+MISTAKES = {
+    "no_table": ("def table(", "def tables(", "my_measures.no_table has no table"),
+    "no_model": ('Needs("interactions")', 'Needs("interactions", each=("teacher",))', "my_measures.no_model.NEEDS"),
+    "typo": ('Needs("interactions")', 'Needs("interaction")', "my_measures.typo.NEEDS"),
+    "one_number": (".mean(1) for", ".mean() for", "pretrain has the shape []: a first axis of 10 samples is expected"),
+    "taken": ("{model: (abs", "{f'about/{model}': (abs", "about/pretrain is not allowed as a name"),
+    "column": ('["model", *COLUMNS]', '["runs", *COLUMNS]', "runs is not allowed as a column"),
+    "order": ('["model", *COLUMNS]', '["model", *COLUMNS[::-1]]', "keys, then mean, low, high"),
+    "twice": ("in measured.observed]", "in [*measured.observed] * 2]", "two rows have the same model"),
+    "words": ("(model, *", "('a', model, *", "the column mean has to be numbers"),
+    "leaves": ('    """Of each model [samples]."""', "    raise SystemExit(0)", "left in the middle by sys.exit(0)"),
+    "half": ("CAPTION =", "SUBJECT = None; claims = CAPTION =", "claims need both"),
+}
+
+
+def test_mistakes_in_a_measure_are_one_line_each(resumable: Studies, folder: Path) -> None:
+    """Each run is one of a sweep, which goes on with the next."""
+    code = (folder / "my_measures" / "mean_strength.py").read_text()
+    for name, (old, new, _) in MISTAKES.items():
+        assert old in code, name
+        changed = code.replace(old, new)
+        if name == "words":
+            changed = changed.replace('["model", *COLUMNS]', '["kind", *COLUMNS[:1], "low", "high", "chance", "more"]')
+        (folder / "my_measures" / f"{name}.py").write_text(changed)
+    choices = ",".join(f"[my_measures.{name}]" for name in MISTAKES)
+    result = resumable("-m", f"analysis.measures={choices}", PYTHONPATH=str(folder))
+    assert result.code == 1, result.err
+    assert f"0 done, {len(MISTAKES)} failed" in result.out
+    failed = result.out[result.out.index("0 done") :].splitlines()[1:]
+    for line, (name, (_, _, words)) in zip(failed, MISTAKES.items(), strict=True):
+        assert f"[my_measures.{name}]" in line
+        assert words in line, line
 
 
 def test_over_runs(resumable: Studies, folder: Path) -> None:

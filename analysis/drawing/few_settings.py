@@ -18,6 +18,7 @@ from analysis.drawing.style import COLOURS
 from analysis.statistics.between import FEWEST
 
 WIDELY = 30  # times
+REFERENCE = "reference"  # marks its lines
 HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # told apart by whom colours are not
 DASHES, MARKS = ("-", (0, (5, 2))), ("o", "s", "^", "D", "v", "P", "X")
 HATCHES = ("", "///")
@@ -56,12 +57,15 @@ def curves(
 
 
 def _levels(axes: Axes, panel: pd.DataFrame, x: str, references: list[str]) -> None:
+    """Grey; each in the colour of its setting where settings differ in it."""
     for reference, line in zip(references, islice(cycle(GREYS), len(references)), strict=True):
-        for _, rows in panel.groupby("setting"):
-            rows = rows.dropna(subset=[reference]).sort_values(x)
-            mark = "_" if len(rows) == 1 else ""
-            axes.plot(rows[x], rows[reference], color=COLOURS["chance"], linestyle=line, marker=mark, markersize=12,
-                      linewidth=1, label=reference, zorder=1.5)  # fmt: skip
+        spread = panel.groupby(x)[reference].agg(lambda of_settings: of_settings.max() - of_settings.min()).max()
+        differ = spread > 0.03 * abs(panel[reference]).max()
+        for setting, rows in panel.dropna(subset=[reference]).groupby("setting"):
+            rows, mark = rows.sort_values(x), "_" if len(rows) == 1 else ""
+            colour = _style(setting)["color"] if differ else COLOURS["chance"]
+            axes.plot(rows[x], rows[reference], color=colour, linestyle=line, marker=mark, markersize=12, linewidth=1,
+                      label=reference, zorder=1.5, gid=REFERENCE)  # fmt: skip
 
 
 def by_magnitude(same: list[Axes]) -> None:
@@ -83,7 +87,7 @@ def with_far_references(same: list[Axes]) -> None:
 
 def _drawn(same: list[Axes], references: bool) -> np.ndarray:
     """The finite values of all curves, those of references among them or not."""
-    lines = [line for axes in same for line in axes.lines if references or line.get_color() != COLOURS["chance"]]
+    lines = [line for axes in same for line in axes.lines if references or line.get_gid() != REFERENCE]
     values = np.concatenate([np.asarray(line.get_ydata(), float) for line in lines] or [np.empty(0)])
     return values[np.isfinite(values)]
 

@@ -5,6 +5,7 @@ the most values (epoch, order), and a line is a setting; where there is no such 
 setting is a bar. More settings than colours can tell apart are rows with their names: of a heat map, or of intervals.
 """
 
+from collections.abc import Mapping
 from textwrap import fill
 
 import numpy as np
@@ -25,10 +26,10 @@ ACROSS = 3
 @rc_context(STYLE)
 def draw(
     over: pd.DataFrame, by_run: pd.DataFrame, keys: list[str], references: list[str], labels: list[str], title: str,
-    legend: str = "",
+    legend: str = "", words: Mapping[str, str] = NAMES,
 ) -> Figure:  # fmt: skip
     """over: columns setting (number of its label), keys, runs, mean, low, high, references; by_run: setting, run, keys,
-    mean; legend: what stands above the labels."""
+    mean; legend: what stands above the labels; words: for values of keys, in the titles of panels."""
     many = len(labels) > MANY
     labels = labels if many else [fill(label, WIDEST) for label in labels]
     kinds = (many_settings.heat_map, many_settings.forest) if many else (few_settings.curves, few_settings.bars)
@@ -44,7 +45,7 @@ def draw(
     for axes, values in zip(every, shown, strict=True):
         chosen = dict(zip(apart, values, strict=True))
         panel, runs = (_rows(table, chosen) for table in (over, by_run))
-        axes.set_title(", ".join(NAMES.get(value, str(value).replace("_", " ")) for value in values), fontsize=10.5)
+        axes.set_title(", ".join(words.get(value, str(value).replace("_", " ")) for value in values), fontsize=10.5)
         kinds[x is None](axes, panel, runs, x, references, labels)
     _scale(
         [(axes, _of(values, apart)) for axes, values in zip(every, shown, strict=True)],

@@ -14,6 +14,8 @@ from analysis.study import Study
 NEEDS = Needs("predictions")
 SUBJECT = Subject("accuracy", ("finetune", "scratch"))
 QUANTITIES = ("accuracy", "loss")
+TITLE = "Accuracy and loss (cross-entropy, nats) on the test set"
+LABELS = {"pretrain": "pre-trained (epochs of the probe)"}
 CAPTION = (
     "Accuracy and loss on the test set after each epoch, with 95% intervals as bands. A dashed line is the pre-trained "
     "model through its linear probe: what its features are worth without any fine-tuning. Grey is chance: a classifier "

@@ -20,6 +20,7 @@ from analysis.study import Study
 NEEDS = Needs("interactions", each=("pretrain", "finetune"))
 SUBJECT = Subject("what fine-tuning discards", ("pretrain", "finetune"))
 QUANTITIES = ("pretrain", "finetune", "preserved", "discarded", "new")
+TITLE = "Strength of interactions per order (mean over subsets, log-odds)"
 CAPTION = (
     "Mean strength of the interactions of each order: above the axis the pre-trained model's (preserved + discarded), "
     "below it the fine-tuned model's (preserved + new). Black lines are 95% intervals of the preserved part and of the "

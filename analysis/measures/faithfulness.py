@@ -14,6 +14,8 @@ from analysis.study import Study
 
 NEEDS = Needs("interactions")
 QUANTITIES = ("salient_share", "rebuilt")
+TITLE = "Share of salient interactions, and R² of values rebuilt from them"
+LABELS = {"salient_share": "salient share", "rebuilt": "R² of rebuilt values"}
 CAPTION = (
     "Left: the share of all subsets whose interaction is salient; the smaller, the sparser the explanation. Right: how "
     "well the values of all masked inputs are rebuilt from the salient interactions alone (1 is exact). Grey is "

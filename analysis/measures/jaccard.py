@@ -17,6 +17,7 @@ from analysis.study import Study
 MODELS = ("finetune", "scratch")
 NEEDS = Needs("interactions", some=MODELS)
 SUBJECT = Subject("how directly models learn", MODELS)
+TITLE = "Jaccard similarity of interactions to those of the last epoch"
 CAPTION = (
     "Similarity of each epoch's interactions to those after the last epoch, which is 1 there by definition; a curve "
     "that rises early belongs to a model that soon knows what it will know. Bands are 95% intervals. Grey is the "

@@ -14,6 +14,7 @@ from analysis.study import Study
 from interactions.mobius import interactions, orders
 
 NEEDS = Needs("interactions")
+TITLE = "Strength of interactions, and numerical noise in them (log-odds)"
 CAPTION = (
     "Mean strength of the interactions of each order (solid) and the numerical noise in them (dashed), both after the "
     "last epoch. Noise of the values grows by 2^(order/2) if independent. Where the lines come near each other, "

@@ -25,6 +25,8 @@ DEFINITIONS = {
     "weighted": "weighted by strength:\nΣ min / Σ preserved",
 }
 IN_WORDS = {"paper": "mean over all S", "positive": "mean over S with P > 0", "weighted": "strength-weighted"}
+TITLE = "Share of the preserved knowledge that training from scratch finds too"
+LABELS = {"paper": "as in the paper (all S)", "positive": "S with preserved > 0", "weighted": "weighted by strength"}
 CAPTION = (
     "Share of the preserved knowledge that the model trained from scratch holds as well, in the paper's definition and "
     "in two others; the shaded band is the range that the paper reports. The grey line is the ratio that unrelated "

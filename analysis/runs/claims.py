@@ -6,7 +6,8 @@ fails          the runs do not show it
 
 A range (between 0.13 and 0.45) is explained by chance that lies in it; "more than 2" unless the interval of value -
 chance between runs is above 0: both go up and down together, so that their difference says more than two intervals do.
-Fewer than three runs have no verdict together, only each its own.
+Where there is no interval (fewer than three runs, or runs that are all equal), there is no verdict together, only each
+run's own.
 """
 
 from collections import Counter
@@ -22,7 +23,6 @@ from analysis.statistics.between import FEWEST, of_runs
 GROUP = ["measure", "claim", "quantity"]
 VERDICTS = "runs' verdicts"
 ORDER = {"holds": 0, "fails": 2}
-PLURAL = {"holds": "hold", "fails": "fail"}
 
 
 def claims(runs: list[Run], settings: Settings) -> pd.DataFrame:
@@ -54,10 +54,11 @@ def _judged(group: pd.DataFrame) -> dict[str, object]:
     doubtful = int((group["noise"].notna() & (group["noise"] != "")).sum())
     known = group[np.isfinite(group["value"])]
     result = of_runs(known["value"]) if len(known) else (np.nan, np.nan, np.nan)
+    chance = known["chance"][np.isfinite(known["chance"])]
     return {
-        "runs": len(group),
+        "runs": len(known),
         **dict(zip(("value", "low", "high"), map(float, result), strict=True)),
-        "chance": float(known["chance"].mean()),
+        "chance": float(chance.mean()),
         "verdict": verdict(known) if len(known) == len(group) >= FEWEST else "",
         VERDICTS: counted(list(group["verdict"])),
         "noise": f"could overturn {doubtful} of {len(group)}" if doubtful else "",
@@ -66,24 +67,25 @@ def _judged(group: pd.DataFrame) -> dict[str, object]:
 
 def verdict(runs: pd.DataFrame) -> str:
     """Of the rows of three or more runs with value, chance, and the claimed range in above and below, NaN where it has
-    no end; "" where no range is known."""
+    no end; "" where no range is known, or no interval."""
     above, below = runs["above"].iloc[0], runs["below"].iloc[0]
-    if np.isnan(above) and np.isnan(below):
+    value, chance = of_runs(runs["value"]), runs["chance"].where(np.isfinite(runs["chance"]))
+    if np.isnan(value.low) or (np.isnan(above) and np.isnan(below)):
         return ""
-    value, beyond = of_runs(runs["value"]), of_runs(runs["value"] - runs["chance"])
-    unknown = runs["chance"].isna().all()  # there is none that could explain it
+    beyond = of_runs((runs["value"] - chance).dropna())
+    unknown = chance.isna().all()  # there is none that could explain it
     if np.isnan(below):
         met, by_itself = value.low > above, unknown or beyond.low > 0
     elif np.isnan(above):
         met, by_itself = value.high < below, unknown or beyond.high < 0
     else:
-        met, by_itself = above <= value.low and value.high <= below, not above <= runs["chance"].mean() <= below
+        met, by_itself = above <= value.low and value.high <= below, not above <= chance.mean() <= below
     return "fails" if not met else "holds" if by_itself else "within chance"
 
 
 def counted(verdicts: list[str]) -> str:
-    """2 hold, 1 fails; holds in 3 of 3."""
+    """holds in 2, fails in 1; holds in 3 of 3."""
     counts = Counter(sorted(verdicts, key=lambda verdict: ORDER.get(verdict, 1)))
     if len(counts) == 1:
         return f"{verdicts[0]} in {len(verdicts)} of {len(verdicts)}"
-    return ", ".join(f"{count} {PLURAL.get(name, name) if count > 1 else name}" for name, count in counts.items())
+    return ", ".join(f"{name} in {count}" for name, count in counts.items())

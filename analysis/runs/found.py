@@ -5,6 +5,7 @@ wherever the summary is shown; only if no run is left is that an error.
 """
 
 import glob
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from stages.differences import leaves
 from stages.reading import parsed
 from stages.records import read_record
 from stages.results import read_done
+from stages.view import recorded
 
 SEEDS = ("seeds.data", "seeds.pretrain", "seeds.samples", "seeds.train")  # the highest level first
 
@@ -56,8 +58,20 @@ def folders(given: Iterable[str]) -> list[Path]:
 def _places(text: str) -> list[Path]:
     there = [Path(text)] if Path(text).is_dir() else [Path(name) for name in sorted(glob.glob(text, recursive=True))]
     if not any(place.is_dir() for place in there):
-        raise BadInput(f"{text} is not there: expected is a folder of runs, or a pattern such as 'outputs/digits/*'")
+        what = "is not a folder" if there else "was not found"
+        raise BadInput(f"{text} {what}: a folder of runs, or a pattern such as 'outputs/digits/*', is expected")
     return [place for place in there if place.is_dir()]
+
+
+def home_of(run: Run) -> Path:
+    """The folder of a run's study, outputs/<name>: its results lie in outputs/results/finetune/<label>. Of a run that
+    shows none, the nearest folder above it of that name, or the one that it lies in."""
+    for name, entry in recorded(run.folder).items():
+        place, depth = Path(os.path.normpath(run.folder / entry["path"])), len(Path(name).parts)
+        if len(place.parents) > depth + 1 and place.parents[depth].name == "results":
+            return place.parents[depth + 1] / run.name
+    parts = Path(run.name).parts
+    return next((up for up in run.folder.parents if up.parts[-len(parts) :] == parts), run.folder.parent)
 
 
 def read(places: Iterable[Path]) -> tuple[list[Run], dict[Path, str]]:
@@ -69,10 +83,11 @@ def read(places: Iterable[Path]) -> tuple[list[Run], dict[Path, str]]:
         except BadInput as error:
             left_out[place] = str(error)
             continue
-        if run.digest in runs:
-            left_out[place] = f"its analysis is that of {runs[run.digest].folder}, made from the same results"
+        same = (run.digest, run.name)
+        if same in runs:
+            left_out[place] = f"its analysis is that of {runs[same].folder}, made from the same results"
         else:
-            runs[run.digest] = run
+            runs[same] = run
     return list(runs.values()), left_out
 
 
@@ -85,8 +100,10 @@ def _read(place: Path) -> Run:
     chosen = read_record(place / "chosen.json")
     if chosen is None and (place / "chosen.json").exists():
         raise BadInput("its chosen.json is damaged; its command, run again, writes it anew")
-    about = (read_record(analysis / "measures.json") or {}).get("measures", {})
+    record = read_record(analysis / "measures.json") or {}
+    about = {name: record["measures"][name] for name in record.get("shown", record.get("measures", {}))}
     names = [Path(name) for name in done["files"] if Path(name).match("tables/*.csv")]
+    names = [name for name in names if name.stem in about or name.stem == "claims" or not about]
     names.sort(key=lambda name: [*about, name.stem].index(name.stem))  # as in a run's own report
     tables = {name.stem: parsed(analysis / name, pd.read_csv) for name in names}
     name, settings, seeds = _settings(place / "config.yaml")

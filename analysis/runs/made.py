@@ -27,9 +27,12 @@ def is_made(folder: Path, digest: str) -> bool:
     return record.get("digest") == digest and not lost(folder, record["files"])
 
 
-def begin(folder: Path) -> None:
+def begin(folder: Path) -> int:
+    """Returns of how many runs the summary is that there was; 0 if there was none."""
+    before = (read_record(folder / RECORD) or {}).get("runs", 0)
     (folder / RECORD).unlink(missing_ok=True)
+    return before
 
 
-def end(folder: Path, digest: str) -> None:
-    write_record(folder / RECORD, {"digest": digest, "files": listed(folder)})
+def end(folder: Path, digest: str, runs: int) -> None:
+    write_record(folder / RECORD, {"digest": digest, "runs": runs, "files": listed(folder)})

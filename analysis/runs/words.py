@@ -31,11 +31,11 @@ def _studies(runs: list[Run]) -> str:
 
 
 def opening(
-    runs: list[Run], settings: Settings, left_out: dict[Path, str], tables: dict[str, Table]
+    runs: list[Run], settings: Settings, left_out: dict[Path, str], tables: dict[str, Table], other: list[str]
 ) -> dict[str, list[str]]:
-    """Name -> lines; what there is nothing to say of is left out."""
+    """Name -> lines; what there is nothing to say of is left out. other: further lines on what was left out."""
     columns = list(zip(*settings.each, strict=True)) if settings.columns else []
-    replicates = [f"{settings.label(each)}: {count(settings.of_run.count(each), 'run')}" for each in settings.each]
+    replicates = [f"{settings.label(each)}: {_replicates(runs, settings, each)}" for each in settings.each]
     lines = {
         "study": [_studies(runs)],
         "settings that differ": [
@@ -45,9 +45,30 @@ def opening(
         "runs": _first(replicates),
         "the runs of a setting": [speaks_of(runs, settings)],
         "what else differs": settings.also,
-        "left out": _first([f"{folder}: {why}" for folder, why in left_out.items()]) + _absent(runs, tables),
+        "left out": _first([f"{folder}: {why}" for folder, why in left_out.items()]) + other + _absent(runs, tables),
     }
     return {name: some for name, some in lines.items() if some}
+
+
+def _replicates(runs: list[Run], settings: Settings, each: tuple[object, ...]) -> str:
+    """How many runs a setting has, and of which seeds, where these differ between settings."""
+    names = varied(runs)
+    seeds = {
+        setting: [tuple(run.seeds.get(name) for name in names) for run, of in zip(runs, settings.of_run, strict=True)
+                  if of == setting]
+        for setting in settings.each
+    }  # fmt: skip
+    number = count(len(seeds[each]), "run")
+    if len(set(map(frozenset, seeds.values()))) == 1 or len(names) != 1:
+        return number
+    return f"{number} ({names[0]}: {', '.join(str(seed) for (seed,) in seeds[each])})"
+
+
+def replaced(folder: Path, before: int) -> str:
+    return (
+        f"this takes the place of a summary of {count(before, 'run')}; of all runs of a study: "
+        f"python -m analysis.summarise {folder.parent}"
+    )
 
 
 def _seeds(runs: list[Run]) -> list[str]:
@@ -100,10 +121,11 @@ def how_to_read(runs: list[Run], settings: Settings) -> list[str]:
 
 def caption(table: Table, runs: list[Run], settings: Settings) -> str:
     """Of a measure's figure."""
-    grey = f" Grey: {', '.join(table.references)}, as means over runs." if table.references else ""
+    grey = f" Thin dashes: {', '.join(table.references)}, as means over runs." if table.references else ""
     return (
-        f"Each line, bar or row is a setting: the mean over its runs, with {INTERVAL}. Thin lines and small points are "
-        f"the runs.{grey} {speaks_of(runs, settings)}"
+        f"Each line, bar or row is a setting: the mean over its runs, with {INTERVAL}: a band, or a black line beside "
+        f"the bar. Thin lines and small points are the runs. On a logarithmic scale an interval that reaches 0 goes "
+        f"down to the axis.{grey}"
     )
 
 
@@ -121,7 +143,9 @@ def _each(rows: pd.DataFrame) -> list[str]:
     lines = []
     for row in rows.to_dict("records"):
         interval = f" [{row['low']:.3g}, {row['high']:.3g}]" if np.isfinite(row["low"]) else ""
-        found = f"{row['value']:.3g}{interval}, chance {row['chance']:.3g}"
+        interval = " (all runs are equal)" if row["runs"] >= FEWEST and not interval else interval
+        chance = f", chance {row['chance']:.3g}" if np.isfinite(row["chance"]) else ""
+        found = f"{row['value']:.3g}{interval}{chance}"
         lines.append(f"{row['verdict'] or '–':>13}  {row['setting']:{width}}  {found}; {row[VERDICTS]}")
     return lines
 
@@ -129,4 +153,6 @@ def _each(rows: pd.DataFrame) -> list[str]:
 def _together(rows: pd.DataFrame) -> str:
     counts = Counter(verdict or "no verdict" for verdict in rows["verdict"])
     parts = ", ".join(f"{verdict} in {count}" for verdict, count in counts.most_common())
-    return f"of {len(rows)} settings: {parts}"
+    values = f"{rows['value'].min():.3g} to {rows['value'].max():.3g}"
+    needed = "" if rows["verdict"].any() else f" (it needs {FEWEST} runs or more of a setting)"
+    return f"{len(rows)} settings, {values}: {parts}{needed}"

@@ -153,7 +153,7 @@ def test_two_at_once_wait_for_each_other(make, capsys):
 
 
 @pytest.mark.parametrize(("harm", "words"), [
-    (None, "gone is not there: expected is a folder of runs"),
+    (None, "gone was not found: a folder of runs"),
     ("empty", "there is no run in"),
     ("damage", "none of the 1 run in"),
 ])  # fmt: skip

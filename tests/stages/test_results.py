@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -153,8 +154,11 @@ def test_a_part_that_is_asked_for_and_missing_is_a_reason(cfg):
     assert some.digest == more.digest == fewer.digest
     make(some, report_at_html="a")
     assert is_complete(some)
-    assert is_complete(fewer)
+    assert state(fewer).why == "it shows ratio, noise"
     assert state(more).why == "jaccard is not there yet"
+    assert (
+        state(replace(some, parts={"ratio": "other", "noise": "other"})).why == "the code of ratio, noise has changed"
+    )
     with locked(more.folder):
         start(more)
     assert (more.folder / "report.html").exists(), "what is there stays"

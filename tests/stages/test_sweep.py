@@ -1,13 +1,17 @@
 """The list at the end of a sweep, its exit code, and which runs are summarised."""
 
+import json
+import re
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from conf.errors import BadInput
-from stages.job import Ended
+from stages.ending import whole
+from stages.job import RECORD, Ended, _failure, all_ended
 from stages.sweep import SUMMARY, exit_code, listed, summarised
 
 DONE = Ended("[1/3] seed=0", "a", analysed=True)
@@ -31,6 +35,44 @@ def test_every_failure_is_listed_with_its_folder_if_it_has_one(tmp_path):
 )
 def test_exit_code_2_if_nothing_but_refusals_failed(ended, code):
     assert exit_code(ended) == code
+
+
+def test_a_run_that_left_no_record_has_failed(tmp_path):
+    """Such as one whose process was killed, or whose folder somebody has cleared."""
+    for number, ended in ((0, DONE), (2, BUG)):
+        (tmp_path / RECORD.format(number)).write_text(json.dumps(asdict(ended)))
+    found = list(all_ended(tmp_path, 3))
+    assert found == [DONE, Ended("[2/3]", None, False, 1, f"it left no record in {tmp_path}"), BUG]
+    assert list(all_ended(tmp_path, None)) == [DONE, BUG], "of how many is not known"
+
+
+class Unspeakable(Exception):
+    def __str__(self):
+        raise ValueError("not even this")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(Unspeakable(), "Unspeakable: its message can't be shown"), (ValueError("bad \udcff"), "ValueError: bad \\udcff")],
+)
+def test_whatever_a_users_error_says_it_is_written_down(tmp_path, error, words):
+    with pytest.raises(type(error)) as raised:
+        raise error
+    code, why = _failure(raised.value, str(tmp_path))
+    assert code == 1
+    assert why.startswith(words)
+    assert why.endswith(f"its traceback is in {tmp_path / 'traceback.txt'}")
+    assert "test_sweep.py" in (tmp_path / "traceback.txt").read_text()
+
+
+@pytest.mark.parametrize(("left", "how"), [(SystemExit(0), "sys.exit(0)"), (KeyboardInterrupt(), "KeyboardInterrupt")])
+def test_a_study_that_is_left_in_the_middle_has_failed(left, how):
+    @whole()
+    def study():
+        raise left
+
+    with pytest.raises(RuntimeError, match=rf"left in the middle by {re.escape(how)}"):
+        study()
 
 
 @pytest.fixture

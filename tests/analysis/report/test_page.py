@@ -129,7 +129,7 @@ def test_pictures_of_another_kind_are_refused(write, tmp_path):
 
 
 def test_every_caption_with_a_chance_level_says_what_chance_is():
-    captions = [load(name, {}).caption for name in ours()]
+    captions = [load(name, {}).about["caption"] for name in ours()]
     assert all(captions)
     grey = [text for text in captions if "Grey" in text or "grey" in text]
     assert len(grey) == 5

@@ -24,6 +24,7 @@ def rows(values, chances, above=None, below=None):
     (rows([-2.4, -2.5, -2.6], -1.0, below=-2), "holds"),
     (rows([-2.4, -2.5, -2.6], -2.5, below=-2), "within chance"),
     (rows([-2.4, -2.5, -0.6], -1.0, below=-2), "fails"),
+    (rows([2, 2, 2], 0, above=0), ""),  # they share what was measured: nothing is said of another run
     (rows([0.2, 0.21, 0.22], 0.1, above=0.13, below=0.45), "holds"),
     (rows([0.2, 0.21, 0.22], 0.3, above=0.13, below=0.45), "within chance"),
     (rows([0.2, 0.21, 0.5], 0.1, above=0.13, below=0.45), "fails"),
@@ -48,7 +49,7 @@ def test_each_claim_of_each_setting_has_its_mean_interval_and_counts(over):
     assert list(table["claim"]) == [RATIO, RATIO, LATER, LATER], "claim by claim"
     first, second = table.iloc[0], table.iloc[1]
     np.testing.assert_allclose(first[["value", "low", "high"]].to_numpy(float), of_runs(np.array([0.2, 0.21, 0.22])))
-    assert (first["runs"], first["verdict"], first["runs' verdicts"]) == (3, "holds", "2 hold, 1 fails")
+    assert (first["runs"], first["verdict"], first["runs' verdicts"]) == (3, "holds", "holds in 2, fails in 1")
     assert (second["runs"], second["verdict"], second["runs' verdicts"]) == (2, "", "holds in 2 of 2")
     assert np.isnan(second["low"])
     assert list(table["noise"]) == ["", "", "could overturn 3 of 3", "could overturn 2 of 2"]
@@ -56,7 +57,7 @@ def test_each_claim_of_each_setting_has_its_mean_interval_and_counts(over):
 
 def test_a_run_without_a_number_leaves_no_verdict(over):
     row = over([(0.2,), (0.21,), (0.22,), (np.inf,)]).iloc[0]
-    assert (row["runs"], row["verdict"]) == (4, "")
+    assert (row["runs"], row["verdict"]) == (3, ""), "as in the tables over runs"
     assert row["value"] == pytest.approx(0.21)
 
 
@@ -72,5 +73,6 @@ def test_runs_without_claims_have_none(run_of):
 
 
 def test_verdicts_are_counted_in_words():
-    assert counted(["fails", "holds", "fails", "holds", "within chance"]) == "2 hold, 1 within chance, 2 fail"
+    several = ["fails", "holds", "fails", "holds", "within chance"]
+    assert counted(several) == "holds in 2, within chance in 1, fails in 2"
     assert counted(["within chance"] * 2) == "within chance in 2 of 2"

@@ -28,8 +28,8 @@ def test_runs_are_found_in_folders_and_by_patterns_each_once(make, tmp_path):
 def test_where_there_is_nothing_that_is_said(tmp_path):
     (tmp_path / "empty").mkdir()
     for place, words in (
-        ("gone", "is not there: expected is a folder"),
-        ("g*", "is not there"),
+        ("gone", "was not found: a folder"),
+        ("g*", "was not found"),
         ("empty", "no run in"),
     ):
         with pytest.raises(BadInput, match=words):

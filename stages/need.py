@@ -67,7 +67,7 @@ def check_disk(wanted: int, output: Path) -> None:
             f"(python -m stages.unused lists results that no run shows), keep the checkpoints of fewer epochs "
             f"(checkpoints.epochs, such as [0,1,2,5]), or choose another output=..."
         )
-    print(f"disk: {gigabytes(wanted)} will be used in {output}, {gigabytes(free)} are free", flush=True)
+    print(f"disk: at most {gigabytes(wanted)} will be used in {output}, {gigabytes(free)} are free", flush=True)
 
 
 def free_disk(folder: Path) -> int:

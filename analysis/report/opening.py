@@ -97,5 +97,6 @@ def _origin(cfg: DictConfig, results: Results) -> str:
     if cfg.interactions.checkpoints.pretrain:
         return f"{cfg.interactions.checkpoints.pretrain}, with its linear probe"
     if weights_of(cfg) == "pretrain":
-        return f"{start_epoch(cfg, results)} epochs on {_task(cfg.data.source)}, seen through a linear probe"
+        epochs = start_epoch(cfg, results)
+        return f"{epochs} epoch{'s' * (epochs != 1)} on {_task(cfg.data.source)}, seen through a linear probe"
     return f"weights: {weights_of(cfg)}, seen through a linear probe"

@@ -28,7 +28,7 @@ def test_what_is_there_already_needs_no_more_disk(tmp_path: Path, monkeypatch, c
         check_disk(5_000_000, tmp_path / "new")
     check_disk(3_000_000, tmp_path / "new")
     assert capsys.readouterr().out.splitlines()[-1] == (
-        f"disk: 3.0 MB will be used in {tmp_path / 'new'}, 3.0 MB are free"
+        f"disk: at most 3.0 MB will be used in {tmp_path / 'new'}, 3.0 MB are free"
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -18,7 +18,9 @@ from analysis import gallery
 from analysis.drawing.style import save
 from analysis.inputs import data_of, study_of
 from analysis.kept import Kept
-from analysis.measure import Measure, Measured, load
+from analysis.loading import load
+from analysis.measure import Measure
+from analysis.measured import Measured
 from analysis.report.opening import HOW_TO_READ, left_out, noise_warnings, summary
 from analysis.report.page import FigureEntry, write_report
 from analysis.robust import Noisy, doubtful

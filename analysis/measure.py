@@ -16,37 +16,25 @@ made from that, and the figure from the table, without a model. A table begins w
 `epoch`; then come `mean`, `low` and `high`; every further column is a reference level.
 """
 
-import importlib
-import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from pandas.api.types import is_numeric_dtype
 
 from analysis.claims import Claim
-from analysis.statistics.estimate import Estimate, estimate
+from analysis.measured import Measured
 from analysis.study import Study
-from conf.arguments import check_arguments
+from analysis.tables import unusable
 from conf.errors import BadInput
-from conf.measures import ours
-from stages.files import write_archive
-from stages.measures import OURS, name_of
 
 ABSENT = {
     "pretrain": "no pre-trained model",
     "finetune": "no fine-tuned model",
     "scratch": "no model trained from scratch",
 }
-PARTS = ("NEEDS", "samples", "table")
-INTERVAL = ["mean", "low", "high"]
-TAKEN = ("run", "runs", "study", "repeat", "#")  # columns of tables over runs
-ON = ("interactions", "predictions")
-PROGRAM = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -73,43 +61,6 @@ class Subject:
 
     on: str
     models: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a measure has found, for each sample.
-
-    observed: name -> [samples, ...]; references: reference -> name -> [draws, samples, ...], the same for each stand-in
-    of the reference, of the names that differ there; about: what is the same for all samples, such as `order`, the
-    labels of an axis.
-    """
-
-    observed: dict[str, np.ndarray]
-    references: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
-    about: dict[str, np.ndarray] = field(default_factory=dict)
-
-    @property
-    def samples(self) -> int:
-        return len(next(iter(self.observed.values())))
-
-    def estimate(
-        self, names: str | tuple[str, ...], weights: np.ndarray, statistic: Callable = lambda mean: mean
-    ) -> Estimate:
-        """Of a statistic of the means over samples of these arrays, with its interval and chance level."""
-        names, draws = (names,) if isinstance(names, str) else names, self.references.get("chance", {})
-        known = [name for name in names if name in draws]
-        by_chance = [
-            tuple(draws[name][draw] if name in draws else self.observed[name] for name in names)
-            for draw in range(len(draws[known[0]]) if known else 0)
-        ]
-        return estimate(tuple(self.observed[name] for name in names), by_chance, weights, statistic)
-
-    def write(self, path: Path, data: str, index: np.ndarray) -> None:
-        """As .npz. data: the data set that the samples are of; index: [samples], which of it."""
-        arrays = self.observed | {f"about/{name}": np.asarray(array) for name, array in self.about.items()}
-        for reference, found in self.references.items():
-            arrays |= {f"{reference}/{name}": array for name, array in found.items()}
-        write_archive(path, data=np.array(data), index=index, **arrays)
 
 
 @dataclass(frozen=True)
@@ -161,60 +112,3 @@ class Measure:
     def claims(self, measured: Measured, weights: np.ndarray) -> list[Claim]:
         """None of a measure without claims."""
         return list(self.module.claims(measured, weights)) if self.subject else []
-
-
-def load(module: str, options: Mapping[str, object]) -> Measure:
-    """The measure of this name: a file in analysis/measures/, or a module of the user's by its dotted name. Raises
-    BadInput if there is no such measure, it lacks a part, or an option is unknown or not allowed."""
-    path, name = (f"{OURS}.{module}" if module in ours() else module), name_of(module)
-    found = _imported(path)
-    if missing := [part for part in PARTS if not hasattr(found, part)]:
-        raise BadInput(
-            f"analysis.measures: {path} has no {missing[0]}; a measure has {', '.join(PARTS)}, see docs/measures.md"
-        )
-    needs, subject = found.NEEDS, getattr(found, "SUBJECT", None)
-    models = {*getattr(needs, "each", ()), *getattr(needs, "some", ()), *getattr(subject, "models", ())}
-    if not isinstance(needs, Needs) or needs.on not in ON or models - ABSENT.keys():
-        raise BadInput(
-            f'analysis.measures: {path}.NEEDS is not allowed: Needs("interactions") or Needs("predictions"), of the '
-            f"models {', '.join(ABSENT)}, is expected"
-        )
-    if (subject is None) == hasattr(found, "claims"):
-        raise BadInput(f"analysis.measures: {path} has one of SUBJECT and claims: claims need both")
-    study, *known = inspect.signature(found.samples).parameters
-    if extra := sorted(options.keys() - set(known)):
-        raise BadInput(
-            f"analysis.options.{name}.{extra[0]}: unknown option; {name} has {', '.join(known) or 'no options'}"
-        )
-    check_arguments(f"analysis.options.{name}", {"_target_": f"{path}.samples", **options}, given=(study,))
-    return Measure(name, found, options)
-
-
-def unusable(table: pd.DataFrame) -> str:
-    """Why; "" of a table with keys, then mean, low, high, then reference levels."""
-    columns = list(map(str, table.columns))
-    first = columns.index("mean") if "mean" in columns else 0
-    if columns[first : first + 3] != INTERVAL or len(set(columns)) < len(columns):
-        return (
-            f"it has the columns {', '.join(columns)}: keys, then mean, low, high, then reference levels are expected, "
-            f"each once"
-        )
-    if taken := [name for name in columns if name in TAKEN or name.startswith("seed")]:
-        return f"{taken[0]} is not allowed as a column: tables over runs have one of that name"
-    if words := [name for name in columns[first:] if not is_numeric_dtype(table[name])]:
-        return f"the column {words[0]} has to be numbers"
-    if first and table.duplicated(columns[:first]).any():
-        return f"two rows have the same {', '.join(columns[:first])}"
-    return "" if first or len(table) < 2 else "it has several rows and no key column, such as model"
-
-
-def _imported(path: str) -> ModuleType:
-    try:
-        return importlib.import_module(path)
-    except ModuleNotFoundError as error:
-        if not error.name or not f"{path}.".startswith(f"{error.name}."):
-            raise
-    package = path.partition(".")[0]
-    if (PROGRAM / package).is_dir():
-        raise BadInput(f"analysis.measures: {path}: {package} is a package of this program; choose another name")
-    raise BadInput(f"analysis.measures: there is no module {path}: it has to be on PYTHONPATH, or installed")

@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.formulas.accuracy import Outcomes
-from analysis.measure import Measure, load
+from analysis.loading import load
+from analysis.measure import Measure
 from analysis.robust import Noisy, doubtful
 from analysis.study import Options, Study
 from benchmarks.timing import record

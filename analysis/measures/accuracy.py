@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 from analysis.claims import Claim
 from analysis.drawing.curves import two_panels
 from analysis.formulas.accuracy import chance, epochs_to_reach
-from analysis.measure import Measured, Needs, Subject
+from analysis.measure import Needs, Subject
+from analysis.measured import Measured
 from analysis.statistics.estimate import COLUMNS, estimate
 from analysis.study import Study
 

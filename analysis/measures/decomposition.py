@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from analysis.claims import Claim
 from analysis.drawing.style import COLOURS, STYLE, level_marks, panels, with_legend
 from analysis.formulas.decomposition import by_order, decompose
-from analysis.measure import Measured, Needs, Subject
+from analysis.measure import Needs, Subject
+from analysis.measured import Measured
 from analysis.statistics.chance import under_chance
 from analysis.statistics.estimate import COLUMNS, Estimate, quotient
 from analysis.study import Study

@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 from analysis.drawing.curves import two_panels
 from analysis.formulas.faithfulness import faithfulness
-from analysis.measure import Measured, Needs
+from analysis.measure import Needs
+from analysis.measured import Measured
 from analysis.statistics.chance import over_epochs
 from analysis.statistics.estimate import COLUMNS
 from analysis.study import Study

@@ -9,7 +9,8 @@ from analysis.claims import Claim
 from analysis.drawing.curves import curves
 from analysis.drawing.style import STYLE, panels, with_legend
 from analysis.formulas.jaccard import jaccard
-from analysis.measure import Measured, Needs, Subject
+from analysis.measure import Needs, Subject
+from analysis.measured import Measured
 from analysis.statistics.chance import over_epochs
 from analysis.statistics.estimate import COLUMNS
 from analysis.study import Study

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from analysis.drawing.style import COLOURS, MARKERS, NAMES, STYLE, panels, with_legend
 from analysis.formulas.decomposition import by_order
 from analysis.formulas.noise import noise_by_order
-from analysis.measure import Measured, Needs
+from analysis.measure import Needs
+from analysis.measured import Measured
 from analysis.study import Study
 from interactions.mobius import interactions, orders
 

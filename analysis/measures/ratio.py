@@ -10,7 +10,8 @@ from analysis.claims import Claim
 from analysis.drawing.style import COLOURS, STYLE, level_marks, panels, with_legend
 from analysis.formulas.decomposition import decompose
 from analysis.formulas.ratio import learned, terms
-from analysis.measure import Measured, Needs, Subject
+from analysis.measure import Needs, Subject
+from analysis.measured import Measured
 from analysis.statistics.chance import under_chance
 from analysis.statistics.estimate import COLUMNS, Estimate, quotient
 from analysis.study import Study

@@ -6,7 +6,7 @@ import pytest
 
 from analysis.claims import as_table, inside, more_than
 from analysis.formulas.accuracy import Outcomes
-from analysis.measure import load
+from analysis.loading import load
 from analysis.measures.jaccard import early_epochs, falls
 from analysis.statistics.estimate import Estimate
 

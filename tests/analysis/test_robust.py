@@ -6,7 +6,7 @@ import pytest
 
 from analysis.claims import Claim, as_table
 from analysis.formulas.accuracy import Outcomes
-from analysis.measure import load
+from analysis.loading import load
 from analysis.robust import Noisy, doubtful, overturned
 from analysis.statistics.estimate import Estimate
 from interactions.mobius import orders

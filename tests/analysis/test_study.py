@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from analysis.formulas.faithfulness import salient
-from analysis.measure import load
+from analysis.loading import load
 from analysis.study import Study
 from conf.errors import BadInput
 from interactions.mobius import orders

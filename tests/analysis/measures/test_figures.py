@@ -4,7 +4,7 @@ import pytest
 from matplotlib.colors import same_color
 
 from analysis.drawing.style import COLOURS, save
-from analysis.measure import load
+from analysis.loading import load
 from conf.measures import ours
 
 WITH_CHANCE = [name for name in ours() if name != "noise"]

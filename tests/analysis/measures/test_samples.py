@@ -8,7 +8,8 @@ from analysis.formulas.decomposition import decompose
 from analysis.formulas.faithfulness import faithfulness
 from analysis.formulas.jaccard import jaccard
 from analysis.formulas.ratio import learned, terms
-from analysis.measure import Measured, load
+from analysis.loading import load
+from analysis.measured import Measured
 from analysis.statistics.chance import permuted
 from conf.measures import ours
 from interactions.mobius import orders, values

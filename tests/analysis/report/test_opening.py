@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 
-from analysis.measure import load
+from analysis.loading import load
 from analysis.report.opening import left_out, noise_warnings, summary
 from conf import schema
 from conf.measures import ours

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.measure import load
+from analysis.loading import load
 from analysis.report.page import FigureEntry, number, write_report
 from conf.measures import ours
 

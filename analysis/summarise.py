@@ -33,6 +33,7 @@ from conf.errors import BadInput
 from stages.command import errors_in_one_line
 from stages.files import is_temporary, written
 from stages.locks import locked
+from stages.view import folder_name
 
 ABOUT = """Sets the runs in these folders side by side: the settings that differ, of each the mean over its seeds, and
 the interval between its runs. Writes tables, figures and a report into the folder summary/ of the study."""
@@ -88,7 +89,9 @@ def place_of(runs: list[Run]) -> Path:
     names = dict.fromkeys(run.name for run in runs)
     above = Path(os.path.commonpath([home.parent.absolute() for home in homes]))
     here = Path.cwd()
-    return (above.relative_to(here) if above.is_relative_to(here) else above) / "summary" / "+".join(names)
+    return (
+        (above.relative_to(here) if above.is_relative_to(here) else above) / "summary" / folder_name(["+".join(names)])
+    )
 
 
 def _judged(runs: list[Run], settings: Settings) -> pd.DataFrame:

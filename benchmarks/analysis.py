@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from analysis.claims import Claim
 from analysis.formulas.accuracy import Outcomes
 from analysis.loading import load
 from analysis.measure import Measure
@@ -25,6 +26,7 @@ from conf.measures import ours
 from interactions.mobius import interactions
 from interactions.store import Samples, Store
 
+Claims = list[tuple[Measure, list[Claim]]]
 SAMPLES, N, EPOCHS = 100, 12, {"pretrain": 1, "finetune": 25, "scratch": 24}
 TEST_SAMPLES, CLASSES, SEED = 800, 10, 0
 PAPER = {"salient": False, "tau": 0.05, "empty_set": True, "normalise": False, "permutations": 20, "resamples": 1000}
@@ -66,12 +68,13 @@ def measure(study: Study) -> dict[str, float]:
     }
     stored = [(model, epoch) for model in study.models for epoch in study.epochs(model)]
     v: list[np.ndarray] = []
+    found: Claims = []
     steps: dict[str, Callable] = {
         "reading all values": lambda: v.extend(study.values(model, epoch) for model, epoch in stored),
         "transforming them": lambda: [interactions(values) for values in v],
         "permutations and resamples": lambda: (study.permutations, study.weights(SAMPLES)),
-        **{name: partial(tables, load(name, {}), study) for name in ours()},
-        "claims against noise": lambda: against_noise(study),
+        **{name: partial(tables, load(name, {}), study, found) for name in ours()},
+        "claims against noise": lambda: against_noise(study, found),
     }
     taken = {}
     for name, step in steps.items():
@@ -81,19 +84,18 @@ def measure(study: Study) -> dict[str, float]:
     return taken
 
 
-def tables(measure: Measure, study: Study) -> None:
-    """All that a measure comes to but its figure."""
+def tables(measure: Measure, study: Study, found: Claims) -> None:
+    """All that a measure comes to but its figure; its claims are put into `found`."""
     measured = measure.samples(study)
     weights = study.weights(measured.samples)
     measure.table(measured, weights)
-    measure.claims(measured, weights)
+    found.append((measure, measure.claims(measured, weights)))
 
 
-def against_noise(study: Study) -> None:
+def against_noise(study: Study, found: Claims) -> None:
     noisy = Noisy(study)
-    for measure in [load(name, {}) for name in ours()]:
-        measured = measure.samples(study)
-        doubtful(noisy, measure, measure.claims(measured, study.weights(measured.samples)))
+    for measure, claims in found:
+        doubtful(noisy, measure, claims)
 
 
 if __name__ == "__main__":

@@ -87,11 +87,9 @@ def place_of(runs: list[Run]) -> Path:
     if len(homes) == 1:
         return homes.pop() / "summary"
     names = dict.fromkeys(run.name for run in runs)
-    above = Path(os.path.commonpath([home.parent.absolute() for home in homes]))
-    here = Path.cwd()
-    return (
-        (above.relative_to(here) if above.is_relative_to(here) else above) / "summary" / folder_name(["+".join(names)])
-    )
+    above, here = Path(os.path.commonpath([home.parent.absolute() for home in homes])), Path.cwd()
+    above = above.relative_to(here) if above.is_relative_to(here) else above
+    return above / "summary" / folder_name(["+".join(names)])
 
 
 def _judged(runs: list[Run], settings: Settings) -> pd.DataFrame:

@@ -1,5 +1,4 @@
-"""One run as the measures see it: its predictions, and its interactions, read from the store with the options
-applied."""
+"""One run as the measures see it: its predictions, and its stored interactions with the options applied."""
 
 from dataclasses import dataclass, field
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""Curves over epochs: a line with its interval for each model; of the one without epochs in common its level."""
+"""Draws curves over epochs: a line with its interval for each model, and a level for the pre-trained one."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ APART = "pretrain"
 
 @rc_context(STYLE)
 def two_panels(title: str, table: pd.DataFrame, labels: dict[str, str]) -> Figure:
-    """A panel for each quantity in `labels`. Of the pre-trained model, a line at its last value."""
+    """Draws a panel for each quantity in `labels`. The pre-trained model is a line at its last value."""
     figure, both = panels(title, len(labels))
     for axes, (quantity, label) in zip(both, labels.items(), strict=True):
         rows = table[table["quantity"] == quantity]
@@ -50,7 +50,7 @@ def curves(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def _chances(axes: Axes, table: pd.DataFrame) -> None:
-    """Chance per model and epoch, as one line where the models share it."""
+    """Draws chance per model and epoch, as one line where the models have the same chance."""
     wide = table.pivot(index="epoch", columns="model", values="chance").dropna(axis=1, how="all")
     if wide.empty:
         return
@@ -65,7 +65,7 @@ def _chances(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def level(axes: Axes, row: pd.Series, shared: bool) -> None:
-    """A horizontal line with its interval, and its chance unless the curves have the same (`shared`)."""
+    """Draws a horizontal line with its interval, and its chance unless the curves have the same one (`shared`)."""
     name = NAMES[row["model"]]
     axes.axhline(row["mean"], color=COLOURS["pretrain"], linestyle=(0, (5, 3)), label=name)
     if np.isfinite([row["low"], row["high"]]).all():

@@ -1,4 +1,4 @@
-"""Sizes and checksums of a result's files, as done.json lists them, and which files differ from it now."""
+"""Sizes and checksums of a result's files, as done.json lists them, and which files now differ from it."""
 
 import hashlib
 import zipfile
@@ -24,12 +24,12 @@ def listed(folder: Path) -> Listed:
 
 
 def lost(folder: Path, files: Listed) -> list[str]:
-    """The files that are missing or have another size than they were left with: seen without reading any."""
+    """Returns the files that are missing or have changed in size, without reading any of them."""
     return [name for name, (size, _) in files.items() if _size(folder / name) != size]
 
 
 def damaged(folder: Path, files: Listed | None) -> list[Path]:
-    """The files that do not hold what they should: what is listed, or of a result that was never finished (None) the
+    """Returns the files with wrong content. For a result that was never finished (None), these are the broken
     archives, which have checksums of their own."""
     if files is None:
         return [file for file in folder.rglob("*") if file.suffix in ARCHIVES and not _is_whole(file)]

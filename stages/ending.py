@@ -1,12 +1,12 @@
-"""How the program ends if it does not end well: one line on stderr for whatever is no bug.
+"""How the program ends when it fails: one line on stderr for anything that is not a bug.
 
-exit code 1     a bug, with its traceback; or a process that computed with this one has gone, in one line
+exit code 1     a bug, with its traceback; or a process that computed with this one was lost, in one line
           2     refused, or no space left on the disk
           130   Ctrl-C, 143 SIGTERM (stages/signals.py)
 
-Hydra has ways of its own: "Error executing job with overrides" before an error, advice after it, exit code 1 for
-everything. With HYDRA_FULL_ERROR=1 it hands errors on as they are, so that is set here. A user who has set it wants to
-see tracebacks.
+Hydra by itself prints "Error executing job with overrides" before an error and advice after it, with exit code 1 for
+everything. With HYDRA_FULL_ERROR=1 it passes errors on unchanged, so that is set here. A user who has set it wants
+to see tracebacks.
 """
 
 import argparse
@@ -35,12 +35,12 @@ _tracebacks = False  # whether the user wants to see them
 
 
 class ProcessLost(Exception):
-    """A process that computed with this one has gone, which is no bug of either."""
+    """A process that computed with this one was lost, which is not a bug of either."""
 
 
 @contextmanager
 def errors_in_one_line(refused: tuple = WITHIN_A_RUN) -> Iterator[None]:
-    """For a program, or a run of it: any exception ends it. refused: what Hydra and OmegaConf raise for bad input."""
+    """Ends a program, or a run of it, at any exception. refused: what Hydra and OmegaConf raise for bad input."""
     try:
         yield
     except Exception as error:
@@ -58,8 +58,8 @@ def errors_in_one_line(refused: tuple = WITHIN_A_RUN) -> Iterator[None]:
 
 @contextmanager
 def whole() -> Iterator[None]:
-    """A study that code of the user's leaves in the middle by sys.exit, say, has not ended well: that is an error like
-    others."""
+    """Turns it into an ordinary error if the user's code leaves a study in the middle, for example by sys.exit: the
+    study has not ended well."""
     try:
         yield
     except Exception:
@@ -71,7 +71,7 @@ def whole() -> Iterator[None]:
 
 @contextmanager
 def hydras_errors_in_one_line() -> Iterator[None]:
-    """The same for what Hydra runs."""
+    """Does the same as `errors_in_one_line` for what Hydra runs."""
     global _tracebacks
     _tracebacks = os.environ.get("HYDRA_FULL_ERROR") == "1" and is_first_process()  # which hands it on to the others
     argparse.ArgumentParser.error = _unknown_flag  # Hydra's parser would print how it is used, in many lines
@@ -90,7 +90,7 @@ def _unknown_flag(_: argparse.ArgumentParser, message: str) -> NoReturn:
 
 
 def show_traceback(error: Exception) -> None:
-    """If the user wants to see it."""
+    """Prints the traceback if the user wants to see it."""
     if _tracebacks:
         traceback.print_exception(error)
 
@@ -102,7 +102,7 @@ def say(line: str) -> None:
 
 
 def line_and_code(error: Exception, refused: tuple = WITHIN_A_RUN) -> tuple[str | None, int]:
-    """What is said of an error, None for a bug, and the exit code."""
+    """Returns the message for an error, None for a bug, and the exit code."""
     try:
         return _line_and_code(error, refused)
     except Exception:  # of a user's error that can't even be shown
@@ -124,7 +124,7 @@ def _line_and_code(error: Exception, refused: tuple) -> tuple[str | None, int]:
 
 
 def lost() -> str | None:
-    """What is to be said if a further process of a training has gone."""
+    """Returns the message if a further process of a training was lost, otherwise None."""
     if signals.started:
         time.sleep(0.5)  # others hear of its end sooner than its exit code is there
     codes = [code for code in (process.poll() for process in signals.started) if code]
@@ -132,6 +132,7 @@ def lost() -> str | None:
 
 
 def gone(what: str, code: int) -> str:
-    """code: below 0 the number of the signal that killed it."""
+    """Returns the message for a lost process. code: its exit code, or, below 0, the number of the signal that killed
+    it."""
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     return f"{what} {how}: run the same command to go on"

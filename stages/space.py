@@ -1,4 +1,4 @@
-"""A full disk: how it is recognised among errors, and what the message says."""
+"""Recognises a full disk among errors, and writes the message about it."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ WORDS = ("PytorchStreamWriter failed", "inline_container.cc", " requested and ",
 
 
 def is_no_space(error: BaseException | None) -> bool:
-    """Whether an error, or one that led to it, says that a disk is full."""
+    """Tells whether an error, or one that led to it, says that a disk is full."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in NUMBERS:
             return True
@@ -24,7 +24,7 @@ def is_no_space(error: BaseException | None) -> bool:
 
 
 def no_space(error: BaseException, output: Path, needed: int | None = None) -> BadInput:
-    """needed: bytes that are still to be written to `output`, if that is known."""
+    """Returns the error to show. needed: bytes that are still to be written to `output`, if that is known."""
     path = Path(getattr(error, "filename", None) or output).absolute()
     folder = path if path.is_dir() else path.parent
     inside = folder.is_relative_to(output.absolute())

@@ -37,7 +37,7 @@ from stages.results import finish, nested, start
 from stages.span import Span
 from training.tracking import not_vital, tracked
 
-NOT_FREE = ("data", "index", "file")  # of arrays in an archive
+NOT_FREE = ("data", "index", "file")  # as names of arrays in an archive
 SECONDS = Span(4, 30)  # from the default study to 100 samples of 2**12 masked inputs and 50 checkpoints
 
 
@@ -62,7 +62,7 @@ def _check_memory(cfg: DictConfig, test: int) -> None:
     """Checks the memory for the largest arrays of `chance.permutations`, `estimate.resamples` and
     `estimate.estimate`. test: samples of the test set."""
     options, samples, values = cfg.analysis, cfg.interactions.samples, cfg.interactions.samples * 2**cfg.interactions.n
-    columns = 5 * max(cfg.interactions.n, cfg.finetune.epochs, cfg.scratch.epochs) + 5  # of five arrays at most
+    columns = 5 * max(cfg.interactions.n, cfg.finetune.epochs, cfg.scratch.epochs) + 5  # in five arrays at most
     draws = 16 * options.resamples * max(samples, test)
     both = 8 * options.resamples * (options.permutations + 1) * columns
     check_memory(
@@ -115,8 +115,7 @@ def _measure(measure: Measure, study: Study, noisy: Noisy, folder: Path, data: s
 
 
 def _which(measure: Measure, measured: Measured, study: Study) -> tuple[str, np.ndarray]:
-    """Returns the split of the measured samples and their numbers in it. Raises BadInput if not all samples are
-    measured."""
+    """Returns the split of the samples and their numbers in it. Raises BadInput if not all samples are measured."""
     if measure.needs.on == "predictions":
         split, index = "test", np.arange(len(study.labels))
     else:

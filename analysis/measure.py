@@ -78,8 +78,7 @@ class Measure:
 
     @property
     def about(self) -> dict[str, object]:
-        """The title, caption and labels that are shown with the table and figures, also in a summary over several
-        runs."""
+        """The title, caption and labels that are shown with its table and figures, also over several runs."""
         return {
             "title": getattr(self.module, "TITLE", self.name.replace("_", " ")),
             "caption": getattr(self.module, "CAPTION", ""),

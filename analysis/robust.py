@@ -60,15 +60,14 @@ class Noisy(Study):
 
     def interactions(self, model: str, epoch: int) -> np.ndarray:
         """Returns I: [DRAWS * samples, 2**n]."""
-        # I is linear in v: noise is transformed once. In the next epoch each sample meets the noise that the sample
-        # before it has met: as good as drawn for it, and takes a tenth of the time.
+        # I is linear in v, so noise is transformed once. In the next epoch each sample gets the noise of the sample
+        # before it: this is as good as a new draw, and takes a tenth of the time.
         strength, place = interactions(self.values(model, epoch)), self.epochs(model).index(epoch)
         return self.counted(np.tile(strength, (DRAWS, 1)) + np.roll(self.drawn[model], place, axis=0))
 
 
 def doubtful(noisy: Noisy, measure: Measure, claims: list[Claim]) -> list[bool]:
-    """Tells for each claim of the measure whether noise could overturn it. Claims without interactions are never
-    marked."""
+    """Tells for each claim whether noise could overturn it. Claims without interactions are never marked."""
     if not claims or measure.needs.on != "interactions" or not any(noisy.sizes.values()):  # computed in float64
         return [False] * len(claims)
     measured = measure.samples(noisy)
@@ -80,7 +79,7 @@ def doubtful(noisy: Noisy, measure: Measure, claims: list[Claim]) -> list[bool]:
 def overturned(claim: Claim, shaken: Claim) -> bool:
     """Tells whether the verdict changes if the claim's value moves down or up as far as noise moves it."""
     result, extremes = claim.result, np.array([shaken.result.low, shaken.result.high])
-    with np.errstate(invalid="ignore"):  # infinite before and after: not moved
+    with np.errstate(invalid="ignore"):  # infinite before and after means not moved
         moved = np.where(extremes == result.mean, 0, abs(extremes - result.mean)).max()
         return any(
             claim.judge(result._replace(low=result.low + by, high=result.high + by, beyond=result.beyond + by))

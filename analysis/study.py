@@ -99,8 +99,7 @@ class Study:
         return self.stores[model].precision(self.last(model))
 
     def noise(self, model: str) -> Noise:
-        """Returns the numerical noise of the last epoch's values, found from those that were also computed in
-        float64."""
+        """Returns the noise of the last epoch's values, some of which were also computed in float64."""
         epoch = self.last(model)
         v, checked = self.values(model, epoch), self.stores[model].noise(epoch)
         size = noise_of_values(v[checked["sample"], checked["subset"]], checked["value"])

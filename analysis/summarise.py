@@ -118,7 +118,7 @@ def _write(
 def _figure(folder: Path, table: Table, runs: list[Run], settings: Settings) -> tuple[list[Path], OverRuns]:
     """Draws a measure's figure. Returns its files, and its entry in the report."""
     about = next((run.about[table.name] for run in runs if table.name in run.about), {})
-    alone = len(settings.columns) == 1  # its name stands above the legend
+    alone = len(settings.columns) == 1  # then its name stands above the legend
     labels = [str(each[0]) if alone else settings.label(each) for each in settings.each]
     over, by_run = (rows.rename(columns={SETTING: "setting"}) for rows in (table.over, table.by_run))
     figure = draw(over, by_run, table.keys, table.references, labels, about.get("title", table.name),
@@ -133,7 +133,7 @@ def _listed(runs: list[Run], settings: Settings, left_out: dict[Path, str]) -> p
     """Returns the columns run, settings, seeds that differ, used, why not."""
     rows = [{**about, "used": "yes", "why not": ""} for about in described(runs, settings)]
     rows += [{"run": str(run), "used": "no", "why not": why} for run, why in left_out.items()]
-    return pd.DataFrame(rows, dtype=object)  # seeds are whole numbers where some are missing, too
+    return pd.DataFrame(rows, dtype=object)  # keeps seeds whole numbers where some are missing
 
 
 def _csv(path: Path, table: pd.DataFrame) -> Path:

@@ -2,8 +2,8 @@
 
 For each further device Lightning starts the command of this process once more, and sets an environment that it later
 takes as a sign that these processes exist. Unchanged, further processes would run the whole sweep, and the next run
-would wait for those of this one. So while a run lasts, the command is that of this run alone, and afterwards the
-environment is restored.
+would wait for those of this one. So while a run lasts, the command is that of this run alone, and afterwards command
+and environment are restored.
 """
 
 import os

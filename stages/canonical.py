@@ -16,19 +16,19 @@ from stages.sources import code_fingerprint, defaults, source_of
 Plain = dict | list | str | int | float | bool | None
 Fingerprint = Callable[[Path], str]
 
-# Modules of ours, whose functions are known by their stage's number: of all others the source counts.
+# Our modules: their functions are identified by their stage's number, all others by their source.
 OURS = (
     *(f"data.{name}" for name in ("embedded", "phrases", "images", "text", "vision", "official", "folder", "hub")),
     *(f"models.{name}" for name in ("vision", "text")),
 )
-# Of our readers: arguments that name files; that say only where files of a known data set lie, or that they be fetched.
+# Arguments of our readers that name files; those that say only where a known data set is, or to download it.
 NAMING, WHERE = ("path", "test_path", "tokenizer"), ("root", "download")
-BY_NAME = ("hydra.utils.get_method", "hydra.utils.get_class", "hydra.utils.get_object")  # of what `path` names
+BY_NAME = ("hydra.utils.get_method", "hydra.utils.get_class", "hydra.utils.get_object")  # they call what `path` names
 
 TRAINER = "lightning.pytorch.trainer.trainer.Trainer"
 # Where and how fast a training runs, and what is shown of it.
 HOW = ("accelerator", "strategy", "benchmark", "detect_anomaly", "log_every_n_steps", "profiler")
-SHARES = ("limit_train_batches", "limit_test_batches", "limit_predict_batches")  # 1 is one batch, 1.0 are all
+SHARES = ("limit_train_batches", "limit_test_batches", "limit_predict_batches")  # 1 is one batch, 1.0 is all of them
 PRECISIONS = {"32": "32-true", "64": "64-true", "16": "16-mixed", "bf16": "bf16-mixed"}
 NEUTRAL = {"precision": "32-true", "accumulate_grad_batches": 1, "gradient_clip_val": None, "processes": 1}
 
@@ -94,9 +94,8 @@ def _named_file(key: str, value: Plain, fingerprint: Fingerprint, ours: bool, ro
 
 
 def _file(value: Plain, fingerprint: Fingerprint, root: str, named: bool = False) -> str | None:
-    """Returns the fingerprint of the files that a text names: an existing file, files that match a pattern, or a
-    folder with a / in its name ("train" is a word), or with any name if it is known to be `named`. Otherwise returns
-    None."""
+    """Returns the fingerprint of what a text names, or None: an existing file, files that match a pattern, or a
+    folder with a / in its name ("train" is a word), or with any name if it is known to be `named`."""
     if not isinstance(value, str) or not value:
         return None
     path = Path(root, value).expanduser()
@@ -104,7 +103,7 @@ def _file(value: Plain, fingerprint: Fingerprint, root: str, named: bool = False
         if path.is_file() or (path.is_dir() and (named or "/" in value)):
             return fingerprint(path)
         several = sorted(glob.glob(str(path), recursive=True)) if "/" in value and glob.has_magic(value) else []
-    except (OSError, ValueError):  # no name of a file
+    except (OSError, ValueError):  # not a file's name
         return None
     return "; ".join(fingerprint(Path(name)) for name in several) or None
 

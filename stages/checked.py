@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 from stages.files import write_array
 from stages.fingerprints import SETTLED
 
-RULES = 1  # of what is in order: what was found by others is not used
+RULES = 1  # version of the check: marks of other versions are not used
 UNKNOWN = np.uint64(0)  # the mark of a file that can't be looked at, or may change again under the same date
 
 

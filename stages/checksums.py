@@ -18,7 +18,7 @@ Listed = dict[str, tuple[int, str]]  # name relative to the folder -> bytes, sha
 
 def listed(folder: Path) -> Listed:
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and not is_temporary(path))
-    # Features are kept beside the weights that they are of, for as long as somebody needs them.
+    # Features are kept beside the weights that made them, as long as they are needed.
     paths = [path for path in paths if path.relative_to(folder).parts[0] not in (*RECORDS, "features")]
     return {str(path.relative_to(folder)): held for path, held in zip(paths, _held(paths), strict=True)}
 
@@ -59,5 +59,5 @@ def _is_whole(archive: Path) -> bool:
     try:
         with zipfile.ZipFile(archive) as files:
             return files.testzip() is None
-    except Exception:  # of garbage, the reader raises many kinds
+    except Exception:  # the reader raises many kinds of errors for garbage
         return False

@@ -42,22 +42,21 @@ class Copy:
         """Copies the missing files. bar: counts bytes. Raises BadInput if a file has changed since it was made."""
         with locked(self.target):
             missing = self.missing()
-            if missing.keys() == self.done["files"].keys() and self.target.exists():  # nothing there is of use
+            if missing.keys() == self.done["files"].keys() and self.target.exists():  # the target holds nothing useful
                 (self.target / "done.json").unlink(missing_ok=True)
                 shutil.rmtree(self.target)
-            # Of one training other epochs may be there: they stay, and at no moment is less complete than before.
+            # Other epochs of the same training may exist: they stay, so that everything complete stays complete.
             there = self._there() or self.done
             for name, (_, sha256) in missing.items():
                 copy_file(self.source / name, self.target / name, bar, sha256)
-            for name in RECORDS:  # before done.json, which is the last of them
+            for name in RECORDS:  # before done.json, which is written last
                 if (self.source / name).exists() and not (self.target / name).exists() and name != "done.json":
                     write_text(self.target / name, (self.source / name).read_text())
             files = self.done["files"] | there["files"]
             write_record(self.target / "done.json", there | {"files": files})
 
     def _there(self) -> dict | None:
-        """Returns the content of the target's done.json if the target is complete and the same result, otherwise
-        None."""
+        """Returns the content of the target's done.json if it is complete and the same result, otherwise None."""
         done = read_done(self.target)
         return done if done and done["digest"] == self.done["digest"] and not lost(self.target, done["files"]) else None
 

@@ -13,7 +13,7 @@ from stages.canonical import plain, trainer, unordered, whole
 from stages.settings import by_path
 
 UNORDERED = {path for path, known in keys() if isinstance(known.allowed, Several | Epochs)}
-# Keys that decide no result by themselves, but some through others.
+# Keys that decide results only through other keys.
 THROUGH_OTHERS = (
     "repeat",
     "checkpoints.epochs",
@@ -78,8 +78,7 @@ def _one_form(path: str, value: object) -> object:
 
 
 def _as_own(cfg: DictConfig, own: object, path: str) -> object:
-    """Returns the value that the experiment's own setting would have in this configuration, where other keys may
-    differ."""
+    """Returns the value of the experiment's own setting in this configuration, where other keys may differ."""
     if not isinstance(own, str) or "${" not in own:
         return own
     other = cfg.copy()
@@ -89,5 +88,5 @@ def _as_own(cfg: DictConfig, own: object, path: str) -> object:
 
 def _shown(value: object) -> str:
     if isinstance(value, list):
-        return "+".join(_shown(part).replace("+", "_ ") for part in value)  # the blank is a sign that it was another
+        return "+".join(_shown(part).replace("+", "_ ") for part in value)  # the blank marks a replaced sign
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

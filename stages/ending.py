@@ -30,7 +30,7 @@ from stages.processes import is_first_process
 from stages.space import is_no_space, no_space
 
 DATA_WORKER = re.compile(r"DataLoader worker \(pid\(?s?\)? ([\d, ]+)\)")
-WITHIN_A_RUN = (InterpolationResolutionError,)  # of OmegaConf's errors, bad input: a ${...} that leads nowhere
+WITHIN_A_RUN = (InterpolationResolutionError,)  # this error of OmegaConf is bad input: a ${...} that leads nowhere
 _tracebacks = False  # whether the user wants to see them
 
 
@@ -45,13 +45,13 @@ def errors_in_one_line(refused: tuple = WITHIN_A_RUN) -> Iterator[None]:
         yield
     except Exception as error:
         if not is_first_process():
-            time.sleep(1)  # if the first one has gone, that is why; then this one ends before it says so
+            time.sleep(1)  # if the first one has ended, this error follows from it: then this process ends silently
         line, code = line_and_code(error, refused)
         if line is None or _tracebacks:
             traceback.print_exception(error)
         else:
             say(line)
-        if code == 1 and line:  # others may wait for whoever has gone
+        if code == 1 and line:  # others may wait for the lost process
             signals.leave(code)
         sys.exit(code)
 
@@ -73,8 +73,8 @@ def whole() -> Iterator[None]:
 def hydras_errors_in_one_line() -> Iterator[None]:
     """Does the same as `errors_in_one_line` for what Hydra runs."""
     global _tracebacks
-    _tracebacks = os.environ.get("HYDRA_FULL_ERROR") == "1" and is_first_process()  # which hands it on to the others
-    argparse.ArgumentParser.error = _unknown_flag  # Hydra's parser would print how it is used, in many lines
+    _tracebacks = os.environ.get("HYDRA_FULL_ERROR") == "1" and is_first_process()  # the others inherit it
+    argparse.ArgumentParser.error = _unknown_flag  # Hydra's parser would print its usage in many lines
     before, os.environ["HYDRA_FULL_ERROR"] = os.environ.get("HYDRA_FULL_ERROR", ""), "1"
     try:
         with errors_in_one_line(COMPOSING):
@@ -105,7 +105,7 @@ def line_and_code(error: Exception, refused: tuple = WITHIN_A_RUN) -> tuple[str 
     """Returns the message for an error, None for a bug, and the exit code."""
     try:
         return _line_and_code(error, refused)
-    except Exception:  # of a user's error that can't even be shown
+    except Exception:  # a user's error whose text can't be made
         return lost(), 1
 
 
@@ -126,13 +126,12 @@ def _line_and_code(error: Exception, refused: tuple) -> tuple[str | None, int]:
 def lost() -> str | None:
     """Returns the message if a further process of a training was lost, otherwise None."""
     if signals.started:
-        time.sleep(0.5)  # others hear of its end sooner than its exit code is there
+        time.sleep(0.5)  # others notice its end before its exit code is known
     codes = [code for code in (process.poll() for process in signals.started) if code]
     return gone("a further process of the training", codes[0]) if codes else None
 
 
 def gone(what: str, code: int) -> str:
-    """Returns the message for a lost process. code: its exit code, or, below 0, the number of the signal that killed
-    it."""
+    """Returns the message for a lost process. code: its exit code, or below 0 the signal that killed it."""
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     return f"{what} {how}: run the same command to go on"

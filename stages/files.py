@@ -41,8 +41,7 @@ def written(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def folder_beside(folder: Path) -> Iterator[Path]:
-    """Gives a new folder beside `folder`, for what will be renamed to `folder`; it is removed with its content
-    afterwards."""
+    """Gives a new folder beside `folder`, for what will be renamed to `folder`; it is removed afterwards."""
     with tempfile.TemporaryDirectory(suffix=".tmp", dir=folder.parent) as made:
         unfinished.add(Path(made))
         try:

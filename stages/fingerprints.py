@@ -28,12 +28,12 @@ from stages.progress import Bar
 from stages.records import read_record, write_record
 
 MANY_FILES, MANY_BYTES = 10_000, 10**9  # a folder that has more of either is large
-SHOWN = 200 * 10**6  # bytes: if there is more, a bar shows how far it is
+SHOWN = 200 * 10**6  # bytes; for more, a bar shows the progress
 CHUNK = 2**20
 SETTLED = 2 * 10**9  # ns: dates are coarse on some disks, so a file just written may change again under the same date
 LEFT_OUT = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__pycache__"}  # besides hidden files
 NOWHERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
-VERSION = 1  # of the rules above: what was remembered under others is not used
+VERSION = 1  # version of the rules above: what was remembered under others is not used
 FORM = re.compile(r"[\d,]+ (files?, [\d,]+ )?bytes?, sha256 [0-9a-f]{16}")
 
 _for_good: dict[str, str] = {}
@@ -62,7 +62,7 @@ def forget() -> None:
 
 class Memory:
     """Remembers what files and folders hold, by absolute path, in a JSON file that several processes may share: each
-    adds what it learned, and the last one wins. A file that is missing, damaged or of another version counts as
+    adds what it learned, and the last one wins. A missing or damaged file, or one of another version, counts as
     empty."""
 
     def __init__(self, file: Path) -> None:
@@ -89,7 +89,7 @@ class Memory:
             return
         known = _remembered(self._file) | self._learned
         there = {path: entry for path, entry in sorted(known.items()) if os.path.exists(path)}
-        # A name of its own: two processes that write to one file beside would make a mixture of it.
+        # A name of its own, as two processes that write to one temporary file would mix their content.
         beside = self._file.with_name(f"{self._file.name}.{secrets.token_hex(4)}")
         with suppress(OSError):
             try:
@@ -179,8 +179,7 @@ def _sha256(path: str, bar: Bar) -> str:
 
 
 def _digest(rows: Iterable[tuple]) -> str:
-    """Returns 16 hex digits that stand for names and numbers. A zero byte, which no file's name has, ends each of
-    them."""
+    """Returns 16 hex digits that stand for names and numbers, each ended by a zero byte, which no name contains."""
     digest = hashlib.sha256()
     for row in rows:
         digest.update(os.fsencode("".join(f"{part}\0" for part in row)))

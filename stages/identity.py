@@ -28,7 +28,7 @@ from stages.measures import measures_of
 from stages.settings import settings_of
 from stages.table import ROLES, STAGES, Stage, role_of, roles
 
-DIGITS = 12  # of a digest: among a million results, two share one with a chance of 1 in 500
+DIGITS = 12  # in a digest: among a million results, two share one with a chance of 1 in 500
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,7 @@ def compared(cfg: DictConfig) -> list[str]:
 
 
 def _read(cfg: DictConfig, name: str, reads: tuple[str, ...]) -> list[str]:
-    """Returns the inputs of a result, without the trainings of roles that are left out, or whose checkpoints are
-    external."""
+    """Returns the inputs of a result, without trainings that are left out or whose checkpoints are external."""
     if name not in VALUES and name != "analysis":
         return list(reads)
     ours = {ROLES[role] for role in roles(cfg) if not cfg.interactions.checkpoints[role]}

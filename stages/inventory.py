@@ -44,7 +44,7 @@ def shown(run: Path) -> dict[str, Shown]:
     """Returns each result that a run's results.json lists, by name. Raises BadInput if the file can't be read."""
 
     def parse(listed: dict) -> dict[str, Shown]:
-        # By its words: where a run lies behind a link, .. leads to another place.
+        # Only the text is normalised: if a run is behind a link, the system's .. leads to another place.
         return {
             name: Shown(Path(os.path.normpath(run.absolute() / entry["path"])), entry["digest"])
             for name, entry in listed.items()
@@ -54,8 +54,7 @@ def shown(run: Path) -> dict[str, Shown]:
 
 
 def results(outputs: Path) -> list[Path]:
-    """Returns the folders of all results, resolved and sorted, also what a killed deletion has left. Links are left
-    out."""
+    """Returns the folders of all results, resolved and sorted, with those of killed deletions, without links."""
     found = []
     for place, inner, files in os.walk((outputs / "results").resolve(), onerror=_check_gone):
         if _is_result(Path(place)):
@@ -66,7 +65,7 @@ def results(outputs: Path) -> list[Path]:
 
 
 def shown_by(outputs: Path, runs: Iterable[Path]) -> set[Path]:
-    """Returns the folders that the runs show, resolved. The paths of a moved run lead nowhere, but its digests still
+    """Returns the folders that the runs show, resolved. Paths of a moved run lead nowhere, but its digests still
     hold."""
     found = set()
     for run in runs:

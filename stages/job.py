@@ -58,7 +58,7 @@ def job(cfg: DictConfig, run: Callable[[DictConfig], object]) -> None:
     except Exception as error:
         show_traceback(error)
         code, why = _failure(error, cfg.run_dir)
-        end_started()  # whoever computes with this one is not told that it goes on
+        end_started()  # processes that compute with this one do not know that the sweep goes on
         say(f"{name}: failed: {why}")
     else:
         if not cfg.plan:
@@ -84,7 +84,7 @@ def _name(hydra: DictConfig) -> str:
     """Returns a name such as "[2/8] seed=1 model=conv4"."""
     try:
         sweep = json.loads(Path(hydra.sweep.dir, SWEEP).read_text())
-    except FileNotFoundError:  # somebody clears temporary folders
+    except FileNotFoundError:  # the system may clear temporary folders
         sweep = {"keys": [word.partition("=")[0] for word in hydra.overrides.task], "count": None}
     differs = [word for word in hydra.overrides.task if word.partition("=")[0] in sweep["keys"]]
     number = f"{hydra.job.num + 1}/{sweep['count']}" if sweep["count"] else f"{hydra.job.num + 1}"
@@ -111,7 +111,7 @@ def _failure(error: Exception, run: str | None) -> tuple[int, str]:
 def _message(error: Exception) -> str:
     try:
         return _printable(str(error))
-    except Exception:  # of an error of the user's
+    except Exception:  # the error may be of a user's class
         return "its message can't be shown"
 
 
@@ -122,5 +122,5 @@ def _printable(text: str) -> str:
 
 def forget_failure(run: Path) -> None:
     """Removes the traceback that an earlier attempt left, as the run has succeeded now."""
-    with suppress(OSError):  # of a complete run on a read-only disk
+    with suppress(OSError):  # a complete run may be on a read-only disk
         (run / TRACEBACK).unlink(missing_ok=True)

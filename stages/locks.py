@@ -12,7 +12,7 @@ import filelock
 from stages.signals import doing
 from stages.waiting import turns
 
-SIGNED = "process "  # what is in a lock's file begins so
+SIGNED = "process "  # the beginning of what a lock's file holds
 
 _held: set[Path] = set()  # by this process
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from conf.errors import BadInput
 from stages.need import gigabytes
 
-LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container
+LIMIT = Path("/sys/fs/cgroup/memory.max")  # the limit of a container
 
 
 def memory() -> int:

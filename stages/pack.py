@@ -53,7 +53,7 @@ def pack(run: Path, target: Path, partial: bool = False, wandb: bool = False) ->
     total = sum(size for copy in to_do for size, _ in copy.missing().values())
     total += sum(file.stat().st_size for file in more)
     _check_disk(total, len(copies), len(to_do), target)
-    (target / "results").mkdir(parents=True, exist_ok=True)  # by which a folder is known as packed
+    (target / "results").mkdir(parents=True, exist_ok=True)  # marks the folder as packed
     _copy(to_do, more, total)
     _show(run, place, {name: Shown(copy.target, listed[name].digest) for name, copy in copies.items()})
     print(f"packed: {place}; the run's command finds it with output={target}, or wherever that folder is moved to")

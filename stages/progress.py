@@ -20,7 +20,7 @@ from stages.processes import is_first_process
 from stages.waiting import clock
 
 EVERY = 60  # seconds from one line to the next
-# The bars of a hub's libraries, for downloads, know no lines: they are left out. Read when these are imported.
+# The download bars of a hub's libraries can't print lines, so they are off. Read when these are imported.
 for switch in () if sys.stderr.isatty() else ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS"):
     os.environ.setdefault(switch, "1")
 
@@ -58,11 +58,11 @@ class Bar(tqdm):
         return True
 
     def __del__(self) -> None:
-        self.n_said = getattr(self, "n", None)  # thrown away after an error, it has nothing more to say
+        self.n_said = getattr(self, "n", None)  # a bar that is discarded after an error prints nothing
         super().__del__()
 
     def close(self) -> None:
-        if getattr(self, "lines", False) and not getattr(self, "disable", True):  # its making may have failed
+        if getattr(self, "lines", False) and not getattr(self, "disable", True):  # __init__ may have failed
             shown = self.n_said is not None or monotonic() - self.began >= EVERY
             if shown and self.n_said != self.n:
                 self._say(", ".join(filter(None, (self._count(), self.postfix))), last=True)

@@ -40,7 +40,7 @@ def parsed(file: Path, parse: Callable[[BinaryIO], Content]) -> Content:
         return parse(io.BytesIO(content))
     except BadInput:
         raise
-    except Exception as error:  # numpy, torch and pandas raise many kinds, with advice that is not for these files
+    except Exception as error:  # numpy, torch and pandas raise many kinds, with advice that does not fit these files
         raise Damaged.of(file, "it can't be read") from error
 
 
@@ -49,7 +49,7 @@ def _content(file: Path) -> bytes:
         content = file.read_bytes()
     except FileNotFoundError:
         raise BadInput(f"{file} was not found: run the same command again, with the stage that makes it") from None
-    except OSError as error:  # of a disk that fails
+    except OSError as error:  # a disk that fails
         raise Damaged.of(file, error.strerror or "it can't be read") from None
     sha256 = _recorded(file)
     if sha256 and hashlib.sha256(content).hexdigest() != sha256:

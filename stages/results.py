@@ -43,7 +43,7 @@ def state(result: Result) -> State:
     done = read_done(result.folder)
     if done is None:
         return State(False, begun, f"{file} is damaged" if (file := result.folder / "done.json").exists() else "")
-    if done["digest"] != result.digest:  # in a run's own folder lies one result, of whichever settings
+    if done["digest"] != result.digest:  # a run's own folder holds one result, of any settings
         return State(False, False, "it was made with other settings, or from other results")
     if gone := lost(result.folder, done["files"]):
         return State(
@@ -123,7 +123,7 @@ def start(result: Result) -> Path:
     for file in damaged(result.folder, done and done["files"]):
         print(f"{file} is damaged: it was removed and is made again", flush=True)
         file.unlink()
-    if done:  # what was finished once has its W&B run; this is another attempt
+    if done:  # a finished result has its own W&B run; this is another attempt
         (result.folder / TRACKED).unlink(missing_ok=True)
     for file in filter(is_temporary, result.folder.rglob("*")):
         file.unlink(missing_ok=True)

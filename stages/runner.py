@@ -37,7 +37,7 @@ def run_study(cfg: DictConfig, chosen: dict[str, dict] | None = None) -> Results
     """
     memory = memory_of(cfg)
     stages, results = table.chosen(cfg), results_of(cfg, memory)
-    if not is_first_process():  # the others take part in training only, and what they would print it prints
+    if not is_first_process():  # the others only take part in training, and the first one prints
         _take_part(cfg, results, stages)
         return results
     _say_epochs(cfg)
@@ -49,7 +49,7 @@ def run_study(cfg: DictConfig, chosen: dict[str, dict] | None = None) -> Results
     if any(stage.trains for stage in needs):
         _meet(cfg)
     for found in (memory, checked_images(cfg)):
-        found.save()  # not before: what is refused leaves nothing
+        found.save()  # not before, as a refused run leaves nothing
     shown = [name for stage in stages for name in _with_inputs(results, stage)]
     run = Path(cfg.run_dir)
     before = recorded(run)
@@ -58,7 +58,7 @@ def run_study(cfg: DictConfig, chosen: dict[str, dict] | None = None) -> Results
             for result in left_by(results, stage):
                 if _make(cfg, results, result, before):
                     show(run, cfg, results, shown, chosen)
-        with nullcontext() if to_do else suppress(OSError):  # what is complete may lie on a disk that is read-only
+        with nullcontext() if to_do else suppress(OSError):  # a complete result may be on a read-only disk
             show(run, cfg, results, shown, chosen)
     except (OSError, RuntimeError) as error:
         if not is_no_space(error):

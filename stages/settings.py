@@ -54,7 +54,7 @@ def _one_form(path: str, value: object, allowed: object, fingerprint: Fingerprin
 def _model(value: dict, fingerprint: Fingerprint) -> Plain:
     """Returns the architecture, without the source of its weights, and without `input`, which belongs to the data."""
     network = {key: part for key, part in value.items() if key not in ("weights", "input")}
-    if network.get("head") is None:  # found by itself, as before there was the key
+    if network.get("head") is None:  # found automatically, as before the key existed
         network.pop("head", None)
     network = arguments(network, fingerprint)
     if str(value.get("_target_", "")).startswith("models.text."):  # sizes may be in a file beside the weights

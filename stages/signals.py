@@ -122,12 +122,11 @@ def _listen(heard: int, parent: int | None) -> None:
 
 
 def _stand_still(number: int, _: object) -> None:
-    """Keeps the main thread still meanwhile, so that it neither begins anything nor reports the end of other
-    processes."""
+    """Keeps the main thread still meanwhile: it begins nothing, and does not report that other processes ended."""
     _as_usual()  # a second signal ends it at once
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # to PyTorch it is an error if those that load its data end
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch raises an error if its data loaders end
     time.sleep(5 * PATIENCE)
-    os._exit(CODES[number])  # at the very end of a program there are no threads any more
+    os._exit(CODES[number])  # at the very end of a program the other thread may have ended
 
 
 def _as_usual() -> None:
@@ -149,5 +148,5 @@ def _release() -> None:
 def _has_ended(pid: int) -> bool:
     try:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
-    except ChildProcessError:  # and somebody has asked for its exit code already
+    except ChildProcessError:  # its exit code was already asked for
         return True

@@ -58,8 +58,7 @@ def own_code(target: str) -> list[Path]:
 
 def code_fingerprint(target: str) -> str | None:
     """Describes the content of the own files, such as "2 files, sha256 9f86d081884c7d65", wherever they are; None
-    without any. In one process a target always has the same answer, as imported code does not change while it runs
-    either."""
+    without any. In one process a target always has the same answer, as imported code does not change either."""
     return _fingerprint(target, source_of(target))
 
 
@@ -70,8 +69,7 @@ def forget() -> None:
 
 def defaults(target: str) -> dict[str, object]:
     """Returns the defaults of a function's named arguments, or of those of a class's `__init__`, if they are
-    literals (numbers, strings, lists ...). The dict is empty if the definition is not found, inherited, or within an
-    `if`."""
+    literals (numbers, strings, lists ...). It is empty if the definition is not found, inherited, or within an `if`."""
     definition = _definition(target)
     if isinstance(definition, ast.ClassDef):
         definition = _bound(definition, "__init__")
@@ -80,8 +78,7 @@ def defaults(target: str) -> dict[str, object]:
 
 @cache
 def _fingerprint(target: str, source: Path | None) -> str | None:
-    """Returns the fingerprint. source: file of the target, as a module of that name in another folder has its own
-    answer."""
+    """Returns the fingerprint. source: the target's file; a module of that name in another folder has its own."""
     own = sorted((module, file) for file, module in _own(target).items())
     digest = hashlib.sha256()
     for module, file in own:
@@ -118,7 +115,7 @@ def _modules(name: str) -> dict[str, Path | None]:
             break
         file = Path(spec.origin).absolute() if spec.has_location and spec.origin else None
         found[".".join(parts[:count])] = file if file and file.is_file() else None
-        inside = list(spec.submodule_search_locations or ())  # none in a module that is not a package
+        inside = list(spec.submodule_search_locations or ())  # empty in a module that is not a package
     return found
 
 
@@ -133,8 +130,7 @@ def _spec(name: str, inside: list[str] | None) -> ModuleSpec | None:
 
 
 def _imports(module: str, file: Path) -> Iterator[str]:
-    """Returns the dotted names in all import statements of a module; `from a import b` is a.b, also if b is not a
-    module."""
+    """Returns the dotted names in a module's import statements; `from a import b` is a.b, module or not."""
     for node in ast.walk(_tree(file)):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
@@ -167,8 +163,7 @@ def _definition(target: str, hops: int = HOPS) -> ast.AST | None:
 
 def _bound(scope: ast.AST, name: str) -> ast.stmt | None:
     """Returns the definition, or `from a import b`, that gives a name its meaning in a module or class. Returns None
-    if it is anything else, or within another statement: then the meaning depends on what happens while the module
-    runs."""
+    if it is anything else, or within another statement, as its meaning is known only when the module runs."""
     for statement in reversed(scope.body if isinstance(scope, ast.Module | ast.ClassDef) else []):
         if isinstance(statement, Function | ast.ClassDef):
             if statement.name == name:
@@ -199,7 +194,7 @@ def _literals(arguments: ast.arguments) -> dict[str, object]:
 def _tree(file: Path) -> ast.Module:
     content = _content(file)
     try:
-        with warnings.catch_warnings(action="ignore"):  # of strange escapes in strings: not for us to say
+        with warnings.catch_warnings(action="ignore"):  # strange escapes in strings are not our concern
             return ast.parse(content)
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return ast.Module([], [])

@@ -8,7 +8,7 @@ from conf.errors import BadInput
 from stages.need import free_disk, gigabytes
 
 NUMBERS = (errno.ENOSPC, errno.EDQUOT)
-# What is said where no error number is left: by PyTorch's writer, by NumPy's, and by processes that load data.
+# Texts of errors without a number: from PyTorch's writer, NumPy's, and processes that load data.
 WORDS = ("PytorchStreamWriter failed", "inline_container.cc", " requested and ", *map(os.strerror, NUMBERS))
 
 

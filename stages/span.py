@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-# From so many seconds on, in parts of so many.
+# From this many seconds on, a time is given in this unit: (start, seconds in a unit, name).
 UNITS = ((3 * 86400, 86400, "days"), (7200, 3600, "h"), (150, 60, "min"), (0, 1, "s"))
 
 

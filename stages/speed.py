@@ -28,8 +28,8 @@ def prepare() -> None:
     mallopt = _mallopt()
     for variable, (text, option, value) in KEEP.items():
         if variable not in os.environ:
-            os.environ[variable] = text  # read when a process starts: by those to come
-            if not mallopt(option, value) and option == MMAP_THRESHOLD:  # refused as too large by older ones
+            os.environ[variable] = text  # later processes read it when they start
+            if not mallopt(option, value) and option == MMAP_THRESHOLD:  # older versions refuse it as too large
                 mallopt(MMAP_MAX, 0)
 
 

@@ -34,7 +34,7 @@ until_the_end = ExitStack()
 class Sweep(Callback):
     """A callback of Hydra (conf/config.yaml: hydra.callbacks). Hydra only warns of an exception here."""
 
-    _count: int | None = None  # of the runs
+    _count: int | None = None  # number of runs
 
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
         with errors_in_one_line():
@@ -82,8 +82,7 @@ def exit_code(ended: list[Ended]) -> int:
 
 
 def summarised(ended: list[Ended]) -> int:
-    """Summarises the runs that are done and have tables, if they are at least two. Returns exit code 1 if that
-    fails."""
+    """Summarises the runs that are done and have tables, if they are two or more. Returns 1 if that fails."""
     runs = [Path(folder) for folder in dict.fromkeys(one.folder for one in ended if one.analysed)]
     if len(runs) < 2:
         return 0

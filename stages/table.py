@@ -86,7 +86,7 @@ STAGES = (
     ),
 )
 
-# Whose checkpoints stand for which model: the pre-trained one is seen through its linear probe.
+# The stage whose checkpoints stand for each model: the pre-trained one is seen through its linear probe.
 ROLES = {"pretrain": "probe", "finetune": "finetune", "scratch": "scratch"}
 
 

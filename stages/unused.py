@@ -57,7 +57,7 @@ def delete(outputs: Path, folder: Path) -> bool:
     with locked(folder, wait=False) as got:
         if not got or _is_young(folder) or folder in _needed(outputs):
             return False
-        # Whenever this is killed, nothing is left that looks like a result, complete or begun.
+        # If this is killed at any moment, nothing that it leaves looks like a result.
         (folder / "done.json").unlink(missing_ok=True)
         gone = beside(folder)
         os.replace(folder, gone)
@@ -125,7 +125,7 @@ def _is_young(folder: Path) -> bool:
 
 
 def _is_locked(folder: Path) -> bool:
-    if not lock_file(folder).exists():  # to look for it does not write it
+    if not lock_file(folder).exists():  # looking for the file does not create it
         return False
     with locked(folder, wait=False) as got:
         return not got

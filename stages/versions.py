@@ -15,7 +15,7 @@ from pathlib import Path
 NAME = "pretraining-interactions"
 PACKAGES = ("torch", "torchvision", "lightning", "numpy", "transformers")
 ROOT = Path(__file__).resolve().parents[1]
-SECONDS = 5  # for git, which takes milliseconds, on a file system that may not answer at all
+SECONDS = 5  # the limit for git, which takes milliseconds, but on some file systems never answers
 
 
 def about() -> dict[str, str | int | None]:
@@ -34,12 +34,11 @@ def version_line() -> str:
 
 
 def threads() -> int:
-    """Returns the number of threads that torch computes with; before it is imported, the number it will use by
-    default."""
+    """Returns the number of threads that torch computes with or, before it is imported, will use by default."""
     torch = sys.modules.get("torch")
     if hasattr(torch, "get_num_threads"):
         return torch.get_num_threads()
-    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # a list is of nested levels: the first counts
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # of nested levels the first one counts
     return int(wanted) if wanted.isdecimal() and int(wanted) > 0 else os.cpu_count() or 1
 
 

@@ -30,7 +30,7 @@ from stages.records import read_record, write_record
 from stages.table import STAGES
 
 LONGEST = 120  # characters of a name; file systems take 255 bytes
-# They say what is done now, or where this folder lies, and not what the run is.
+# They say what is done now, or where this folder is, not what the run is.
 SHORT_LIVED = ("plan", "wait", "stages", "output", "run_dir")
 
 
@@ -58,7 +58,7 @@ def show(
     """Links the existing results named in `wanted` into the run's folder, beside what it already shows of the same
     study, and writes down which they are. chosen: content of chosen.json, if the caller knows it."""
     with locked(run / "results"):
-        for left in filter(is_temporary, [*run.glob(".*"), *run.glob("*/.*")]):  # by a killed run
+        for left in filter(is_temporary, [*run.glob(".*"), *run.glob("*/.*")]):  # left by a killed run
             left.unlink(missing_ok=True)
         before = recorded(run)
         shown = {
@@ -123,7 +123,7 @@ def _is_old(folder: Path) -> bool:
 def make_link(link: Path, folder: Path) -> None:
     """Makes a link under a temporary name and renames it, so that at every moment a complete link exists."""
     link.parent.mkdir(parents=True, exist_ok=True)
-    target = os.path.relpath(folder.resolve(), link.parent.resolve())  # the system follows links where words do not
+    target = os.path.relpath(folder.resolve(), link.parent.resolve())  # resolved, as the system follows links in a path
     if link.is_symlink() and os.readlink(link) == target:
         return
     made = beside(link)

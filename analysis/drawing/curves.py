@@ -40,7 +40,7 @@ def curves(axes: Axes, table: pd.DataFrame) -> None:
         style = {"linestyle": LINES[model], "marker": MARKERS[model], "markevery": 1 + len(rows) // 25}
         axes.plot(epochs, rows["mean"], color=colour, **style, label=NAMES[model])
         axes.fill_between(epochs, rows["low"], rows["high"], color=colour, alpha=0.2, linewidth=0)
-        if len(rows) == 1:  # a band of no width is not seen
+        if len(rows) == 1:  # a band without width is invisible
             axes.vlines(epochs, rows["low"], rows["high"], color=colour)
     _chances(axes, table)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

@@ -20,7 +20,7 @@ from analysis.statistics.between import FEWEST
 
 WIDELY = 30  # times
 REFERENCE = "reference"  # marks its lines
-HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # told apart by whom colours are not
+HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # also for colour-blind readers
 DASHES, MARKS = ("-", (0, (5, 2))), ("o", "s", "^", "D", "v", "P", "X")
 HATCHES = ("", "///")
 GREYS = ("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 4)))
@@ -32,8 +32,7 @@ def _style(setting: int) -> dict[str, object]:
 
 
 def _sizes(setting: int, labels: list[str]) -> dict[str, float]:
-    """Returns sizes of lines and marks: those drawn later are smaller, so that both are visible where values are
-    equal."""
+    """Returns sizes of lines and marks: later ones are smaller, so that both are visible where values are equal."""
     part = setting / len(labels)
     return {"linewidth": 2.3 - part, "markersize": 6.5 - 3 * part}
 
@@ -50,7 +49,7 @@ def curves(
         axes.plot(rows[x], rows["mean"], **style, **_sizes(setting, labels), markevery=every, label=labels[setting],
                   zorder=3)  # fmt: skip
         axes.fill_between(rows[x], rows["low"], rows["high"], color=style["color"], alpha=0.17, linewidth=0)
-        if len(rows) == 1:  # a band of no width is not seen
+        if len(rows) == 1:  # a band without width is invisible
             axes.vlines(rows[x], rows["low"], rows["high"], color=style["color"])
     _levels(axes, panel, x, references)
     axes.set_xlabel(x)

@@ -15,13 +15,12 @@ from analysis.drawing.labels import LABEL_SIZE, subset_label
 from analysis.drawing.sentence import PITCH, Sentence, draw_sentence
 from analysis.drawing.style import NAMES, STYLE
 
-POSITIVE, NEGATIVE = "#1B9AAA", "#B2366B"  # apart from the colours of models and of kinds of knowledge
+POSITIVE, NEGATIVE = "#1B9AAA", "#B2366B"  # differ from the colours of models and kinds of knowledge
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture with its variables. pixels: [H, W, 3] uint8; boxes: (top, left, height, width) in pixels, one per
-    variable."""
+    """A picture. pixels: [H, W, 3] uint8; boxes: (top, left, height, width) in pixels, one per variable."""
 
     pixels: np.ndarray
     boxes: list[tuple[int, int, int, int]]
@@ -89,7 +88,7 @@ def _below_sentence(sentence: Sentence, count: int, height: float) -> tuple[Figu
     line_width = 72 * (width - 0.5)
     room = PITCH * len(sentence.lines(line_width)) / 72
     figure = _figure(width, height + room)
-    above, below = figure.subfigures(2, 1, height_ratios=[room, height - 0.35])  # 0.35 are the title's
+    above, below = figure.subfigures(2, 1, height_ratios=[room, height - 0.35])  # 0.35 is for the title
     draw_sentence(above.subplots(), sentence, line_width)
     return figure, list(below.subplots(1, count, squeeze=False)[0])
 
@@ -108,7 +107,7 @@ def draw_picture(axes: Axes, picture: Picture) -> None:
     outline = [patheffects.withStroke(linewidth=2.5, foreground="black")]
     for number, (top, left, height, width) in enumerate(picture.boxes, start=1):
         gap = 0.03 * min(height, width)  # keeps the outlines of neighbours apart
-        corner = (left - 0.5 + gap, top - 0.5 + gap)  # pixel centres lie on whole numbers
+        corner = (left - 0.5 + gap, top - 0.5 + gap)  # pixel centres are whole numbers
         for colour, line in (("black", 2.6), ("white", 1.0)):
             style = {"fill": False, "edgecolor": colour, "linewidth": line}
             axes.add_patch(Rectangle(corner, width - 2 * gap, height - 2 * gap, **style))
@@ -116,7 +115,7 @@ def draw_picture(axes: Axes, picture: Picture) -> None:
         style = {"color": "white", "fontsize": size, "fontweight": "bold", "path_effects": outline}
         axes.annotate(str(number), middle, ha="center", va="center", **style)
     axes.set(xticks=[], yticks=[])
-    axes.spines[:].set(visible=True, color="#8A8A8A")  # where a white picture ends
+    axes.spines[:].set(visible=True, color="#8A8A8A")  # shows where a white picture ends
 
 
 def _draw_interactions(

@@ -40,8 +40,7 @@ def families(text: str) -> tuple[str, ...]:
 
 @cache
 def _drawn(text: str, fonts: tuple[str, ...]) -> bool:
-    """Tells whether these fonts have the whole text. Only Matplotlib's warnings show it: marks count with their
-    letter."""
+    """Tells whether these fonts have the whole text, by Matplotlib's warnings: marks count with their letter."""
     with warnings.catch_warnings(record=True) as missing:
         warnings.simplefilter("always")
         try:

@@ -10,7 +10,7 @@ from analysis.drawing.glyphs import drawable, families
 
 LABEL_SIZE = 8.5  # points
 NUMBERS_WIDTH = 26  # characters per line of a label of numbers, blanks counted
-WORDS_WIDTH, WORDS_LINES = 130, 2  # points per line of a label of words, and how many lines there is room for
+WORDS_WIDTH, WORDS_LINES = 130, 2  # points per line of a label of words, and lines that fit
 SUBSCRIPT = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
@@ -56,8 +56,7 @@ def distinct(words: list[str]) -> list[str]:
 
 
 def filled(words: list[str], size: float, limit: float, blank: float) -> list[list[int]]:
-    """Returns the positions of the words on each line, as many as fit into `limit`. blank: space between words. In
-    points."""
+    """Returns the positions of the words on each line of width `limit`. blank: space between words. In points."""
     lines, used = [], np.inf
     for position, word in enumerate(words):
         width = text_width(word, size)

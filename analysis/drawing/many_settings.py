@@ -21,7 +21,7 @@ def heat_map(
     axes: Axes, panel: pd.DataFrame, runs: pd.DataFrame, x: str, references: list[str], labels: list[str]
 ) -> None:
     means = panel.pivot_table(index="setting", columns=x, values="mean", dropna=False).reindex(range(len(labels)))
-    axes.set_facecolor("#E8E8E8")  # where there is nothing
+    axes.set_facecolor("#E8E8E8")  # where no value exists
     image = axes.imshow(means, aspect="auto", cmap="viridis", interpolation="nearest")
     axes.figure.colorbar(image, ax=axes, pad=0.02, aspect=40)
     places = range(0, means.shape[1], -(-means.shape[1] // TICKS))

@@ -68,8 +68,7 @@ def _is_number(column: pd.Series) -> bool:
 
 
 def _combinations(over: pd.DataFrame, apart: list[str]) -> list[tuple]:
-    """Returns the combinations that occur, sorted by the last key first, so that panels of one quantity are side by
-    side."""
+    """Returns the combinations that occur, by the last key first: panels of one quantity are side by side."""
     there = [tuple(row) for row in over[apart].drop_duplicates().to_numpy(dtype=object)]
     places = {key: list(dict.fromkeys(over[key])) for key in apart}
     return sorted(
@@ -119,7 +118,7 @@ def _scale(panels: list[tuple[Axes, object]], many: bool, curves: bool, by_magni
             continue
         if curves:
             few_settings.with_far_references(same)
-        if curves and by_magnitude:  # what is learned over epochs is read as it is
+        if curves and by_magnitude:  # curves over epochs keep a linear scale
             few_settings.by_magnitude(same)
         limits = np.array([axes.get_xlim() if many else axes.get_ylim() for axes in same])
         for axes in same:

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from analysis.drawing.glyphs import drawable, families
 from analysis.drawing.labels import distinct, filled, text_width, word_label
 
-SIZE, NUMBER_SIZE = 12, 7.5  # points, as all lengths here
+SIZE, NUMBER_SIZE = 12, 7.5  # points, like all lengths here
 BLANK, PITCH = 10, 31  # between words, between lines
-TOP = (0.5, 1)  # where the block hangs, as a share of the axes
+TOP = (0.5, 1)  # the block's top, as a share of the axes
 LONGEST = 22  # letters of a word that are shown
 BACKGROUND = "#6E6E6E"
 

@@ -1,5 +1,4 @@
-"""How all figures are drawn: colours, styles, panels, chance levels, legend, files. It uses no pyplot or global
-state."""
+"""How all figures are drawn: colours, styles, panels, chance levels, legend, files. It uses no global state."""
 
 from pathlib import Path
 

@@ -25,7 +25,6 @@ def chance(labels: np.ndarray) -> dict[str, float]:
 
 
 def epochs_to_reach(curve: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Returns the first epoch at which a curve [..., epochs + 1] is at least `target` [...]; epochs + 1 if it never
-    is."""
+    """Returns the first epoch at which a curve [..., epochs + 1] is at least `target` [...], or epochs + 1."""
     reached = curve >= target[..., None]
     return np.where(reached.any(-1), reached.argmax(-1), curve.shape[-1])

@@ -21,6 +21,5 @@ def decompose(pretrain: np.ndarray, finetune: np.ndarray) -> Decomposition:
 
 
 def by_order(strength: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Returns means over the subsets of each order in `order`: [..., subsets] -> [..., orders]. order: [subsets],
-    |S|."""
+    """Returns means over the subsets of each order: [..., subsets] -> [..., orders]. order: [subsets], |S|."""
     return np.stack([strength[..., order == size].mean(-1) for size in np.unique(order)], axis=-1)

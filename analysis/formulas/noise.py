@@ -26,6 +26,5 @@ def explained(v: np.ndarray, precision: str) -> float:
 
 
 def noise_by_order(noise_v: float, n: int) -> np.ndarray:
-    """Returns 2**(order/2) noise_v, [n + 1]: I(S) sums 2**|S| values. This is an estimate, as if their noise were
-    independent."""
+    """Returns 2**(order/2) noise_v, [n + 1]: I(S) sums 2**|S| values, whose noise is taken as independent."""
     return noise_v * 2 ** (np.arange(n + 1) / 2)

@@ -4,8 +4,7 @@ import numpy as np
 
 
 def learned(preserved: np.ndarray, pretrain: np.ndarray, scratch: np.ndarray) -> np.ndarray:
-    """Returns [I_pre I_scr > 0] min(|I_scr|, P): the part of the preserved strength P that scratch shares. All [...,
-    2**n]."""
+    """Returns [I_pre I_scr > 0] min(|I_scr|, P), all [..., 2**n]: the preserved strength P that scratch shares."""
     return np.where(pretrain * scratch > 0, np.minimum(abs(scratch), preserved), 0.0)
 
 

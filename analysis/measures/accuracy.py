@@ -25,8 +25,7 @@ CAPTION = (
 
 
 def samples(study: Study) -> Measured:
-    """Returns for each model `accuracy` (1 where it is right) and `loss` (nats) on the test set, [samples, epochs +
-    1]."""
+    """Returns each model's `accuracy` (1 where it is right) and `loss` (nats), [test samples, epochs + 1]."""
     found = {}
     for model, (correct, losses) in study.outcomes.items():
         found |= {f"accuracy/{model}": correct, f"loss/{model}": losses}
@@ -51,7 +50,7 @@ def figure(table: pd.DataFrame) -> Figure:
 
 
 def claims(measured: Measured, weights: np.ndarray) -> list[Claim]:
-    """The claims of footnote 5. Their chance level is no difference between the models."""
+    """The claims of footnote 5. Their chance level is a difference of 0 between the models."""
     finetune, scratch = (measured.observed[f"accuracy/{model}"] for model in ("finetune", "scratch"))
 
     def difference(of_finetune: np.ndarray, of_scratch: np.ndarray) -> np.ndarray:

@@ -31,8 +31,7 @@ CAPTION = (
 
 
 def samples(study: Study) -> Measured:
-    """Returns the mean strength per order of each of QUANTITIES, [samples, orders]. Chance permutes the fine-tuned
-    model's."""
+    """Returns mean strengths per order of QUANTITIES [samples, orders]; chance permutes the fine-tuned model's."""
     chosen, order = study.subsets, study.order
     pretrain, finetune = study.final("pretrain")[:, chosen], study.final("finetune")
 

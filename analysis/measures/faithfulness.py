@@ -60,7 +60,7 @@ def figure(table: pd.DataFrame) -> Figure:
     }
     figure = two_panels("Are few interactions enough to explain the models?", table, labels)
     rebuilt = figure.axes[1]
-    if rebuilt.get_ylim()[0] < -1:  # the fit of what is not rebuilt at all can be arbitrarily bad
+    if rebuilt.get_ylim()[0] < -1:  # R² of a bad fit can be arbitrarily low
         rebuilt.set_yscale("symlog", linthresh=1, subs=(2, 5))
         rebuilt.set_ylabel("R² of values rebuilt from the salient\n(logarithmic below -1)")
         rebuilt.set_yticks([1, 0.5, 0, -0.5, *(-(10.0**k) for k in range(4) if -(10**k) > rebuilt.get_ylim()[0])])

@@ -24,8 +24,7 @@ CAPTION = (
 
 
 def samples(study: Study) -> Measured:
-    """Returns each model's mean strength per order [samples, orders]; `noise` and `explained` by rounding are of its
-    values."""
+    """Returns mean strengths per order [samples, orders]; `noise` and `explained` by rounding are of the values."""
     order, found, about = orders(study.n), {}, {}
     for model in study.models:
         found[model] = by_order(abs(interactions(study.values(model, study.last(model)))), order)

@@ -19,7 +19,7 @@ from analysis.study import Study
 NEEDS = Needs("interactions", each=("pretrain", "finetune", "scratch"))
 SUBJECT = Subject("what scratch learns", ("pretrain", "finetune", "scratch"))
 PAPER = (0.13, 0.45)  # section 3.2.2
-PARTS = ("learned", "preserved")  # of each definition: numerator and denominator
+PARTS = ("learned", "preserved")  # numerator and denominator of each definition
 DEFINITIONS = {
     "paper": "as in the paper:\nmean over all S, 0/0 = 0",
     "positive": "mean over S with\npreserved > 0",
@@ -55,8 +55,7 @@ def _ratio(measured: Measured, weights: np.ndarray, definition: str) -> Estimate
 
 
 def table(measured: Measured, weights: np.ndarray) -> pd.DataFrame:
-    """Columns: definition, mean, low, high, chance. Values are the share of the preserved knowledge that scratch
-    learns."""
+    """Columns: definition, mean, low, high, chance. Values are the share of the preserved that scratch learns."""
     rows = [(definition, *_ratio(measured, weights, definition).row()) for definition in DEFINITIONS]
     return pd.DataFrame(rows, columns=["definition", *COLUMNS])
 

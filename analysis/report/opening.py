@@ -33,8 +33,7 @@ def left_out(measures: list[Measure], study: Study) -> dict[str, str]:
 
 
 def noise_warnings(study: Study) -> dict[str, str]:
-    """Returns {"warning, <model>": possible reasons} for each model whose values have more noise than rounding
-    explains."""
+    """Returns {"warning, <model>": reasons} for each model whose noise is larger than rounding explains."""
     found = {}
     for model in study.models:
         (size, explained), precision = study.noise(model), study.precision(model)

@@ -72,7 +72,7 @@ def verdict(runs: pd.DataFrame) -> str:
     value, chance = of_runs(runs["value"]), runs["chance"].where(np.isfinite(runs["chance"]))
     if np.isnan(value.low) or (np.isnan(above) and np.isnan(below)):
         return ""
-    unknown = chance.isna().all()  # there is none that could explain it
+    unknown = chance.isna().all()  # no chance level could explain it
     beyond = value if unknown else of_runs((runs["value"] - chance).dropna())
     if np.isnan(below):
         met, by_itself = value.low > above, unknown or beyond.low > 0

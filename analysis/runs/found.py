@@ -117,7 +117,7 @@ def _settings(file: Path) -> tuple[str, dict[str, object], dict[str, object]]:
     try:
         cfg = OmegaConf.load(file)
         every, name, seed = leaves(cfg), str(cfg.name), cfg.seed
-    except Exception:  # YAML and OmegaConf raise many kinds
+    except Exception:  # YAML and OmegaConf raise many kinds of errors
         raise BadInput("its config.yaml is damaged; its command, run again, writes it anew") from None
     every |= {path: known.neutral for path, known in keys() if known.neutral is not NO_NEUTRAL and not every.get(path)}
     drawn = [key for key in every if key.endswith(".seed")]

@@ -20,8 +20,7 @@ LEVELS = {
 
 def older(runs: list[Run], settings: Settings) -> dict[Path, str]:
     """Returns runs to leave out, and why: of runs with equal settings and seeds but different results, all but the
-    latest. They are not random draws: they come from other versions of the program, or from changed files of the
-    user."""
+    latest. They are not random draws: other versions of the program or other files of the user made them."""
     same: dict[tuple, list[Run]] = {}
     for run, values in zip(runs, settings.of_run, strict=True):
         same.setdefault((values, str(run.seeds)), []).append(run)
@@ -35,8 +34,7 @@ def older(runs: list[Run], settings: Settings) -> dict[Path, str]:
 
 
 def varied(runs: list[Run]) -> list[str]:
-    """Returns the names of the seeds that differ among the runs, and `repeat`, without those that follow another
-    seed."""
+    """Returns the seeds that differ among the runs, and `repeat`, without those that follow another seed."""
     names = dict.fromkeys(name for run in runs for name in run.seeds)
     values = {name: [run.seeds.get(name) for run in runs] for name in names}
     known = [values[name] for name in SEEDS]

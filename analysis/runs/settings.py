@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from analysis.runs.found import Run
 from conf.allowed import shown
 
-FIRST = ("data", "model")  # groups that are always named; the others only if they tell apart what these do not
+FIRST = ("data", "model")  # groups that are always named; others only if these do not tell the runs apart
 MOST = 5  # names in a line
 
 
@@ -40,8 +40,7 @@ class Settings:
 
 
 def in_order(runs: list[Run]) -> tuple[list[Run], Settings]:
-    """Sorts the runs by their settings, numbers upwards, then by their seeds; returns them and what tells them
-    apart."""
+    """Sorts the runs by settings, numbers upwards, then by seeds; returns them and what tells them apart."""
     named = _columns(runs)
     rows = list(zip(*named.values(), strict=True)) if named else [()] * len(runs)
     ranks = [_ranks(column) for column in named.values()]
@@ -53,8 +52,7 @@ def in_order(runs: list[Run]) -> tuple[list[Run], Settings]:
 
 
 def _headers(runs: list[Run], columns: Iterable[str]) -> tuple[str, ...]:
-    """Returns the names in tables: "model" becomes "chosen.model" where a measure's table has a column "model"
-    itself."""
+    """Returns the names in tables: "model" becomes "chosen.model" where any run's table has a column "model"."""
     taken = {column for run in runs for table in run.tables.values() for column in table}
     return tuple(f"chosen.{name}" if name in taken else name for name in columns)
 
@@ -78,8 +76,7 @@ def _columns(runs: list[Run]) -> dict[str, list[object]]:
 
 
 def _chosen(runs: list[Run]) -> tuple[dict[str, list[object]], set[str]]:
-    """Returns each group's options and the keys that any run has changed; both are empty if any run lacks this
-    record."""
+    """Returns each group's options and the keys that any run changed, both empty unless all runs record them."""
     if not all(run.chosen for run in runs):
         return {}, set()
     names = _names(run.chosen["groups"] for run in runs)
@@ -92,8 +89,7 @@ def _names(mappings: Iterable[dict]) -> list[str]:
 
 
 def _is_seed(key: str, values: list[object], runs: list[Run]) -> bool:
-    """Tells whether a key differs and equals a seed in all runs: an argument of a task or model that follows that
-    seed."""
+    """Tells whether a key differs and equals a seed in all runs, as an argument of a task or model may."""
     seeds = ([run.seeds.get(name) for run in runs] for name in runs[0].seeds)
     follows = len(set(map(shown, values))) > 1 and any(values == seed for seed in seeds)
     return follows and key.startswith(("data.", "model."))

@@ -11,14 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import t
 
-FEWEST = 3  # runs: two give an interval that is 13 times as wide as their distance
-EQUAL = 1e-12  # of the mean: runs that differ by less share what was measured
+FEWEST = 3  # runs; two would give an interval 13 times as wide as their distance
+EQUAL = 1e-12  # as a share of the mean; runs that differ by less share what was measured
 
 
 class Between(NamedTuple):
-    """The mean and its 95 % interval, as arrays of one shape or as numbers. The interval is NaN where fewer than 3
-    runs are given, and where all runs have the same value, such as the accuracy of the one pre-training that they
-    share."""
+    """The mean and its 95 % interval, as arrays of one shape or as numbers. The interval is NaN for fewer than 3
+    runs, and for runs with the same value, such as the accuracy of the one pre-training that they share."""
 
     mean: np.ndarray
     low: np.ndarray
@@ -26,8 +25,7 @@ class Between(NamedTuple):
 
 
 def between(mean: np.ndarray, deviation: np.ndarray, runs: np.ndarray) -> Between:
-    """Returns the interval from mean, deviation (with runs - 1 in the denominator) and number of runs, all of one
-    shape."""
+    """Returns the interval from mean, deviation (divided by runs - 1) and number of runs, all of one shape."""
     mean, deviation, runs = (np.asarray(part, dtype=float) for part in (mean, deviation, runs))
     enough = (runs >= FEWEST) & np.isfinite(mean) & (deviation > EQUAL * abs(mean))
     width = np.full_like(mean, np.nan)

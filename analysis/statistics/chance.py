@@ -13,7 +13,7 @@ import numpy as np
 from interactions.mobius import orders
 
 Arrays = dict[str, np.ndarray]
-# numpy computes without Python's lock. Each thread holds permuted interactions of its own: few, for memory's sake.
+# numpy computes without Python's lock. Each thread holds its own permuted interactions, so few threads save memory.
 THREADS = min(4, os.cpu_count() or 1)
 
 
@@ -25,7 +25,7 @@ def permutations(samples: int, n: int, repeats: int, seed: int) -> list[np.ndarr
 
 def permuted(interactions: np.ndarray, permutation: np.ndarray) -> np.ndarray:
     """Applies a permutation: [samples, 2**n] -> [samples, 2**n]."""
-    return np.take(interactions.reshape(-1), permutation, mode="clip")  # no place is out of range: "clip" asks nothing
+    return np.take(interactions.reshape(-1), permutation, mode="clip")  # "clip" skips the check: all indices are valid
 
 
 def under_chance(
@@ -44,8 +44,7 @@ def under_chance(
 def over_epochs(
     measure: Callable[[np.ndarray], Arrays], epochs: Iterable[np.ndarray], permutations: list[np.ndarray]
 ) -> tuple[Arrays, dict[str, Arrays]]:
-    """Measures each epoch's interactions: name -> [samples, epochs], and the same under chance, as `under_chance`
-    does."""
+    """Measures each epoch's interactions: name -> [samples, epochs], and the same under chance (`under_chance`)."""
     both = [(measure(each), under_chance(measure, each, permutations).get("chance", {})) for each in epochs]
     observed, draws = ({name: [epoch[part][name] for epoch in both] for name in both[0][part]} for part in (0, 1))
     chance = {name: np.stack(arrays, axis=2) for name, arrays in draws.items()}
@@ -54,8 +53,7 @@ def over_epochs(
 
 def _permutation(samples: int, order: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     """Draws random cycles, in which each interaction takes the place of another. One that stayed would move chance
-    towards the observed value (in free permutations one of each order stays on average: 1 of 10 at n = 10 and order
-    1)."""
+    towards the observed value (in free permutations one of each order does on average: 1 of 10 at n = 10, order 1)."""
     subsets = len(order)
     # Sorting by order first and a random number second shuffles within each order ...
     ring = np.argsort(order + draw.random((samples, subsets)), axis=1)
@@ -70,8 +68,7 @@ def _permutation(samples: int, order: np.ndarray, draw: np.random.Generator) -> 
 
 
 def _next_of_same(ordered: np.ndarray) -> np.ndarray:
-    """Returns for sorted orders the position of the next entry of the same order; for the last one, that of the
-    first."""
+    """Returns for sorted orders the position of the next entry of the same order; the last leads to the first."""
     following = np.arange(1, len(ordered) + 1)
     last = np.flatnonzero(np.diff(ordered, append=ordered[-1] + 1))
     following[last] = np.searchsorted(ordered, ordered[last])

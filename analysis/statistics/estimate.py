@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 Arrays = tuple[np.ndarray, ...]
-COLUMNS = ["mean", "low", "high", "chance"]  # of a table
+COLUMNS = ["mean", "low", "high", "chance"]  # columns of a table
 
 
 class Estimate(NamedTuple):
@@ -53,7 +53,7 @@ def estimate(
         return [statistic(*(mean[:, draw] for mean in means)) for draw in range(len(draws))]
 
     def percentile(of_resamples: np.ndarray, level: float) -> np.ndarray:
-        return np.percentile(of_resamples, level, axis=0, method="inverted_cdf")  # no inf - inf between two resamples
+        return np.percentile(of_resamples, level, axis=0, method="inverted_cdf")  # avoids inf - inf between resamples
 
     samples = len(observed[0])
     everyone = np.full((1, samples), 1 / samples)
@@ -63,7 +63,7 @@ def estimate(
         unknown = np.full_like(value, np.nan)
         return Estimate(value, low, high, unknown, unknown)
     chance = np.mean(of(by_chance, everyone), axis=0)[0]
-    with np.errstate(invalid="ignore"):  # infinite on both sides
+    with np.errstate(invalid="ignore"):  # both sides may be infinite
         above = resampled - np.mean(of(by_chance, weights), axis=0)
     return Estimate(value, low, high, chance, percentile(above, 2.5))
 

@@ -1,4 +1,4 @@
-"""What a measure is: one file, in analysis/measures/ or in any module of the user's, found by its name.
+"""Defines what a measure is: one file in analysis/measures/, or any module of the user's, found by its name.
 
     NEEDS = Needs("interactions", each=("pretrain", "finetune"))     what it is measured on
     TITLE, LABELS = "What it is, and its unit", {"weighted": "words for a key"}            optional
@@ -10,10 +10,10 @@
     SUBJECT = Subject("what fine-tuning discards", ("pretrain", "finetune"))               optional: of its claims
     def claims(measured: Measured, weights: np.ndarray) -> list[Claim]: ...
 
-`samples` alone sees the study; its further arguments are the measure's options (analysis.options.<name>.<option>), each
-with its kind beside it (conf/allowed.py). What it finds is kept (analysis/samples/<name>.npz); table and claims are
-made from that, and the figure from the table, without a model. A table begins with its keys, such as `model` and
-`epoch`; then come `mean`, `low` and `high`; every further column is a reference level.
+Only `samples` reads the study; its further arguments are the measure's options (analysis.options.<name>.<option>), each
+with its allowed values in its annotation (conf/allowed.py). What it returns is kept (analysis/samples/<name>.npz). Table
+and claims are made from that, and the figure from the table, without a model. A table begins with its keys, such as
+`model` and `epoch`; then come `mean`, `low` and `high`; every further column is a reference level.
 """
 
 from collections.abc import Mapping

@@ -11,8 +11,8 @@
     def claims(measured: Measured, weights: np.ndarray) -> list[Claim]: ...
 
 Only `samples` reads the study; its further arguments are the measure's options (analysis.options.<name>.<option>), each
-with its allowed values in its annotation (conf/allowed.py). What it returns is kept (analysis/samples/<name>.npz). Table
-and claims are made from that, and the figure from the table, without a model. A table begins with its keys, such as
+with its allowed values in its annotation (conf/allowed.py). What it returns is kept (analysis/samples/<name>.npz).
+Table and claims are made from that, and the figure from the table, without a model. A table begins with keys, such as
 `model` and `epoch`; then come `mean`, `low` and `high`; every further column is a reference level.
 """
 

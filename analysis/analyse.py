@@ -1,9 +1,9 @@
-"""The stage that computes the measures, each once, and writes the report.
+"""The stage that computes each measure once, and writes the report.
 
 <run>/analysis/samples/<measure>.npz     what it found for each sample, under each reference as well
 <run>/analysis/tables/<measure>.csv      keys, mean, low, high, reference levels; claims.csv: all claims, with verdicts
 <run>/analysis/figures/<measure>.{png,svg}, gallery/*.{png,svg}, report.html
-<run>/analysis/measures.json             which measures there are (analysis/kept.py)
+<run>/analysis/measures.json             which measures it holds (analysis/kept.py)
 """
 
 from pathlib import Path
@@ -37,7 +37,7 @@ from stages.results import finish, nested, start
 from stages.span import Span
 from training.tracking import not_vital, tracked
 
-NOT_FREE = ("data", "index", "file")  # of arrays in an archive
+NOT_FREE = ("data", "index", "file")  # as names of arrays in an archive
 SECONDS = Span(4, 30)  # from the default study to 100 samples of 2**12 masked inputs and 50 checkpoints
 
 
@@ -49,7 +49,8 @@ def check(cfg: DictConfig, results: Results) -> Need:
 
 
 def measures(cfg: DictConfig) -> list[Measure]:
-    """Those that are asked for. Raises BadInput for one that can't be found, and for options of none of them."""
+    """Returns the requested measures. Raises BadInput if one can't be found, or for options of a measure that was
+    not requested."""
     options = OmegaConf.to_container(cfg.analysis.options, resolve=True)
     names = [name_of(module) for module in cfg.analysis.measures]
     if extra := sorted(options.keys() - set(names)):
@@ -58,10 +59,10 @@ def measures(cfg: DictConfig) -> list[Measure]:
 
 
 def _check_memory(cfg: DictConfig, test: int) -> None:
-    """test: samples of the test set. What is largest of what `chance.permutations`, `estimate.resamples` and
-    `estimate.estimate` hold."""
+    """Checks the memory for the largest arrays of `chance.permutations`, `estimate.resamples` and
+    `estimate.estimate`. test: samples of the test set."""
     options, samples, values = cfg.analysis, cfg.interactions.samples, cfg.interactions.samples * 2**cfg.interactions.n
-    columns = 5 * max(cfg.interactions.n, cfg.finetune.epochs, cfg.scratch.epochs) + 5  # of five arrays at most
+    columns = 5 * max(cfg.interactions.n, cfg.finetune.epochs, cfg.scratch.epochs) + 5  # in five arrays at most
     draws = 16 * options.resamples * max(samples, test)
     both = 8 * options.resamples * (options.permutations + 1) * columns
     check_memory(
@@ -98,7 +99,7 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
 
 
 def _measure(measure: Measure, study: Study, noisy: Noisy, folder: Path, data: str) -> tuple[list[Path], list[dict]]:
-    """The files that a measure leaves, and the rows of its claims."""
+    """Computes one measure. Returns the files that it wrote, and the rows of its claims."""
     measured = measure.samples(study)
     split, index = _which(measure, measured, study)
     weights, name = study.weights(measured.samples), measure.name
@@ -114,7 +115,7 @@ def _measure(measure: Measure, study: Study, noisy: Noisy, folder: Path, data: s
 
 
 def _which(measure: Measure, measured: Measured, study: Study) -> tuple[str, np.ndarray]:
-    """Of which split the measured samples are, and their numbers in it. Raises BadInput if they are not all there."""
+    """Returns the split of the samples and their numbers in it. Raises BadInput if not all samples are measured."""
     if measure.needs.on == "predictions":
         split, index = "test", np.arange(len(study.labels))
     else:
@@ -138,7 +139,7 @@ def _write_table(table: pd.DataFrame, path: Path) -> None:
 
 
 def _claims(kept: Kept) -> pd.DataFrame:
-    """Of all measures that are shown, also written to tables/claims.csv."""
+    """Returns the claims of all measures that are shown, and writes them to tables/claims.csv."""
     rows = [row for name in kept.shown for row in kept.measures[name].get("claims", [])]
     table, path = pd.DataFrame(rows, columns=judged.COLUMNS), kept.folder / "tables" / "claims.csv"
     if rows:

@@ -2,10 +2,10 @@
 
 holds          the whole 95 % interval lies within what is claimed, and chance does not explain it
 within chance  the claim is met, but models that share nothing would meet it as well
-fails          the data do not show it, which does not refute it
+fails          the data do not show the claim, which does not refute it
 
-Intervals are over samples: of one training run per model, whatever other seeds would give. The claims themselves stand
-in the files of the measures that they rest on (analysis/measures/).
+Intervals are over the samples of one training run per model; they do not cover other seeds. The claims themselves
+are in the files of the measures that they rest on (analysis/measures/).
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ COLUMNS = ["measure", "claim", "quantity", "value", "low", "high", "chance", "ab
 
 @dataclass(frozen=True)
 class Claim:
-    """That `quantity` lies above `above`; or, if `below` is given, from the one to the other."""
+    """The claim that `quantity` lies above `above`, or, if `below` is given, between the two."""
 
     claim: str
     quantity: str
@@ -33,27 +33,28 @@ class Claim:
         return self.judge(self.result)
 
     def judge(self, result: Estimate) -> str:
-        """The verdict on what was measured, or on what that may be without noise."""
+        """Returns the verdict on what was measured, or on what the result could be without noise."""
         return more_than(result, self.above) if self.below == inf else inside(result, self.above, self.below)
 
 
 def more_than(result: Estimate, threshold: float) -> str:
-    """Chance explains it unless the value is significantly above chance, or there is no level of chance."""
+    """Judges a claim of more than `threshold`. Chance explains it unless the value is significantly above chance or
+    no chance level is known."""
     if not result.low > threshold:
         return "fails"
     return "holds" if result.beyond > 0 or isnan(result.chance) else "within chance"
 
 
 def inside(result: Estimate, low: float, high: float) -> str:
-    """Chance explains it if chance is between the two, too."""
+    """Judges a claim of a range. Chance explains it if chance lies in the range, too."""
     if not (low <= result.low and result.high <= high):
         return "fails"
     return "within chance" if low <= result.chance <= high else "holds"
 
 
 def as_table(measure: str, claims: list[Claim], doubtful: list[bool]) -> pd.DataFrame:
-    """A row for each claim of a measure. above, below: what is claimed, empty where there is no bound; doubtful:
-    whether noise could overturn it."""
+    """Returns a row for each claim of a measure. above, below: what is claimed, empty where the range has no bound;
+    doubtful: whether noise could overturn each claim."""
     rows = [
         (measure, claim.claim, claim.quantity, *claim.result.row(), claim.above,
          None if claim.below == inf else claim.below, claim.verdict, "could overturn" if doubted else "")

@@ -1,4 +1,4 @@
-"""Which samples are shown with their strongest interactions, and what is drawn of each."""
+"""Chooses the samples that are shown with their strongest interactions, and what is drawn of each."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from stages.progress import Bar
 
 
 def show(study: Study, splits: Splits, count: int, folder: Path) -> list[tuple[str, Path]]:
-    """Draws `count` of the samples, spread over the classes; (title, picture) of each."""
+    """Draws `count` of the samples, spread over the classes. Returns (title, picture) of each."""
     dataset = getattr(splits, study.about["split"])
     last = {model: (study.final(model), study.values(model, study.last(model))) for model in study.models}
     spread = np.unique(np.linspace(0, study.count - 1, min(count, study.count)).astype(int))

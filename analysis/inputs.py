@@ -1,4 +1,4 @@
-"""What a study has on disk, as measures see it (analysis/study.py): values, and predictions of the test set."""
+"""Reads a study from disk for the measures (analysis/study.py): values, and predictions of the test set."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ from stages.table import ROLES, roles
 
 
 def study_of(cfg: DictConfig, result: Result, splits: Splits) -> Study:
-    """Of the roles that are compared."""
+    """Returns the study of the roles that are compared."""
     samples = Samples(result.inputs["interactions/samples"].folder)
     values = {role: result.inputs[f"interactions/{stage}"] for role, stage in ROLES.items() if role in roles(cfg)}
     trained = {role: result.inputs[stage].folder for role, stage in ROLES.items() if stage in result.inputs}
@@ -40,8 +40,8 @@ def _outcomes(trained: Path, labels: np.ndarray) -> Outcomes:
 
 
 def data_of(cfg: DictConfig, result: Result) -> str:
-    """What the target task is called, and a digest of what decides it: samples of the same number are the same ones
-    where this is the same."""
+    """Returns the target task's name with a digest of what decides it: if it is the same for two runs, samples of
+    the same number are the same."""
     chosen = result.inputs["interactions/samples"].settings
     task = {path: value for path, value in chosen.items() if path.startswith("data.target")}
     return f"{task_name(cfg.data.target)}-{hashlib.sha256(json.dumps(task, sort_keys=True).encode()).hexdigest()[:12]}"

@@ -1,11 +1,11 @@
-"""What an analysis holds already: each measure is computed once, and kept with what it left.
+"""What an analysis already holds: each measure is computed once, and kept with its files.
 
     measures.json   digest of the analysis; of each measure: digest (its module and code), title, caption, labels,
                     claims, files with size and sha256; of the gallery: titles and files; which measures are shown
 
-A measure whose files are all as they were left is not computed again: neither when another one is added to a finished
-analysis, nor when an interrupted one is run again. One that is not asked for any more is kept, and not shown. What else
-lies in the folders is of another analysis: removed.
+A measure whose files are all unchanged is not computed again, neither when another one is added to a finished
+analysis, nor when an interrupted one is run again. A measure that is no longer requested is kept, but not shown.
+Other files in the folders belong to another analysis and are removed.
 """
 
 from collections.abc import Iterable
@@ -19,10 +19,11 @@ FOLDERS = ("samples", "tables", "figures", "gallery")
 
 
 class Kept:
-    """measures: name -> entry, of those that are there; gallery: its entry; shown: names of those asked for."""
+    """The record of an analysis. measures: name -> entry, of those it holds; gallery: its entry; shown: names of the
+    requested measures."""
 
     def __init__(self, folder: Path, analysis: str) -> None:
-        """analysis: the digest of the analysis that `folder` is of."""
+        """Reads the record in `folder` and removes files of other analyses. analysis: the digest of this analysis."""
         self.folder, self._analysis = folder, analysis
         record, held = read_record(folder / RECORD) or {}, listed(folder)
         mine = record if record.get("analysis") == analysis else {}
@@ -40,7 +41,7 @@ class Kept:
         return self.measures.get(name, {}).get("digest") == digest
 
     def add(self, name: str, digest: str, files: Iterable[Path], **facts: object) -> None:
-        """To be called when its files are written. What there was of that name and is not among them is removed."""
+        """Adds a measure whose files are written. Earlier files of that name that are not among them are removed."""
         before = self.measures.pop(name, {"files": {}})
         self.measures[name] = {"digest": digest, **facts, "files": self._held(files)}
         for file in before["files"].keys() - self.measures[name]["files"].keys():
@@ -48,20 +49,20 @@ class Kept:
         self._write()
 
     def add_gallery(self, cards: list[tuple[str, Path]]) -> None:
-        """cards: title and picture (.png) of each, with an .svg beside it."""
+        """Adds the gallery. cards: title and picture (.png) of each, with an .svg beside it."""
         files = [path for _, png in cards for path in (png, png.with_suffix(".svg"))]
         titles = [(title, str(png.relative_to(self.folder))) for title, png in cards]
         self.gallery = {"cards": titles, "files": self._held(files)}
         self._write()
 
     def show(self, names: list[str]) -> None:
-        """From now on these are shown, in their order: the same whichever of them was computed when."""
+        """Sets which measures are shown, in their order; when each was computed does not matter."""
         self.measures = {name: self.measures[name] for name in dict.fromkeys([*names, *sorted(self.measures)])}
         self.shown = names
         self._write()
 
     def file(self, folder: str, name: str) -> Path | None:
-        """That of a measure in `folder`, such as tables/ratio.csv; None if it left none."""
+        """Returns the file of a measure in `folder`, such as tables/ratio.csv, or None if it left none."""
         names = [file for file in self.measures[name]["files"] if Path(file).match(f"{folder}/{name}.*")]
         return self.folder / sorted(names)[0] if names else None
 

@@ -1,4 +1,4 @@
-"""Finds a measure by its name, and refuses one that lacks a part, before any work."""
+"""Finds a measure by its name, and refuses one that lacks a part, before any work begins."""
 
 import importlib
 import inspect
@@ -18,8 +18,8 @@ PROGRAM = Path(__file__).parents[1]
 
 
 def load(module: str, options: Mapping[str, object]) -> Measure:
-    """The measure of this name: a file in analysis/measures/, or a module of the user's by its dotted name. Raises
-    BadInput if there is no such measure, it lacks a part, or an option is unknown or not allowed."""
+    """Loads the measure of this name: a file in analysis/measures/, or a user's module by its dotted name. Raises
+    BadInput if the measure does not exist or lacks a part, or if an option is unknown or not allowed."""
     path, name = (f"{OURS}.{module}" if module in ours() else module), name_of(module)
     found = _imported(path)
     if missing := [part for part in PARTS if not hasattr(found, part)]:

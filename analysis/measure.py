@@ -1,4 +1,4 @@
-"""What a measure is: one file, in analysis/measures/ or in any module of the user's, found by its name.
+"""Defines what a measure is: one file in analysis/measures/, or any module of the user's, found by its name.
 
     NEEDS = Needs("interactions", each=("pretrain", "finetune"))     what it is measured on
     TITLE, LABELS = "What it is, and its unit", {"weighted": "words for a key"}            optional
@@ -10,10 +10,10 @@
     SUBJECT = Subject("what fine-tuning discards", ("pretrain", "finetune"))               optional: of its claims
     def claims(measured: Measured, weights: np.ndarray) -> list[Claim]: ...
 
-`samples` alone sees the study; its further arguments are the measure's options (analysis.options.<name>.<option>), each
-with its kind beside it (conf/allowed.py). What it finds is kept (analysis/samples/<name>.npz); table and claims are
-made from that, and the figure from the table, without a model. A table begins with its keys, such as `model` and
-`epoch`; then come `mean`, `low` and `high`; every further column is a reference level.
+Only `samples` reads the study; its further arguments are the measure's options (analysis.options.<name>.<option>), each
+with its allowed values in its annotation (conf/allowed.py). What it returns is kept (analysis/samples/<name>.npz).
+Table and claims are made from that, and the figure from the table, without a model. A table begins with keys, such as
+`model` and `epoch`; then come `mean`, `low` and `high`; every further column is a reference level.
 """
 
 from collections.abc import Mapping
@@ -39,15 +39,15 @@ ABSENT = {
 
 @dataclass(frozen=True)
 class Needs:
-    """on: "interactions" or "predictions" (of the test set); each: the models that it can't do without; some: those of
-    which one is enough."""
+    """The results that a measure needs. `on` is "interactions" or "predictions" (of the test set). Every model in
+    `each` is required, and at least one of those in `some`."""
 
     on: str
     each: tuple[str, ...] = ()
     some: tuple[str, ...] = tuple(ABSENT)
 
     def lacking(self, study: Study) -> str:
-        """What there is not, such as "no fine-tuned model"; "" if nothing is lacking."""
+        """Names what is missing, such as "no fine-tuned model"; returns "" if nothing is."""
         there = study.models if self.on == "interactions" else list(study.outcomes)
         absent = [model for model in self.each if model not in there]
         absent = absent or ([] if set(self.some) & set(there) else list(self.some))
@@ -65,7 +65,8 @@ class Subject:
 
 @dataclass(frozen=True)
 class Measure:
-    """name: of its table, figure and file of samples; options: of `samples`."""
+    """A measure with its options. `name` is also the name of its table, its figure and its file of samples;
+    `options` are the arguments of `samples`."""
 
     name: str
     module: ModuleType
@@ -77,7 +78,7 @@ class Measure:
 
     @property
     def about(self) -> dict[str, object]:
-        """What stands beside its table and figures, over several runs as well."""
+        """The title, caption and labels that are shown with its table and figures, also over several runs."""
         return {
             "title": getattr(self.module, "TITLE", self.name.replace("_", " ")),
             "caption": getattr(self.module, "CAPTION", ""),
@@ -89,18 +90,18 @@ class Measure:
         return getattr(self.module, "SUBJECT", None)
 
     def lacking(self, study: Study) -> str:
-        """What of the study is missing that it needs; "" if nothing is."""
+        """Names what the measure needs and the study lacks; returns "" if nothing is missing."""
         return self.needs.lacking(study)
 
     def claims_lack(self, study: Study) -> str:
-        """The same of its claims."""
+        """Names what the measure's claims need and the study lacks; returns "" if nothing is missing."""
         return Needs(self.needs.on, each=self.subject.models).lacking(study) if self.subject else ""
 
     def samples(self, study: Study) -> Measured:
         return self.module.samples(study, **self.options)
 
     def table(self, measured: Measured, weights: np.ndarray) -> pd.DataFrame:
-        """Raises BadInput for one that can't be read, drawn, or summed up over runs."""
+        """Makes the measure's table. Raises BadInput if it can't be read, drawn, or summed up over runs."""
         table = self.module.table(measured, weights)
         if why := unusable(table):
             raise BadInput(f"{self.module.__name__}.table: {why}")
@@ -110,5 +111,5 @@ class Measure:
         return self.module.figure(table) if hasattr(self.module, "figure") else None
 
     def claims(self, measured: Measured, weights: np.ndarray) -> list[Claim]:
-        """None of a measure without claims."""
+        """Returns the measure's claims; the list is empty if it makes none."""
         return list(self.module.claims(measured, weights)) if self.subject else []

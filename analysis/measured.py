@@ -1,4 +1,4 @@
-"""What a measure has found, for each sample: what is kept, and what tables, figures and claims are made from."""
+"""What a measure found for each sample. This is what is kept, and what tables, figures and claims are made from."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,11 +12,11 @@ from stages.files import write_archive
 
 @dataclass(frozen=True)
 class Measured:
-    """What a measure has found, for each sample.
+    """What a measure found for each sample.
 
-    observed: name -> [samples, ...]; references: reference -> name -> [draws, samples, ...], the same for each stand-in
-    of the reference, of the names that differ there; about: what is the same for all samples, such as `order`, the
-    labels of an axis.
+    observed: name -> [samples, ...]; references: reference -> name -> [draws, samples, ...], the same arrays for
+    each draw of the reference, only for those names that differ from `observed`; about: what is the same for all
+    samples, such as `order`, the labels of an axis.
     """
 
     observed: dict[str, np.ndarray]
@@ -30,7 +30,7 @@ class Measured:
     def estimate(
         self, names: str | tuple[str, ...], weights: np.ndarray, statistic: Callable = lambda mean: mean
     ) -> Estimate:
-        """Of a statistic of the means over samples of these arrays, with its interval and chance level."""
+        """Estimates a statistic of these arrays' means over samples, with its interval and chance level."""
         names, draws = (names,) if isinstance(names, str) else names, self.references.get("chance", {})
         known = [name for name in names if name in draws]
         by_chance = [
@@ -40,7 +40,8 @@ class Measured:
         return estimate(tuple(self.observed[name] for name in names), by_chance, weights, statistic)
 
     def write(self, path: Path, data: str, index: np.ndarray) -> None:
-        """As .npz. data: the data set that the samples are of; index: [samples], which of it."""
+        """Writes everything as .npz. data: the data set that the samples come from; index: [samples], their numbers
+        in it."""
         arrays = self.observed | {f"about/{name}": np.asarray(array) for name, array in self.about.items()}
         for reference, found in self.references.items():
             arrays |= {f"{reference}/{name}": array for name, array in found.items()}

@@ -1,16 +1,16 @@
-"""Which claims numerical noise could overturn.
+"""Finds the claims that numerical noise could overturn.
 
-Values have noise: the store holds how far some of each model's are from the same in float64. Whether that matters for
-what is found is tried out: noise of the same size is added once more to all values, drawn at random, and every claim is
-measured again. What the noise added moves, the noise that is there already may have moved as far. So the value and its
-interval are shifted by that much, down and up; where the verdict becomes another one, noise could overturn the claim.
+Values have noise: for some of each model's values, the store also holds the same in float64. To find out whether the
+noise matters, noise of the same size is drawn at random and added to all values, and every claim is measured again. The
+noise that the values already have may have moved the result as far as the added noise does. So the value and its
+interval are shifted by that much, down and up; if the verdict changes, noise could overturn the claim.
 
-For example, the share of the preserved that scratch learns is 0.44, with an interval of 0.42 to 0.447: within 13 to
-45 %, it holds. With noise added it is 0.435. Moved by 0.005 the interval ends at 0.452, so the claim would fail: it is
-marked. Had the noise moved it by 1e-7, it would not be.
+For example, the share of the preserved that scratch learns is 0.44, with an interval of 0.42 to 0.447: within 13 to 45
+%, so the claim holds. With noise added it is 0.435. Moved by 0.005 the interval ends at 0.452, and the claim would
+fail: it is marked. If the noise had moved it by 1e-7, it would not be marked.
 
-Where noise makes up half or more of a model's strength, adding some tells nothing any more, for strength and signs are
-noise already: all claims about that model's interactions are marked.
+Where noise makes up half or more of a model's strength, added noise says nothing, as strengths and signs are noise
+already: then all claims about that model's interactions are marked.
 """
 
 from functools import cached_property
@@ -28,9 +28,9 @@ HALF = 0.5
 
 
 class Noisy(Study):
-    """The same study with noise added, and no levels of chance.
+    """The same study with noise added, and without levels of chance.
 
-    Each sample is there once for each draw of the noise, and a "resample" is one draw: the interval of a quantity goes
+    Each sample occurs once for each draw of the noise, and a "resample" is one draw: the interval of a quantity goes
     from its smallest value in any draw to its largest.
     """
 
@@ -41,13 +41,13 @@ class Noisy(Study):
 
     @cached_property
     def drawn(self) -> dict[str, np.ndarray]:
-        """In the interactions of each model: [DRAWS * samples, 2**n]."""
+        """The noise in the interactions of each model: [DRAWS * samples, 2**n]."""
         draw, shape = np.random.default_rng([self.options.seed, 3]), (DRAWS * self.count, 2**self.n)
         return {model: interactions(draw.normal(scale=size, size=shape)) for model, size in self.sizes.items()}
 
     @cached_property
     def drowned(self) -> set[str]:
-        """The models half of whose strength, summed over all subsets, is noise or more."""
+        """The models for which at least half of the strength, summed over all subsets, is noise."""
         found = set()
         for model, size in self.sizes.items():
             strength = abs(interactions(self.values(model, self.last(model)))).mean(0).sum()
@@ -59,15 +59,15 @@ class Noisy(Study):
         return np.kron(np.eye(DRAWS), np.full(samples // DRAWS, DRAWS / samples))
 
     def interactions(self, model: str, epoch: int) -> np.ndarray:
-        """I: [DRAWS * samples, 2**n]."""
-        # I is linear in v: noise is transformed once. In the next epoch each sample meets the noise that the sample
-        # before it has met: as good as drawn for it, and takes a tenth of the time.
+        """Returns I: [DRAWS * samples, 2**n]."""
+        # I is linear in v, so noise is transformed once. In the next epoch each sample gets the noise of the sample
+        # before it: this is as good as a new draw, and takes a tenth of the time.
         strength, place = interactions(self.values(model, epoch)), self.epochs(model).index(epoch)
         return self.counted(np.tile(strength, (DRAWS, 1)) + np.roll(self.drawn[model], place, axis=0))
 
 
 def doubtful(noisy: Noisy, measure: Measure, claims: list[Claim]) -> list[bool]:
-    """Whether noise could overturn each of the measure's claims. Those that rest on no interactions, never."""
+    """Tells for each claim whether noise could overturn it. Claims without interactions are never marked."""
     if not claims or measure.needs.on != "interactions" or not any(noisy.sizes.values()):  # computed in float64
         return [False] * len(claims)
     measured = measure.samples(noisy)
@@ -77,9 +77,9 @@ def doubtful(noisy: Noisy, measure: Measure, claims: list[Claim]) -> list[bool]:
 
 
 def overturned(claim: Claim, shaken: Claim) -> bool:
-    """Whether another verdict is reached if the claim's value is as much smaller, or larger, as noise makes it."""
+    """Tells whether the verdict changes if the claim's value moves down or up as far as noise moves it."""
     result, extremes = claim.result, np.array([shaken.result.low, shaken.result.high])
-    with np.errstate(invalid="ignore"):  # infinite before and after: not moved
+    with np.errstate(invalid="ignore"):  # infinite before and after means not moved
         moved = np.where(extremes == result.mean, 0, abs(extremes - result.mean)).max()
         return any(
             claim.judge(result._replace(low=result.low + by, high=result.high + by, beyond=result.beyond + by))

@@ -1,4 +1,4 @@
-"""One run as the measures see it: interactions, read from the store with the options applied, and predictions."""
+"""One run as the measures see it: its predictions, and its stored interactions with the options applied."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,7 +17,7 @@ from interactions.store import Samples, Store
 
 @dataclass(frozen=True)
 class Options:
-    """See conf/analysis/paper.yaml."""
+    """The options of the analysis, explained in conf/analysis/paper.yaml."""
 
     salient: bool
     tau: float
@@ -29,7 +29,7 @@ class Options:
 
 
 class Noise(NamedTuple):
-    """Of a model's values: root mean square, and the most that rounding explains."""
+    """The noise of a model's values: its root mean square, and the most that rounding explains."""
 
     size: float
     explained: float
@@ -37,11 +37,11 @@ class Noise(NamedTuple):
 
 @dataclass
 class Study:
-    """Models are "pretrain" (through its linear probe), "finetune" and "scratch", those of them that are compared. The
-    last two have epochs.
+    """The data of one run. The models are those of "pretrain" (through its linear probe), "finetune" and "scratch" that
+    are compared. The last two have epochs.
 
-    samples: whose interactions are measured; stores: of each model; compared: its epochs, in order; outcomes: on the
-    test set, of the models that have predictions; labels: [test samples].
+    samples: the samples whose interactions are measured; stores: the store of each model; compared: each model's
+    epochs, in order; outcomes: results on the test set, of the models that have predictions; labels: [test samples].
     """
 
     samples: Samples
@@ -62,22 +62,22 @@ class Study:
 
     @property
     def count(self) -> int:
-        """Of the samples."""
+        """The number of samples."""
         return len(self.about["samples"])
 
     @property
     def subsets(self) -> slice:
-        """Of the 2**n subsets: all, or without the empty one."""
+        """Selects from the 2**n subsets: all of them, or all but the empty one."""
         return slice(0 if self.options.empty_set else 1, None)
 
     @property
     def order(self) -> np.ndarray:
-        """Of each of these subsets."""
+        """The order of each of these subsets."""
         return orders(self.n)[self.subsets]
 
     @property
     def unit(self) -> str:
-        """Of the interactions."""
+        """The unit of the interactions."""
         return "share of E|v(x_N) - v(x_0)|" if self.options.normalise else "log-odds"
 
     @property
@@ -91,26 +91,26 @@ class Study:
         return self.epochs(model)[-1]
 
     def values(self, model: str, epoch: int) -> np.ndarray:
-        """v: [samples, 2**n]."""
+        """Returns v: [samples, 2**n]."""
         return self.stores[model].values(epoch)
 
     def precision(self, model: str) -> str:
-        """In which the values of its last epoch were computed."""
+        """Returns the precision in which the values of the model's last epoch were computed."""
         return self.stores[model].precision(self.last(model))
 
     def noise(self, model: str) -> Noise:
-        """Numerical noise of the values of its last epoch: some of them were computed in float64 as well."""
+        """Returns the noise of the last epoch's values, some of which were also computed in float64."""
         epoch = self.last(model)
         v, checked = self.values(model, epoch), self.stores[model].noise(epoch)
         size = noise_of_values(v[checked["sample"], checked["subset"]], checked["value"])
         return Noise(size, explained(v, self.precision(model)))
 
     def interactions(self, model: str, epoch: int) -> np.ndarray:
-        """I: [samples, 2**n], with the options `normalise` and `salient` applied."""
+        """Returns I: [samples, 2**n], with the options `normalise` and `salient` applied."""
         return self.counted(interactions(self.values(model, epoch)))
 
     def counted(self, strength: np.ndarray) -> np.ndarray:
-        """The same of given I, all of one model: [samples, 2**n] -> [samples, 2**n]."""
+        """Applies these options to given I of one model: [samples, 2**n] -> [samples, 2**n]."""
         if self.options.normalise:
             scale = abs(strength[:, 1:].sum(1)).mean()  # v(x_N) - v(x_0)
             strength = strength / scale if scale > 0 else strength
@@ -119,12 +119,12 @@ class Study:
         return strength
 
     def final(self, model: str) -> np.ndarray:
-        """I of the model's last epoch."""
+        """Returns I after the model's last epoch."""
         return self.interactions(model, self.last(model))
 
     def weights(self, samples: int) -> np.ndarray:
-        """Bootstrap weights over so many samples, [resamples, samples]: the same for all measures on the same samples,
-        so that differences between models stay paired."""
+        """Returns bootstrap weights over `samples` samples, [resamples, samples]. They are the same for all measures
+        on the same samples, so that differences between models stay paired."""
         return resamples(samples, self.options.resamples, self.options.seed)
 
     @cached_property

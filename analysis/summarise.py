@@ -3,12 +3,12 @@
 outputs/digits/summary/
   report.html            what varies, the claims over runs, every measure's figure with its data
   runs.csv               every run: its folder, settings and seeds, and whether it was used, or why not
-  tables/ratio.csv       of each measure, and of the claims: mean over the runs of a setting, interval between them
+  tables/ratio.csv       for each measure, and for the claims: mean over a setting's runs, interval between them
   tables/ratio_by_run.csv
   figures/ratio.{png,svg}
-  made_from.json         of which runs it is made: of the same ones it is not made again (analysis/runs/made.py)
+  made_from.json         which runs it was made from: for the same ones it is not made again (analysis/runs/made.py)
 
-Runs of one setting differ in seeds alone. Everything is made from the tables in the runs' folders: runs may be summed
+Runs of one setting differ only in seeds. Everything is made from the tables in the runs' folders: runs may be summed
 up on any machine to which these were copied, without models and data.
 """
 
@@ -53,8 +53,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def summarise(places: list[Path], anew: bool = False) -> Path | None:
-    """Of the runs with these folders; says what it finds. Returns the folder of the summary, None if no run has a
-    complete analysis. anew: whether a summary of these very runs that is there already is written again."""
+    """Summarises the runs in these folders, and prints what it finds. Returns the folder of the summary, or None if
+    no run has a complete analysis. anew: whether an existing summary of the same runs is written again."""
     runs, left_out = found.read(places)
     runs, other = alike(runs)
     if runs:
@@ -82,7 +82,7 @@ def summarise(places: list[Path], anew: bool = False) -> Path | None:
 
 
 def place_of(runs: list[Run]) -> Path:
-    """outputs/<name>/summary; outputs/summary/<names> for runs of several studies."""
+    """Returns outputs/<name>/summary, or outputs/summary/<names> for runs of several studies."""
     homes = {found.home_of(run) for run in runs}
     if len(homes) == 1:
         return homes.pop() / "summary"
@@ -93,7 +93,7 @@ def place_of(runs: list[Run]) -> Path:
 
 
 def _judged(runs: list[Run], settings: Settings) -> pd.DataFrame:
-    """The claims over runs, with the column setting."""
+    """Returns the claims over runs, with the column setting."""
     judged = claims(runs, settings)
     return judged.assign(setting=[settings.label(settings.each[at]) for at in judged[SETTING]])
 
@@ -117,9 +117,9 @@ def _write(
 
 
 def _figure(folder: Path, table: Table, runs: list[Run], settings: Settings) -> tuple[list[Path], OverRuns]:
-    """Its files, and its entry in the report."""
+    """Draws a measure's figure. Returns its files, and its entry in the report."""
     about = next((run.about[table.name] for run in runs if table.name in run.about), {})
-    alone = len(settings.columns) == 1  # its name stands above the legend
+    alone = len(settings.columns) == 1  # then its name stands above the legend
     labels = [str(each[0]) if alone else settings.label(each) for each in settings.each]
     over, by_run = (rows.rename(columns={SETTING: "setting"}) for rows in (table.over, table.by_run))
     figure = draw(over, by_run, table.keys, table.references, labels, about.get("title", table.name),
@@ -131,10 +131,10 @@ def _figure(folder: Path, table: Table, runs: list[Run], settings: Settings) -> 
 
 
 def _listed(runs: list[Run], settings: Settings, left_out: dict[Path, str]) -> pd.DataFrame:
-    """run, settings, seeds that differ, used, why not."""
+    """Returns the columns run, settings, seeds that differ, used, why not."""
     rows = [{**about, "used": "yes", "why not": ""} for about in described(runs, settings)]
     rows += [{"run": str(run), "used": "no", "why not": why} for run, why in left_out.items()]
-    return pd.DataFrame(rows, dtype=object)  # seeds are whole numbers where some are missing, too
+    return pd.DataFrame(rows, dtype=object)  # keeps seeds whole numbers where some are missing
 
 
 def _csv(path: Path, table: pd.DataFrame) -> Path:
@@ -144,7 +144,7 @@ def _csv(path: Path, table: pd.DataFrame) -> Path:
 
 
 def _remove_others(folder: Path, kept: Iterable[Path]) -> None:
-    """Of measures that an earlier summary had, and what a killed one has left."""
+    """Removes files of measures that only an earlier summary had, and temporary files of a killed one."""
     for left in filter(is_temporary, folder.rglob(".*")):
         left.unlink(missing_ok=True)
     for file in {*folder.glob("tables/*.csv"), *folder.glob("figures/*.png"), *folder.glob("figures/*.svg")} - {*kept}:

@@ -1,4 +1,4 @@
-"""What the table of a measure has to be, so that it can be read, drawn, and set beside those of other runs.
+"""The form of a measure's table, so that it can be read, drawn, and set beside those of other runs.
 
 model,epoch,mean,low,high,chance        keys; the mean and its interval; reference levels
 finetune,0,0.19,0.16,0.22,0.16
@@ -12,7 +12,7 @@ TAKEN = ("run", "runs", "study", "repeat", "#")  # columns of tables over runs
 
 
 def unusable(table: pd.DataFrame) -> str:
-    """Why; "" of a table with keys, then mean, low, high, then reference levels."""
+    """Says why a table is not usable; returns "" if it has keys, then mean, low, high, then reference levels."""
     columns = list(map(str, table.columns))
     first = columns.index("mean") if "mean" in columns else 0
     if columns[first : first + 3] != INTERVAL or len(set(columns)) < len(columns):

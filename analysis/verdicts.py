@@ -1,4 +1,4 @@
-"""What a study ends with on the terminal: the claims, each with its verdict, and where the report is."""
+"""What a study prints at its end: the claims, each with its verdict, and where the report is."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ from stages.reading import parsed
 
 
 def show_claims(folder: Path) -> None:
-    """The claims as a table, and where the report is."""
+    """Prints the claims as a table, and where the report is."""
     path = folder / "tables" / "claims.csv"
     if path.exists():
         print("", *parsed(path, _lines), sep="\n")
@@ -17,7 +17,7 @@ def show_claims(folder: Path) -> None:
 
 
 def _lines(file: BinaryIO) -> list[str]:
-    """Two for each claim, three where noise matters."""
+    """Returns two lines for each claim, three where noise matters."""
     lines = []
     for row in csv.DictReader(io.TextIOWrapper(file, "utf-8", newline="")):
         value, low, high, chance = (f"{float(row[key] or 'nan'):.3g}" for key in ("value", "low", "high", "chance"))

@@ -1,4 +1,4 @@
-"""Where weights lie: FILE, or FILE#NAME for the model called NAME in a file that holds several."""
+"""Where weights are: FILE, or FILE#NAME for the model called NAME in a file that holds several."""
 
 import glob
 import shlex
@@ -9,7 +9,7 @@ IN_FOLDERS = ("model.safetensors", "pytorch_model.bin")  # as libraries of the h
 
 
 def split(text: str) -> tuple[str, str]:
-    """FILE#NAME -> (FILE, NAME); a file or a pattern of files whose own names hold # -> (itself, "")."""
+    """Splits FILE#NAME into (FILE, NAME); a file or pattern whose own name holds # gives (itself, "")."""
     file, _, name = text.rpartition("#")
     itself = Path(text).expanduser()
     if not file or itself.exists() or glob.glob(str(itself), recursive=True):
@@ -19,8 +19,8 @@ def split(text: str) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Address:
-    """file: in which weights lie; name: of the model in it, "" if the user named none;
-    key, given: where the configuration says so, and the files or patterns that stand there.
+    """The place of weights. file: the file that holds them; name: the model in it, "" if the user gave none;
+    key, given: the key in the configuration, and the files or patterns that are given there.
     """
 
     file: Path
@@ -29,7 +29,7 @@ class Address:
     given: tuple[str, ...] = ()
 
     def override(self, name: str) -> str:
-        """What to type for the model called `name`. Hydra takes # for a comment unless the value has quotes."""
+        """Returns what to type for the model called `name`. Hydra takes # for a comment unless the value has quotes."""
         files = [split(file)[0] for file in self.given or (str(self.file),)]
         quoted = ['"{}#{}"'.format(file.replace('"', r"\""), name) for file in files]
         value = quoted[0] if len(quoted) == 1 else f"[{','.join(quoted)}]"

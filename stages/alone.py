@@ -1,8 +1,9 @@
-"""A run of a sweep that trains on several devices, kept apart from the run before it and the one after it.
+"""Keeps a run of a sweep that trains on several devices apart from the run before it and the one after it.
 
-Lightning starts the command of this process once more for each further device, and takes the environment that it then
-sets for a sign that they are there. Left as it is, further processes would run the whole sweep, and the next run would
-wait for those of this one. So while a run lasts, the command is that of this run alone, and nothing stays of it.
+For each further device Lightning starts the command of this process once more, and sets an environment that it later
+takes as a sign that these processes exist. Unchanged, further processes would run the whole sweep, and the next run
+would wait for those of this one. So while a run lasts, the command is that of this run alone, and afterwards command
+and environment are restored.
 """
 
 import os
@@ -18,7 +19,7 @@ RENDEZVOUS = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SI
 
 @contextmanager
 def alone(hydra: DictConfig) -> Iterator[None]:
-    """hydra: its part of a job's configuration."""
+    """Runs the body as a run of its own. hydra: its part of a job's configuration."""
     command, sys.argv = sys.argv, own_command(sys.argv, hydra)
     before = {name: os.environ.get(name) for name in RENDEZVOUS}
     try:
@@ -31,7 +32,7 @@ def alone(hydra: DictConfig) -> Iterator[None]:
 
 
 def own_command(command: list[str], hydra: DictConfig) -> list[str]:
-    """Of a sweep's command, that of one of its runs."""
+    """Returns the command of a single run of this sweep."""
     given = get_args_parser().parse_known_args(command[1:])[0].overrides
     flags = [word for word in command[1:] if word not in (*given, "-m", "--multirun")]
     of_hydra = [word for word in hydra.overrides.hydra if not word.startswith(("hydra.mode=", "hydra.sweep.dir="))]
@@ -39,7 +40,7 @@ def own_command(command: list[str], hydra: DictConfig) -> list[str]:
 
 
 def _part() -> None:
-    """Ends what PyTorch, if it is there, has with the other processes."""
+    """Ends PyTorch's connection to the other processes, if it is imported."""
     distributed = sys.modules.get("torch.distributed")
     if distributed and distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()

@@ -1,8 +1,8 @@
 """Brings settings that mean the same into one form, so that they decide the same result.
 
-`1e-3` and `0.001`, `1` and `1.0`, a default that is typed and one that is not, `precision=32` and `32-true`: a user may
-write each of them either way. Of the sections that are open (`model`, `data`, `trainer`), what is left out here says
-only where something lies or how fast it goes; files of the user's are known by what they hold, wherever they lie.
+`1e-3` and `0.001`, `1` and `1.0`, a default that is typed and one that is not, `precision=32` and `32-true`: a user
+may write each of them either way. In the open sections (`model`, `data`, `trainer`), keys are left out that say only
+where something is or how fast it runs; a user's files are identified by their content, wherever they are.
 """
 
 import glob
@@ -16,25 +16,25 @@ from stages.sources import code_fingerprint, defaults, source_of
 Plain = dict | list | str | int | float | bool | None
 Fingerprint = Callable[[Path], str]
 
-# Modules of ours, whose functions are known by their stage's number: of all others the source counts.
+# Our modules: their functions are identified by their stage's number, all others by their source.
 OURS = (
     *(f"data.{name}" for name in ("embedded", "phrases", "images", "text", "vision", "official", "folder", "hub")),
     *(f"models.{name}" for name in ("vision", "text")),
 )
-# Of our readers: arguments that name files; that say only where files of a known data set lie, or that they be fetched.
+# Arguments of our readers that name files; those that say only where a known data set is, or to download it.
 NAMING, WHERE = ("path", "test_path", "tokenizer"), ("root", "download")
-BY_NAME = ("hydra.utils.get_method", "hydra.utils.get_class", "hydra.utils.get_object")  # of what `path` names
+BY_NAME = ("hydra.utils.get_method", "hydra.utils.get_class", "hydra.utils.get_object")  # they call what `path` names
 
 TRAINER = "lightning.pytorch.trainer.trainer.Trainer"
 # Where and how fast a training runs, and what is shown of it.
 HOW = ("accelerator", "strategy", "benchmark", "detect_anomaly", "log_every_n_steps", "profiler")
-SHARES = ("limit_train_batches", "limit_test_batches", "limit_predict_batches")  # 1 is one batch, 1.0 are all
+SHARES = ("limit_train_batches", "limit_test_batches", "limit_predict_batches")  # 1 is one batch, 1.0 is all of them
 PRECISIONS = {"32": "32-true", "64": "64-true", "16": "16-mixed", "bf16": "bf16-mixed"}
 NEUTRAL = {"precision": "32-true", "accumulate_grad_batches": 1, "gradient_clip_val": None, "processes": 1}
 
 
 def plain(value: object) -> Plain:
-    """Without interpolations."""
+    """Returns the value without interpolations."""
     if isinstance(value, DictConfig | ListConfig):
         value = OmegaConf.to_container(value, resolve=True)
     if isinstance(value, dict):
@@ -43,7 +43,7 @@ def plain(value: object) -> Plain:
 
 
 def whole(value: Plain) -> Plain:
-    """1.0 as 1, at any depth: for where both mean the same, as they may not to code of the user's."""
+    """Turns 1.0 into 1, at any depth. It is for values where both mean the same, as they may not in a user's code."""
     if isinstance(value, dict):
         return {key: whole(node) for key, node in value.items()}
     if isinstance(value, list):
@@ -52,14 +52,14 @@ def whole(value: Plain) -> Plain:
 
 
 def unordered(values: Iterable) -> list:
-    """Of a list whose order and repetitions say nothing."""
+    """Sorts a list whose order and repetitions have no meaning."""
     return sorted(set(values), key=lambda value: (type(value).__name__, value))
 
 
 def arguments(node: Plain, fingerprint: Fingerprint, ours: bool = False, root: str = "") -> Plain:
-    """What a `_target_` is called with, and what is inside it, at any depth.
+    """Returns what a `_target_` is called with, and what is inside it, at any depth.
 
-    ours: whether it is inside of ours; root: the folder to which paths are relative.
+    ours: whether it is inside one of our targets; root: the folder to which paths are relative.
     """
     if isinstance(node, list):
         return [(not ours and _file(part, fingerprint, root)) or arguments(part, fingerprint, ours) for part in node]
@@ -78,8 +78,8 @@ def arguments(node: Plain, fingerprint: Fingerprint, ours: bool = False, root: s
 
 
 def _code(target: str, node: dict, fingerprint: Fingerprint) -> str | None:
-    """The fingerprint of the user's own source behind a target, if it is theirs: in a module of their own, or one that
-    they have put among ours."""
+    """Returns the fingerprint of the source behind a target if it is the user's: in a module of their own, or in one
+    that they have put among ours."""
     name = str(node.get("path")) if target in BY_NAME else target
     found, source = (code_fingerprint(name), source_of(name)) if name else (None, None)
     among_ours = source is not None and name.partition(".")[0] in ("data", "models") and not found
@@ -87,15 +87,15 @@ def _code(target: str, node: dict, fingerprint: Fingerprint) -> str | None:
 
 
 def _named_file(key: str, value: Plain, fingerprint: Fingerprint, ours: bool, root: str) -> str | None:
-    """Of our own functions it is known which arguments name files; of others any may."""
+    """Returns the fingerprint of a file. Our functions have known arguments that name files; of others any may."""
     if key == "_target_" or (ours and key not in NAMING):
         return None
     return _file(value, fingerprint, root, ours)
 
 
 def _file(value: Plain, fingerprint: Fingerprint, root: str, named: bool = False) -> str | None:
-    """The fingerprint of the file or folder that a text names, if it does: a file that is there, files that a pattern
-    stands for, or a folder with a / in its name ("train" is a word), or of any name if it is known to be `named`."""
+    """Returns the fingerprint of what a text names, or None: an existing file, files that match a pattern, or a
+    folder with a / in its name ("train" is a word), or with any name if it is known to be `named`."""
     if not isinstance(value, str) or not value:
         return None
     path = Path(root, value).expanduser()
@@ -103,19 +103,19 @@ def _file(value: Plain, fingerprint: Fingerprint, root: str, named: bool = False
         if path.is_file() or (path.is_dir() and (named or "/" in value)):
             return fingerprint(path)
         several = sorted(glob.glob(str(path), recursive=True)) if "/" in value and glob.has_magic(value) else []
-    except (OSError, ValueError):  # no name of a file
+    except (OSError, ValueError):  # not a file's name
         return None
     return "; ".join(fingerprint(Path(name)) for name in several) or None
 
 
 def _idle(key: str, node: dict) -> bool:
-    """Whether images that can't be read are left out changes nothing unless there are some, and then no stage that
-    reads them all ends without it; a draw of some, however, may not have met one."""
+    """Tells whether `skip_corrupt` changes nothing. It matters only if some images can't be read, and then a stage
+    that reads all of them does not end without it; a random draw, however, may have contained none of them."""
     return key == "skip_corrupt" and not (node.get("train_samples") or node.get("test_samples"))
 
 
 def trainer(options: dict, fingerprint: Fingerprint) -> dict[str, Plain]:
-    """Of Lightning's trainer."""
+    """Returns the options of Lightning's trainer that decide a result."""
     found = {key: value for key, value in options.items() if key not in (*HOW, "devices", "num_nodes")}
     found = {key: value if key in SHARES else whole(value) for key, value in found.items()}
     precision = str(found.get("precision", NEUTRAL["precision"]))
@@ -130,7 +130,8 @@ def trainer(options: dict, fingerprint: Fingerprint) -> dict[str, Plain]:
 
 
 def _processes(options: dict) -> int | str:
-    """On how many devices in all: each has batches of its own. What "auto" is, the machine alone knows: it stays so."""
+    """Returns the number of devices in total, as each has its own batches. "auto" stays, as only the machine knows
+    its value."""
     devices, nodes = options.get("devices", 1), options.get("num_nodes", 1)
     if isinstance(devices, str) and devices.strip("-").replace(",", "").isdecimal():
         devices = [int(part) for part in devices.split(",") if part] if "," in devices else int(devices)

@@ -1,8 +1,8 @@
 """Remembers which files could be read, by a mark of 8 bytes each, so that they are not checked again.
 
-A mark stands for a path with its size and date, so a file that is replaced has another. All of them are one array in
-<output>/results/images.npy, sorted: 10 MB for a million files. Several processes may share it: each adds what it has
-learned, the last one wins. If it is damaged or deleted, the files are looked at again.
+A mark stands for a path with its size and date, so a file that is replaced has another mark. All marks are one
+sorted array in <output>/results/images.npy: 10 MB for a million files. Several processes may share it: each adds
+what it has learned, and the last one wins. If the array is damaged or deleted, the files are checked again.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 from stages.files import write_array
 from stages.fingerprints import SETTLED
 
-RULES = 1  # of what is in order: what was found by others is not used
+RULES = 1  # version of the check: marks of other versions are not used
 UNKNOWN = np.uint64(0)  # the mark of a file that can't be looked at, or may change again under the same date
 
 
@@ -30,11 +30,11 @@ class Checked:
         self._new = False
 
     def known(self, marks: np.ndarray) -> np.ndarray:
-        """Which of them are of files that were in order: bool [N]."""
+        """Tells which marks belong to files that could be read: bool [N]."""
         return np.isin(marks, self._known)
 
     def learn(self, marks: np.ndarray) -> None:
-        """They are of files that are in order."""
+        """Adds the marks of files that could be read."""
         marks = marks[marks != UNKNOWN]
         self._new |= len(marks) > 0
         self._known = np.union1d(self._known, marks)
@@ -52,7 +52,7 @@ def checked_images(cfg: DictConfig) -> Checked:
 
 
 def marks_of(paths: Sequence[str]) -> np.ndarray:
-    """uint64 [N]."""
+    """Returns the marks of these files: uint64 [N]."""
     now = time.time_ns()
     return np.fromiter((_mark(path, now) for path in paths), dtype=np.uint64, count=len(paths))
 

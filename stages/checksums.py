@@ -1,4 +1,4 @@
-"""Sizes and checksums of a result's files, as done.json lists them, and which files differ from it now."""
+"""Sizes and checksums of a result's files, as done.json lists them, and which files now differ from it."""
 
 import hashlib
 import zipfile
@@ -18,18 +18,18 @@ Listed = dict[str, tuple[int, str]]  # name relative to the folder -> bytes, sha
 
 def listed(folder: Path) -> Listed:
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and not is_temporary(path))
-    # Features are kept beside the weights that they are of, for as long as somebody needs them.
+    # Features are kept beside the weights that made them, as long as they are needed.
     paths = [path for path in paths if path.relative_to(folder).parts[0] not in (*RECORDS, "features")]
     return {str(path.relative_to(folder)): held for path, held in zip(paths, _held(paths), strict=True)}
 
 
 def lost(folder: Path, files: Listed) -> list[str]:
-    """The files that are missing or have another size than they were left with: seen without reading any."""
+    """Returns the files that are missing or have changed in size, without reading any of them."""
     return [name for name, (size, _) in files.items() if _size(folder / name) != size]
 
 
 def damaged(folder: Path, files: Listed | None) -> list[Path]:
-    """The files that do not hold what they should: what is listed, or of a result that was never finished (None) the
+    """Returns the files with wrong content. For a result that was never finished (None), these are the broken
     archives, which have checksums of their own."""
     if files is None:
         return [file for file in folder.rglob("*") if file.suffix in ARCHIVES and not _is_whole(file)]
@@ -59,5 +59,5 @@ def _is_whole(archive: Path) -> bool:
     try:
         with zipfile.ZipFile(archive) as files:
             return files.testzip() is None
-    except Exception:  # of garbage, the reader raises many kinds
+    except Exception:  # the reader raises many kinds of errors for garbage
         return False

@@ -1,4 +1,4 @@
-"""What the command-line tools of this room share: an error that their user can fix is one line, and exit code 2."""
+"""For the command-line tools in this folder: an error that their user can correct is one line, with exit code 2."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from stages.space import is_no_space
 
 @contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Of the errors of Python, those of a disk are the user's too: no right to write, no such folder."""
+    """Treats Python's errors of a disk as the user's errors, too: missing permission to write, a missing folder."""
     with ending.errors_in_one_line():
         try:
             yield

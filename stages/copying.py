@@ -1,5 +1,5 @@
-"""Copies of complete results: whole or not complete. Every file is compared with its checksum on the way, and done.json
-is written last."""
+"""Copies complete results. An interrupted copy does not count as complete: every file is compared with its checksum
+on the way, and done.json is written last."""
 
 import hashlib
 import shutil
@@ -20,8 +20,9 @@ CHUNK = 2**20  # bytes
 
 @dataclass(frozen=True)
 class Copy:
-    """Of the result in `source`, to `target`. done: what its done.json says; shared: other results are made from it,
-    so its content has to be the same everywhere; else it is a run's own, and takes the place of an older one."""
+    """A copy of the result in `source` to `target`. done: content of its done.json; shared: whether other results
+    are made from it, so that its content has to be the same everywhere; otherwise it belongs to a run, and replaces
+    an older one."""
 
     source: Path
     target: Path
@@ -29,8 +30,8 @@ class Copy:
     shared: bool
 
     def missing(self) -> dict[str, tuple[int, str]]:
-        """The files that are to be copied: name -> bytes and sha256. Raises BadInput for a target that was trained
-        again."""
+        """Returns the files that have to be copied: name -> bytes and sha256. Raises BadInput if the target was
+        trained again."""
         files, there = self.done["files"], self._there()
         if there is None or not (self.shared or there["files"] == files):
             return files
@@ -38,24 +39,24 @@ class Copy:
         return {name: file for name, file in files.items() if name not in there["files"]}
 
     def make(self, bar: Bar) -> None:
-        """bar: counts bytes. Raises BadInput for a file that is not as it was left."""
+        """Copies the missing files. bar: counts bytes. Raises BadInput if a file has changed since it was made."""
         with locked(self.target):
             missing = self.missing()
-            if missing.keys() == self.done["files"].keys() and self.target.exists():  # nothing there is of use
+            if missing.keys() == self.done["files"].keys() and self.target.exists():  # the target holds nothing useful
                 (self.target / "done.json").unlink(missing_ok=True)
                 shutil.rmtree(self.target)
-            # Of one training other epochs may be there: they stay, and at no moment is less complete than before.
+            # Other epochs of the same training may exist: they stay, so that everything complete stays complete.
             there = self._there() or self.done
             for name, (_, sha256) in missing.items():
                 copy_file(self.source / name, self.target / name, bar, sha256)
-            for name in RECORDS:  # before done.json, which is the last of them
+            for name in RECORDS:  # before done.json, which is written last
                 if (self.source / name).exists() and not (self.target / name).exists() and name != "done.json":
                     write_text(self.target / name, (self.source / name).read_text())
             files = self.done["files"] | there["files"]
             write_record(self.target / "done.json", there | {"files": files})
 
     def _there(self) -> dict | None:
-        """What the target's done.json says, if that is complete and the same result."""
+        """Returns the content of the target's done.json if it is complete and the same result, otherwise None."""
         done = read_done(self.target)
         return done if done and done["digest"] == self.done["digest"] and not lost(self.target, done["files"]) else None
 
@@ -69,7 +70,7 @@ class Copy:
 
 
 def copy_file(source: Path, target: Path, bar: Bar, sha256: str | None = None) -> None:
-    """Raises BadInput if its content has another checksum, and leaves no copy then."""
+    """Copies a file. Raises BadInput and leaves no copy if its content has another checksum."""
     digest = hashlib.sha256()
     with source.open("rb") as reader, written(target) as beside, beside.open("wb") as writer:
         while chunk := reader.read(CHUNK):

@@ -1,8 +1,8 @@
-"""In what a configuration differs from its experiment's own settings. By that a run's folder is called, and runs are
-told apart.
+"""The differences between a configuration and its experiment's own settings. They name a run's folder, and tell runs
+apart.
 
-Take `finetune.lr=0.003` where the experiment has 0.001: that differs. `scratch.lr`, which is ${finetune.lr} in both,
-follows and is not named, nor is a value that is the experiment's own anyway, or a key that decides no result.
+For example, `finetune.lr=0.003` differs if the experiment has 0.001. `scratch.lr`, which is ${finetune.lr} in both,
+follows and is not named. Neither is a value that equals the experiment's own, or a key that decides no result.
 """
 
 from omegaconf import DictConfig, OmegaConf
@@ -13,7 +13,7 @@ from stages.canonical import plain, trainer, unordered, whole
 from stages.settings import by_path
 
 UNORDERED = {path for path, known in keys() if isinstance(known.allowed, Several | Epochs)}
-# Keys that decide no result by themselves, but some through others.
+# Keys that decide results only through other keys.
 THROUGH_OTHERS = (
     "repeat",
     "checkpoints.epochs",
@@ -25,13 +25,13 @@ THROUGH_OTHERS = (
 
 
 def differences(cfg: DictConfig, own: DictConfig) -> list[str]:
-    """key=value of each key that decides a result and has another value than in `own`."""
+    """Returns key=value for each key that decides a result and has another value than in `own`."""
     return [f"{path}={_shown(value)}" for path, value in _differing(cfg, own).items()]
 
 
 def chosen(cfg: DictConfig, own: DictConfig, groups: dict[str, str | None]) -> dict[str, dict]:
-    """What chosen.json says: by it the runs of a sweep are told apart. own: the experiment's own configuration, with
-    the same groups; groups: option of each, the experiment's own, too."""
+    """Returns the content of chosen.json, by which the runs of a sweep are told apart. own: the experiment's own
+    configuration, with the same groups; groups: the option of each, also where it is the experiment's own."""
     return {"groups": groups, "keys": _differing(cfg, own)}
 
 
@@ -45,7 +45,7 @@ def _differing(cfg: DictConfig, own: DictConfig) -> dict[str, object]:
 
 
 def leaves(cfg: DictConfig) -> dict[str, object]:
-    """Of all keys that decide a result, as written, interpolations unresolved: path -> value."""
+    """Returns all keys that decide a result, as written, with unresolved interpolations: path -> value."""
     raw = OmegaConf.to_container(cfg, resolve=False)
     found = {}
     for path, known in keys():
@@ -78,7 +78,7 @@ def _one_form(path: str, value: object) -> object:
 
 
 def _as_own(cfg: DictConfig, own: object, path: str) -> object:
-    """What the experiment's own value would be in this configuration, where other keys may have other values."""
+    """Returns the value of the experiment's own setting in this configuration, where other keys may differ."""
     if not isinstance(own, str) or "${" not in own:
         return own
     other = cfg.copy()
@@ -88,5 +88,5 @@ def _as_own(cfg: DictConfig, own: object, path: str) -> object:
 
 def _shown(value: object) -> str:
     if isinstance(value, list):
-        return "+".join(_shown(part).replace("+", "_ ") for part in value)  # the blank is a sign that it was another
+        return "+".join(_shown(part).replace("+", "_ ") for part in value)  # the blank marks a replaced sign
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,12 +1,12 @@
-"""How the program ends if it does not end well: one line on stderr for whatever is no bug.
+"""How the program ends when it fails: one line on stderr for anything that is not a bug.
 
-exit code 1     a bug, with its traceback; or a process that computed with this one has gone, in one line
+exit code 1     a bug, with its traceback; or a process that computed with this one was lost, in one line
           2     refused, or no space left on the disk
           130   Ctrl-C, 143 SIGTERM (stages/signals.py)
 
-Hydra has ways of its own: "Error executing job with overrides" before an error, advice after it, exit code 1 for
-everything. With HYDRA_FULL_ERROR=1 it hands errors on as they are, so that is set here. A user who has set it wants to
-see tracebacks.
+Hydra by itself prints "Error executing job with overrides" before an error and advice after it, with exit code 1 for
+everything. With HYDRA_FULL_ERROR=1 it passes errors on unchanged, so that is set here. A user who has set it wants
+to see tracebacks.
 """
 
 import argparse
@@ -30,36 +30,36 @@ from stages.processes import is_first_process
 from stages.space import is_no_space, no_space
 
 DATA_WORKER = re.compile(r"DataLoader worker \(pid\(?s?\)? ([\d, ]+)\)")
-WITHIN_A_RUN = (InterpolationResolutionError,)  # of OmegaConf's errors, bad input: a ${...} that leads nowhere
+WITHIN_A_RUN = (InterpolationResolutionError,)  # this error of OmegaConf is bad input: a ${...} that leads nowhere
 _tracebacks = False  # whether the user wants to see them
 
 
 class ProcessLost(Exception):
-    """A process that computed with this one has gone, which is no bug of either."""
+    """A process that computed with this one was lost, which is not a bug of either."""
 
 
 @contextmanager
 def errors_in_one_line(refused: tuple = WITHIN_A_RUN) -> Iterator[None]:
-    """For a program, or a run of it: any exception ends it. refused: what Hydra and OmegaConf raise for bad input."""
+    """Ends a program, or a run of it, at any exception. refused: what Hydra and OmegaConf raise for bad input."""
     try:
         yield
     except Exception as error:
         if not is_first_process():
-            time.sleep(1)  # if the first one has gone, that is why; then this one ends before it says so
+            time.sleep(1)  # if the first one has ended, this error follows from it: then this process ends silently
         line, code = line_and_code(error, refused)
         if line is None or _tracebacks:
             traceback.print_exception(error)
         else:
             say(line)
-        if code == 1 and line:  # others may wait for whoever has gone
+        if code == 1 and line:  # others may wait for the lost process
             signals.leave(code)
         sys.exit(code)
 
 
 @contextmanager
 def whole() -> Iterator[None]:
-    """A study that code of the user's leaves in the middle by sys.exit, say, has not ended well: that is an error like
-    others."""
+    """Turns it into an ordinary error if the user's code leaves a study in the middle, for example by sys.exit: the
+    study has not ended well."""
     try:
         yield
     except Exception:
@@ -71,10 +71,10 @@ def whole() -> Iterator[None]:
 
 @contextmanager
 def hydras_errors_in_one_line() -> Iterator[None]:
-    """The same for what Hydra runs."""
+    """Does the same as `errors_in_one_line` for what Hydra runs."""
     global _tracebacks
-    _tracebacks = os.environ.get("HYDRA_FULL_ERROR") == "1" and is_first_process()  # which hands it on to the others
-    argparse.ArgumentParser.error = _unknown_flag  # Hydra's parser would print how it is used, in many lines
+    _tracebacks = os.environ.get("HYDRA_FULL_ERROR") == "1" and is_first_process()  # the others inherit it
+    argparse.ArgumentParser.error = _unknown_flag  # Hydra's parser would print its usage in many lines
     before, os.environ["HYDRA_FULL_ERROR"] = os.environ.get("HYDRA_FULL_ERROR", ""), "1"
     try:
         with errors_in_one_line(COMPOSING):
@@ -90,7 +90,7 @@ def _unknown_flag(_: argparse.ArgumentParser, message: str) -> NoReturn:
 
 
 def show_traceback(error: Exception) -> None:
-    """If the user wants to see it."""
+    """Prints the traceback if the user wants to see it."""
     if _tracebacks:
         traceback.print_exception(error)
 
@@ -102,10 +102,10 @@ def say(line: str) -> None:
 
 
 def line_and_code(error: Exception, refused: tuple = WITHIN_A_RUN) -> tuple[str | None, int]:
-    """What is said of an error, None for a bug, and the exit code."""
+    """Returns the message for an error, None for a bug, and the exit code."""
     try:
         return _line_and_code(error, refused)
-    except Exception:  # of a user's error that can't even be shown
+    except Exception:  # a user's error whose text can't be made
         return lost(), 1
 
 
@@ -124,14 +124,14 @@ def _line_and_code(error: Exception, refused: tuple) -> tuple[str | None, int]:
 
 
 def lost() -> str | None:
-    """What is to be said if a further process of a training has gone."""
+    """Returns the message if a further process of a training was lost, otherwise None."""
     if signals.started:
-        time.sleep(0.5)  # others hear of its end sooner than its exit code is there
+        time.sleep(0.5)  # others notice its end before its exit code is known
     codes = [code for code in (process.poll() for process in signals.started) if code]
     return gone("a further process of the training", codes[0]) if codes else None
 
 
 def gone(what: str, code: int) -> str:
-    """code: below 0 the number of the signal that killed it."""
+    """Returns the message for a lost process. code: its exit code, or below 0 the signal that killed it."""
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     return f"{what} {how}: run the same command to go on"

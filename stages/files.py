@@ -1,4 +1,4 @@
-"""Files that are whole or do not exist: written beside, on disk, then renamed into place."""
+"""Writes files that are complete or do not exist: to a temporary file, synced to disk, then renamed into place."""
 
 import errno
 import os
@@ -16,11 +16,11 @@ from stages.space import is_no_space
 
 @contextmanager
 def written(path: Path) -> Iterator[Path]:
-    """Gives a path to write to, and renames it to `path` once its content is on disk: what exists is complete.
+    """Gives a path to write to, and renames it to `path` once its content is on disk: a file that exists is complete.
 
-    Its name is this process's own: two that write the same file do not write into each other's. What a killed process
-    leaves is removed when its result is begun again (stages/results.py). Raises OSError that names `path` if the disk
-    is full, whatever kind of error the writer makes of that.
+    Its name belongs to this process alone: two that write the same file do not write into each other's. Files that a
+    killed process leaves are removed when their result is begun again (stages/results.py). Raises OSError that names
+    `path` if the disk is full, whichever error the writer raises.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     made = beside(path)
@@ -41,7 +41,7 @@ def written(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def folder_beside(folder: Path) -> Iterator[Path]:
-    """A new folder in that of `folder`, for what will be renamed to `folder`; removed afterwards, with what is left."""
+    """Gives a new folder beside `folder`, for what will be renamed to `folder`; it is removed afterwards."""
     with tempfile.TemporaryDirectory(suffix=".tmp", dir=folder.parent) as made:
         unfinished.add(Path(made))
         try:
@@ -51,12 +51,12 @@ def folder_beside(folder: Path) -> Iterator[Path]:
 
 
 def beside(path: Path) -> Path:
-    """A new path in the same folder, for what will be renamed to `path`."""
+    """Returns a new path in the same folder, for what will be renamed to `path`."""
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
 def is_temporary(path: Path) -> bool:
-    """Whether it is what `beside` gave and nobody renamed."""
+    """Tells whether the path was made by `beside` and not renamed since."""
     return path.name.startswith(".") and path.suffix == ".tmp"
 
 
@@ -66,12 +66,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
-    """As .npy, whatever the name is."""
+    """Writes the array as .npy, whatever the file's name is."""
     with written(path) as beside, beside.open("wb") as file:
         np.save(file, array)
 
 
 def write_archive(path: Path, /, **arrays: np.ndarray) -> None:
-    """As .npz, whatever the name is: it has a checksum of every array, which numpy compares when it reads one."""
+    """Writes the arrays as .npz, whatever the file's name is. It has a checksum of every array, which numpy checks
+    on reading."""
     with written(path) as beside, beside.open("wb") as file:
         np.savez(file, **arrays)

@@ -4,9 +4,9 @@
     /data/flowers     312 files, 1,234,567 bytes, sha256 2c26b46b68ffc68f
     /data/imagenet    1,281,167 files, 147,897,477,120 bytes, names and sizes fcde2b2edba56bf4
 
-Neither the path nor dates are in it: moved or touched, a file is the same; edited, it is not. (The digits of a file
-are the first that the program sha256sum prints.) Of a folder the names in it count, relative to it, and the content of
-each file; of a large one names and sizes alone, since reading it all would take too long.
+The line holds neither the path nor dates: a file that is moved or touched stays the same; an edited one does not. (The
+digits of a file are the first that the program sha256sum prints.) For a folder, the names in it, relative to it, and
+the content of each file count; for a large one only names and sizes, since reading it all would take too long.
 
 To save reading, `Memory` keeps what was found, with the sizes and dates of that time: as long as these are the same,
 nothing is read again. So an edit that keeps the size of a file is missed if its date is set back, too.
@@ -28,20 +28,20 @@ from stages.progress import Bar
 from stages.records import read_record, write_record
 
 MANY_FILES, MANY_BYTES = 10_000, 10**9  # a folder that has more of either is large
-SHOWN = 200 * 10**6  # bytes: if there is more, a bar shows how far it is
+SHOWN = 200 * 10**6  # bytes; for more, a bar shows the progress
 CHUNK = 2**20
 SETTLED = 2 * 10**9  # ns: dates are coarse on some disks, so a file just written may change again under the same date
 LEFT_OUT = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__pycache__"}  # besides hidden files
 NOWHERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
-VERSION = 1  # of the rules above: what was remembered under others is not used
+VERSION = 1  # version of the rules above: what was remembered under others is not used
 FORM = re.compile(r"[\d,]+ (files?, [\d,]+ )?bytes?, sha256 [0-9a-f]{16}")
 
 _for_good: dict[str, str] = {}
 
 
 def of_path(path: Path, memory: "Memory") -> str:
-    """What a file or folder holds. In one process a path has one answer, whatever becomes of it: a run does not turn
-    into another one while it runs. Raises BadInput for what is missing or can't be read."""
+    """Describes what a file or folder holds. In one process a path always has the same answer, so that a run does
+    not become another one while it runs. Raises BadInput for a path that is missing or can't be read."""
     key = os.path.abspath(path)
     if key not in _for_good:
         try:
@@ -56,13 +56,14 @@ def of_path(path: Path, memory: "Memory") -> str:
 
 
 def forget() -> None:
-    """As in a new process: what was found before is looked at again."""
+    """Forgets what was found, so that files are read again, as in a new process."""
     _for_good.clear()
 
 
 class Memory:
-    """What was found in files and folders, by absolute path, kept in a JSON file that several processes may share: each
-    adds what it learned, the last one wins. A file that is missing, damaged or of another program counts as empty."""
+    """Remembers what files and folders hold, by absolute path, in a JSON file that several processes may share: each
+    adds what it learned, and the last one wins. A missing or damaged file, or one of another version, counts as
+    empty."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -70,7 +71,8 @@ class Memory:
         self._learned: dict[str, dict[str, str]] = {}
 
     def recall(self, path: str, seen: str, changed: int, read: Callable[[], str]) -> str:
-        """What `read` returned when `seen` was the same; else it is called. changed: when the content was, in ns."""
+        """Returns what `read` returned when `seen` was the same; otherwise calls it. changed: date of the content,
+        in ns."""
         entry = self._known.get(path)
         if entry and entry["seen"] == seen:
             return entry["fingerprint"]
@@ -81,13 +83,13 @@ class Memory:
         return found
 
     def save(self) -> None:
-        """Adds what is new to the file, if anything is, without deleted paths. A disk that can't be written to
-        costs time in the next run and nothing else, so it is not an error."""
+        """Adds what is new to the file, without deleted paths. A disk that can't be written to only costs time in
+        the next run, so it is not an error."""
         if not self._learned:
             return
         known = _remembered(self._file) | self._learned
         there = {path: entry for path, entry in sorted(known.items()) if os.path.exists(path)}
-        # A name of its own: two processes that write to one file beside would make a mixture of it.
+        # A name of its own, as two processes that write to one temporary file would mix their content.
         beside = self._file.with_name(f"{self._file.name}.{secrets.token_hex(4)}")
         with suppress(OSError):
             try:
@@ -99,7 +101,7 @@ class Memory:
 
 
 def _remembered(file: Path) -> dict[str, dict[str, str]]:
-    """path -> seen, fingerprint; empty if anything in the file is not as it should be."""
+    """Returns path -> seen, fingerprint; the dict is empty if anything in the file is wrong."""
     try:
         content = read_record(file)
         entries = content["paths"].values()
@@ -137,8 +139,8 @@ def _of_folder(folder: str, memory: Memory) -> str:
 
 
 def _files_in(folder: str) -> list[tuple[str, int, int]]:
-    """(name relative to the folder, bytes, date in ns) of each file, sorted by name. Links are followed, but not to a
-    folder that was passed on the way to them, which would never end; those that lead nowhere are left out."""
+    """Returns (name relative to the folder, bytes, date in ns) of each file, sorted by name. Links are followed,
+    except to a folder above them, which would never end; links that lead nowhere are left out."""
     found, todo = [], [("", os.path.realpath(folder), frozenset())]
     while todo:
         prefix, here, above = todo.pop()
@@ -167,7 +169,7 @@ def _status(entry: os.DirEntry) -> os.stat_result | None:
 
 
 def _sha256(path: str, bar: Bar) -> str:
-    """Of a file's content, 64 hex digits."""
+    """Returns the hash of a file's content, 64 hex digits."""
     digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
         while chunk := file.read(CHUNK):
@@ -177,7 +179,7 @@ def _sha256(path: str, bar: Bar) -> str:
 
 
 def _digest(rows: Iterable[tuple]) -> str:
-    """16 hex digits that stand for names and numbers. A zero byte ends each of them: no file's name has one."""
+    """Returns 16 hex digits that stand for names and numbers, each ended by a zero byte, which no name contains."""
     digest = hashlib.sha256()
     for row in rows:
         digest.update(os.fsencode("".join(f"{part}\0" for part in row)))

@@ -1,4 +1,4 @@
-"""The files of weights that the user gives: which files, which model in each of them, and of which epoch."""
+"""Finds the files of weights that the user gives: which files, which model in each of them, and which epoch."""
 
 import glob
 import re
@@ -18,8 +18,8 @@ COUNTED = [
 
 
 def given(key: str, wanted: object) -> dict[int, Address]:
-    """epoch -> where the weights lie, of the files that stand at `key` (of a pattern: by name, numbers as numbers);
-    empty if none do. Raises BadInput for what is not a file."""
+    """Returns epoch -> where the weights are, for the files given at `key` (files of a pattern are sorted by name,
+    numbers as numbers); the dict is empty if none are given. Raises BadInput if one is not a file."""
     if not wanted:
         return {}
     patterns = list(wanted) if OmegaConf.is_list(wanted) else [wanted]
@@ -33,7 +33,8 @@ def given(key: str, wanted: object) -> dict[int, Address]:
 
 
 def of_role(cfg: DictConfig, role: str) -> dict[int, Address]:
-    """The same of the files that were given for a role. Raises BadInput for several of the pre-trained model."""
+    """Returns the same for the files that were given for a role. Raises BadInput for several files of the
+    pre-trained model."""
     key, wanted = f"interactions.checkpoints.{role}", cfg.interactions.checkpoints[role]
     found = given(key, wanted)
     if role == "pretrain" and len(found) > 1:
@@ -42,10 +43,10 @@ def of_role(cfg: DictConfig, role: str) -> dict[int, Address]:
 
 
 def weights_of(cfg: DictConfig) -> str:
-    """Where pre-trained weights come from: "pretrain" (that stage trains them), "scratch" (random), the name that a
-    library has for them, or FILE or FILE#NAME: of a list or pattern of files, that of `start.epoch`.
+    """Returns where pre-trained weights come from: "pretrain" (that stage trains them), "scratch" (random), the name
+    that a library has for them, or FILE or FILE#NAME. From a list or pattern of files, `start.epoch` chooses one.
 
-    Raises BadInput if there is none of that epoch.
+    Raises BadInput if no file is of that epoch.
     """
     wanted, epoch = cfg.model.get("weights", "pretrain"), cfg.start.epoch
     if isinstance(wanted, str) and not _is_pattern(wanted):
@@ -67,12 +68,12 @@ def _is_pattern(text: str) -> bool:
 
 
 def epochs(files: list[Path], key: str = "files") -> list[int]:
-    """The epoch of each file, by its name (of one that a library named for a folder: the folder's).
+    """Returns the epoch of each file, by its name (or by its folder's name, if a library chose the file's name).
 
-    It is the number after epoch, ep, step, iteration, iter, checkpoint or ckpt (with = _ - or nothing between) if all
-    names have one and they differ; else, in names that are alike but for their numbers, the last number that differs;
-    else the place in the order given. A single file without such a word is of epoch 0. Raises BadInput, which names
-    `key`, for two files that are said to be of one epoch.
+    It is the number after epoch, ep, step, iteration, iter, checkpoint or ckpt (with = _ - or nothing between) if
+    all names have one and they differ; otherwise, in names that are alike except for their numbers, the last number
+    that differs; otherwise the place in the given order. A single file without such a word is of epoch 0. Raises
+    BadInput, which names `key`, if two files are of the same epoch.
     """
     names = [file.parent.name if file.name in IN_FOLDERS else file.stem for file in files]
     if len(files) > 1 and len(set(names)) == 1:  # one folder for each epoch
@@ -101,7 +102,7 @@ def _counted(name: str) -> int | None:
 
 
 def matching(key: str, pattern: str) -> list[Path]:
-    """The files that a pattern stands for, ~ and ** included; of a folder, the file of weights in it."""
+    """Returns the files that match a pattern, ~ and ** included; for a folder, the file of weights in it."""
     path = Path(split(pattern)[0]).expanduser()
     found = [path] if path.exists() else [Path(name) for name in glob.glob(str(path), recursive=True)]
     candidates = [[file] if file.is_file() else [file / name for name in IN_FOLDERS] for file in found]

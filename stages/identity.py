@@ -1,12 +1,12 @@
 """What decides a result, and so its name: a run that needs the same result finds it, whichever run made it.
 
 A result is decided by its own settings, in one form (stages/canonical.py), by the number of its stage, and by the
-digests of the results that it is made from. Take `finetune`: its learning rate, seed and target task are its own; the
-model and the pre-training decide it through the digest of `pretrain`. So another learning rate leads to
+digests of the results that it is made from. For example, `finetune` has its own learning rate, seed and target task;
+the model and the pre-training decide it through the digest of `pretrain`. So another learning rate leads to
 results/finetune/conv4-digits-seed=0-<another digest>, still made from the same pre-training; another number of patches
 leads to other interactions of the same checkpoints.
 
-Which keys decide which result is said in conf/schema.py; which results are made from which, in stages/table.py.
+conf/schema.py says which keys decide which result; stages/table.py says which results are made from which.
 """
 
 import hashlib
@@ -28,17 +28,17 @@ from stages.measures import measures_of
 from stages.settings import settings_of
 from stages.table import ROLES, STAGES, Stage, role_of, roles
 
-DIGITS = 12  # of a digest: among a million results, two share one with a chance of 1 in 500
+DIGITS = 12  # in a digest: among a million results, two share one with a chance of 1 in 500
 
 
 @dataclass(frozen=True)
 class Result:
     """One result of a study, complete or not.
 
-    stage: that leaves it; settings: path of a key -> value in one form; inputs: what it is made from, by name;
-    asked: which epochs are asked for, `all` or a list, None for a result without epochs; planned: the last of them, if
-    training is not stopped early; parts: what it has to hold, name -> digest (of an analysis its measures). None of
-    these is part of what decides it.
+    stage: the stage that makes it; settings: path of a key -> value in one form; inputs: the results that it is made
+    from, by name; asked: the requested epochs, `all` or a list, None for a result without epochs; planned: the last
+    of them if training does not stop early; parts: what it has to hold, name -> digest (the measures of an
+    analysis). The last three are not part of what decides it.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Result:
     parts: dict[str, str] = field(default_factory=dict)
 
     def decided(self) -> dict[str, Plain]:
-        """All that decides it, what decides its inputs included, by path; `number.<stage>` of each stage."""
+        """Returns all that decides it and its inputs, by path, with `number.<stage>` of each stage."""
         found = {}
         for result in self.inputs.values():
             found |= result.decided()
@@ -63,10 +63,10 @@ Results = dict[str, Result]
 
 
 def results_of(cfg: DictConfig, memory: Memory | None = None) -> Results:
-    """Every result of the study that `cfg` describes, by name, in the order in which they are made. memory: of what the
-    user's files held when they were looked at before.
+    """Returns every result of the study that `cfg` describes, by name, in the order in which they are made. memory: the
+    remembered content of the user's files.
 
-    Raises BadInput for files of the user's that are missing.
+    Raises BadInput if files of the user are missing.
     """
     fingerprint, found = partial(_content, output=Path(cfg.output), memory=memory or memory_of(cfg)), {}
     for stage in STAGES:
@@ -79,7 +79,7 @@ def results_of(cfg: DictConfig, memory: Memory | None = None) -> Results:
 
 
 def _content(path: Path, output: Path, memory: Memory) -> str:
-    """Its fingerprint. Raises BadInput for a folder that holds the output, and so changes with every result."""
+    """Returns the fingerprint. Raises BadInput for a folder that holds the output, and so changes with every result."""
     if path.resolve() in (output.resolve(), *output.resolve().parents):
         raise BadInput(f"{path} is read as data or weights and contains output={output}: choose another output=...")
     return of_path(path, memory)
@@ -90,12 +90,12 @@ def memory_of(cfg: DictConfig) -> Memory:
 
 
 def compared(cfg: DictConfig) -> list[str]:
-    """Names of the results that hold the values of the roles that are compared."""
+    """Returns the names of the results that hold the values of the roles that are compared."""
     return [f"interactions/{ROLES[role]}" for role in roles(cfg)]
 
 
 def _read(cfg: DictConfig, name: str, reads: tuple[str, ...]) -> list[str]:
-    """Without what is not needed: the trainings of roles that are left out, or whose checkpoints are external."""
+    """Returns the inputs of a result, without trainings that are left out or whose checkpoints are external."""
     if name not in VALUES and name != "analysis":
         return list(reads)
     ours = {ROLES[role] for role in roles(cfg) if not cfg.interactions.checkpoints[role]}
@@ -121,7 +121,7 @@ def _result(cfg: DictConfig, stage: Stage, name: str, inputs: Results, fingerpri
 
 
 def _epochs(cfg: DictConfig, name: str) -> tuple[str | tuple[int, ...] | None, int]:
-    """Which epochs of a result are asked for, and the last one."""
+    """Returns the requested epochs of a result, and the last one."""
     if name in VALUES:
         role = role_of(name)
         files = of_role(cfg, role)
@@ -146,7 +146,7 @@ def _place(cfg: DictConfig, name: str) -> Path:
 
 
 def _label(cfg: DictConfig, name: str) -> str:
-    """What a reader sees of a result before its digest: the model, the task, and one thing more."""
+    """Returns what a reader sees of a result before its digest: the model, the task, and one more detail."""
     model = str(cfg.model.get("name", cfg.model.get("_target_", "model"))).rpartition(".")[2]
     if name == "interactions/samples":
         parts = [task_name(cfg.data.target), f"n={cfg.interactions.n}"]
@@ -162,12 +162,13 @@ def _label(cfg: DictConfig, name: str) -> str:
 
 
 def _is_name(weights: str) -> bool:
-    """Of published weights: what decides a result may be in its label, and a file's name does not."""
+    """Tells whether weights are published ones: their name decides the result and may be in its label, unlike a
+    file's name."""
     return not Path(split(weights)[0]).expanduser().exists()
 
 
 def task_name(options: DictConfig | None) -> str:
-    """What a task is called: its reader if it has one, else what makes it."""
+    """Returns the name of a task: that of its reader if it has one, otherwise that of the function that makes it."""
     if not OmegaConf.is_dict(options):
         return "none"
     made = options.files if OmegaConf.is_dict(options.get("files")) else options

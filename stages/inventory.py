@@ -1,7 +1,7 @@
-"""Lists what a folder of outputs contains: runs and the results they show, results and what they were made from.
+"""Lists the content of an outputs folder: runs and the results they show, results and what they were made from.
 
-It is told from the files alone, without a configuration, and by names and digests rather than by the paths of the time
-when something was made: folders of outputs are moved, copied to other machines, and joined.
+It reads only files, without a configuration, and uses names and digests, not the paths that were written down:
+folders of outputs are moved, copied to other machines, and joined.
 """
 
 import glob
@@ -17,15 +17,15 @@ from stages.records import read_record
 
 @dataclass(frozen=True)
 class Shown:
-    """A result that a run shows; folder: where it lies, or lay."""
+    """A result that a run shows. folder: where it is, or was."""
 
     folder: Path
     digest: str
 
 
 def runs(outputs: Path) -> Iterator[Path]:
-    """The folders that show results, in any depth. Links are followed: runs may have been moved to another disk. Raises
-    OSError for a folder that can't be read: it is not known which runs lie there."""
+    """Yields the folders that show results, in any depth. Links are followed, as runs may have been moved to another
+    disk. Raises OSError if a folder can't be read, as its runs are not known."""
     place_of_results = (outputs / "results").resolve()
     seen = {outputs.resolve()}
     for place, inner, files in os.walk(outputs, onerror=_check_gone, followlinks=True):
@@ -41,10 +41,10 @@ def runs(outputs: Path) -> Iterator[Path]:
 
 
 def shown(run: Path) -> dict[str, Shown]:
-    """Name -> each result that a run's results.json lists. Raises BadInput if it can't be read."""
+    """Returns each result that a run's results.json lists, by name. Raises BadInput if the file can't be read."""
 
     def parse(listed: dict) -> dict[str, Shown]:
-        # By its words: where a run lies behind a link, .. leads to another place.
+        # Only the text is normalised: if a run is behind a link, the system's .. leads to another place.
         return {
             name: Shown(Path(os.path.normpath(run.absolute() / entry["path"])), entry["digest"])
             for name, entry in listed.items()
@@ -54,7 +54,7 @@ def shown(run: Path) -> dict[str, Shown]:
 
 
 def results(outputs: Path) -> list[Path]:
-    """The folders of all results, resolved, sorted; what a killed deletion has left, too. Links are left out."""
+    """Returns the folders of all results, resolved and sorted, with those of killed deletions, without links."""
     found = []
     for place, inner, files in os.walk((outputs / "results").resolve(), onerror=_check_gone):
         if _is_result(Path(place)):
@@ -65,8 +65,8 @@ def results(outputs: Path) -> list[Path]:
 
 
 def shown_by(outputs: Path, runs: Iterable[Path]) -> set[Path]:
-    """The folders that the runs show, resolved. Of a run that has been moved paths lead nowhere, but digests do not
-    change."""
+    """Returns the folders that the runs show, resolved. Paths of a moved run lead nowhere, but its digests still
+    hold."""
     found = set()
     for run in runs:
         for name, entry in shown(run).items():
@@ -75,8 +75,8 @@ def shown_by(outputs: Path, runs: Iterable[Path]) -> set[Path]:
 
 
 def with_origins(outputs: Path, folders: Iterable[Path]) -> set[Path]:
-    """The folders, and those of all results that they are made from, and so on. Raises BadInput for a list of inputs
-    that can't be read."""
+    """Returns the folders, those of all results that they are made from, and so on. Raises BadInput if a list of
+    inputs can't be read."""
     found, todo = set(), list(folders)
     while todo:
         folder = todo.pop()
@@ -91,7 +91,7 @@ def of_digest(outputs: Path, name: str, digest: str) -> set[Path]:
 
 
 def _is_result(folder: Path) -> bool:
-    """Of a folder in results/, where a run may lie as well: who forbids to call it so?"""
+    """Tells whether a folder in results/ is a result: a run may be there as well, as its name is the user's choice."""
     return is_temporary(folder) or ((folder / "config.yaml").exists() and not (folder / "results.json").exists())
 
 
@@ -113,6 +113,6 @@ def _read(file: Path, parse: Callable[[dict], dict]) -> dict:
 
 
 def _check_gone(error: OSError) -> None:
-    """A folder that was deleted while others were looked at is not an error."""
+    """Raises the error unless a folder was deleted while others were read."""
     if not isinstance(error, FileNotFoundError):
         raise error

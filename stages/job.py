@@ -1,12 +1,13 @@
-"""A run of a sweep. Whatever ends it is said in one line and written down, and the sweep goes on with the next.
+"""A run of a sweep. Its end is reported in one line and written down, and the sweep goes on with the next run.
 
     [2/8] seed=1
     ...
     [2/8] seed=1: done in 0:45, outputs/digits/seed=1
     [3/8] seed=2: failed: no space left on outputs: ...
 
-Hydra gives a sweep up at the first job that fails, and then calls nobody at its end. So in Hydra's eyes none fails.
-What became of each is a file in hydra.sweep.dir (stages/sweep.py): a launcher may have jobs run in other processes.
+Hydra ends a sweep at the first job that fails, and then does not call the code for its end. So no job fails as far
+as Hydra knows. How each ended is a file in hydra.sweep.dir (stages/sweep.py), as a launcher may run jobs in other
+processes.
 """
 
 import json
@@ -33,8 +34,9 @@ SWEEP, TRACEBACK, RECORD = "sweep.json", "traceback.txt", "job-{:06}.json"
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended. name: which it is of how many, and the settings in which it differs from the others; folder: its
-    own, if that is known; analysed: whether it has tables there; code: the exit code it would have; why: it failed."""
+    """How a run ended. name: its number, the number of runs, and the settings in which it differs from the others;
+    folder: its own, if that is known; analysed: whether it has tables there; code: its exit code; why: the reason if
+    it failed."""
 
     name: str
     folder: str | None
@@ -44,7 +46,7 @@ class Ended:
 
 
 def job(cfg: DictConfig, run: Callable[[DictConfig], object]) -> None:
-    """run: takes `cfg`, and gives it its run_dir."""
+    """Runs one job of a sweep. run: takes `cfg`, and sets its run_dir."""
     hydra, began = HydraConfig.get(), time.monotonic()
     name = _name(hydra)
     print(name, flush=True)
@@ -56,7 +58,7 @@ def job(cfg: DictConfig, run: Callable[[DictConfig], object]) -> None:
     except Exception as error:
         show_traceback(error)
         code, why = _failure(error, cfg.run_dir)
-        end_started()  # whoever computes with this one is not told that it goes on
+        end_started()  # processes that compute with this one do not know that the sweep goes on
         say(f"{name}: failed: {why}")
     else:
         if not cfg.plan:
@@ -67,7 +69,8 @@ def job(cfg: DictConfig, run: Callable[[DictConfig], object]) -> None:
 
 
 def all_ended(folder: Path, count: int | None) -> Iterator[Ended]:
-    """In the order of the jobs. count: of these, if it is known: one that left no record has failed."""
+    """Yields how each run ended, in the order of the jobs. count: number of jobs, if known: a job without a record
+    has failed."""
     there = {file.name: file for file in sorted(folder.glob("job-*.json"))}
     for name in there if count is None else [RECORD.format(number) for number in range(count)]:
         if name in there:
@@ -78,10 +81,10 @@ def all_ended(folder: Path, count: int | None) -> Iterator[Ended]:
 
 
 def _name(hydra: DictConfig) -> str:
-    """Such as [2/8] seed=1 model=conv4."""
+    """Returns a name such as "[2/8] seed=1 model=conv4"."""
     try:
         sweep = json.loads(Path(hydra.sweep.dir, SWEEP).read_text())
-    except FileNotFoundError:  # somebody clears temporary folders
+    except FileNotFoundError:  # the system may clear temporary folders
         sweep = {"keys": [word.partition("=")[0] for word in hydra.overrides.task], "count": None}
     differs = [word for word in hydra.overrides.task if word.partition("=")[0] in sweep["keys"]]
     number = f"{hydra.job.num + 1}/{sweep['count']}" if sweep["count"] else f"{hydra.job.num + 1}"
@@ -89,7 +92,7 @@ def _name(hydra: DictConfig) -> str:
 
 
 def _failure(error: Exception, run: str | None) -> tuple[int, str]:
-    """Exit code and reason; the traceback of a bug is kept in the folder `run`."""
+    """Returns exit code and reason; the traceback of a bug is kept in the folder `run`."""
     line, code = line_and_code(error)
     if line is not None:
         return code, line
@@ -108,16 +111,16 @@ def _failure(error: Exception, run: str | None) -> tuple[int, str]:
 def _message(error: Exception) -> str:
     try:
         return _printable(str(error))
-    except Exception:  # of an error of the user's
+    except Exception:  # the error may be of a user's class
         return "its message can't be shown"
 
 
 def _printable(text: str) -> str:
-    """Without what UTF-8 has no bytes for."""
+    """Replaces characters that UTF-8 can't encode."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def forget_failure(run: Path) -> None:
-    """Of an earlier attempt at what has been done now."""
-    with suppress(OSError):  # of a complete run on a read-only disk
+    """Removes the traceback that an earlier attempt left, as the run has succeeded now."""
+    with suppress(OSError):  # a complete run may be on a read-only disk
         (run / TRACEBACK).unlink(missing_ok=True)

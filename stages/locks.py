@@ -1,4 +1,4 @@
-"""Only one process at a time works on a result; others wait, and say so."""
+"""Lets only one process at a time work on a result; others wait, and say so."""
 
 import os
 import socket
@@ -12,16 +12,17 @@ import filelock
 from stages.signals import doing
 from stages.waiting import turns
 
-SIGNED = "process "  # what is in a lock's file begins so
+SIGNED = "process "  # the beginning of what a lock's file holds
 
 _held: set[Path] = set()  # by this process
 
 
 @contextmanager
 def locked(folder: Path, wait: bool = True, minutes: float | None = None) -> Iterator[bool]:
-    """Whether the lock on `folder` was got, which another process may hold if not `wait`.
+    """Locks `folder`. The value is whether this succeeded; without `wait` it is False if another process holds the
+    lock.
 
-    minutes: to wait at most; None: without end. Raises BadInput when they are over.
+    minutes: the longest time to wait, None for no limit. Raises BadInput when it is over.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock, place = filelock.FileLock(lock_file(folder)), folder.absolute()
@@ -47,7 +48,7 @@ def lock_file(folder: Path) -> Path:
 
 
 def check_held(folder: Path) -> None:
-    """Raises RuntimeError if this process has no right to write there."""
+    """Raises RuntimeError if this process does not hold the lock on `folder`."""
     if folder.absolute() not in _held:
         raise RuntimeError(f"{folder} is written to without its lock")
 
@@ -61,8 +62,8 @@ def _acquired(lock: filelock.BaseFileLock, seconds: float) -> bool:
 
 
 def _sign(folder: Path) -> None:
-    """Leaves in the lock's file who holds it: for those who wait to read. A disk without locks of its own has something
-    else of filelock's in it, and on one that can't be written to nothing can be said: neither is an error."""
+    """Writes into the lock's file who holds it, for those who wait to read. On a disk without locks of its own the
+    file holds other content of filelock, and some disks can't be written to: neither is an error."""
     with suppress(OSError, ValueError):
         before = lock_file(folder).read_text()
         if not before or before.startswith(SIGNED):
@@ -71,7 +72,7 @@ def _sign(folder: Path) -> None:
 
 
 def _holder(folder: Path) -> str:
-    """ " (process 4711 on node3 since 2026-11-21 20:04:17)"; "" if that is not known."""
+    """Returns " (process 4711 on node3 since 2026-11-21 20:04:17)", or "" if the holder is not known."""
     with suppress(OSError, ValueError):
         signed = lock_file(folder).read_text().strip()
         if signed.startswith(SIGNED):

@@ -1,7 +1,8 @@
-"""The measures that an analysis is asked for, by name and without importing one: that takes seconds.
+"""Names the measures of an analysis without importing them, as an import takes seconds.
 
-`decomposition` is the file analysis/measures/decomposition.py, `my_measures.mean_strength` a module of the user's. An
-analysis that lacks one of them is not complete; to add it is no reason to compute the others again.
+`decomposition` is the file analysis/measures/decomposition.py, `my_measures.mean_strength` is a module of the
+user's. An analysis that lacks one of them is not complete; adding it does not make the program compute the others
+again.
 """
 
 import hashlib
@@ -16,13 +17,13 @@ OURS = "analysis.measures"
 
 
 def name_of(module: str) -> str:
-    """Of its table, figure and options: the last part of a dotted name."""
+    """Returns the name of a measure's table, figure and options: the last part of its dotted name."""
     return module.rpartition(".")[2]
 
 
 def measures_of(cfg: DictConfig) -> dict[str, str]:
-    """Name of each measure that is asked for -> digest of what decides it beside what decides the analysis: which
-    module it is, and what the user's own code holds."""
+    """Returns the name of each requested measure -> a digest of what decides it besides the analysis: which module
+    it is, and the content of the user's own code."""
     return {name_of(module): _digest(module) for module in cfg.analysis.measures}
 
 

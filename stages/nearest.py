@@ -1,4 +1,4 @@
-"""Why a result must be made although its stage has others: how it differs from the nearest of them."""
+"""Says why a result must be made although its stage has others: how it differs from the nearest of them."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ SHOWN, LOOKED_AT = 3, 50  # differences; results, the newest ones
 
 
 def difference(result: Result) -> str:
-    """ "differs from <result> in lr: 0.001 -> 0.003"; "" if there is no other result of its stage."""
+    """Returns "differs from <result> in lr: 0.001 -> 0.003", or "" if its stage has no other result."""
     others = [(folder, _differing(_settings(folder), result.decided())) for folder in _others(result)]
     if not others:
         return ""
@@ -31,7 +31,7 @@ def _others(result: Result) -> list[Path]:
 
 
 def _settings(folder: Path) -> dict[str, object]:
-    """By path, as `Result.decided` gives them."""
+    """Returns the settings by path, as `Result.decided` gives them."""
     try:
         return by_path("", plain(OmegaConf.load(folder / "config.yaml")))
     except (OSError, ValueError, YAMLError):

@@ -1,6 +1,6 @@
-"""What a study will take, before it begins: passes through the network, disk, time.
+"""Estimates what a study will take, before it begins: passes through the network, disk, time.
 
-Imports nothing heavy, so that a run with nothing left to do ends at once.
+It imports nothing heavy, so that a run with nothing left to do ends at once.
 """
 
 import math
@@ -19,9 +19,9 @@ STEP, EPOCH, WRITTEN = Span(0.001, 0.003), Span(0.03, 0.15), Span(0.5e-9, 5e-9)
 
 @dataclass(frozen=True)
 class Need:
-    """Of one stage. forward, trained: how many inputs are passed forward only, and forward and backward; masked: how
-    many masked inputs are evaluated; loaded: how many inputs are read from disk; disk: bytes; task: the inputs' one,
-    source or target; besides: time that is not for inputs."""
+    """What one stage takes. forward, trained: number of inputs that are passed forward only, and forward and
+    backward; masked: number of masked inputs that are evaluated; loaded: number of inputs that are read from disk;
+    disk: bytes; task: the task of the inputs, source or target; besides: time that does not depend on inputs."""
 
     forward: int = 0
     trained: int = 0
@@ -35,8 +35,9 @@ class Need:
     def of_training(
         cls, options: object, weights: int, train: int, test: int, kept: int, task: str = "target"
     ) -> "Need":
-        """weights: bytes of a checkpoint; train, test: samples; kept: how many checkpoints stay. While training goes
-        on, one with the optimiser's state is there, and a second one while it is written."""
+        """Returns the need of a training. weights: bytes of a checkpoint; train, test: samples; kept: number of
+        checkpoints that stay. During training the disk also holds one with the optimiser's state, and a second one
+        while it is written."""
         epochs, with_state = options.epochs, weights * (1 + STATES[options.optimizer])
         tested, trained, steps = test * (epochs + 1), train * epochs, math.ceil(train / options.batch_size) * epochs
         besides = STEP * steps + EPOCH * epochs + WRITTEN * (weights * kept + with_state * epochs)
@@ -46,7 +47,7 @@ class Need:
 
 @dataclass(frozen=True)
 class Rates:
-    """Seconds per input of one task, for each kind of work in `Need`."""
+    """The seconds per input of one task, for each kind of work in `Need`."""
 
     forward: Span = NO_TIME
     trained: Span = NO_TIME
@@ -59,7 +60,7 @@ class Rates:
 
 
 def check_disk(wanted: int, output: Path) -> None:
-    """Says how many bytes will be written. Raises BadInput if there are not as many free."""
+    """Prints how many bytes will be written at most. Raises BadInput if the disk has less space."""
     free = free_disk(output)
     if wanted > free:
         raise BadInput(
@@ -71,7 +72,7 @@ def check_disk(wanted: int, output: Path) -> None:
 
 
 def free_disk(folder: Path) -> int:
-    """Bytes that are free where `folder` is, or will be made."""
+    """Returns the free bytes on the disk where `folder` is, or will be made."""
     nearest = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
     return shutil.disk_usage(nearest).free
 

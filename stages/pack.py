@@ -39,8 +39,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def pack(run: Path, target: Path, partial: bool = False, wandb: bool = False) -> None:
-    """Raises BadInput for a run that lacks results, unless `partial`, a target that can't be one, a disk that is too
-    small, and files that are not as they were left."""
+    """Packs a run. Raises BadInput if the run lacks results (unless `partial`), if the target can't be used, if the
+    disk is too small, and if files have changed since they were made."""
     run, target = Path(os.path.abspath(run)), Path(os.path.abspath(target))
     listed = _listed(run)
     outputs = _outputs(run, listed)
@@ -53,14 +53,14 @@ def pack(run: Path, target: Path, partial: bool = False, wandb: bool = False) ->
     total = sum(size for copy in to_do for size, _ in copy.missing().values())
     total += sum(file.stat().st_size for file in more)
     _check_disk(total, len(copies), len(to_do), target)
-    (target / "results").mkdir(parents=True, exist_ok=True)  # by which a folder is known as packed
+    (target / "results").mkdir(parents=True, exist_ok=True)  # marks the folder as packed
     _copy(to_do, more, total)
     _show(run, place, {name: Shown(copy.target, listed[name].digest) for name, copy in copies.items()})
     print(f"packed: {place}; the run's command finds it with output={target}, or wherever that folder is moved to")
 
 
 def _copy(to_do: list[Copy], more: dict[Path, Path], total: int) -> None:
-    """more: file -> its place in the pack; total: bytes."""
+    """Copies results and files. more: file -> its place in the pack; total: bytes."""
     with Bar(total=total, desc="pack", unit="B", unit_scale=True, mininterval=0.5, disable=not total) as bar:
         for copy in to_do:
             copy.make(bar)
@@ -69,7 +69,7 @@ def _copy(to_do: list[Copy], more: dict[Path, Path], total: int) -> None:
 
 
 def _wandb_files(run: Path) -> list[Path]:
-    """Without the links in it to the newest ones."""
+    """Returns the W&B files, without the links to the newest ones."""
     return [path for path in sorted((run / "wandb").rglob("*")) if path.is_file() and not path.is_symlink()]
 
 
@@ -80,7 +80,7 @@ def _listed(run: Path) -> dict[str, Shown]:
 
 
 def _outputs(run: Path, listed: dict[str, Shown]) -> Path:
-    """The folder of outputs that the run's results lie in: <outputs>/results/<name>/<folder>."""
+    """Returns the outputs folder that holds the run's results: <outputs>/results/<name>/<folder>."""
     shared = [entry.folder for entry in listed.values() if not entry.folder.is_relative_to(run)]
     found = {next((place.parent for place in folder.parents if place.name == "results"), None) for folder in shared}
     if len(found) != 1 or None in found:
@@ -101,7 +101,7 @@ def _check_target(run: Path, outputs: Path, target: Path) -> None:
 
 
 def _copies(run: Path, listed: dict[str, Shown], place: Path, results: Path) -> dict[str, Copy]:
-    """Of the results that are complete."""
+    """Returns copies of the results that are complete."""
     copies = {}
     for name, entry in listed.items():
         if done := _complete(entry):
@@ -141,7 +141,7 @@ def _check_disk(total: int, count: int, to_do: int, target: Path) -> None:
 
 
 def _show(run: Path, place: Path, packed: dict[str, Shown]) -> None:
-    """The run's folder in the pack, with what an earlier call has put there, too."""
+    """Writes the run's folder in the pack, together with what an earlier call has put there."""
     with locked(place / "results"):
         before = {name: entry for name, entry in recorded(place).items() if (place / entry["path"]).exists()}
         for name, entry in packed.items():

@@ -1,6 +1,6 @@
-"""plan=true: which parts of a study are complete, what the rest would take on this machine, and where it would lie.
+"""plan=true: which parts of a study are complete, what the rest would take on this machine, and where it would be.
 
-It writes nothing, and needs neither data nor weights: what is not here is assumed (training/assumed.py). The stages
+It writes nothing, and needs neither data nor weights: missing ones are assumed (training/assumed.py). The stages
 themselves say what they need, by the same `check` as before a run; how long that takes is measured.
 """
 
@@ -26,7 +26,7 @@ Row = tuple[str, str, Need, Span]  # stage; complete, begun or to do; what the r
 
 
 def plan(cfg: DictConfig) -> str:
-    """Raises BadInput for whatever a run would refuse, but for files that are not here and for a full disk."""
+    """Returns the plan. Raises BadInput for anything that a run would refuse, except missing files and a full disk."""
     stages, results = table.chosen(cfg), results_of(cfg)
     states = {stage: _state(results, stage) for stage in stages}
     lines, needs, times = [], {}, {}
@@ -55,7 +55,7 @@ def _sum(needs: list[Need]) -> Need:
 
 
 def _reasons(cfg: DictConfig, results: Results, stages: list[Stage]) -> list[str]:
-    """Why results are to be made although there are others of their stage, as a run says it."""
+    """Says why results have to be made although others of their stage exist, as a run says it."""
     shown = recorded(Path(cfg.run_dir))
     missing = [one for stage in stages for one in left_by(results, stage) if not state(one).complete]
     return [f"{one.name}: to do; {why}" for one in missing if (why := reason(one, shown))]
@@ -69,7 +69,7 @@ def _state(results: Results, stage: Stage) -> str:
 
 
 def _times(cfg: DictConfig, needs: dict[Stage, Need]) -> dict[Stage, Span]:
-    """Measured, only of the kinds of work that are needed: each takes seconds."""
+    """Returns measured times; only the kinds of work that are needed are measured, as each takes seconds."""
     rates = {task: _rates(cfg, task, [need for need in needs.values() if need.task == task]) for task in TASKS}
     return {stage: START + rates[need.task].seconds(need) for stage, need in needs.items()}
 
@@ -88,5 +88,5 @@ def _disk(output: Path, wanted: int) -> str:
 
 
 def _torch(module: str) -> ModuleType:
-    """Imported when it is needed: with nothing left to do a plan takes no seconds."""
+    """Imports a module only when it is needed: a plan with nothing left to do must not take seconds."""
     return importlib.import_module(module)

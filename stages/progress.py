@@ -1,8 +1,8 @@
-"""Shows how far long work has come: with a bar on a terminal, otherwise with lines.
+"""Shows the progress of long work: with a bar on a terminal, otherwise with lines.
 
-A bar is drawn over and over in one line, which in a file (a log, what a scheduler keeps) comes to thousands of
-fragments. So where stderr is not a terminal, there are lines instead: one whenever the work comes to something worth
-saying, such as the end of an epoch, else one a minute, and of work that ends within a minute none.
+A bar is redrawn in one line again and again, which in a file (a log, the output that a scheduler keeps) adds up to
+thousands of fragments. So if stderr is not a terminal, lines are printed instead: one whenever the work reaches a
+milestone, such as the end of an epoch, otherwise one a minute. Work that ends within a minute prints none.
 
     finetune: epoch 3/20, test accuracy 0.812, 1:20 left
     interactions/finetune: sample 120 of 420, epoch 4, 12:05 left
@@ -20,7 +20,7 @@ from stages.processes import is_first_process
 from stages.waiting import clock
 
 EVERY = 60  # seconds from one line to the next
-# The bars of a hub's libraries, for downloads, know no lines: they are left out. Read when these are imported.
+# The download bars of a hub's libraries can't print lines, so they are off. Read when these are imported.
 for switch in () if sys.stderr.isatty() else ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS"):
     os.environ.setdefault(switch, "1")
 
@@ -28,13 +28,13 @@ _silent = False
 
 
 def silence() -> None:
-    """No bar is shown in this process from now on: another one shows how far they all are."""
+    """Shows no bars in this process from now on: another process shows the progress of all of them."""
     global _silent
     _silent = True
 
 
 class Bar(tqdm):
-    """As tqdm's, and shown by the first process alone. every: seconds between lines."""
+    """A bar like tqdm's, shown only by the first process. every: seconds between lines."""
 
     def __init__(self, *args: object, every: float = EVERY, disable: bool = False, **options: object) -> None:
         self.lines, self.every = not sys.stderr.isatty(), every
@@ -45,7 +45,7 @@ class Bar(tqdm):
         super().__init__(*args, disable=disable, **{"dynamic_ncols": True} | options | place)
 
     def milestone(self, text: str) -> None:
-        """Something worth a line: what the work has come to."""
+        """Prints a line at a milestone; `text` says what the work has reached."""
         self.set_postfix_str(text)
         if self.lines and not self.disable:
             self._say(text)
@@ -58,11 +58,11 @@ class Bar(tqdm):
         return True
 
     def __del__(self) -> None:
-        self.n_said = getattr(self, "n", None)  # thrown away after an error, it has nothing more to say
+        self.n_said = getattr(self, "n", None)  # a bar that is discarded after an error prints nothing
         super().__del__()
 
     def close(self) -> None:
-        if getattr(self, "lines", False) and not getattr(self, "disable", True):  # its making may have failed
+        if getattr(self, "lines", False) and not getattr(self, "disable", True):  # __init__ may have failed
             shown = self.n_said is not None or monotonic() - self.began >= EVERY
             if shown and self.n_said != self.n:
                 self._say(", ".join(filter(None, (self._count(), self.postfix))), last=True)
@@ -80,7 +80,7 @@ class Bar(tqdm):
         return counted if self.unit == "it" else f"{self.unit} {counted}"
 
     def _time_left(self, last: bool) -> str:
-        """As long as the work is as fast as it was so far."""
+        """Returns the time left, if the work goes on as fast as it did so far."""
         passed, made = monotonic() - self.began, self.n - self.initial
         if self.total and self.n < self.total and not last:
             return f"{clock(passed / made * (self.total - self.n))} left" if made > 0 else f"{clock(passed)} so far"
@@ -89,7 +89,7 @@ class Bar(tqdm):
 
 
 class _Nowhere:
-    """What tqdm itself would draw."""
+    """Discards what tqdm itself would draw."""
 
     def write(self, text: str) -> None:
         pass

@@ -1,9 +1,9 @@
 """Reads files of results, and refuses those that have changed since their stage wrote them.
 
-A disk, a copy or a careless hand may change a byte of a file without changing its size. So the bytes of every file are
-compared, as they are read, with the checksum that done.json has of them. Take checkpoints/epoch_003.pt: it is read into
-memory once, hashed there, and only then made into weights. What is not in a done.json (the result is still being made,
-or it is not a result) has to be readable by its own format.
+A disk, a copy or a careless user may change a byte of a file without changing its size. So the bytes of every file
+are compared, as they are read, with its checksum in done.json. For example, checkpoints/epoch_003.pt is read into
+memory once, hashed there, and only then made into weights. A file that is not in a done.json (the result is still
+being made, or it is not a result) has to be readable in its own format.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ DEPTH = 2  # folders between a file and its result's folder, at most
 
 
 class Damaged(BadInput):
-    """A file of ours that does not hold what was written to it. The message has the command that repairs it."""
+    """One of this program's files with other content than was written. The message has the command that repairs it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -33,14 +33,14 @@ class Damaged(BadInput):
 
 
 def parsed(file: Path, parse: Callable[[BinaryIO], Content]) -> Content:
-    """What `parse` makes of a result's file. Raises BadInput if it is missing, Damaged if it is not as it was left,
-    or can't be parsed."""
+    """Returns what `parse` makes of a result's file. Raises BadInput if it is missing, Damaged if it has changed or
+    can't be parsed."""
     content = _content(file)
     try:
         return parse(io.BytesIO(content))
     except BadInput:
         raise
-    except Exception as error:  # numpy, torch and pandas raise many kinds, with advice that is not for these files
+    except Exception as error:  # numpy, torch and pandas raise many kinds, with advice that does not fit these files
         raise Damaged.of(file, "it can't be read") from error
 
 
@@ -49,7 +49,7 @@ def _content(file: Path) -> bytes:
         content = file.read_bytes()
     except FileNotFoundError:
         raise BadInput(f"{file} was not found: run the same command again, with the stage that makes it") from None
-    except OSError as error:  # of a disk that fails
+    except OSError as error:  # a disk that fails
         raise Damaged.of(file, error.strerror or "it can't be read") from None
     sha256 = _recorded(file)
     if sha256 and hashlib.sha256(content).hexdigest() != sha256:
@@ -58,7 +58,7 @@ def _content(file: Path) -> bytes:
 
 
 def _recorded(file: Path) -> str | None:
-    """The checksum of a file in a complete result; None of any other file."""
+    """Returns the checksum of a file in a complete result; None for any other file."""
     for folder in file.parents[: DEPTH + 1]:
         if done := read_record(folder / "done.json"):
             return done.get("files", {}).get(str(file.relative_to(folder)), (0, None))[1]
@@ -66,7 +66,7 @@ def _recorded(file: Path) -> str | None:
 
 
 def _mending(file: Path) -> str:
-    """A command that makes the file again, and what was made from it."""
+    """Returns a command that makes the file again, and what was made from it."""
     remove = f"rm {shlex.quote(str(file))}"
     if Path(sys.argv[0]).name != "run.py":
         return f"{remove}, and the study's command again"

@@ -1,4 +1,4 @@
-"""Small JSON files that say what results are, with a checksum of their own: one that is damaged counts as missing."""
+"""Small JSON files that describe results, with their own checksum: a damaged one counts as missing."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ def write_record(path: Path, content: dict) -> None:
 
 
 def read_record(path: Path) -> dict | None:
-    """Its content; None if it is missing, or not as it was written."""
+    """Returns the content of a record, or None if it is missing or has changed since it was written."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         checksum = content.pop("checksum", None)

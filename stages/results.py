@@ -2,14 +2,14 @@
 
 <result>/config.yaml   what decided it
 <result>/inputs.json   what it is made from: digests, and the hashes of those files when it was begun
-<result>/tracked.json  the W&B run of the one that makes it (training/tracking.py), if there is one
+<result>/tracked.json  the W&B run of the process that makes it (training/tracking.py), if any
 <result>/done.json     written last: the result is complete; which files it has (bytes and sha256), when it was
                        finished, by which versions on which machine
 
-A result is complete if its files are there in the size in which it left them, with all epochs that are asked for, and
-if what it was made from is still what it was. Take a fine-tuning whose pre-training is deleted and made again:
-if the new weights are the old ones, bit by bit, the fine-tuning stays; else it is made again as well. What the files
-hold is compared when they are read (stages/reading.py): with gigabytes of weights, "complete" is said at once.
+A result is complete if its files exist with their recorded sizes, with all epochs that are asked for, and if its
+inputs have not changed. For example, a pre-training is deleted and made again: if the new weights equal the old
+ones, bit by bit, the fine-tuning stays; otherwise it is made again as well. The content of files is compared when
+they are read (stages/reading.py), so that a result with gigabytes of weights is known as complete at once.
 """
 
 import os
@@ -31,7 +31,7 @@ from stages.versions import about
 
 @dataclass(frozen=True)
 class State:
-    """Of a result on disk. why: in a few words why it is not complete, if there is something to say."""
+    """The state of a result on disk. why: says in a few words why it is not complete, if that is known."""
 
     complete: bool
     begun: bool = False
@@ -43,7 +43,7 @@ def state(result: Result) -> State:
     done = read_done(result.folder)
     if done is None:
         return State(False, begun, f"{file} is damaged" if (file := result.folder / "done.json").exists() else "")
-    if done["digest"] != result.digest:  # in a run's own folder lies one result, of whichever settings
+    if done["digest"] != result.digest:  # a run's own folder holds one result, of any settings
         return State(False, False, "it was made with other settings, or from other results")
     if gone := lost(result.folder, done["files"]):
         return State(
@@ -61,7 +61,7 @@ def state(result: Result) -> State:
 
 
 def _other_parts(asked: dict[str, str], there: dict[str, str]) -> str:
-    """Why the parts that are there are not those that are asked for, in their order; "" if they are."""
+    """Says why the existing parts differ from those that are asked for, in their order; returns "" if they do not."""
     if missing := [name for name in asked if name not in there]:
         return f"{_some(missing)} {'are' if len(missing) > 1 else 'is'} not there yet"
     if changed := [name for name, digest in asked.items() if there[name] != digest]:
@@ -74,25 +74,25 @@ def is_complete(result: Result) -> bool:
 
 
 def read_done(folder: Path) -> dict | None:
-    """The content of done.json, None if there is none that can be read."""
+    """Returns the content of done.json, or None if it is missing or can't be read."""
     done = read_record(folder / "done.json")
     return done if done and {"digest", "files"} <= done.keys() else None
 
 
 def kept(asked: str | tuple[int, ...] | list[int], last: int) -> set[int]:
-    """The epochs to keep out of 0..last: all, or those asked for and the last."""
+    """Returns the epochs to keep out of 0..last: all of them, or those asked for and the last one."""
     return set(range(last + 1)) if asked == "all" else {epoch for epoch in asked if epoch <= last} | {last}
 
 
 def last_epoch(result: Result) -> int:
-    """The last epoch of a series of checkpoints: as trained, if that has ended already, else as planned."""
+    """Returns the last epoch of a series of checkpoints: as trained if the training has ended, otherwise as planned."""
     trained = [read for name, read in result.inputs.items() if result.name == f"interactions/{name}"]
     done = read_done((trained or [result])[0].folder) or {}
     return done.get("last", result.planned)
 
 
 def epochs_of(result: Result) -> list[int]:
-    """The epochs that are asked for, in order; none of a result that has no epochs."""
+    """Returns the epochs that are asked for, in order; the list is empty for a result without epochs."""
     if result.asked is None:
         return []
     if result.name.startswith("interactions/") and not any(result.name.endswith(f"/{name}") for name in result.inputs):
@@ -101,17 +101,17 @@ def epochs_of(result: Result) -> list[int]:
 
 
 def epochs_kept(folder: Path) -> list[int]:
-    """Of which there are weights, or values, in order."""
+    """Returns the epochs that have weights, or values, in order."""
     files = [*(folder / "checkpoints").glob("epoch_*.pt"), *folder.glob("epoch_*/meta.json")]
     names = (file.parent.name if file.name == "meta.json" else file.stem for file in files)
     return sorted(int(name.removeprefix("epoch_")) for name in names)
 
 
 def start(result: Result) -> Path:
-    """The result's folder, ready to be worked in, with what decides it written down.
+    """Prepares the result's folder for work, writes down what decides it, and returns it.
 
-    What exists of it stays, so that work can continue; unless it is half-written, has changed since, or was made from
-    what has been made again since.
+    Existing content stays, so that work can continue, unless it is half-written, has changed, or was made from
+    results that have been made again.
     """
     if not is_first_process():
         return result.folder
@@ -123,7 +123,7 @@ def start(result: Result) -> Path:
     for file in damaged(result.folder, done and done["files"]):
         print(f"{file} is damaged: it was removed and is made again", flush=True)
         file.unlink()
-    if done:  # what was finished once has its W&B run; this is another attempt
+    if done:  # a finished result has its own W&B run; this is another attempt
         (result.folder / TRACKED).unlink(missing_ok=True)
     for file in filter(is_temporary, result.folder.rglob("*")):
         file.unlink(missing_ok=True)
@@ -134,7 +134,7 @@ def start(result: Result) -> Path:
 
 
 def finish(result: Result, **facts: object) -> None:
-    """Marks the result complete."""
+    """Marks the result as complete."""
     if not is_first_process():
         return
     check_held(result.folder)
@@ -150,7 +150,7 @@ def finish(result: Result, **facts: object) -> None:
 
 
 def nested(settings: dict[str, object]) -> dict:
-    """{"a.b": 1} -> {"a": {"b": 1}}."""
+    """Nests the settings: {"a.b": 1} -> {"a": {"b": 1}}."""
     found: dict = {}
     for path, value in sorted(settings.items()):
         *parents, last = path.split(".")
@@ -162,7 +162,7 @@ def nested(settings: dict[str, object]) -> dict:
 
 
 def _inputs(result: Result) -> dict[str, dict]:
-    """What tells whether an input is still the same: its digest, and what its files hold."""
+    """Returns what tells whether an input is still the same: its digest, and the hashes of its files."""
     return {
         name: {"path": os.path.relpath(read.folder, result.folder), "digest": read.digest, "files": hashes(read.folder)}
         for name, read in result.inputs.items()
@@ -170,7 +170,7 @@ def _inputs(result: Result) -> dict[str, dict]:
 
 
 def _other_inputs(result: Result) -> str:
-    """Why what the result was made from is not what it would be made from now; "" if it is."""
+    """Says which inputs of the result have been made again since; returns "" if none has."""
     if result.inputs and read_record(file := result.folder / "inputs.json") is None:
         return f"{file} is damaged" if file.exists() else f"{file} is missing"
     other = _made_again(result)
@@ -178,8 +178,8 @@ def _other_inputs(result: Result) -> str:
 
 
 def _made_again(result: Result) -> list[str]:
-    """The inputs of which a file is not what it was when the result was begun, or will not be, since they are to be
-    made again themselves. One that was deleted since, or has more epochs by now, counts as the same."""
+    """Returns the inputs that have a changed file, or will have one, since they are to be made again themselves. An
+    input that was deleted, or that has more epochs now, counts as the same."""
     recorded, other = read_record(result.folder / "inputs.json") or {}, []
     for name, read in result.inputs.items():
         before, now = recorded.get(name, {}).get("files", {}), hashes(read.folder)
@@ -190,11 +190,11 @@ def _made_again(result: Result) -> list[str]:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """Of what a complete result holds; what only says how it was made left out: other words, same content."""
+    """Returns the hashes of a complete result's files, without those that only describe how it was made."""
     done = read_done(folder) or {"files": {}}
     return {name: sha256 for name, (_, sha256) in done["files"].items() if Path(name).name not in WORDS}
 
 
 def _some(names: list[str]) -> str:
-    """The first three."""
+    """Lists the first three names."""
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -1,8 +1,8 @@
-"""Runs the stages of a study, in order: those that are asked for, and of these what is not complete yet.
+"""Runs the requested stages of a study in order, as far as they are not complete yet.
 
-A stage's module has two functions. `check(cfg, results) -> Need` raises BadInput for whatever can be known to go wrong,
+A stage's module has two functions. `check(cfg, results) -> Need` raises BadInput for any failure that can be known
 before the first stage begins, and says what the stage will take. `run(cfg, results, name)` makes the result of that
-name, in `results[name].folder`, from those of its inputs: stages meet on disk only.
+name, in `results[name].folder`, from its inputs on disk: stages meet only there.
 """
 
 import importlib
@@ -31,13 +31,13 @@ from stages.view import recorded, show
 
 
 def run_study(cfg: DictConfig, chosen: dict[str, dict] | None = None) -> Results:
-    """Makes what is asked for and not complete; returns all results of the study.
+    """Makes the requested results that are not complete; returns all results of the study.
 
-    chosen: of stages/view.py, to be written into the run's folder.
+    chosen: content of chosen.json (stages/view.py), to be written into the run's folder.
     """
     memory = memory_of(cfg)
     stages, results = table.chosen(cfg), results_of(cfg, memory)
-    if not is_first_process():  # the others take part in training only, and what they would print it prints
+    if not is_first_process():  # the others only take part in training, and the first one prints
         _take_part(cfg, results, stages)
         return results
     _say_epochs(cfg)
@@ -49,7 +49,7 @@ def run_study(cfg: DictConfig, chosen: dict[str, dict] | None = None) -> Results
     if any(stage.trains for stage in needs):
         _meet(cfg)
     for found in (memory, checked_images(cfg)):
-        found.save()  # not before: what is refused leaves nothing
+        found.save()  # not before, as a refused run leaves nothing
     shown = [name for stage in stages for name in _with_inputs(results, stage)]
     run = Path(cfg.run_dir)
     before = recorded(run)
@@ -58,7 +58,7 @@ def run_study(cfg: DictConfig, chosen: dict[str, dict] | None = None) -> Results
             for result in left_by(results, stage):
                 if _make(cfg, results, result, before):
                     show(run, cfg, results, shown, chosen)
-        with nullcontext() if to_do else suppress(OSError):  # what is complete may lie on a disk that is read-only
+        with nullcontext() if to_do else suppress(OSError):  # a complete result may be on a read-only disk
             show(run, cfg, results, shown, chosen)
     except (OSError, RuntimeError) as error:
         if not is_no_space(error):
@@ -76,7 +76,7 @@ def _say_epochs(cfg: DictConfig) -> None:
 
 
 def check_places(cfg: DictConfig, to_do: list[Result]) -> None:
-    """Raises BadInput for a place that can't be written to: that of the results to be made, and of the run."""
+    """Raises BadInput if the folder of the results to be made, or that of the run, can't be written to."""
     if any(not result.stage.in_run for result in to_do):
         check_writable("output", Path(cfg.output))
     if to_do:
@@ -84,9 +84,9 @@ def check_places(cfg: DictConfig, to_do: list[Result]) -> None:
 
 
 def check(cfg: DictConfig, results: Results, stages: list[Stage]) -> dict[Stage, Need]:
-    """What each stage that is not complete will take.
+    """Returns what each stage that is not complete will take.
 
-    Raises BadInput for whatever can be known to go wrong in any of the stages, before the first begins.
+    Raises BadInput for any failure of the stages that can be known before the first begins.
     """
     missing = [stage for stage in stages if not all(map(is_complete, left_by(results, stage)))]
     for stage in missing:
@@ -106,13 +106,13 @@ def _check_inputs(cfg: DictConfig, results: Results, stage: Stage, stages: list[
 
 
 def _without(cfg: DictConfig, stage: str) -> str:
-    """How to do without the model that `stage` makes, if another one is left."""
+    """Says how to leave out the model that `stage` makes, if other models remain."""
     others = [role for role in table.roles(cfg) if ROLES[role] != stage]
     return f", or leave out that model: interactions.roles=[{','.join(others)}]" if others else ""
 
 
 def _make(cfg: DictConfig, results: Results, result: Result, before: dict[str, dict]) -> bool:
-    """Whether there was something to make. before: what the run's folder showed until now."""
+    """Makes a result unless it is complete; returns whether it did. before: what the run's folder showed until now."""
     if _is_there(result):
         return False
     for needed in result.inputs.values():
@@ -140,15 +140,15 @@ def _is_there(result: Result) -> bool:
 
 
 def reason(result: Result, before: dict[str, dict]) -> str:
-    """Why a result that is not complete is to be made; "" if there is nothing to say. before: what the run's folder
-    shows."""
+    """Says why a result that is not complete has to be made; returns "" if no reason is known. before: what the
+    run's folder shows."""
     found = state(result)
     fresh = not (found.begun or result.stage.in_run)
     return found.why or _deleted(result, before) or (difference(result) if fresh else "")
 
 
 def _check_there(result: Result) -> None:
-    """Raises BadInput if an input was deleted, or begun again by another run, after the check."""
+    """Raises BadInput if after the check an input was deleted, or begun again by another run."""
     for needed in result.inputs.values():
         if not is_complete(needed):
             raise BadInput(f"{needed.folder} is not complete any more: run the same command again")
@@ -170,13 +170,13 @@ def _take_part(cfg: DictConfig, results: Results, stages: list[Stage]) -> None:
 
 
 def _meet(cfg: DictConfig) -> None:
-    """Waits for the other nodes, if there are any."""
+    """Waits for the other nodes, if any."""
     if cfg.trainer.get("num_nodes", 1) != 1:
         importlib.import_module("training.nodes").meet(cfg)
 
 
 def left_by(results: Results, stage: Stage) -> list[Result]:
-    """Of those that the stage can leave, the ones of this study."""
+    """Returns the results of this study that the stage makes."""
     return [results[name] for name in stage.results if name in results]
 
 
@@ -190,7 +190,7 @@ def _module(stage: Stage) -> ModuleType:
 
 
 def left_to_write(results: Results, needs: dict[Stage, Need]) -> int:
-    """Bytes that the stages need and that are not on disk yet."""
+    """Returns the bytes that the stages need and that are not on disk yet."""
     missing = {stage: [one for one in left_by(results, stage) if not is_complete(one)] for stage in needs}
     begun = [
         file for some in missing.values() for result in some for file in result.folder.rglob("*") if file.is_file()

@@ -1,7 +1,7 @@
-"""The settings that decide a result by themselves, each in one form.
+"""The settings that by themselves decide a result, each in one form.
 
-Which keys they are is said in conf/schema.py. Here stands what is particular: sections that are open to any key, and
-external weights, which are known by what their files hold.
+conf/schema.py says which keys these are. This file holds the special cases: sections that are open to any key, and
+external weights, which are identified by the content of their files.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ from stages.table import role_of
 
 
 def settings_of(cfg: DictConfig, name: str, fingerprint: Fingerprint) -> dict[str, Plain]:
-    """What decides a result by itself: path -> value in one form. Neutral values are left out."""
+    """Returns what by itself decides a result: path -> value in one form. Neutral values are left out."""
     found = {}
     for path, known in deciding(name):
         value = OmegaConf.select(cfg, path, default=known.neutral)
@@ -33,12 +33,12 @@ def settings_of(cfg: DictConfig, name: str, fingerprint: Fingerprint) -> dict[st
 
 
 def _is_last(cfg: DictConfig) -> bool:
-    """Whether the epoch to start from is the last one anyway, or decides which external weights are taken."""
+    """Tells whether the epoch to start from is the last one anyway, or decides which external weights are taken."""
     return weights_of(cfg) != "pretrain" or cfg.start.epoch == cfg.pretrain.epochs
 
 
 def _one_form(path: str, value: object, allowed: object, fingerprint: Fingerprint) -> dict[str, Plain]:
-    """By path; of an open section one for each key."""
+    """Returns the value by path; an open section gives one path for each of its keys."""
     value = plain(value)
     if isinstance(allowed, Several) or (path == "interactions.stop_words" and isinstance(value, list)):
         return {path: unordered(value)}
@@ -52,9 +52,9 @@ def _one_form(path: str, value: object, allowed: object, fingerprint: Fingerprin
 
 
 def _model(value: dict, fingerprint: Fingerprint) -> Plain:
-    """The architecture: without where its weights come from, and what data are prepared for it, which is theirs."""
+    """Returns the architecture, without the source of its weights, and without `input`, which belongs to the data."""
     network = {key: part for key, part in value.items() if key not in ("weights", "input")}
-    if network.get("head") is None:  # found by itself, as before there was the key
+    if network.get("head") is None:  # found automatically, as before the key existed
         network.pop("head", None)
     network = arguments(network, fingerprint)
     if str(value.get("_target_", "")).startswith("models.text."):  # sizes may be in a file beside the weights
@@ -72,7 +72,8 @@ def _sizes(weights: str, fingerprint: Fingerprint) -> str | None:
 
 
 def _origin(cfg: DictConfig, found: dict[str, Plain], fingerprint: Fingerprint) -> dict[str, Plain]:
-    """Of pre-trained weights that are not trained here, only the architecture counts beside what they are."""
+    """Returns what decides `pretrain`. Of pre-trained weights that are not trained here, only the architecture and
+    their content count."""
     weights = weights_of(cfg)
     if weights == "pretrain":
         return found
@@ -86,7 +87,7 @@ def _origin(cfg: DictConfig, found: dict[str, Plain], fingerprint: Fingerprint) 
 
 
 def _held(path: Path, fingerprint: Fingerprint) -> str | None:
-    """Of weights: the file; of a folder those that may be read, whatever else lies there, each with its content."""
+    """Returns the content of weights: of a file, or of all files in a folder that may be read as weights."""
     if not path.is_dir():
         return fingerprint(path) if path.exists() else None
     files = sorted(file for file in path.iterdir() if file.suffix in (".safetensors", ".bin", ".json", ".pt", ".pth"))
@@ -94,7 +95,7 @@ def _held(path: Path, fingerprint: Fingerprint) -> str | None:
 
 
 def _given(cfg: DictConfig, name: str, fingerprint: Fingerprint) -> dict[str, Plain]:
-    """The files of a role that is external, and the model that they are of."""
+    """Returns the files of an external role, and the model that they belong to."""
     role = role_of(name)
     files = of_role(cfg, role)
     if not files:
@@ -108,7 +109,7 @@ def _given(cfg: DictConfig, name: str, fingerprint: Fingerprint) -> dict[str, Pl
 
 
 def by_path(path: str, node: Plain) -> dict[str, Plain]:
-    """A nested value as {path of each leaf: its value}; lists are leaves."""
+    """Returns a nested value as {path of each leaf: its value}; lists are leaves."""
     if not isinstance(node, dict):
         return {path: node}
     before = f"{path}." if path else ""

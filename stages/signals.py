@@ -1,12 +1,12 @@
-"""Signals that end the program: SIGTERM, which schedulers send, and Ctrl-C.
+"""Handles signals that end the program: SIGTERM, which schedulers send, and Ctrl-C.
 
-Whatever is made here can be killed at any moment and continued with the same command. So a signal need not become an
-exception, which libraries on its way swallow, or take for one of their own: the process says in one line what was
-interrupted, ends the processes that it started, removes what it was writing, and is gone. A thread does that, since the
-main one may wait for minutes where Python hears nothing (for the other processes of a training, or for a GPU).
+Everything that is made here can be killed at any moment and continued with the same command. So a signal need not
+become an exception, which libraries may swallow, or mistake for one of their own: the process says in one line what was
+interrupted, ends the processes that it started, removes what it was writing, and ends. A thread does that, since the
+main thread may wait for minutes without hearing Python's signals (for the other processes of a training, or for a GPU).
 
-One process speaks, the one that the user started. Those that it started end in silence: by a signal that comes to all
-of them (as Ctrl-C does in a terminal), because it ends them, or soon after it has ended in whatever way.
+Only the process that the user started prints a message. Those that it started end in silence: by a signal that is
+sent to all of them (as Ctrl-C is in a terminal), because the first process ends them, or soon after it has ended.
 """
 
 import multiprocessing
@@ -33,10 +33,11 @@ _doing = ["before any work"]
 
 
 def watch(first: bool = True, parent: int | None = None) -> None:
-    """From now on a signal ends this process. To be called once, in the main thread.
+    """Makes signals end this process from now on. It has to be called once, in the main thread.
 
-    first: whether it is the one that the user started. Any other ends when `parent` has ended, the process that started
-    it: as it is told, or else as its environment says. To ask the system is too late: it may have ended already.
+    first: whether the user started this process. Any other one ends when `parent` has ended, the process that
+    started it. `parent` is given, or taken from the environment: asking the system would be too late, as it may have
+    ended already.
     """
     heard, tell = os.pipe()
     os.set_blocking(tell, False)
@@ -54,7 +55,7 @@ def watch(first: bool = True, parent: int | None = None) -> None:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """In processes that are started meanwhile, signals wait until these call `watch`."""
+    """Makes signals wait in processes that are started meanwhile, until these call `watch`."""
     _hold()
     try:
         yield
@@ -64,7 +65,7 @@ def held() -> Iterator[None]:
 
 @contextmanager
 def doing(what: str) -> Iterator[None]:
-    """Names what is interrupted by a signal, such as "in finetune"."""
+    """Names the work that a signal would interrupt, such as "in finetune"."""
     _doing.append(what)
     try:
         yield
@@ -73,7 +74,7 @@ def doing(what: str) -> Iterator[None]:
 
 
 def open_bars() -> list:
-    """The progress bars of tqdm that are on the last line."""
+    """Returns the progress bars of tqdm that are on the last line."""
     bars = getattr(sys.modules.get("tqdm"), "tqdm", None)
     return [
         bar for bar in list(getattr(bars, "_instances", ())) if not bar.disable and not getattr(bar, "lines", False)
@@ -81,7 +82,7 @@ def open_bars() -> list:
 
 
 def leave(code: int) -> None:
-    """Ends this process at once, with whatever it started, and removes what it was writing."""
+    """Ends this process at once, together with those that it started, and removes what it was writing."""
     end_started()
     for path in list(unfinished):
         shutil.rmtree(path, ignore_errors=True)
@@ -93,7 +94,7 @@ def leave(code: int) -> None:
 
 
 def end_started() -> None:
-    """SIGTERM, and SIGKILL for whoever computes on (a process that waits for others hears no signal)."""
+    """Sends SIGTERM, and SIGKILL to processes that do not end (a process that waits for others hears no signal)."""
     pids = [child.pid for child in (*multiprocessing.active_children(), *started)]
     started.clear()
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -121,15 +122,15 @@ def _listen(heard: int, parent: int | None) -> None:
 
 
 def _stand_still(number: int, _: object) -> None:
-    """What the main thread does meanwhile, so that it neither begins anything nor says that the others have gone."""
+    """Keeps the main thread still meanwhile: it begins nothing, and does not report that other processes ended."""
     _as_usual()  # a second signal ends it at once
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # to PyTorch it is an error if those that load its data end
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch raises an error if its data loaders end
     time.sleep(5 * PATIENCE)
-    os._exit(CODES[number])  # at the very end of a program there are no threads any more
+    os._exit(CODES[number])  # at the very end of a program the other thread may have ended
 
 
 def _as_usual() -> None:
-    """Signals kill this process; if it was forked, they are not for the one that it was forked from."""
+    """Lets signals kill this process; if it was forked, its signals do not reach the process it was forked from."""
     signal.set_wakeup_fd(-1)
     for number in CODES:
         signal.signal(number, signal.SIG_DFL)
@@ -147,5 +148,5 @@ def _release() -> None:
 def _has_ended(pid: int) -> bool:
     try:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
-    except ChildProcessError:  # and somebody has asked for its exit code already
+    except ChildProcessError:  # its exit code was already asked for
         return True

@@ -1,7 +1,7 @@
-"""The source code behind a `_target_`, read and never run: is it the user's own, what is in it, with which defaults?
+"""Reads the source code behind a `_target_` without running it: whether it is the user's, its content, its defaults.
 
 A result depends on the code that made it. Libraries and this project have versions; a user's own module has none, so
-its text decides what a result is, together with the text of all own modules that it imports. With
+its text decides a result, together with the text of all own modules that it imports. With
 
     my_study.py              from layers.blocks import block
                              from torch import nn
@@ -9,9 +9,9 @@ its text decides what a result is, together with the text of all own modules tha
     layers/__init__.py
     layers/blocks.py
 
-`my_study.network` has three own files and one default, {"width": 16}. To import them would tell as much, but import
-torch as well, which takes seconds, and a complete study has to end at once. So modules are found as `import` finds
-them, and parsed. What a module imports by a name that it makes up while it runs is not seen.
+`my_study.network` has three own files and one default, {"width": 16}. Importing them would show the same, but would
+import torch as well, which takes seconds, and a complete study has to end at once. So modules are found as `import`
+finds them, and parsed. Imports by a name that a module makes up while it runs are not seen.
 """
 
 import ast
@@ -36,14 +36,14 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def source_of(target: str) -> Path | None:
-    """The file of the module that holds `a.b.c`: of the longest part of the name that is a module. None without one:
-    not found, built-in, made while running, a folder without `__init__.py`."""
+    """Returns the file of the module that holds `a.b.c`: of the longest part of the name that is a module. Returns
+    None if it is not found, built-in, made while running, or a folder without `__init__.py`."""
     return _module(target)[1]
 
 
 def is_own(path: Path) -> bool:
-    """Whether a source file is the user's: not of this project, the standard library or an installed package. A file
-    beside run.py is, and so is a package in another folder that was installed as editable."""
+    """Tells whether a source file is the user's: not of this project, the standard library or an installed package.
+    A file beside run.py is the user's, and so is a package in another folder that was installed as editable."""
     places = {path.absolute(), path.resolve()}
     if any(INSTALLED & set(place.parts) for place in places):
         return False
@@ -51,25 +51,25 @@ def is_own(path: Path) -> bool:
 
 
 def own_code(target: str) -> list[Path]:
-    """The own files that a target needs, sorted: its module, what that imports and so on, the packages they are in.
-    A file that can't be parsed counts without its imports. Raises BadInput for one that can't be read."""
+    """Returns the own files that a target needs, sorted: its module, all that it imports, and the packages they are
+    in. A file that can't be parsed counts without its imports. Raises BadInput if a file can't be read."""
     return sorted(_own(target))
 
 
 def code_fingerprint(target: str) -> str | None:
-    """What the own files hold, such as "2 files, sha256 9f86d081884c7d65", wherever they lie; None if there are none.
-    In one process a target has one answer: what is imported does not change while it runs either."""
+    """Describes the content of the own files, such as "2 files, sha256 9f86d081884c7d65", wherever they are; None
+    without any. In one process a target always has the same answer, as imported code does not change either."""
     return _fingerprint(target, source_of(target))
 
 
 def forget() -> None:
-    """As in a new process: own files are read again."""
+    """Forgets the answers, so that own files are read again, as in a new process."""
     _fingerprint.cache_clear()
 
 
 def defaults(target: str) -> dict[str, object]:
-    """The defaults of what can be given by name to a function, or to the `__init__` of a class, as far as they are
-    literals (numbers, strings, lists ...). Empty if the definition is not found, inherited, or within an `if`."""
+    """Returns the defaults of a function's named arguments, or of those of a class's `__init__`, if they are
+    literals (numbers, strings, lists ...). It is empty if the definition is not found, inherited, or within an `if`."""
     definition = _definition(target)
     if isinstance(definition, ast.ClassDef):
         definition = _bound(definition, "__init__")
@@ -78,7 +78,7 @@ def defaults(target: str) -> dict[str, object]:
 
 @cache
 def _fingerprint(target: str, source: Path | None) -> str | None:
-    """source: of the target; another module of that name, in another folder, has an answer of its own."""
+    """Returns the fingerprint. source: the target's file; a module of that name in another folder has its own."""
     own = sorted((module, file) for file, module in _own(target).items())
     digest = hashlib.sha256()
     for module, file in own:
@@ -88,7 +88,7 @@ def _fingerprint(target: str, source: Path | None) -> str | None:
 
 
 def _own(target: str) -> dict[Path, str]:
-    """The own files that a target needs, each with its module's name."""
+    """Returns the own files that a target needs, each with its module's name."""
     found, asked, wanted = {}, set(), [target]
     while wanted:
         name = wanted.pop()
@@ -102,12 +102,12 @@ def _own(target: str) -> dict[Path, str]:
 
 
 def _module(name: str) -> tuple[str, Path | None]:
-    """The longest part of a dotted name that is a module with a file, and that file."""
+    """Returns the longest part of a dotted name that is a module with a file, and that file."""
     return next(((module, file) for module, file in reversed(_modules(name).items()) if file), ("", None))
 
 
 def _modules(name: str) -> dict[str, Path | None]:
-    """The modules on the way to `a.b.c`, each with its file: a, a.b and, if that is a module, a.b.c."""
+    """Returns the modules on the way to `a.b.c`, each with its file: a, a.b and, if that is a module, a.b.c."""
     found, inside, parts = {}, None, name.split(".")
     for count, part in enumerate(parts, 1):
         spec = _spec(part, inside)
@@ -115,13 +115,13 @@ def _modules(name: str) -> dict[str, Path | None]:
             break
         file = Path(spec.origin).absolute() if spec.has_location and spec.origin else None
         found[".".join(parts[:count])] = file if file and file.is_file() else None
-        inside = list(spec.submodule_search_locations or ())  # none in a module that is not a package
+        inside = list(spec.submodule_search_locations or ())  # empty in a module that is not a package
     return found
 
 
 def _spec(name: str, inside: list[str] | None) -> ModuleSpec | None:
-    """inside: the folders of the package that it is in; None: of none. It is given without the package's name, since
-    Python would look that up among the imported ones."""
+    """Finds a module. inside: the folders of its package, or None if it has none. They are given without the
+    package's name, since Python would look that up among the imported ones."""
     if not name:
         return None
     # Packages that are installed as editable may be known to a finder of their own.
@@ -130,7 +130,7 @@ def _spec(name: str, inside: list[str] | None) -> ModuleSpec | None:
 
 
 def _imports(module: str, file: Path) -> Iterator[str]:
-    """The dotted names in all import statements of a module; `from a import b` is a.b, be it a module or in one."""
+    """Returns the dotted names in a module's import statements; `from a import b` is a.b, module or not."""
     for node in ast.walk(_tree(file)):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
@@ -139,7 +139,7 @@ def _imports(module: str, file: Path) -> Iterator[str]:
 
 
 def _origin(node: ast.ImportFrom, module: str, file: Path) -> str:
-    """The module that a statement in `module` imports from; "" if its dots lead out of the package."""
+    """Returns the module that a statement in `module` imports from; "" if its dots lead out of the package."""
     package = module if file.stem == "__init__" else module.rpartition(".")[0]
     try:
         return importlib.util.resolve_name("." * node.level + (node.module or ""), package)
@@ -148,7 +148,7 @@ def _origin(node: ast.ImportFrom, module: str, file: Path) -> str:
 
 
 def _definition(target: str, hops: int = HOPS) -> ast.AST | None:
-    """The function or class that a dotted name leads to, through packages that import it from their modules."""
+    """Returns the function or class that a dotted name leads to, through packages that import it from their modules."""
     module, file = _module(target)
     node, names = file and _tree(file), target[len(module) + 1 :].split(".")
     while node and names:
@@ -162,8 +162,8 @@ def _definition(target: str, hops: int = HOPS) -> ast.AST | None:
 
 
 def _bound(scope: ast.AST, name: str) -> ast.stmt | None:
-    """The definition, or `from a import b`, that gives a name its meaning in a module or class. None if it is anything
-    else, or within another statement: then the meaning depends on what happens while the module runs."""
+    """Returns the definition, or `from a import b`, that gives a name its meaning in a module or class. Returns None
+    if it is anything else, or within another statement, as its meaning is known only when the module runs."""
     for statement in reversed(scope.body if isinstance(scope, ast.Module | ast.ClassDef) else []):
         if isinstance(statement, Function | ast.ClassDef):
             if statement.name == name:
@@ -174,7 +174,7 @@ def _bound(scope: ast.AST, name: str) -> ast.stmt | None:
 
 
 def _named(node: ast.AST) -> str | None:
-    """The name that a node gives a meaning: x of `x = 1`, of `import y as x`, of `def x`."""
+    """Returns the name to which a node gives a meaning: x in `x = 1`, in `import y as x`, in `def x`."""
     if isinstance(node, ast.Name):
         return node.id if isinstance(node.ctx, ast.Store) else None
     return getattr(node, "asname", None) or getattr(node, "name", None)
@@ -194,7 +194,7 @@ def _literals(arguments: ast.arguments) -> dict[str, object]:
 def _tree(file: Path) -> ast.Module:
     content = _content(file)
     try:
-        with warnings.catch_warnings(action="ignore"):  # of strange escapes in strings: not for us to say
+        with warnings.catch_warnings(action="ignore"):  # strange escapes in strings are not our concern
             return ast.parse(content)
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return ast.Module([], [])
@@ -209,7 +209,7 @@ def _content(file: Path) -> bytes:
 
 @cache
 def _others() -> set[Path]:
-    """The standard library, and this project's own packages: what else lies beside them may be the user's."""
+    """Returns the standard library, and this project's own packages: other files beside them may be the user's."""
     try:
         packages = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["packages"]
     except FileNotFoundError:  # an installed copy, in a folder of installed packages

@@ -1,4 +1,4 @@
-"""A full disk: how it is recognised among errors, and what the message says."""
+"""Recognises a full disk among errors, and writes the message about it."""
 
 import errno
 import os
@@ -8,12 +8,12 @@ from conf.errors import BadInput
 from stages.need import free_disk, gigabytes
 
 NUMBERS = (errno.ENOSPC, errno.EDQUOT)
-# What is said where no error number is left: by PyTorch's writer, by NumPy's, and by processes that load data.
+# Texts of errors without a number: from PyTorch's writer, NumPy's, and processes that load data.
 WORDS = ("PytorchStreamWriter failed", "inline_container.cc", " requested and ", *map(os.strerror, NUMBERS))
 
 
 def is_no_space(error: BaseException | None) -> bool:
-    """Whether an error, or one that led to it, says that a disk is full."""
+    """Tells whether an error, or one that led to it, says that a disk is full."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in NUMBERS:
             return True
@@ -24,7 +24,7 @@ def is_no_space(error: BaseException | None) -> bool:
 
 
 def no_space(error: BaseException, output: Path, needed: int | None = None) -> BadInput:
-    """needed: bytes that are still to be written to `output`, if that is known."""
+    """Returns the error to show. needed: bytes that are still to be written to `output`, if that is known."""
     path = Path(getattr(error, "filename", None) or output).absolute()
     folder = path if path.is_dir() else path.parent
     inside = folder.is_relative_to(output.absolute())

@@ -1,14 +1,14 @@
-"""A time that is known roughly: a least and a greatest number of seconds."""
+"""A time that is roughly known, as a least and a greatest number of seconds."""
 
 from dataclasses import dataclass
 
-# From so many seconds on, in parts of so many.
+# From this many seconds on, a time is given in this unit: (start, seconds in a unit, name).
 UNITS = ((3 * 86400, 86400, "days"), (7200, 3600, "h"), (150, 60, "min"), (0, 1, "s"))
 
 
 @dataclass(frozen=True)
 class Span:
-    """Seconds, at least and at most."""
+    """A range of seconds, from `least` to `most`."""
 
     least: float = 0
     most: float = 0
@@ -20,7 +20,7 @@ class Span:
         return Span(self.least * count, self.most * count)
 
     def __str__(self) -> str:
-        """ "12 to 25 min", both numbers in the unit of the larger one; "12 min" where they look the same."""
+        """Returns "12 to 25 min", both numbers in the unit of the larger one, or "12 min" where they look the same."""
         unit, name = next((unit, name) for start, unit, name in UNITS if self.most >= start)
         least, most = (_number(seconds / unit, name) for seconds in (self.least, self.most))
         return f"{most} {name}" if least == most else f"{least} to {most} {name}"

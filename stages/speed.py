@@ -1,15 +1,15 @@
-"""Two habits of libraries that make a CPU slow, and are changed before the first of them is imported.
+"""Changes two default settings of libraries that make a CPU slow, before the first of these libraries is imported.
 
-Memory that is freed goes back to the system, and the next forward pass fetches it anew, page by page: glibc gives back
-any block above 32 MB at once, and activations are larger. Told to keep what it has, it makes forward passes on a CPU
-1.4 to 2 times faster. The price is that a process stays as large as it once was.
+Freed memory goes back to the system, and the next forward pass fetches it again, page by page: glibc gives back any
+block above 32 MB at once, and activations are larger. If it keeps this memory, forward passes on a CPU are 1.4 to 2
+times faster. In return, a process stays as large as it once was.
 
-Threads that wait for each other compute (OpenMP lets them spin, to notice sooner that it goes on). Where others want
-the same cores, such as a second run on this machine, they take them from whoever has work to do, and small training
-steps become several times slower. Told to sleep, they lose next to nothing where nobody else is there. How many threads
-there are is left as it is.
+Threads that wait for each other use their cores (OpenMP lets them spin, so that they notice sooner when work goes on).
+If other processes need the same cores, such as a second run on this machine, waiting threads take them from working
+ones, and small training steps become several times slower. If they sleep instead, they lose almost nothing when the
+machine has no other work. The number of threads is not changed.
 
-What the user has set in the environment stays. What is set here holds for all processes that this one starts.
+What the user has set in the environment stays. These settings hold for all processes that this one starts.
 """
 
 import ctypes
@@ -23,18 +23,18 @@ KEEP = {
 
 
 def prepare() -> None:
-    """To be called before torch is imported."""
+    """Sets both; it has to be called before torch is imported."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     mallopt = _mallopt()
     for variable, (text, option, value) in KEEP.items():
         if variable not in os.environ:
-            os.environ[variable] = text  # read when a process starts: by those to come
-            if not mallopt(option, value) and option == MMAP_THRESHOLD:  # refused as too large by older ones
+            os.environ[variable] = text  # later processes read it when they start
+            if not mallopt(option, value) and option == MMAP_THRESHOLD:  # older versions refuse it as too large
                 mallopt(MMAP_MAX, 0)
 
 
 def _mallopt() -> object:
-    """That of glibc; elsewhere nothing happens."""
+    """Returns glibc's mallopt; without glibc, a function that does nothing."""
     try:
         return ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):

@@ -3,8 +3,9 @@
     7 done, 1 failed
       [3/8] seed=2: finetune.lr=-1 is not allowed: ...; its folder: outputs/digits/finetune.lr=-1/seed=2
 
-Hydra writes multirun.yaml into hydra.sweep.dir, and the runs of the sweep say there how they ended (stages/job.py).
-It is a temporary folder, unless the user names one: of use to a launcher that starts jobs on other machines.
+Hydra writes multirun.yaml into hydra.sweep.dir, and the runs of the sweep record there how they ended
+(stages/job.py). It is a temporary folder unless the user names one, which a launcher that starts jobs on other
+machines needs.
 """
 
 import importlib
@@ -31,9 +32,9 @@ until_the_end = ExitStack()
 
 
 class Sweep(Callback):
-    """Of Hydra's (conf/config.yaml: hydra.callbacks). To Hydra an exception here is a warning only."""
+    """A callback of Hydra (conf/config.yaml: hydra.callbacks). Hydra only warns of an exception here."""
 
-    _count: int | None = None  # of the runs
+    _count: int | None = None  # number of runs
 
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
         with errors_in_one_line():
@@ -63,7 +64,7 @@ class Sweep(Callback):
 
 
 def listed(ended: list[Ended], done: str) -> str:
-    """How many are `done`, how many failed, and of each that failed what is known."""
+    """Says how many runs are `done`, how many failed, and what is known of each that failed."""
     failed = [one for one in ended if one.code]
     counts = [f"{len(ended) - len(failed)} {done}", *([f"{len(failed)} failed"] if failed else [])]
     return "\n".join([", ".join(counts), *(f"  {one.name}: {one.why}{_folder(one)}" for one in failed)])
@@ -75,13 +76,13 @@ def _folder(one: Ended) -> str:
 
 
 def exit_code(ended: list[Ended]) -> int:
-    """That of all that failed, 1 if they differ."""
+    """Returns the exit code of all runs that failed, or 1 if these codes differ."""
     codes = {one.code for one in ended if one.code}
     return codes.pop() if len(codes) == 1 else min(len(codes), 1)
 
 
 def summarised(ended: list[Ended]) -> int:
-    """Has the runs that are done and have tables summarised, from two on. Gives the exit code 1 if that fails."""
+    """Summarises the runs that are done and have tables, if they are two or more. Returns 1 if that fails."""
     runs = [Path(folder) for folder in dict.fromkeys(one.folder for one in ended if one.analysed)]
     if len(runs) < 2:
         return 0
@@ -96,7 +97,8 @@ def summarised(ended: list[Ended]) -> int:
 
 
 def _lies_in_scrap(hydra: DictConfig) -> None:
-    """Of this sweep, wherever its runs are; gone when the program ends, in whatever way."""
+    """Puts the sweep's folder, but not its runs, into a temporary folder, which is removed when the program ends in
+    any way."""
     folder = until_the_end.enter_context(tempfile.TemporaryDirectory(prefix="sweep-"))
     unfinished.add(Path(folder))
     with read_write(hydra), open_dict(hydra):
@@ -105,6 +107,6 @@ def _lies_in_scrap(hydra: DictConfig) -> None:
 
 
 def _clear(folder: Path) -> None:
-    """Of what runs say."""
+    """Removes the files in which runs record how they ended."""
     for file in [folder / SWEEP, *folder.glob("job-*.json")]:
         file.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""The stages of a study, in order, and what each reads. It is all that the program knows of its stages: to add one, add
-a line here, its keys to conf/schema.py and conf/config.yaml, and the module.
+"""The stages of a study, in order, and what each reads. The program knows nothing else about its stages: to add one,
+add a line here, its keys to conf/schema.py and conf/config.yaml, and the module.
 
-A stage leaves a result, named like the stage; or several, one for each of its `parts`: `interactions` leaves the chosen
+A stage makes one result with the stage's name, or one for each of its `parts`: `interactions` makes the chosen
 samples (interactions/samples), and the values of each role's checkpoints (interactions/finetune).
 """
 
@@ -15,10 +15,10 @@ from conf.schema import VALUES
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """module: has `check(cfg, results) -> Need` and `run(cfg, results, name)`, see stages/runner.py;
+    """A stage. module: has `check(cfg, results) -> Need` and `run(cfg, results, name)`, see stages/runner.py;
     number: raised whenever the stage computes something else than before, so that no older result is taken for it;
-    reads: names of the results that it is made from; parts: in place of that, of each part;
-    trains: whether it trains a network, on all devices; in_run: its result lies in the run's own folder.
+    reads: names of the results that it is made from; parts: replaces `reads`, with the names for each part;
+    trains: whether it trains a network, on all devices; in_run: whether its result is in the run's own folder.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Stage:
 
     @property
     def results(self) -> dict[str, tuple[str, ...]]:
-        """Name of each result -> those that it is made from."""
+        """Returns the name of each result -> the names of those that it is made from."""
         return {f"{self.name}/{part}": reads for part, reads in self.parts.items()} or {self.name: self.reads}
 
 
@@ -86,7 +86,7 @@ STAGES = (
     ),
 )
 
-# Whose checkpoints stand for which model: the pre-trained one is seen through its linear probe.
+# The stage whose checkpoints stand for each model: the pre-trained one is seen through its linear probe.
 ROLES = {"pretrain": "probe", "finetune": "finetune", "scratch": "scratch"}
 
 
@@ -95,12 +95,12 @@ def names() -> tuple[str, ...]:
 
 
 def described() -> str:
-    """A line for each stage, as --help shows them."""
+    """Returns a line for each stage, as --help shows them."""
     return "\n".join(f"  {stage.name:<12} {stage.does}" for stage in STAGES)
 
 
 def chosen(cfg: DictConfig) -> list[Stage]:
-    """The stages that are asked for, in order. Raises BadInput for an unknown name."""
+    """Returns the requested stages, in order. Raises BadInput for an unknown name."""
     if cfg.stages == "all":
         return list(STAGES)
     wanted = cfg.stages if OmegaConf.is_list(cfg.stages) else OmegaConf.create([cfg.stages])
@@ -109,10 +109,10 @@ def chosen(cfg: DictConfig) -> list[Stage]:
 
 
 def roles(cfg: DictConfig) -> list[str]:
-    """The models that are compared, in the order of ROLES."""
+    """Returns the models that are compared, in the order of ROLES."""
     return [role for role in ROLES if role in cfg.interactions.roles]
 
 
 def role_of(result: str) -> str:
-    """The model whose values the result of this name holds."""
+    """Returns the model whose values the result of this name holds."""
     return next(role for role, stage in ROLES.items() if result == f"interactions/{stage}")

@@ -1,7 +1,7 @@
-"""Lists results that no run shows, and deletes them if asked to: python -m stages.unused [outputs] [--delete]
+"""Lists results that no run shows, and deletes them on request: python -m stages.unused [outputs] [--delete]
 
-What is spared: results that a run works on, those changed within a day (their run may show them only later), and
-whatever these and the shown ones were made from: they would have to be made again to go on from.
+It spares results that a run works on, those changed within a day (their run may show them only later), and all
+results that these and the shown ones were made from: to go on, they would have to be made again.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def unused(outputs: Path) -> dict[Path, int]:
-    """The folders of the results that no run needs -> their bytes, the largest first."""
+    """Returns the folders of the results that no run needs -> their bytes, the largest first."""
     needed = _needed(outputs)
     others = [folder for folder in inventory.results(outputs) if folder not in needed]
     in_use = [folder for folder in others if _is_young(folder) or _is_locked(folder)]
@@ -53,11 +53,11 @@ def unused(outputs: Path) -> dict[Path, int]:
 
 
 def delete(outputs: Path, folder: Path) -> bool:
-    """Whether it was deleted: it stays if it has come into use meanwhile."""
+    """Deletes a result and returns whether it did: it keeps a result that is in use by now."""
     with locked(folder, wait=False) as got:
         if not got or _is_young(folder) or folder in _needed(outputs):
             return False
-        # Whenever this is killed, nothing is left that looks like a result, complete or begun.
+        # If this is killed at any moment, nothing that it leaves looks like a result.
         (folder / "done.json").unlink(missing_ok=True)
         gone = beside(folder)
         os.replace(folder, gone)
@@ -92,7 +92,7 @@ def _report(outputs: Path, to_delete: bool) -> None:
 
 
 def _delete_all(outputs: Path, found: dict[Path, int]) -> int:
-    """The bytes that were freed."""
+    """Deletes the results that were found. Returns the bytes that were freed."""
     freed = 0
     for folder, size in found.items():
         if delete(outputs, folder):
@@ -107,7 +107,7 @@ def _count(things: list, what: str) -> str:
 
 
 def _place(outputs: Path, folder: Path) -> Path:
-    """As it is called from where the user is."""
+    """Returns the path as the user would write it."""
     return outputs / "results" / folder.relative_to((outputs / "results").resolve())
 
 
@@ -116,7 +116,8 @@ def _needed(outputs: Path) -> set[Path]:
 
 
 def _is_young(folder: Path) -> bool:
-    """By the folder, and the files in it; if it does not exist any more, there is nothing to delete."""
+    """Tells whether the folder or a file in it changed within a day. A folder that no longer exists counts as young,
+    as it need not be deleted."""
     with suppress(FileNotFoundError):
         newest = max([folder.stat().st_mtime, *(status.st_mtime for status in _files(folder))])
         return time.time() - newest < DAY
@@ -124,14 +125,14 @@ def _is_young(folder: Path) -> bool:
 
 
 def _is_locked(folder: Path) -> bool:
-    if not lock_file(folder).exists():  # to look for it does not write it
+    if not lock_file(folder).exists():  # looking for the file does not create it
         return False
     with locked(folder, wait=False) as got:
         return not got
 
 
 def _files(folder: Path) -> Iterator[os.stat_result]:
-    """Without those that disappeared while others were looked at."""
+    """Yields the status of each file, without files that disappeared meanwhile."""
     for place, _, names in os.walk(folder):
         for name in names:
             with suppress(FileNotFoundError):

@@ -1,6 +1,6 @@
-"""Which program, with which packages, on which machine: written down beside every result, so that it can be explained.
+"""Says which program made a result, with which packages, on which machine: this is written down beside every result.
 
-Imports neither torch nor any other package that it names: to say their versions costs milliseconds.
+It imports neither torch nor any other package that it names: reading their versions takes milliseconds.
 """
 
 import os
@@ -15,17 +15,17 @@ from pathlib import Path
 NAME = "pretraining-interactions"
 PACKAGES = ("torch", "torchvision", "lightning", "numpy", "transformers")
 ROOT = Path(__file__).resolve().parents[1]
-SECONDS = 5  # for git, which takes milliseconds, on a file system that may not answer at all
+SECONDS = 5  # the limit for git, which takes milliseconds, but on some file systems never answers
 
 
 def about() -> dict[str, str | int | None]:
-    """program: its version; commit: see `commit_of`; machine: host and processor; threads: of torch; python; and the
-    version of each of PACKAGES, None if it is not installed. What can't be told is None; nothing is raised."""
+    """Returns program: its version; commit: see `commit_of`; machine: host and processor; threads: of torch; python;
+    and the version of each of PACKAGES, None if it is not installed. Unknown values are None; it raises nothing."""
     return {**_of_process(), "threads": threads()}
 
 
 def version_line() -> str:
-    """As in: pretraining-interactions 0.1.0 (commit 1214085+changes)."""
+    """Returns a line such as "pretraining-interactions 0.1.0 (commit 1214085+changes)"."""
     known = _of_process()
     if known["commit"] is None:
         return f"{NAME} {known['program']}"
@@ -34,19 +34,20 @@ def version_line() -> str:
 
 
 def threads() -> int:
-    """How many threads torch computes with; before it is imported, how many it will take if nothing else is set."""
+    """Returns the number of threads that torch computes with or, before it is imported, will use by default."""
     torch = sys.modules.get("torch")
     if hasattr(torch, "get_num_threads"):
         return torch.get_num_threads()
-    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # a list is of nested levels: the first counts
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # of nested levels the first one counts
     return int(wanted) if wanted.isdecimal() and int(wanted) > 0 else os.cpu_count() or 1
 
 
 def commit_of(folder: Path) -> str | None:
-    """The commit that is checked out in the program's `folder`, with "+changes" if tracked files differ from it.
+    """Returns the commit that is checked out in the program's `folder`, with "+changes" if tracked files differ from
+    it.
 
-    None without git, and where the folder is no checkout of the program's own: installed in, or copied into, somebody
-    else's repository, that repository's commit would say nothing of the program.
+    Returns None without git, and if the folder is not the program's own checkout: when the program is installed in,
+    or copied into, another repository, the commit of that repository says nothing about the program.
     """
     try:
         found = _git(folder, "rev-parse", "--show-toplevel", "HEAD", "HEAD:stages/versions.py")
@@ -61,7 +62,7 @@ def commit_of(folder: Path) -> str | None:
 
 @cache
 def _of_process() -> dict[str, str | None]:
-    """What stays as it is while the process runs: files that change later are not those that it has loaded."""
+    """Returns what stays the same while the process runs: later changes of files do not affect what it has loaded."""
     return {
         "program": _program(ROOT),
         "commit": commit_of(ROOT),
@@ -83,7 +84,7 @@ def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def _program(folder: Path) -> str | None:
-    """By the pyproject.toml beside the files that run: what is installed may be another copy."""
+    """Returns the version in the pyproject.toml beside the running files: an installed package may be another copy."""
     try:
         project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         if project["name"] == NAME:
@@ -101,7 +102,7 @@ def _installed(package: str) -> str | None:
 
 
 def processor() -> str:
-    """Its model by name on Linux, else what the system calls it: Python tells no more on some."""
+    """Returns the processor's model name on Linux, otherwise the system's name for it, as Python knows no more."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

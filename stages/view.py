@@ -5,12 +5,12 @@
       interactions/finetune -> ...
       results.json      which results these are
       config.yaml       the full configuration
-      chosen.json       what of it was chosen: option of each group, keys that differ from the experiment's own
-      analysis/         tables, figures, report: they lie here themselves
+      chosen.json       what was chosen: option of each group, keys that differ from the experiment's own
+      analysis/         tables, figures, report: these files are here themselves
 
-Its name tells what differs from the experiment's own settings, whatever was typed: a value that is the experiment's own
-anyway is not a difference, nor is a key that decides no result. Links are relative, so that a folder of outputs can be
-moved as a whole.
+Its name tells what differs from the experiment's own settings, whatever was typed: a value that equals the
+experiment's own is not a difference, nor is a key that decides no result. Links are relative, so that a folder of
+outputs can be moved as a whole.
 """
 
 import hashlib
@@ -30,12 +30,13 @@ from stages.records import read_record, write_record
 from stages.table import STAGES
 
 LONGEST = 120  # characters of a name; file systems take 255 bytes
-# They say what is done now, or where this folder lies, and not what the run is.
+# They say what is done now, or where this folder is, not what the run is.
 SHORT_LIVED = ("plan", "wait", "stages", "output", "run_dir")
 
 
 def run_folder(cfg: DictConfig, own: DictConfig, groups: dict[str, str]) -> Path:
-    """own: the experiment's own configuration, with the same groups; groups: option of each that is not its own."""
+    """Returns a run's folder. own: the experiment's own configuration, with the same groups; groups: the option of
+    each group where it differs from the experiment's."""
     if cfg.run_dir is not None:
         return Path(cfg.run_dir)
     differs = folder_name([f"{group}={option}" for group, option in groups.items()] + differences(cfg, own))
@@ -43,7 +44,7 @@ def run_folder(cfg: DictConfig, own: DictConfig, groups: dict[str, str]) -> Path
 
 
 def folder_name(parts: list[str]) -> str:
-    """The parts with nothing in them that a folder's name may not have; shortened if they are too long for one."""
+    """Joins the parts, replaces characters that a folder's name may not have, and shortens names that are too long."""
     text = ",".join(parts)
     name = ",".join(re.sub(r"[^\w=.+-]", "_", part) for part in parts).lstrip(".")
     if name == text and len(name.encode()) <= LONGEST:
@@ -54,10 +55,10 @@ def folder_name(parts: list[str]) -> str:
 def show(
     run: Path, cfg: DictConfig, results: Results, wanted: list[str], chosen: dict[str, dict] | None = None
 ) -> None:
-    """Links what exists of the results called `wanted` into the run's folder, beside what it shows of the same study
-    already, and writes down which they are. chosen: of `chosen`, for those that know it."""
+    """Links the existing results named in `wanted` into the run's folder, beside what it already shows of the same
+    study, and writes down which they are. chosen: content of chosen.json, if the caller knows it."""
     with locked(run / "results"):
-        for left in filter(is_temporary, [*run.glob(".*"), *run.glob("*/.*")]):  # by a killed run
+        for left in filter(is_temporary, [*run.glob(".*"), *run.glob("*/.*")]):  # left by a killed run
             left.unlink(missing_ok=True)
         before = recorded(run)
         shown = {
@@ -84,7 +85,7 @@ def show(
 
 
 def recorded(run: Path) -> dict[str, dict[str, str]]:
-    """What results.json of a run's folder says: name of a result -> its path, relative to the run, and digest."""
+    """Returns the content of a run's results.json: name of a result -> its path, relative to the run, and digest."""
     try:
         return json.loads((run / "results.json").read_text())
     except (OSError, ValueError):
@@ -92,9 +93,9 @@ def recorded(run: Path) -> dict[str, dict[str, str]]:
 
 
 def check_layout(output: Path, run: Path) -> None:
-    """Says which results of an earlier version of this program lie there: they are neither read nor changed.
+    """Prints which results of an earlier version of this program are there: they are neither read nor changed.
 
-    Raises BadInput where this run's folder would be theirs.
+    Raises BadInput if they are in this run's folder.
     """
     old = [stage.name for stage in STAGES if _is_old(run / stage.name)]
     if old:
@@ -113,16 +114,16 @@ def check_layout(output: Path, run: Path) -> None:
 
 
 def _is_old(folder: Path) -> bool:
-    """A stage's own folder in the run's, or an analysis that does not say which digest it has."""
+    """Tells whether it is a stage's own folder in the run's, or an analysis that does not record its inputs."""
     if folder.is_symlink() or not (folder / "config.yaml").exists():
         return False
     return folder.name != "analysis" or not (folder / "inputs.json").exists()
 
 
 def make_link(link: Path, folder: Path) -> None:
-    """Made beside and renamed: at no moment is there no link, or half of one."""
+    """Makes a link under a temporary name and renames it, so that at every moment a complete link exists."""
     link.parent.mkdir(parents=True, exist_ok=True)
-    target = os.path.relpath(folder.resolve(), link.parent.resolve())  # the system follows links where words do not
+    target = os.path.relpath(folder.resolve(), link.parent.resolve())  # resolved, as the system follows links in a path
     if link.is_symlink() and os.readlink(link) == target:
         return
     made = beside(link)

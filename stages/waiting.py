@@ -9,9 +9,10 @@ MINUTE, TEN = 60, 600  # seconds: a line a minute at first, then one every ten
 
 
 def turns(what: Callable[[], str], minutes: float | None) -> Iterator[float]:
-    """Each turn says what is waited for, and gives the seconds until the next one. minutes: to wait; None: without end.
+    """Says in each turn what is waited for, and yields the seconds until the next turn. minutes: the limit; None for no
+    limit.
 
-    Raises BadInput when these are over: a caller that gets what it waits for leaves the loop.
+    Raises BadInput when the time is over; a caller that gets what it waits for leaves the loop.
     """
     began, end = monotonic(), None if minutes is None else 60 * minutes
     while True:
@@ -28,7 +29,7 @@ def turns(what: Callable[[], str], minutes: float | None) -> Iterator[float]:
 
 
 def clock(seconds: float) -> str:
-    """0:07, 12:05, 1:02:03."""
+    """Formats seconds as 0:07, 12:05 or 1:02:03."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,4 +1,4 @@
-"""Curves over epochs: a line with its interval for each model; of the one without epochs in common its level."""
+"""Draws curves over epochs: a line with its interval for each model, and a level for the pre-trained one."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ APART = "pretrain"
 
 @rc_context(STYLE)
 def two_panels(title: str, table: pd.DataFrame, labels: dict[str, str]) -> Figure:
-    """A panel for each quantity in `labels`. Of the pre-trained model, a line at its last value."""
+    """Draws a panel for each quantity in `labels`. The pre-trained model is a line at its last value."""
     figure, both = panels(title, len(labels))
     for axes, (quantity, label) in zip(both, labels.items(), strict=True):
         rows = table[table["quantity"] == quantity]
@@ -40,7 +40,7 @@ def curves(axes: Axes, table: pd.DataFrame) -> None:
         style = {"linestyle": LINES[model], "marker": MARKERS[model], "markevery": 1 + len(rows) // 25}
         axes.plot(epochs, rows["mean"], color=colour, **style, label=NAMES[model])
         axes.fill_between(epochs, rows["low"], rows["high"], color=colour, alpha=0.2, linewidth=0)
-        if len(rows) == 1:  # a band of no width is not seen
+        if len(rows) == 1:  # a band without width is invisible
             axes.vlines(epochs, rows["low"], rows["high"], color=colour)
     _chances(axes, table)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -50,7 +50,7 @@ def curves(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def _chances(axes: Axes, table: pd.DataFrame) -> None:
-    """Chance per model and epoch, as one line where the models share it."""
+    """Draws chance per model and epoch, as one line where the models have the same chance."""
     wide = table.pivot(index="epoch", columns="model", values="chance").dropna(axis=1, how="all")
     if wide.empty:
         return
@@ -65,7 +65,7 @@ def _chances(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def level(axes: Axes, row: pd.Series, shared: bool) -> None:
-    """A horizontal line with its interval, and its chance unless the curves have the same (`shared`)."""
+    """Draws a horizontal line with its interval, and its chance unless the curves have the same one (`shared`)."""
     name = NAMES[row["model"]]
     axes.axhline(row["mean"], color=COLOURS["pretrain"], linestyle=(0, (5, 3)), label=name)
     if np.isfinite([row["low"], row["high"]]).all():

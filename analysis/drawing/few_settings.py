@@ -1,7 +1,8 @@
-"""Up to a dozen settings over runs: a line or a bar for each, told apart by colour, dashes and marks, named below.
+"""Draws up to a dozen settings over runs: a line or a bar for each, told apart by colour, dashes and marks.
 
-The band of a line, or the black line beside a bar, is the interval between a setting's runs; thin lines and points are
-the runs themselves. Fewer than three runs have no interval: there the points stand alone.
+The band of a line, or the black line beside a bar, is the interval between a setting's runs; thin lines and points
+are the runs themselves. Fewer than three runs have no interval: then only their points are drawn. A legend below
+names the settings.
 """
 
 from itertools import cycle, islice
@@ -19,7 +20,7 @@ from analysis.statistics.between import FEWEST
 
 WIDELY = 30  # times
 REFERENCE = "reference"  # marks its lines
-HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # told apart by whom colours are not
+HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # also for colour-blind readers
 DASHES, MARKS = ("-", (0, (5, 2))), ("o", "s", "^", "D", "v", "P", "X")
 HATCHES = ("", "///")
 GREYS = ("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 4)))
@@ -31,7 +32,7 @@ def _style(setting: int) -> dict[str, object]:
 
 
 def _sizes(setting: int, labels: list[str]) -> dict[str, float]:
-    """Of lines and marks: those drawn later are smaller, so that equal values show both."""
+    """Returns sizes of lines and marks: later ones are smaller, so that both are visible where values are equal."""
     part = setting / len(labels)
     return {"linewidth": 2.3 - part, "markersize": 6.5 - 3 * part}
 
@@ -48,7 +49,7 @@ def curves(
         axes.plot(rows[x], rows["mean"], **style, **_sizes(setting, labels), markevery=every, label=labels[setting],
                   zorder=3)  # fmt: skip
         axes.fill_between(rows[x], rows["low"], rows["high"], color=style["color"], alpha=0.17, linewidth=0)
-        if len(rows) == 1:  # a band of no width is not seen
+        if len(rows) == 1:  # a band without width is invisible
             axes.vlines(rows[x], rows["low"], rows["high"], color=style["color"])
     _levels(axes, panel, x, references)
     axes.set_xlabel(x)
@@ -57,7 +58,7 @@ def curves(
 
 
 def _levels(axes: Axes, panel: pd.DataFrame, x: str, references: list[str]) -> None:
-    """Grey; each in the colour of its setting where settings differ in it."""
+    """Draws references in grey, or each in the colour of its setting if settings differ in it."""
     for reference, line in zip(references, islice(cycle(GREYS), len(references)), strict=True):
         spread = panel.groupby(x)[reference].agg(lambda of_settings: of_settings.max() - of_settings.min()).max()
         differ = spread > 0.03 * abs(panel[reference]).max()
@@ -69,7 +70,7 @@ def _levels(axes: Axes, panel: pd.DataFrame, x: str, references: list[str]) -> N
 
 
 def by_magnitude(same: list[Axes]) -> None:
-    """Curves that are all above 0 and differ widely, as strengths per order do, have a logarithmic scale."""
+    """Makes the scale logarithmic if all values are above 0 and differ widely, as strengths per order do."""
     values = _drawn(same, references=True)
     if len(values) and values.min() > 0 and values.max() > WIDELY * values.min():
         for axes in same:
@@ -77,7 +78,7 @@ def by_magnitude(same: list[Axes]) -> None:
 
 
 def with_far_references(same: list[Axes]) -> None:
-    """Where a reference is so far away that it would press the curves flat, the scale is logarithmic beyond them."""
+    """Makes the scale logarithmic beyond the curves if a reference is so far away that it would press them flat."""
     own, every = abs(_drawn(same, references=False)), abs(_drawn(same, references=True))
     if len(own) and 0 < WIDELY * own.max() < every.max():
         for axes in same:
@@ -86,7 +87,7 @@ def with_far_references(same: list[Axes]) -> None:
 
 
 def _drawn(same: list[Axes], references: bool) -> np.ndarray:
-    """The finite values of all curves, those of references among them or not."""
+    """Returns the finite values of all curves, with or without those of references."""
     lines = [line for axes in same for line in axes.lines if references or line.get_gid() != REFERENCE]
     values = np.concatenate([np.asarray(line.get_ydata(), float) for line in lines] or [np.empty(0)])
     return values[np.isfinite(values)]
@@ -119,7 +120,7 @@ def bars(
 
 
 def with_names(figure: Figure, labels: list[str], references: list[str], title: str) -> Figure:
-    """Below all panels: the settings in their order, then the references."""
+    """Adds a legend below all panels: the settings in their order, then the references."""
     found = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
@@ -134,7 +135,7 @@ def with_names(figure: Figure, labels: list[str], references: list[str], title: 
 
 
 def legend_columns(width: float, labels: list[str]) -> int:
-    """As many as the longest label has room for; width in inches."""
+    """Returns how many columns fit beside each other with the longest label; width in inches."""
     longest = max(len(label) for label in labels) + 8
     return int(np.clip(12.5 * width // longest, 1, 6))
 

@@ -1,4 +1,4 @@
-"""One sample at a time: the input with its variables, and each model's strongest interactions beside or below it."""
+"""Draws one sample: the input with its variables, and each model's strongest interactions beside or below it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from analysis.drawing.labels import LABEL_SIZE, subset_label
 from analysis.drawing.sentence import PITCH, Sentence, draw_sentence
 from analysis.drawing.style import NAMES, STYLE
 
-POSITIVE, NEGATIVE = "#1B9AAA", "#B2366B"  # apart from the colours of models and of kinds of knowledge
+POSITIVE, NEGATIVE = "#1B9AAA", "#B2366B"  # differ from the colours of models and kinds of knowledge
 
 
 @dataclass(frozen=True)
 class Picture:
-    """pixels: [H, W, 3] uint8; boxes: (top, left, height, width) in pixels, one per variable."""
+    """A picture. pixels: [H, W, 3] uint8; boxes: (top, left, height, width) in pixels, one per variable."""
 
     pixels: np.ndarray
     boxes: list[tuple[int, int, int, int]]
@@ -56,7 +56,7 @@ class Card:
 
 @rc_context(STYLE)
 def draw(card: Card, strongest: int = 8, tau: float = 0.05, unit: str = "log-odds") -> Figure:
-    """The input, then a panel per model with its `strongest` largest |I(S)| as signed bars.
+    """Draws the input, then a panel per model with its `strongest` largest |I(S)| as signed bars.
 
     tau: the salience threshold as a share of the largest |I(S)| of the model, drawn as dotted lines; unit: of I.
     """
@@ -75,7 +75,7 @@ def draw(card: Card, strongest: int = 8, tau: float = 0.05, unit: str = "log-odd
 
 
 def _beside_picture(picture: Picture, count: int, height: float) -> tuple[Figure, list[Axes]]:
-    """A figure with the picture, and room for `count` panels to its right."""
+    """Returns a figure with the picture, and `count` panels to its right."""
     figure = _figure(3.7 + 3.2 * count, height)
     first, *panels = figure.subplots(1, 1 + count, width_ratios=[1.3] + [1] * count)
     draw_picture(first, picture)
@@ -83,12 +83,12 @@ def _beside_picture(picture: Picture, count: int, height: float) -> tuple[Figure
 
 
 def _below_sentence(sentence: Sentence, count: int, height: float) -> tuple[Figure, list[Axes]]:
-    """A figure with the sentence, and room for `count` panels below its lines."""
+    """Returns a figure with the sentence, and `count` panels below its lines."""
     width = max(8.0, 4.4 * count)
     line_width = 72 * (width - 0.5)
     room = PITCH * len(sentence.lines(line_width)) / 72
     figure = _figure(width, height + room)
-    above, below = figure.subfigures(2, 1, height_ratios=[room, height - 0.35])  # 0.35 are the title's
+    above, below = figure.subfigures(2, 1, height_ratios=[room, height - 0.35])  # 0.35 is for the title
     draw_sentence(above.subplots(), sentence, line_width)
     return figure, list(below.subplots(1, count, squeeze=False)[0])
 
@@ -100,14 +100,14 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def draw_picture(axes: Axes, picture: Picture) -> None:
-    """The input: every variable outlined and numbered, white on black so that it is seen on any pixel."""
+    """Draws the input: every variable is outlined and numbered, white on black so that it is visible on any pixel."""
     axes.imshow(picture.pixels, interpolation="nearest")
     smallest = min(min(height, width) for _, _, height, width in picture.boxes)
     size = np.clip(110 * smallest / max(picture.pixels.shape[:2]), 6.5, 12)
     outline = [patheffects.withStroke(linewidth=2.5, foreground="black")]
     for number, (top, left, height, width) in enumerate(picture.boxes, start=1):
         gap = 0.03 * min(height, width)  # keeps the outlines of neighbours apart
-        corner = (left - 0.5 + gap, top - 0.5 + gap)  # pixel centres lie on whole numbers
+        corner = (left - 0.5 + gap, top - 0.5 + gap)  # pixel centres are whole numbers
         for colour, line in (("black", 2.6), ("white", 1.0)):
             style = {"fill": False, "edgecolor": colour, "linewidth": line}
             axes.add_patch(Rectangle(corner, width - 2 * gap, height - 2 * gap, **style))
@@ -115,13 +115,13 @@ def draw_picture(axes: Axes, picture: Picture) -> None:
         style = {"color": "white", "fontsize": size, "fontweight": "bold", "path_effects": outline}
         axes.annotate(str(number), middle, ha="center", va="center", **style)
     axes.set(xticks=[], yticks=[])
-    axes.spines[:].set(visible=True, color="#8A8A8A")  # where a white picture ends
+    axes.spines[:].set(visible=True, color="#8A8A8A")  # shows where a white picture ends
 
 
 def _draw_interactions(
     axes: Axes, interactions: np.ndarray, label: Callable[[int], str], strongest: int, tau: float
 ) -> None:
-    """Bars from the largest |I(S)| down, with I printed at their ends."""
+    """Draws bars from the largest |I(S)| down, with I printed at their ends."""
     chosen = np.argsort(-np.abs(interactions), kind="stable")[:strongest]
     values = interactions[chosen]
     rows = np.arange(len(chosen))
@@ -143,7 +143,7 @@ def _draw_interactions(
 
 
 def _share_scale(panels: list[Axes]) -> None:
-    """One x scale for all models, with room for the numbers at the bars' ends."""
+    """Gives all models the same x scale, with room for the numbers at the bars' ends."""
     ends = [bar.get_width() for axes in panels for bar in axes.containers[0]]
     low, high = min(0, *ends), max(0, *ends)
     room = 0.36 * (high - low) or 1.0

@@ -1,7 +1,7 @@
-"""Which fonts draw a text. Words and names of classes may hold any character: emoji, Chinese, invisible ones.
+"""Finds fonts that can draw a text. Words and class names may hold any character: emoji, Chinese, invisible ones.
 
-Figures are set in one font. A character that it lacks is taken from another installed one; if none has it, ▯ stands for
-it. Matplotlib itself would warn of each, and draw a box that is wider than a letter.
+Figures use one font. A character that it lacks is taken from another installed font; if none has it, ▯ replaces it.
+Matplotlib itself would warn of each, and draw a box that is wider than a letter.
 """
 
 import unicodedata
@@ -20,7 +20,7 @@ STAND_IN = "▯"
 
 @cache
 def drawable(text: str) -> str:
-    """The text on one line, with stand-ins for what no installed font has."""
+    """Returns the text on one line; ▯ replaces characters that no installed font has."""
     if _drawn(text, (OURS,)):
         return text
     shown = "".join(character if _family(character) else _stand_in(character) for character in text)
@@ -32,7 +32,7 @@ def drawable(text: str) -> str:
 
 @cache
 def families(text: str) -> tuple[str, ...]:
-    """The fonts that draw it, ours first: for what is `drawable`, of one line or several."""
+    """Returns the fonts that draw a text of one or several lines, ours first. The text must be `drawable`."""
     line = text.replace("\n", " ")
     others = () if _drawn(line, (OURS,)) else {_family(character) for character in line} - {OURS, None}
     return OURS, *sorted(others)
@@ -40,7 +40,7 @@ def families(text: str) -> tuple[str, ...]:
 
 @cache
 def _drawn(text: str, fonts: tuple[str, ...]) -> bool:
-    """Whether these fonts have all of it. Matplotlib says so by warnings alone: marks count with their letter."""
+    """Tells whether these fonts have the whole text, by Matplotlib's warnings: marks count with their letter."""
     with warnings.catch_warnings(record=True) as missing:
         warnings.simplefilter("always")
         try:
@@ -52,7 +52,7 @@ def _drawn(text: str, fonts: tuple[str, ...]) -> bool:
 
 @cache
 def _family(character: str) -> str | None:
-    """The font that it is taken from; None: no installed one has it."""
+    """Returns the font that a character is taken from, or None if no installed font has it."""
     if _drawn(character, (OURS,)):
         return OURS
     other = _installed().get(ord(character))
@@ -61,7 +61,7 @@ def _family(character: str) -> str | None:
 
 @cache
 def _installed() -> dict[int, str]:
-    """Font by character, of the upright fonts with outlines; sans-serif ones and regular weights come first."""
+    """Maps characters to upright fonts with outlines; sans-serif ones and regular weights come first."""
     found, seen = {}, {OURS}
     order = sorted(fontManager.ttflist, key=lambda font: ("Sans" not in font.name, font.name, abs(font.weight - 400)))
     for font in order:
@@ -73,8 +73,8 @@ def _installed() -> dict[int, str]:
 
 
 def _characters(file: str) -> list[int]:
-    """Without those of colour fonts, which Matplotlib can't draw, those of private use, which mean something else in
-    every font, and control characters, which are empty."""
+    """Returns the characters of a font file: none of colour fonts, which Matplotlib can't draw; none for private
+    use, as they differ between fonts; no control characters, as they are empty."""
     try:
         font = FT2Font(file)
         outlines = FaceFlags.SCALABLE in font.face_flags and FaceFlags.COLOR not in font.face_flags
@@ -85,7 +85,7 @@ def _characters(file: str) -> list[int]:
 
 
 def _stand_in(character: str) -> str:
-    """Marks on a letter and invisible characters leave nothing."""
+    """Returns ▯, a blank for white space, and nothing for marks on a letter and invisible characters."""
     if character.isspace():
         return " "
     kind = unicodedata.category(character)

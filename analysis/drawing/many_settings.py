@@ -1,7 +1,7 @@
-"""More settings over runs than colours can tell apart: each is a row that bears its name.
+"""Draws more settings over runs than colours can tell apart: each is a row with its name.
 
-What has a course over epochs or orders is a heat map of the means; what is one number is a point with its interval, and
-the runs as small points. Intervals and references that a heat map has no place for are in the table.
+Values over epochs or orders become a heat map of the means; a single number becomes a point with its interval, and
+the runs are small points. Intervals and references that a heat map cannot show are in the table.
 """
 
 from itertools import cycle, islice
@@ -21,7 +21,7 @@ def heat_map(
     axes: Axes, panel: pd.DataFrame, runs: pd.DataFrame, x: str, references: list[str], labels: list[str]
 ) -> None:
     means = panel.pivot_table(index="setting", columns=x, values="mean", dropna=False).reindex(range(len(labels)))
-    axes.set_facecolor("#E8E8E8")  # where there is nothing
+    axes.set_facecolor("#E8E8E8")  # where no value exists
     image = axes.imshow(means, aspect="auto", cmap="viridis", interpolation="nearest")
     axes.figure.colorbar(image, ax=axes, pad=0.02, aspect=40)
     places = range(0, means.shape[1], -(-means.shape[1] // TICKS))
@@ -45,7 +45,7 @@ def forest(
 
 
 def with_names(figure: Figure, labels: list[str], references: list[str], title: str) -> Figure:
-    """A legend of marks, if there are any; the names stand beside the rows. title: what stands above these."""
+    """Adds a legend of the marks, if any. The names stand beside the rows, and `title` stands above the names."""
     found = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
@@ -58,6 +58,6 @@ def with_names(figure: Figure, labels: list[str], references: list[str], title: 
 
 
 def _rows(axes: Axes, labels: list[str]) -> None:
-    """Their names stand beside the first panel of each line of panels."""
+    """Writes the names of the rows beside the first panel of each line of panels."""
     first = axes.get_subplotspec().is_first_col()
     axes.set_yticks(range(len(labels)), labels if first else [], fontsize=SIZE)

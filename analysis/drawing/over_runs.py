@@ -1,8 +1,8 @@
-"""One kind of figure for any measure over runs, drawn from its tables alone.
+"""Draws the same kind of figure for any measure over runs, from its tables alone.
 
-One panel for each combination of the keys that are words, such as model and quantity. In it x is the numeric key with
-the most values (epoch, order), and a line is a setting; where there is no such key (three definitions of a ratio), a
-setting is a bar. More settings than colours can tell apart are rows with their names: of a heat map, or of intervals.
+Each combination of the keys that are words, such as model and quantity, has a panel. Its x axis is the numeric key
+with the most values (epoch, order), and a line is a setting. Without such a key (three definitions of a ratio), a
+setting is a bar. More settings than colours can tell apart are rows with their names, in a heat map or as intervals.
 """
 
 from collections.abc import Mapping
@@ -28,8 +28,9 @@ def draw(
     over: pd.DataFrame, by_run: pd.DataFrame, keys: list[str], references: list[str], labels: list[str], title: str,
     legend: str = "", words: Mapping[str, str] = NAMES,
 ) -> Figure:  # fmt: skip
-    """over: columns setting (number of its label), keys, runs, mean, low, high, references; by_run: setting, run, keys,
-    mean; legend: what stands above the labels; words: for values of keys, in the titles of panels."""
+    """Draws a measure's figure. over: columns setting (number of its label), keys, runs, mean, low, high,
+    references; by_run: setting, run, keys, mean; legend: what stands above the labels; words: names for values of
+    keys, in the titles of panels."""
     many = len(labels) > MANY
     labels = labels if many else [fill(label, WIDEST) for label in labels]
     kinds = (many_settings.heat_map, many_settings.forest) if many else (few_settings.curves, few_settings.bars)
@@ -67,7 +68,7 @@ def _is_number(column: pd.Series) -> bool:
 
 
 def _combinations(over: pd.DataFrame, apart: list[str]) -> list[tuple]:
-    """Those that there are; by the last key first, so that panels of one quantity stand side by side."""
+    """Returns the combinations that occur, by the last key first: panels of one quantity are side by side."""
     there = [tuple(row) for row in over[apart].drop_duplicates().to_numpy(dtype=object)]
     places = {key: list(dict.fromkeys(over[key])) for key in apart}
     return sorted(
@@ -82,12 +83,12 @@ def _rows(table: pd.DataFrame, chosen: dict[str, object]) -> pd.DataFrame:
 
 
 def _of(values: tuple, apart: list[str]) -> object:
-    """Panels of one quantity have one scale; where there are no quantities, all have."""
+    """Returns the quantity of a panel, as panels of one quantity share a scale; without quantities, all share one."""
     return dict(zip(apart, values, strict=True)).get("quantity")
 
 
 def _grid(count: int, title: str, labels: list[str], across: int) -> tuple[Figure, list[Axes]]:
-    """across: panels in a row, if that is known."""
+    """Makes the figure and its axes. across: panels in a row, if that is known."""
     across = across if 1 < across <= ACROSS else min(count, 2 if count == 4 else ACROSS)
     down = -(-count // across)
     width = 7.6 if across == 1 else 10.5
@@ -106,7 +107,7 @@ def _grid(count: int, title: str, labels: list[str], across: int) -> tuple[Figur
 
 
 def _scale(panels: list[tuple[Axes, object]], many: bool, curves: bool, by_magnitude: bool) -> None:
-    """Values lie along y, or along x where settings are rows, or in the colours of a heat map."""
+    """Shares scales: values are along y, or along x where settings are rows, or in the colours of a heat map."""
     for quantity in {of for _, of in panels}:
         same = [axes for axes, of in panels if of == quantity]
         images = [image for axes in same for image in axes.images if image.get_array().count()]
@@ -117,7 +118,7 @@ def _scale(panels: list[tuple[Axes, object]], many: bool, curves: bool, by_magni
             continue
         if curves:
             few_settings.with_far_references(same)
-        if curves and by_magnitude:  # what is learned over epochs is read as it is
+        if curves and by_magnitude:  # curves over epochs keep a linear scale
             few_settings.by_magnitude(same)
         limits = np.array([axes.get_xlim() if many else axes.get_ylim() for axes in same])
         for axes in same:

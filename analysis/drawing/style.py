@@ -1,4 +1,4 @@
-"""How all figures are drawn: colours, styles, panels, chance levels, legend, files. No pyplot, no global state."""
+"""How all figures are drawn: colours, styles, panels, chance levels, legend, files. It uses no global state."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ STYLE = {
 
 
 def save(figure: Figure, folder: str | Path, name: str) -> tuple[Path, Path]:
-    """Writes `name.png` (150 dpi) and `name.svg` (text as paths), always the same bytes; returns the paths."""
+    """Writes `name.png` (150 dpi) and `name.svg` (text as paths), always with the same bytes; returns the paths."""
     paths = Path(folder, f"{name}.png"), Path(folder, f"{name}.svg")
     for path, metadata in zip(paths, ({}, {"Date": None}), strict=True):
         with rc_context(STYLE), written(path) as beside:
@@ -56,7 +56,7 @@ def panels(title: str, count: int = 1, height: float = 4.4) -> tuple[Figure, lis
 
 
 def level_marks(axes: Axes, x: np.ndarray, y: pd.Series, reach: float, label: str) -> None:
-    """Short grey lines across bars, edged in white so that they are seen on every bar's colour."""
+    """Draws short grey lines across bars, edged in white so that they are visible on every bar's colour."""
     if y.isna().all():
         return
     grey = {"color": COLOURS["chance"], "linewidth": 2, "zorder": 4}
@@ -65,7 +65,7 @@ def level_marks(axes: Axes, x: np.ndarray, y: pd.Series, reach: float, label: st
 
 
 def with_legend(figure: Figure, columns: int) -> Figure:
-    """One legend below all panels, where it covers no data; equal names appear once."""
+    """Adds one legend below all panels, where it covers no data; equal names appear once."""
     found = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):

@@ -4,10 +4,10 @@ import numpy as np
 
 
 def jaccard(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """||min(a, b)||_1 / ||max(a, b)||_1 of a, b = [max(I, 0); max(-I, 0)]: [..., 2**n] twice -> [...] in 0..1.
+    """Returns ||min(a, b)||_1 / ||max(a, b)||_1 of a, b = [max(I, 0); max(-I, 0)]: [..., 2**n] twice -> [...] in 0..1.
 
-    min + max = a + b and max - min = |a - b|, so with s = ||I_1||_1 + ||I_2||_1 and d = ||I_1 - I_2||_1 this is
-    (s - d) / (s + d). Two models without interactions are equal: 1.
+    min + max = a + b and max - min = |a - b|, so with s = ||I_1||_1 + ||I_2||_1 and d = ||I_1 - I_2||_1 this is (s -
+    d) / (s + d). Two models without interactions are equal: 1.
     """
     together = abs(first).sum(-1) + abs(second).sum(-1)
     apart = abs(first - second).sum(-1)

@@ -1,4 +1,4 @@
-"""How large the numerical noise of v is, how much of it rounding explains, and what it becomes in the interactions."""
+"""The numerical noise of v: how large it is, how much rounding explains, and what it becomes in the interactions."""
 
 import numpy as np
 
@@ -15,15 +15,16 @@ MOST = 1 / 16
 
 
 def noise_of_values(v: np.ndarray, reference: np.ndarray) -> float:
-    """Root mean square of v - reference, the same masked inputs in the store's precision and in float64: [K] each."""
+    """Returns the root mean square of v - reference: the same masked inputs in the store's precision and in float64,
+    [K] each."""
     return float(np.sqrt(np.square(v - reference).mean()))
 
 
 def explained(v: np.ndarray, precision: str) -> float:
-    """The most noise that rounding in this precision can make of values v, of any shape; in units of v."""
+    """Returns the largest noise that rounding in this precision can make in values v, of any shape; in units of v."""
     return float(min(DEPTH * EPSILON[precision], MOST) * abs(v).max())
 
 
 def noise_by_order(noise_v: float, n: int) -> np.ndarray:
-    """2**(order/2) noise_v, [n + 1]: I(S) sums 2**|S| values; an estimate, as if their noise were independent."""
+    """Returns 2**(order/2) noise_v, [n + 1]: I(S) sums 2**|S| values, whose noise is taken as independent."""
     return noise_v * 2 ** (np.arange(n + 1) / 2)

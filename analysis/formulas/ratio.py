@@ -4,12 +4,12 @@ import numpy as np
 
 
 def learned(preserved: np.ndarray, pretrain: np.ndarray, scratch: np.ndarray) -> np.ndarray:
-    """[I_pre I_scr > 0] min(|I_scr|, P): the part of the preserved strength P that scratch has too. All [..., 2**n]."""
+    """Returns [I_pre I_scr > 0] min(|I_scr|, P), all [..., 2**n]: the preserved strength P that scratch shares."""
     return np.where(pretrain * scratch > 0, np.minimum(abs(scratch), preserved), 0.0)
 
 
 def terms(preserved: np.ndarray, shared: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """For each definition, numerator and denominator per sample [...]: the ratio is mean over mean.
+    """Returns for each definition the numerator and denominator per sample [...]: the ratio is mean over mean.
 
     paper: mean of learned/P over all S, 0 where P = 0; positive: over the S with P > 0 only;
     weighted: sum of learned over sum of P.

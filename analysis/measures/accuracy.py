@@ -25,7 +25,7 @@ CAPTION = (
 
 
 def samples(study: Study) -> Measured:
-    """Of the test set, for each model: `accuracy` (1 where it is right) and `loss` (nats), [samples, epochs + 1]."""
+    """Returns each model's `accuracy` (1 where it is right) and `loss` (nats), [test samples, epochs + 1]."""
     found = {}
     for model, (correct, losses) in study.outcomes.items():
         found |= {f"accuracy/{model}": correct, f"loss/{model}": losses}
@@ -33,7 +33,7 @@ def samples(study: Study) -> Measured:
 
 
 def table(measured: Measured, weights: np.ndarray) -> pd.DataFrame:
-    """model, epoch, quantity (accuracy, loss), mean, low, high, chance. Of the pre-trained model: its probe."""
+    """Columns: model, epoch, quantity (accuracy, loss), mean, low, high, chance. The pre-trained model is its probe."""
     levels, rows = chance(measured.about["labels"]), []
     for model in measured.about["models"].tolist():
         for quantity in QUANTITIES:
@@ -44,13 +44,13 @@ def table(measured: Measured, weights: np.ndarray) -> pd.DataFrame:
 
 
 def figure(table: pd.DataFrame) -> Figure:
-    """Test accuracy and loss over epochs; the linear probe's last value as a line."""
+    """Draws test accuracy and loss over epochs; the last value of the linear probe is a horizontal line."""
     title = "How fast and how far the models learn the target task (test set)"
     return two_panels(title, table, {"accuracy": "accuracy", "loss": "cross-entropy (nats)"})
 
 
 def claims(measured: Measured, weights: np.ndarray) -> list[Claim]:
-    """Footnote 5. Chance is no difference."""
+    """The claims of footnote 5. Their chance level is a difference of 0 between the models."""
     finetune, scratch = (measured.observed[f"accuracy/{model}"] for model in ("finetune", "scratch"))
 
     def difference(of_finetune: np.ndarray, of_scratch: np.ndarray) -> np.ndarray:

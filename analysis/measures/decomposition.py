@@ -1,4 +1,4 @@
-"""What fine-tuning preserves, discards and learns anew, per order (Fig. 2 and section 3.2.1 of arXiv 2410.08455)."""
+"""What fine-tuning preserves, discards and newly learns, per order (Fig. 2 and section 3.2.1 of arXiv 2410.08455)."""
 
 from collections.abc import Callable
 from math import comb
@@ -31,7 +31,7 @@ CAPTION = (
 
 
 def samples(study: Study) -> Measured:
-    """Mean strength per order, of each of QUANTITIES [samples, orders]; chance permutes the fine-tuned model's."""
+    """Returns mean strengths per order of QUANTITIES [samples, orders]; chance permutes the fine-tuned model's."""
     chosen, order = study.subsets, study.order
     pretrain, finetune = study.final("pretrain")[:, chosen], study.final("finetune")
 
@@ -46,7 +46,7 @@ def samples(study: Study) -> Measured:
 
 
 def table(measured: Measured, weights: np.ndarray) -> pd.DataFrame:
-    """order, quantity, mean, low, high, chance: strength per subset."""
+    """Columns: order, quantity, mean, low, high, chance. Values are strength per subset."""
     rows = [
         (order, quantity, *values)
         for quantity in QUANTITIES
@@ -57,10 +57,10 @@ def table(measured: Measured, weights: np.ndarray) -> pd.DataFrame:
 
 @rc_context(STYLE)
 def figure(table: pd.DataFrame) -> Figure:
-    """Mirrored stacks per order: pre-trained above the axis, fine-tuned below, preserved innermost.
+    """Draws mirrored stacks per order: pre-trained above the axis, fine-tuned below, preserved innermost.
 
-    Left as the paper draws it, per subset; right summed over the subsets of an order, n over |S| of them: an order
-    whose interactions are weak one by one may hold most of the strength.
+    The left panel shows means per subset, as the paper does. The right panel shows sums over the n over |S| subsets
+    of an order: an order whose single interactions are weak may still hold most of the strength.
     """
     unit = table.attrs.get("unit", "log-odds")
     figure, (each, summed) = panels("What fine-tuning keeps, drops and adds, per order", 2, height=4.9)
@@ -97,7 +97,7 @@ def _half(axes: Axes, inner: pd.DataFrame, outer: pd.DataFrame, total: pd.DataFr
 
 
 def claims(measured: Measured, weights: np.ndarray) -> list[Claim]:
-    """Section 3.2.1."""
+    """The claims of section 3.2.1."""
     orders, subsets, n = (measured.about[name] for name in ("order", "subsets", "n"))
     low, high = (orders >= 1) & (orders <= n / 2), orders > n / 2
 

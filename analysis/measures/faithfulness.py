@@ -1,5 +1,5 @@
-"""Are a few interactions enough? How sparse they are, and what is rebuilt from these few (Theorem 3.1 of arXiv
-2410.08455). Of all interactions, whatever the analysis counts."""
+"""Are a few interactions enough? This measures how sparse they are, and how well the values are rebuilt from the
+salient ones (Theorem 3.1 of arXiv 2410.08455). It uses all interactions, whichever the analysis counts."""
 
 import numpy as np
 import pandas as pd
@@ -25,8 +25,8 @@ CAPTION = (
 
 
 def samples(study: Study) -> Measured:
-    """For each model `salient_share` and `rebuilt` (R^2), [samples, epochs]; chance permutes the values of masked
-    inputs that keep equally many variables."""
+    """Returns `salient_share` and `rebuilt` (R^2) for each model, [samples, epochs]. Chance permutes the values of
+    masked inputs that keep equally many variables."""
     observed, chance, about = {}, {}, {}
     for model in study.models:
         epochs = study.epochs(model)
@@ -43,7 +43,7 @@ def samples(study: Study) -> Measured:
 
 
 def table(measured: Measured, weights: np.ndarray) -> pd.DataFrame:
-    """model, epoch, quantity (salient_share, rebuilt), mean, low, high, chance."""
+    """Columns: model, epoch, quantity (salient_share, rebuilt), mean, low, high, chance."""
     rows = []
     for model in [name.partition("/")[2] for name in measured.about]:
         each = [measured.estimate(f"{quantity}/{model}", weights).rows() for quantity in QUANTITIES]
@@ -53,14 +53,14 @@ def table(measured: Measured, weights: np.ndarray) -> pd.DataFrame:
 
 
 def figure(table: pd.DataFrame) -> Figure:
-    """Share of salient interactions, and R² of all values rebuilt from these alone."""
+    """Draws the share of salient interactions, and the R² of all values rebuilt from these alone."""
     labels = {
         "salient_share": "salient share of all subsets",
         "rebuilt": "R² of values rebuilt from the salient",
     }
     figure = two_panels("Are few interactions enough to explain the models?", table, labels)
     rebuilt = figure.axes[1]
-    if rebuilt.get_ylim()[0] < -1:  # the fit of what is not rebuilt at all can be arbitrarily bad
+    if rebuilt.get_ylim()[0] < -1:  # R² of a bad fit can be arbitrarily low
         rebuilt.set_yscale("symlog", linthresh=1, subs=(2, 5))
         rebuilt.set_ylabel("R² of values rebuilt from the salient\n(logarithmic below -1)")
         rebuilt.set_yticks([1, 0.5, 0, -0.5, *(-(10.0**k) for k in range(4) if -(10**k) > rebuilt.get_ylim()[0])])

@@ -1,4 +1,4 @@
-"""How soon and how steadily models reach the knowledge they end with (Fig. 4 and section 3.2.3 of arXiv 2410.08455)."""
+"""How soon and how steadily models reach the knowledge they end with (Fig. 4, section 3.2.3 of arXiv 2410.08455)."""
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,8 @@ CAPTION = (
 
 
 def samples(study: Study) -> Measured:
-    """Of fine-tuning and scratch: similarity to the last epoch [samples, epochs]; chance permutes each epoch's."""
+    """Returns each trained model's similarity to its last epoch [samples, epochs]; chance permutes each epoch's
+    interactions."""
     observed, chance, about, chosen = {}, {}, {}, study.subsets
     for model in [model for model in MODELS if model in study.models]:
         last, epochs = study.final(model)[:, chosen], study.epochs(model)
@@ -44,7 +45,7 @@ def samples(study: Study) -> Measured:
 
 
 def table(measured: Measured, weights: np.ndarray) -> pd.DataFrame:
-    """model, epoch, mean, low, high, chance: similarity to the model's last epoch."""
+    """Columns: model, epoch, mean, low, high, chance. Values are similarities to the model's last epoch."""
     rows = [
         (model, epoch, *values)
         for model in measured.observed
@@ -57,7 +58,7 @@ def table(measured: Measured, weights: np.ndarray) -> pd.DataFrame:
 
 @rc_context(STYLE)
 def figure(table: pd.DataFrame) -> Figure:
-    """A curve over epochs for each model."""
+    """Draws a curve over epochs for each model."""
     figure, (axes,) = panels("How soon the models hold the knowledge they end with")
     curves(axes, table)
     axes.set(ylim=(0, 1.03), ylabel="Jaccard similarity to the last epoch")
@@ -65,7 +66,7 @@ def figure(table: pd.DataFrame) -> Figure:
 
 
 def claims(measured: Measured, weights: np.ndarray) -> list[Claim]:
-    """Section 3.2.3."""
+    """The claims of section 3.2.3."""
     early = [early_epochs(measured.about[f"epochs/{model}"].tolist()) for model in MODELS]
 
     def sooner(of_finetune: np.ndarray, of_scratch: np.ndarray) -> np.ndarray:
@@ -84,12 +85,12 @@ def claims(measured: Measured, weights: np.ndarray) -> list[Claim]:
 
 
 def early_epochs(epochs: list[int]) -> list[int]:
-    """Positions of the epochs in the first third of training; not the untrained or last, if there are others."""
+    """Returns the positions of the epochs in the first third, without epoch 0 and the last one if others remain."""
     third = max(1, epochs[-1] / 3)
     early = [i for i, epoch in enumerate(epochs[:-1]) if epoch <= third]
     return [i for i in early if epochs[i] > 0] or early or [0]
 
 
 def falls(curve: np.ndarray) -> np.ndarray:
-    """How far a curve [..., epochs] goes down on its way: the sum of its decreases from one epoch to the next."""
+    """Returns how far a curve [..., epochs] falls in total: the sum of its decreases from one epoch to the next."""
     return np.maximum(curve[..., :-1] - curve[..., 1:], 0).sum(-1)

@@ -1,5 +1,5 @@
-"""How strong interactions are beside the numerical noise in them, per order, after each model's last epoch. Of all
-interactions, as stored."""
+"""How strong interactions are compared with their numerical noise, per order, after each model's last epoch. All
+interactions are used, as they are stored."""
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ CAPTION = (
 
 
 def samples(study: Study) -> Measured:
-    """Mean strength per order of each model [samples, orders]; `noise` and `explained` by rounding: of its values."""
+    """Returns mean strengths per order [samples, orders]; `noise` and `explained` by rounding are of the values."""
     order, found, about = orders(study.n), {}, {}
     for model in study.models:
         found[model] = by_order(abs(interactions(study.values(model, study.last(model)))), order)
@@ -34,9 +34,9 @@ def samples(study: Study) -> Measured:
 
 
 def table(measured: Measured, weights: np.ndarray) -> pd.DataFrame:
-    """model, order, quantity (strength, noise), mean, low, high, explained. Noise has no interval over samples: it is
-    the root mean square over all that was computed twice. Its reference is the most that rounding explains. Noise of
-    order 0 is that of the values."""
+    """Columns: model, order, quantity (strength, noise), mean, low, high, explained. Noise has no interval over
+    samples, as it is the root mean square over all values that were computed twice. Its reference is the most that
+    rounding explains. The noise of order 0 is that of the values."""
     rows = []
     for model in measured.observed:
         strength = measured.estimate(model, weights).rows()
@@ -52,7 +52,7 @@ def table(measured: Measured, weights: np.ndarray) -> pd.DataFrame:
 
 @rc_context(STYLE)
 def figure(table: pd.DataFrame) -> Figure:
-    """Mean strength per order against the noise in it, on a log axis."""
+    """Draws the mean strength per order and its noise on a logarithmic axis."""
     figure, (axes,) = panels("Interactions against the numerical noise in them, per order", height=4.6)
     models = [name for name in MARKERS if name in set(table["model"])]
     for model in models:

@@ -19,7 +19,7 @@ from analysis.study import Study
 NEEDS = Needs("interactions", each=("pretrain", "finetune", "scratch"))
 SUBJECT = Subject("what scratch learns", ("pretrain", "finetune", "scratch"))
 PAPER = (0.13, 0.45)  # section 3.2.2
-PARTS = ("learned", "preserved")  # of each definition: numerator and denominator
+PARTS = ("learned", "preserved")  # numerator and denominator of each definition
 DEFINITIONS = {
     "paper": "as in the paper:\nmean over all S, 0/0 = 0",
     "positive": "mean over S with\npreserved > 0",
@@ -37,8 +37,8 @@ CAPTION = (
 
 
 def samples(study: Study) -> Measured:
-    """Of each definition `learned` and `preserved` [samples], the ratio's numerator and denominator; chance permutes
-    the interactions of the model trained from scratch."""
+    """Returns for each definition `learned` and `preserved` [samples], the ratio's numerator and denominator. Chance
+    permutes the interactions of the model trained from scratch."""
     pretrain, finetune, scratch = (study.final(model) for model in ("pretrain", "finetune", "scratch"))
     chosen = study.subsets
     preserved, pretrain = decompose(pretrain, finetune).preserved[:, chosen], pretrain[:, chosen]
@@ -55,14 +55,14 @@ def _ratio(measured: Measured, weights: np.ndarray, definition: str) -> Estimate
 
 
 def table(measured: Measured, weights: np.ndarray) -> pd.DataFrame:
-    """definition, mean, low, high, chance: share of the preserved knowledge that scratch learns."""
+    """Columns: definition, mean, low, high, chance. Values are the share of the preserved that scratch learns."""
     rows = [(definition, *_ratio(measured, weights, definition).row()) for definition in DEFINITIONS]
     return pd.DataFrame(rows, columns=["definition", *COLUMNS])
 
 
 @rc_context(STYLE)
 def figure(table: pd.DataFrame) -> Figure:
-    """A bar for each definition, with its interval and chance level."""
+    """Draws a bar for each definition, with its interval and chance level."""
     figure, (axes,) = panels("How much of the preserved knowledge training from scratch finds too")
     rows = table.set_index("definition").reindex(list(DEFINITIONS))
     x = np.arange(len(rows), dtype=float)
@@ -80,7 +80,7 @@ def figure(table: pd.DataFrame) -> Figure:
 
 
 def claims(measured: Measured, weights: np.ndarray) -> list[Claim]:
-    """Section 3.2.2: 13 % to 45 % in the paper's experiments."""
+    """The claim of section 3.2.2: 13 % to 45 % in the paper's experiments."""
     return [
         Claim("scratch learns 13 to 45 % of the preserved", f"ratio, {IN_WORDS[definition]}",
               _ratio(measured, weights, definition), *PAPER)

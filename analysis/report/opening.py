@@ -1,4 +1,4 @@
-"""What the report opens with: what to beware of, what is left out, and what was run."""
+"""The opening of the report: warnings, what is left out, and what was run."""
 
 from omegaconf import DictConfig
 
@@ -21,7 +21,7 @@ equally many variables; for accuracy chance is the most frequent class, and for 
 
 
 def left_out(measures: list[Measure], study: Study) -> dict[str, str]:
-    """{"left out": which of the measures and of their claims, and why}; empty if nothing is."""
+    """Returns {"left out": the measures and claims that are left out, and why}; the dict is empty if none is."""
     reasons: dict[str, list[str]] = {}
     for measure in measures:
         if why := measure.lacking(study):
@@ -33,7 +33,7 @@ def left_out(measures: list[Measure], study: Study) -> dict[str, str]:
 
 
 def noise_warnings(study: Study) -> dict[str, str]:
-    """{"warning, <model>": what it may mean} of each model whose values have more noise than rounding explains."""
+    """Returns {"warning, <model>": reasons} for each model whose noise is larger than rounding explains."""
     found = {}
     for model in study.models:
         (size, explained), precision = study.noise(model), study.precision(model)
@@ -46,7 +46,7 @@ def noise_warnings(study: Study) -> dict[str, str]:
 
 
 def _reason(precision: str) -> str:
-    """Why there may be more noise than rounding explains, and what to do."""
+    """Says why the noise may be larger than rounding explains, and what to do."""
     depends = "its output depends on more than its input (such as the other inputs of a batch)"
     if precision == "float64":
         return f"{depends}; change the model"
@@ -57,7 +57,7 @@ def _reason(precision: str) -> str:
 
 
 def summary(cfg: DictConfig, results: Results, study: Study) -> dict[str, str]:
-    """What was run."""
+    """Describes what was run."""
     here, about, options, half = versions(), study.about, cfg.analysis, "16" in cfg.interactions.precision
     too_short = f"; {about['too_short']} of {about['sentences']} are too short" if "too_short" in about else ""
     models = {
@@ -88,12 +88,12 @@ def _checkpoints(cfg: DictConfig, study: Study, model: str) -> str:
 
 
 def _task(options: DictConfig) -> str:
-    """What the task is called: its reader if it has one, else what makes it."""
+    """Returns the name of the task: that of its reader if it has one, otherwise that of the function that makes it."""
     return str(options.files._target_ if "files" in options else options._target_)
 
 
 def _origin(cfg: DictConfig, results: Results) -> str:
-    """Where the pre-trained model comes from."""
+    """Says where the pre-trained model comes from."""
     if cfg.interactions.checkpoints.pretrain:
         return f"{cfg.interactions.checkpoints.pretrain}, with its linear probe"
     if weights_of(cfg) == "pretrain":

@@ -1,4 +1,4 @@
-"""The report of many runs side by side, as one self-contained HTML file: what varies, the claims, figures with data."""
+"""Writes the report on many runs as one self-contained HTML file: what varies, the claims, figures with their data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,10 +31,10 @@ def write_report(
     runs: Path,
     how_to_read: Sequence[str],
 ) -> None:
-    """Writes it to `path`; it opens offline.
+    """Writes the report to `path`; it opens offline.
 
-    opening: name -> lines; claims: claim, quantity, setting, runs, value, low, high, chance, verdict, runs' verdicts,
-    noise; runs: runs.csv; how_to_read: paragraphs.
+    opening: name -> lines; claims: claim, quantity, setting, runs, value, low, high, chance, verdict, runs'
+    verdicts, noise; runs: runs.csv; how_to_read: paragraphs.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),

@@ -1,4 +1,4 @@
-"""One self-contained HTML file of a study: what was claimed, what was found, every figure with its data."""
+"""Writes a study's self-contained HTML file: what was claimed, what was found, every figure with its data."""
 
 import base64
 import math
@@ -17,7 +17,7 @@ MEDIA = {".svg": "image/svg+xml", ".png": "image/png"}
 
 @dataclass(frozen=True)
 class FigureEntry:
-    """What the report shows of a measure: its picture (.svg or .png) and the table (.csv) it was drawn from, if any."""
+    """What the report shows of a measure: its picture (.svg or .png) and the table (.csv) of its data, if any."""
 
     name: str
     caption: str
@@ -35,10 +35,11 @@ def write_report(
     settings: str,
     how_to_read: str = "",
 ) -> None:
-    """Write the report to `path` (beside, then renamed into place). It opens offline: images are inside.
+    """Writes the report to `path` (as a temporary file, then renamed). It opens offline: images are inside.
 
     summary: what was run, name -> text; claims: columns claim, quantity, value, low, high, chance, verdict, noise;
-    gallery: (title, picture); settings: YAML text; how_to_read: plain text, a blank line parts paragraphs.
+    gallery: (title, picture); settings: YAML text; how_to_read: plain text, in which blank lines separate
+    paragraphs.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -61,7 +62,7 @@ def write_report(
 
 
 def embedded(image: str | os.PathLike) -> str:
-    """The picture as a `data:` address. Raises ValueError if it is neither .svg nor .png."""
+    """Returns the picture as a `data:` address. Raises ValueError if it is neither .svg nor .png."""
     image = Path(image)
     if image.suffix not in MEDIA:
         raise ValueError(f"{image}: the report shows {' and '.join(MEDIA)}, not {image.suffix or 'this'}")
@@ -69,13 +70,13 @@ def embedded(image: str | os.PathLike) -> str:
 
 
 def read_table(path: str | os.PathLike) -> dict[str, list]:
-    """Columns and rows of a csv file."""
+    """Returns the columns and rows of a csv file."""
     frame = pd.read_csv(path)
     return {"columns": list(frame.columns), "rows": frame.astype(object).to_numpy().tolist()}
 
 
 def number(value) -> str:
-    """Three significant digits; whole numbers and words as they are; a dash for what is missing."""
+    """Formats with three significant digits; keeps whole numbers and words; a dash stands for a missing value."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if not isinstance(value, float) or value == 0:

@@ -1,7 +1,7 @@
-"""Whether a measure is the same one in all runs: only then its tables are set side by side.
+"""Checks whether a measure is the same in all runs: only then are its tables set side by side.
 
 `my_measures.ratio` leaves a table ratio.csv as the program's own `ratio` does, and a measure whose code was changed
-between two runs leaves one of the same form. What tells them apart is the digest that each run has of its measures.
+between two runs leaves a table of the same form. The digests that each run keeps of its measures tell them apart.
 """
 
 from collections import Counter
@@ -11,8 +11,8 @@ from analysis.runs.found import Run
 
 
 def alike(runs: list[Run]) -> tuple[list[Run], list[str]]:
-    """The runs without the tables and claims of measures that are others there than in most runs, in the latest if as
-    many have each; and what was left out, in lines."""
+    """Returns the runs without tables and claims of measures that differ from those of most runs (of the latest run,
+    if the numbers are equal), and lines that say what was left out."""
     lines = []
     for name in dict.fromkeys(name for run in runs for name in run.about):
         digests = {at: run.about[name].get("digest") for at, run in enumerate(runs) if name in run.about}

@@ -1,13 +1,13 @@
-"""The claims over runs: of each setting, the mean over its runs, judged as a run's own value is (analysis/claims.py).
+"""The claims over runs: each setting's mean over its runs, judged as a run's own value is (analysis/claims.py).
 
 holds          the whole interval between runs lies within what is claimed, and chance does not explain it
 within chance  the claim is met, but chance would meet it as well
 fails          the runs do not show it
 
-A range (between 0.13 and 0.45) is explained by chance that lies in it; "more than 2" unless the interval of value -
-chance between runs is above 0: both go up and down together, so that their difference says more than two intervals do.
-Where there is no interval (fewer than three runs, or runs that are all equal), there is no verdict together, only each
-run's own.
+Chance explains a range (between 0.13 and 0.45) if it lies in the range. Chance explains "more than 2" unless the
+interval of value - chance between runs is above 0: both go up and down together, so that their difference says more
+than two intervals do. Without an interval (fewer than three runs, or runs that are all equal), the runs have no
+common verdict, only their own.
 """
 
 from collections import Counter
@@ -26,8 +26,8 @@ ORDER = {"holds": 0, "fails": 2}
 
 
 def claims(runs: list[Run], settings: Settings) -> pd.DataFrame:
-    """SETTING, setting columns, measure, claim, quantity, runs, value, low, high, chance, verdict, runs' verdicts,
-    noise; claim by claim, in the order of the first run's."""
+    """Columns: SETTING, setting columns, measure, claim, quantity, runs, value, low, high, chance, verdict, runs'
+    verdicts, noise. The rows of a claim are together, and claims are in the order of the first run."""
     rows = []
     for run, values in zip(runs, settings.of_run, strict=True):
         if "claims" in run.tables:
@@ -50,7 +50,7 @@ def _named(setting: int, settings: Settings) -> dict[str, object]:
 
 
 def _judged(group: pd.DataFrame) -> dict[str, object]:
-    """Of the runs of one setting and claim."""
+    """Judges the runs of one setting and claim."""
     doubtful = int((group["noise"].notna() & (group["noise"] != "")).sum())
     known = group[np.isfinite(group["value"])]
     result = of_runs(known["value"]) if len(known) else (np.nan, np.nan, np.nan)
@@ -66,13 +66,13 @@ def _judged(group: pd.DataFrame) -> dict[str, object]:
 
 
 def verdict(runs: pd.DataFrame) -> str:
-    """Of the rows of three or more runs with value, chance, and the claimed range in above and below, NaN where it has
-    no end; "" where no range is known, or no interval."""
+    """Judges the rows of three or more runs. They have value, chance, and the claimed range in above and below,
+    which are NaN at an open end. Returns "" if no range or no interval is known."""
     above, below = runs["above"].iloc[0], runs["below"].iloc[0]
     value, chance = of_runs(runs["value"]), runs["chance"].where(np.isfinite(runs["chance"]))
     if np.isnan(value.low) or (np.isnan(above) and np.isnan(below)):
         return ""
-    unknown = chance.isna().all()  # there is none that could explain it
+    unknown = chance.isna().all()  # no chance level could explain it
     beyond = value if unknown else of_runs((runs["value"] - chance).dropna())
     if np.isnan(below):
         met, by_itself = value.low > above, unknown or beyond.low > 0
@@ -84,7 +84,7 @@ def verdict(runs: pd.DataFrame) -> str:
 
 
 def counted(verdicts: list[str]) -> str:
-    """holds in 2, fails in 1; holds in 3 of 3."""
+    """Counts the verdicts: "holds in 2, fails in 1", or "holds in 3 of 3"."""
     counts = Counter(sorted(verdicts, key=lambda verdict: ORDER.get(verdict, 1)))
     if len(counts) == 1:
         return f"{verdicts[0]} in {len(verdicts)} of {len(verdicts)}"

@@ -1,7 +1,7 @@
-"""The runs that are to be set side by side: where they lie, what their analyses hold, and which are left out and why.
+"""Finds the runs that are to be set side by side: where they are, what their analyses hold, and which are left out.
 
-A run is left out, never half used: if one of its tables is damaged, the others are not looked at. The reason is said
-wherever the summary is shown; only if no run is left is that an error.
+A run is left out as a whole: if one of its tables is damaged, the others are not read. The reason is given wherever
+the summary is shown; it is an error only if no run is left.
 """
 
 import glob
@@ -29,8 +29,9 @@ SEEDS = ("seeds.data", "seeds.pretrain", "seeds.samples", "seeds.train")  # the 
 
 @dataclass(frozen=True)
 class Run:
-    """settings: each key that decides a result and its value; chosen: of chosen.json, None in runs of before there was
-    one; tables: of the measures, by name, claims among them; about: title and caption of each measure."""
+    """A run with its analysis. settings: each key that decides a result, with its value; chosen: content of
+    chosen.json, None in older runs without it; tables: by name of the measure, with the claims; about: title and
+    caption of each measure."""
 
     folder: Path
     name: str
@@ -44,9 +45,9 @@ class Run:
 
 
 def folders(given: Iterable[str]) -> list[Path]:
-    """The folders of all runs in the folders, or in those that the patterns stand for, each once.
+    """Returns the folders of all runs in the given folders, or in those that match the patterns, each once.
 
-    Raises BadInput where there is no such folder, or no run in any of them.
+    Raises BadInput if a folder does not exist, or if none of them holds a run.
     """
     given = list(given)
     found = {run.resolve(): run for text in given for place in _places(text) for run in inventory.runs(place)}
@@ -64,8 +65,8 @@ def _places(text: str) -> list[Path]:
 
 
 def home_of(run: Run) -> Path:
-    """The folder of a run's study, outputs/<name>: its results lie in outputs/results/finetune/<label>. Of a run that
-    shows none, the nearest folder above it of that name, or the one that it lies in."""
+    """Returns the folder of a run's study, outputs/<name>: its results are in outputs/results/finetune/<label>. If
+    the run shows no results, it is the nearest folder of that name above the run, or the run's parent folder."""
     for name, entry in recorded(run.folder).items():
         place, depth = Path(os.path.normpath(run.folder / entry["path"])), len(Path(name).parts)
         if len(place.parents) > depth + 1 and place.parents[depth].name == "results":
@@ -75,7 +76,7 @@ def home_of(run: Run) -> Path:
 
 
 def read(places: Iterable[Path]) -> tuple[list[Run], dict[Path, str]]:
-    """The runs with a complete analysis, each analysis once; and why the others are left out."""
+    """Returns the runs with a complete analysis, each analysis once, and why the others are left out."""
     runs, left_out = {}, {}
     for place in places:
         try:
@@ -92,7 +93,7 @@ def read(places: Iterable[Path]) -> tuple[list[Run], dict[Path, str]]:
 
 
 def _read(place: Path) -> Run:
-    """Raises BadInput for whatever makes the run useless."""
+    """Reads a run. Raises BadInput for anything that makes it useless."""
     analysis = place / "analysis"
     done = read_done(analysis)
     if done is None or lost(analysis, done["files"]):
@@ -111,11 +112,12 @@ def _read(place: Path) -> Run:
 
 
 def _settings(file: Path) -> tuple[str, dict[str, object], dict[str, object]]:
-    """The study's name, its settings, and its seeds, with `repeat` and those of tasks, such as data.target.seed."""
+    """Returns the study's name, its settings, and its seeds, with `repeat` and seeds of tasks, such as
+    data.target.seed."""
     try:
         cfg = OmegaConf.load(file)
         every, name, seed = leaves(cfg), str(cfg.name), cfg.seed
-    except Exception:  # YAML and OmegaConf raise many kinds
+    except Exception:  # YAML and OmegaConf raise many kinds of errors
         raise BadInput("its config.yaml is damaged; its command, run again, writes it anew") from None
     every |= {path: known.neutral for path, known in keys() if known.neutral is not NO_NEUTRAL and not every.get(path)}
     drawn = [key for key in every if key.endswith(".seed")]

@@ -1,6 +1,7 @@
-"""Whether a summary is there already, of these very runs: then a sweep that finds all its runs complete writes nothing.
+"""Checks whether a summary of exactly these runs exists: then a sweep whose runs are all complete writes nothing.
 
-summary/made_from.json, written last: a digest of all that the summary is made from, and its files with their sizes.
+summary/made_from.json is written last: a digest of all that the summary is made from, and its files with their
+sizes.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ RECORD = "made_from.json"
 
 
 def digest_of(runs: list[Run], left_out: dict[Path, str]) -> str:
-    """Of the runs and their analyses, their settings, and this program."""
+    """Returns a digest of the runs, their analyses and settings, and this program."""
     used = [[str(run.folder), run.digest, run.finished, run.settings, run.seeds, run.chosen] for run in runs]
     told = [version_line(), used, {str(folder): why for folder, why in left_out.items()}]
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
@@ -28,7 +29,7 @@ def is_made(folder: Path, digest: str) -> bool:
 
 
 def begin(folder: Path) -> int:
-    """Returns of how many runs the summary is that there was; 0 if there was none."""
+    """Removes the record. Returns the number of runs in the previous summary, 0 without one."""
     before = (read_record(folder / RECORD) or {}).get("runs", 0)
     (folder / RECORD).unlink(missing_ok=True)
     return before

@@ -1,8 +1,8 @@
-"""Runs of one setting that differ in seeds alone: what an interval between them speaks of.
+"""Runs of one setting that differ only in their seeds, and what an interval between them means.
 
-Seeds have levels: other data lead to other pre-trainings, these to other trainings. An interval speaks of the highest
-level that varied. Five fine-tunings of one pre-trained model say how much fine-tuning varies, and nothing of what
-another pre-training would have given.
+Seeds have levels: other data lead to other pre-trainings, and these to other trainings. An interval describes the
+highest level that varied. Five fine-tunings of one pre-trained model say how much fine-tuning varies, but nothing
+about what another pre-training would have given.
 """
 
 from pathlib import Path
@@ -19,8 +19,8 @@ LEVELS = {
 
 
 def older(runs: list[Run], settings: Settings) -> dict[Path, str]:
-    """Of runs with the same settings and seeds but other results, all but the latest, and why they are left out: they
-    are no draws of anything, but of other versions of the program, or of files of the user's."""
+    """Returns runs to leave out, and why: of runs with equal settings and seeds but different results, all but the
+    latest. They are not random draws: other versions of the program or other files of the user made them."""
     same: dict[tuple, list[Run]] = {}
     for run, values in zip(runs, settings.of_run, strict=True):
         same.setdefault((values, str(run.seeds)), []).append(run)
@@ -34,7 +34,7 @@ def older(runs: list[Run], settings: Settings) -> dict[Path, str]:
 
 
 def varied(runs: list[Run]) -> list[str]:
-    """The seeds that differ among the runs, `repeat` among them; those that follow another one left out."""
+    """Returns the seeds that differ among the runs, and `repeat`, without those that follow another seed."""
     names = dict.fromkeys(name for run in runs for name in run.seeds)
     values = {name: [run.seeds.get(name) for run in runs] for name in names}
     known = [values[name] for name in SEEDS]
@@ -46,7 +46,7 @@ def varied(runs: list[Run]) -> list[str]:
 
 
 def speaks_of(runs: list[Run], settings: Settings) -> str:
-    """A sentence on the intervals."""
+    """Returns a sentence that says what the intervals mean."""
     by_setting = [[run for run, values in zip(runs, settings.of_run, strict=True) if values == each]
                   for each in settings.each]  # fmt: skip
     several = [group for group in by_setting if len(group) > 1]

@@ -1,11 +1,12 @@
-"""What tells the runs apart: the settings that differ among them, seeds aside.
+"""Finds what tells the runs apart: the settings that differ among them, apart from seeds.
 
-Runs of one setting that differ in seeds are replicates: they give a mean and an interval. Take the sweep
-`finetune.lr=1e-3,1e-2 seed=0,1,2`: two settings, three runs of each. As scratch.lr follows finetune.lr unless it is
-set, it differs as well, but nobody chose it: it is no setting, and is named beside what it follows.
+Runs of one setting that differ in seeds are replicates: they give a mean and an interval. For example, the sweep
+`finetune.lr=1e-3,1e-2 seed=0,1,2` has two settings with three runs each. As scratch.lr follows finetune.lr unless it is
+set, it differs as well, but the user did not choose it: it is not a setting, and is named beside what it follows.
 
-So a setting is made of what was chosen (chosen.json), and of whatever else is needed to tell apart runs that differ in
-more than seeds: those of which nobody knows what was chosen, or between which a file of the configuration was edited.
+So a setting consists of what was chosen (chosen.json), and of anything else that is needed to tell apart runs that
+differ in more than seeds: runs without a record of what was chosen, or runs between which a configuration file was
+edited.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,14 +15,14 @@ from dataclasses import dataclass
 from analysis.runs.found import Run
 from conf.allowed import shown
 
-FIRST = ("data", "model")  # groups that are always named; the others only if they tell apart what these do not
+FIRST = ("data", "model")  # groups that are always named; others only if these do not tell the runs apart
 MOST = 5  # names in a line
 
 
 @dataclass(frozen=True)
 class Settings:
-    """columns: what differs; headers: what that is called in tables; of_run: its values, one tuple for each run, in the
-    order of the runs; also: what else differs, in lines."""
+    """The settings of all runs. columns: what differs; headers: its names in tables; of_run: its values, one tuple
+    for each run, in the order of the runs; also: what else differs, in lines."""
 
     columns: tuple[str, ...]
     headers: tuple[str, ...]
@@ -30,16 +31,16 @@ class Settings:
 
     @property
     def each(self) -> list[tuple[object, ...]]:
-        """The settings, each once."""
+        """Returns the settings, each once."""
         return list(dict.fromkeys(self.of_run))
 
     def label(self, values: Sequence[object]) -> str:
-        """model=conv4, finetune.lr=0.001"""
+        """Returns a label such as "model=conv4, finetune.lr=0.001"."""
         return ", ".join(f"{key}={value}" for key, value in zip(self.columns, values, strict=True)) or "all runs"
 
 
 def in_order(runs: list[Run]) -> tuple[list[Run], Settings]:
-    """The runs by their settings, numbers upwards, then by their seeds; and what tells them apart."""
+    """Sorts the runs by settings, numbers upwards, then by seeds; returns them and what tells them apart."""
     named = _columns(runs)
     rows = list(zip(*named.values(), strict=True)) if named else [()] * len(runs)
     ranks = [_ranks(column) for column in named.values()]
@@ -51,13 +52,13 @@ def in_order(runs: list[Run]) -> tuple[list[Run], Settings]:
 
 
 def _headers(runs: list[Run], columns: Iterable[str]) -> tuple[str, ...]:
-    """model=conv4 is chosen.model where tables have models of their own, the pre-trained one and so on."""
+    """Returns the names in tables: "model" becomes "chosen.model" where any run's table has a column "model"."""
     taken = {column for run in runs for table in run.tables.values() for column in table}
     return tuple(f"chosen.{name}" if name in taken else name for name in columns)
 
 
 def _columns(runs: list[Run]) -> dict[str, list[object]]:
-    """Name -> value of each run."""
+    """Returns the columns that tell the runs apart: name -> value of each run."""
     every = {key: [run.settings.get(key) for run in runs] for key in _names(run.settings for run in runs)}
     groups, keys = _chosen(runs)
     every = {key: values for key, values in every.items() if key in keys or not _is_seed(key, values, runs)}
@@ -75,7 +76,7 @@ def _columns(runs: list[Run]) -> dict[str, list[object]]:
 
 
 def _chosen(runs: list[Run]) -> tuple[dict[str, list[object]], set[str]]:
-    """Option of each group, and the keys that some run has changed; nothing if that is not known of all runs."""
+    """Returns each group's options and the keys that any run changed, both empty unless all runs record them."""
     if not all(run.chosen for run in runs):
         return {}, set()
     names = _names(run.chosen["groups"] for run in runs)
@@ -88,14 +89,14 @@ def _names(mappings: Iterable[dict]) -> list[str]:
 
 
 def _is_seed(key: str, values: list[object], runs: list[Run]) -> bool:
-    """Whether it differs and has the value of one seed in all runs: an argument of a task or model that follows it."""
+    """Tells whether a key differs and equals a seed in all runs, as an argument of a task or model may."""
     seeds = ([run.seeds.get(name) for run in runs] for name in runs[0].seeds)
     follows = len(set(map(shown, values))) > 1 and any(values == seed for seed in seeds)
     return follows and key.startswith(("data.", "model."))
 
 
 def _follows(values: list[object], others: Iterable[list[object]]) -> bool:
-    """Whether the others tell what it is: no two runs have all of these in common and differ in it."""
+    """Tells whether the others decide the values: no two runs agree in all of the others and differ in this one."""
     known = {}
     rows = zip(*others, strict=True) if others else [()] * len(values)
     return all(known.setdefault(tuple(map(shown, row)), shown(value)) == shown(value)
@@ -103,7 +104,7 @@ def _follows(values: list[object], others: Iterable[list[object]]) -> bool:
 
 
 def _also(runs: list[Run], named: dict[str, list[object]]) -> list[str]:
-    """What differs and is no column, in one line for each column that it follows."""
+    """Returns what differs but is not a column, in one line for each column that it follows."""
     lines: dict[str, list[str]] = {}
     for key in _names(run.settings for run in runs):
         values = [run.settings.get(key) for run in runs]
@@ -120,7 +121,7 @@ def _some(names: list[str]) -> str:
 
 
 def _ranks(values: list[object]) -> list[int]:
-    """Numbers by size; words as they come."""
+    """Ranks numbers by size, and words in their order of appearance."""
     distinct = list(dict.fromkeys(values))
     if all(isinstance(value, int | float) for value in distinct):
         distinct.sort()
@@ -128,5 +129,5 @@ def _ranks(values: list[object]) -> list[int]:
 
 
 def _plain(value: object) -> object:
-    """A number, or a word."""
+    """Returns a number as it is, and anything else as a word."""
     return value if type(value) in (int, float) else shown(value)

@@ -1,7 +1,7 @@
-"""Tables over runs: of each measure one with the mean over the runs of a setting, and one with every run's own rows.
+"""Tables over runs: for each measure, one with the means over the runs of a setting, and one with every run's own rows.
 
 A measure's table is tidy: key columns, then mean, low, high, then reference levels (interactions that share nothing,
-and others). That is all that is known of it here, so that a measure of the user's own is summed up like any other.
+and others). Nothing else is known of it here, so that a user's own measure is summed up like any other.
 """
 
 from dataclasses import dataclass
@@ -20,8 +20,9 @@ ESTIMATE = ["mean", "low", "high"]
 
 @dataclass(frozen=True)
 class Table:
-    """over: setting columns, keys, runs, mean, low, high, references; by_run: run, setting columns, seeds, then as in a
-    run. Beside these both have the column SETTING, its number. absent: runs that have no such table."""
+    """The tables of one measure. over: setting columns, keys, runs, mean, low, high, references; by_run: run,
+    setting columns, seeds, then the columns of a run's table. Both also have the column SETTING, the number of the
+    setting. absent: runs without this table."""
 
     name: str
     keys: list[str]
@@ -35,7 +36,7 @@ SETTING = "#"
 
 
 def tables(runs: list[Run], settings: Settings) -> dict[str, Table]:
-    """Of every measure that has a mean and an interval, by name."""
+    """Returns the tables of every measure that has a mean and an interval, by name."""
     names = dict.fromkeys(
         name for run in runs for name, table in run.tables.items() if set(ESTIMATE) <= set(table) and len(table)
     )
@@ -43,7 +44,7 @@ def tables(runs: list[Run], settings: Settings) -> dict[str, Table]:
 
 
 def described(runs: list[Run], settings: Settings) -> list[dict[str, object]]:
-    """Of each run its folder, settings and seeds, those that differ among the runs."""
+    """Returns the folder of each run, with its settings and seeds as far as they differ among the runs."""
     seeds = varied(runs)
     return [
         {
@@ -78,7 +79,7 @@ def _has(run: Run, name: str) -> bool:
 
 
 def _parts(table: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """Key columns, and reference columns."""
+    """Returns the key columns and the reference columns."""
     columns = list(table)
     first = columns.index("mean")
     return columns[:first], [
@@ -94,7 +95,7 @@ def _of_run(table: pd.DataFrame, about: dict[str, object]) -> pd.DataFrame:
 
 
 def _over(by_run: pd.DataFrame, group: list[str], references: list[str]) -> pd.DataFrame:
-    """Rows without a number, such as a share of nothing, do not count."""
+    """Sums up the runs of each setting. Rows without a finite number, such as a share of nothing, do not count."""
     known = by_run.replace([np.inf, -np.inf], np.nan)
     grouped = known.groupby(group, sort=False, dropna=False)
     found = grouped["mean"].agg(runs="count", mean="mean", deviation="std")

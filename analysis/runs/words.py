@@ -1,4 +1,4 @@
-"""What the summary over runs says in words: its title, what varies, what the intervals speak of, what is left out."""
+"""What the summary over runs says in words: its title, what varies, what the intervals mean, what is left out."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -33,7 +33,7 @@ def _studies(runs: list[Run]) -> str:
 def opening(
     runs: list[Run], settings: Settings, left_out: dict[Path, str], tables: dict[str, Table], other: list[str]
 ) -> dict[str, list[str]]:
-    """Name -> lines; what there is nothing to say of is left out. other: further lines on what was left out."""
+    """Returns name -> lines, without names that have no lines. other: further lines on what was left out."""
     columns = list(zip(*settings.each, strict=True)) if settings.columns else []
     replicates = [f"{settings.label(each)}: {_replicates(runs, settings, each)}" for each in settings.each]
     lines = {
@@ -51,7 +51,7 @@ def opening(
 
 
 def _replicates(runs: list[Run], settings: Settings, each: tuple[object, ...]) -> str:
-    """How many runs a setting has, and of which seeds, where these differ between settings."""
+    """Says how many runs a setting has, and with which seeds, if these differ between settings."""
     names = varied(runs)
     seeds = {
         setting: [tuple(run.seeds.get(name) for name in names) for run, of in zip(runs, settings.of_run, strict=True)
@@ -72,7 +72,7 @@ def replaced(folder: Path, before: int) -> str:
 
 
 def _seeds(runs: list[Run]) -> list[str]:
-    """All that follow `seed` in one line."""
+    """Describes the seeds that vary; all that follow `seed` are in one line."""
     values = {name: [run.seeds.get(name) for run in runs] for name in varied(runs)}
     following = [name for name in values if name != "seed" and values[name] == values.get("seed")]
     lines = {name: f"{name}: {_values(each)}" for name, each in values.items() if name not in following}
@@ -120,7 +120,7 @@ def how_to_read(runs: list[Run], settings: Settings) -> list[str]:
 
 
 def caption(table: Table, runs: list[Run], settings: Settings) -> str:
-    """Of a measure's figure."""
+    """Returns the caption of a measure's figure."""
     grey = f" Thin dashes: {', '.join(table.references)}, as means over runs." if table.references else ""
     return (
         f"Each line, bar or row is a setting: the mean over its runs, with {INTERVAL}: a band, or a black line beside "
@@ -130,7 +130,7 @@ def caption(table: Table, runs: list[Run], settings: Settings) -> str:
 
 
 def claim_lines(judged: pd.DataFrame) -> list[str]:
-    """The claims over runs for the terminal. judged: of analysis/runs/claims.py, with the column setting."""
+    """Returns the claims over runs for the terminal. judged: from analysis/runs/claims.py, with the column setting."""
     lines = []
     for (claim, quantity), rows in judged.groupby(["claim", "quantity"], sort=False):
         lines.append(f"{claim} ({quantity})")

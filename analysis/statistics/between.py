@@ -1,9 +1,9 @@
-"""What several runs say together: the mean, and how far from it the mean of other such runs may lie.
+"""What several runs say together: their mean, and how far from it the mean of other such runs may lie.
 
-The interval of one run speaks of other samples. Whether another training gives the same, only other trainings tell.
-There are few of them, so that the bootstrap, which draws from what is there, would give intervals that are too narrow:
-with five runs it contains the truth in 82 to 84 of 100 cases. Student's t allows for a spread that is itself known from
-few values, and does what it says as long as these are roughly normal, as means over many samples are.
+The interval of one run covers other samples. Only other trainings tell whether another training gives the same. Runs
+are few, so that the bootstrap, which draws from the given values, would give intervals that are too narrow: with
+five runs it contains the truth in 82 to 84 of 100 cases. Student's t allows for a spread that is itself known from
+few values, and is right if these are roughly normal, as means over many samples are.
 """
 
 from typing import NamedTuple
@@ -11,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import t
 
-FEWEST = 3  # runs: two give an interval that is 13 times as wide as their distance
-EQUAL = 1e-12  # of the mean: runs that differ by less share what was measured
+FEWEST = 3  # runs; two would give an interval 13 times as wide as their distance
+EQUAL = 1e-12  # as a share of the mean; runs that differ by less share what was measured
 
 
 class Between(NamedTuple):
-    """mean, and its 95 % interval: NaN where there are fewer than 3 runs, and where all runs have the same value, such
-    as the accuracy of the one pre-training that they share. Arrays of one shape, or numbers."""
+    """The mean and its 95 % interval, as arrays of one shape or as numbers. The interval is NaN for fewer than 3
+    runs, and for runs with the same value, such as the accuracy of the one pre-training that they share."""
 
     mean: np.ndarray
     low: np.ndarray
@@ -25,7 +25,7 @@ class Between(NamedTuple):
 
 
 def between(mean: np.ndarray, deviation: np.ndarray, runs: np.ndarray) -> Between:
-    """mean, deviation (with runs - 1 in the denominator) and number of the runs' values: of one shape."""
+    """Returns the interval from mean, deviation (divided by runs - 1) and number of runs, all of one shape."""
     mean, deviation, runs = (np.asarray(part, dtype=float) for part in (mean, deviation, runs))
     enough = (runs >= FEWEST) & np.isfinite(mean) & (deviation > EQUAL * abs(mean))
     width = np.full_like(mean, np.nan)
@@ -34,7 +34,7 @@ def between(mean: np.ndarray, deviation: np.ndarray, runs: np.ndarray) -> Betwee
 
 
 def of_runs(values: np.ndarray) -> Between:
-    """values: [runs], numbers all of them."""
+    """Returns the mean and interval of values: [runs], all of them numbers."""
     values = np.asarray(values, dtype=float)
     deviation = values.std(ddof=1) if len(values) > 1 else np.nan
     return between(np.asarray(values.mean()), np.asarray(deviation), np.asarray(len(values)))

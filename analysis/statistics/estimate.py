@@ -1,4 +1,4 @@
-"""Every figure with its 95 % interval (percentile bootstrap over samples) and its chance level."""
+"""Estimates a quantity with its 95 % interval (percentile bootstrap over samples) and its chance level."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -6,12 +6,12 @@ from typing import NamedTuple
 import numpy as np
 
 Arrays = tuple[np.ndarray, ...]
-COLUMNS = ["mean", "low", "high", "chance"]  # of a table
+COLUMNS = ["mean", "low", "high", "chance"]  # columns of a table
 
 
 class Estimate(NamedTuple):
-    """Arrays of one shape, or numbers. beyond: lower end of the 95 % interval of mean - chance, both resampled
-    together: samples with strong interactions raise both, so that two separate intervals would tell less."""
+    """An estimate, as arrays of one shape or as numbers. `beyond` is the lower end of the 95 % interval of mean -
+    chance, both resampled together: strong samples raise both, so that two separate intervals would tell less."""
 
     mean: np.ndarray
     low: np.ndarray
@@ -20,16 +20,16 @@ class Estimate(NamedTuple):
     beyond: np.ndarray
 
     def row(self) -> tuple[float, ...]:
-        """Of a number: what stands in a table under COLUMNS."""
+        """Returns the values of one number for a table with COLUMNS."""
         return tuple(float(part) for part in self[: len(COLUMNS)])
 
     def rows(self) -> list[tuple[float, ...]]:
-        """The same of each of several numbers [K]."""
+        """Returns the values of each of several numbers [K], as `row` does."""
         return list(zip(*(np.asarray(part).tolist() for part in self[: len(COLUMNS)]), strict=True))
 
 
 def resamples(samples: int, repeats: int, seed: int) -> np.ndarray:
-    """Bootstrap weights [repeats, samples]: how often each sample is drawn, over how many are drawn.
+    """Returns bootstrap weights [repeats, samples]: how often each sample is drawn, divided by the number of draws.
 
     The mean over resampled samples is `weights @ per_sample`.
     """
@@ -40,20 +40,20 @@ def resamples(samples: int, repeats: int, seed: int) -> np.ndarray:
 def estimate(
     observed: Arrays, by_chance: Sequence[Arrays], weights: np.ndarray, statistic: Callable = lambda mean: mean
 ) -> Estimate:
-    """A statistic of means over samples, such as a ratio of two.
+    """Estimates a statistic of means over samples, such as a ratio of two.
 
-    observed: arrays [samples, ...]; by_chance: the same arrays for each permutation (none: chance is NaN);
-    weights: of `resamples`;
+    observed: arrays [samples, ...]; by_chance: the same arrays for each permutation (without any, chance is NaN);
+    weights: from `resamples`;
     statistic: takes the means over samples [repeats, ...], one per array; returns [repeats, ...].
     """
 
     def of(draws: Sequence[Arrays], rows: np.ndarray) -> list[np.ndarray]:
-        """Of each draw: one matrix product for all of them, [rows, draws, ...], is faster than one for each."""
+        """Computes the statistic of each draw: one matrix product for all draws, [rows, draws, ...], is the fastest."""
         means = [np.tensordot(rows, np.stack(arrays, axis=1), axes=1) for arrays in zip(*draws, strict=True)]
         return [statistic(*(mean[:, draw] for mean in means)) for draw in range(len(draws))]
 
     def percentile(of_resamples: np.ndarray, level: float) -> np.ndarray:
-        return np.percentile(of_resamples, level, axis=0, method="inverted_cdf")  # no inf - inf between two resamples
+        return np.percentile(of_resamples, level, axis=0, method="inverted_cdf")  # avoids inf - inf between resamples
 
     samples = len(observed[0])
     everyone = np.full((1, samples), 1 / samples)
@@ -63,12 +63,12 @@ def estimate(
         unknown = np.full_like(value, np.nan)
         return Estimate(value, low, high, unknown, unknown)
     chance = np.mean(of(by_chance, everyone), axis=0)[0]
-    with np.errstate(invalid="ignore"):  # infinite on both sides
+    with np.errstate(invalid="ignore"):  # both sides may be infinite
         above = resampled - np.mean(of(by_chance, weights), axis=0)
     return Estimate(value, low, high, chance, percentile(above, 2.5))
 
 
 def quotient(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """numerator / denominator, NaN where that is 0/0 and infinite where only the denominator is 0."""
+    """Returns numerator / denominator: NaN for 0/0, and infinite where only the denominator is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return numerator / denominator

@@ -63,7 +63,7 @@ def state(result: Result) -> State:
 def _other_parts(asked: dict[str, str], there: dict[str, str]) -> str:
     """Says why the existing parts differ from those that are asked for, in their order; returns "" if they do not."""
     if missing := [name for name in asked if name not in there]:
-        return f"{_some(missing)} {'are' if len(missing) > 1 else 'is'} not there yet"
+        return f"{_some(missing)} {'have' if len(missing) > 1 else 'has'} not been computed yet"
     if changed := [name for name, digest in asked.items() if there[name] != digest]:
         return f"the code of {_some(changed)} has changed"
     return "" if not asked or list(asked) == list(there) else f"it shows {_some(list(there))}"

@@ -28,7 +28,7 @@ def test_a_measure_added_to_a_finished_analysis_is_computed_alone(resumable: Stu
     before = contents(analysis)
     result = resumable(ALL, "wandb.mode=offline", PYTHONPATH=str(folder))
     assert result.code == 0, result.err
-    assert "analysis: to do; mean_strength is not there yet" in result.out
+    assert "analysis: to do; mean_strength has not been computed yet" in result.out
     after = contents(analysis)
     written = {name for name in after if after[name] != before.get(name)}
     new = {"samples/mean_strength.npz", "tables/mean_strength.csv"}

@@ -155,7 +155,7 @@ def test_a_part_that_is_asked_for_and_missing_is_a_reason(cfg):
     make(some, report_at_html="a")
     assert is_complete(some)
     assert state(fewer).why == "it shows ratio, noise"
-    assert state(more).why == "jaccard is not there yet"
+    assert state(more).why == "jaccard has not been computed yet"
     assert (
         state(replace(some, parts={"ratio": "other", "noise": "other"})).why == "the code of ratio, noise has changed"
     )

@@ -1,4 +1,4 @@
-"""Is there a network? This is asked before any download, since libraries try again for minutes without one."""
+"""Checks for a network connection before any download, since libraries try again for minutes without one."""
 
 import socket
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""Checks before any work whether there is a W&B account to log in to, without network and without importing W&B."""
+"""Checks before any work that W&B will find the key of an account, without network and without importing W&B."""
 
 import configparser
 import netrc

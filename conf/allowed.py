@@ -34,7 +34,8 @@ class Kind(ABC):
 
     @abstractmethod
     def allows(self, value: object) -> bool:
-        """Whether the value is allowed. value: neither null nor one of the words; without OmegaConf's containers."""
+        """Returns whether the value is allowed. value: neither null nor one of the words; without OmegaConf's
+        containers."""
 
     @property
     def expected(self) -> str:
@@ -140,7 +141,8 @@ Seed = Number(0, 2**31 - 1, whole=True)
 
 
 def _is_utf8(text: str) -> bool:
-    """Whether the text can be written in UTF-8, which is not so for a file name with bytes of another encoding."""
+    """Returns whether the text can be written in UTF-8, which is not so for a file name with bytes of another
+    encoding."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -30,7 +30,7 @@ NOT_THERE = re.compile(r"Could not delete from config\. '(?P<key>.*)' does not e
 
 
 def is_refused(error: Exception, kinds: tuple = COMPOSING) -> bool:
-    """Whether the error is Hydra's or OmegaConf's way to say that the command line can't be used."""
+    """Returns whether the error is Hydra's or OmegaConf's way to say that the command line can't be used."""
     of_hydra = isinstance(error, ValueError) and any(words in str(error) for words in (GROUP, FLAGS))
     return of_hydra or isinstance(error, kinds)
 

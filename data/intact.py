@@ -69,7 +69,7 @@ def damage(path: str) -> str:
 
 
 def _is_whole(path: str) -> bool:
-    """Whether the file is complete, as far as this can be told without decoding it.
+    """Returns whether the file is complete, as far as this can be told without decoding it.
 
     Raises what the decoder raises for a header that can't be read.
     """

@@ -1,4 +1,4 @@
-"""Sentences as token ids, with the words that the tokens belong to."""
+"""Turns sentences into token ids, with the words that the tokens belong to."""
 
 import re
 import unicodedata

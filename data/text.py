@@ -1,4 +1,4 @@
-"""Labelled sentences from files: SST-2, and any table of texts and labels."""
+"""Reads labelled sentences from files: SST-2, and any table of texts and labels."""
 
 import csv as tables
 from collections.abc import Sequence

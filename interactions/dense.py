@@ -1,4 +1,4 @@
-"""v(x_T) for all 2**n subsets T of the variables of every sample."""
+"""Computes v(x_T) for all 2**n subsets T of the variables of every sample."""
 
 from contextlib import nullcontext
 

@@ -21,7 +21,7 @@ from models.watch import watch
 
 
 class Selection(nn.Module):
-    """Replaces an embedding and returns what has been `chosen` for it."""
+    """Takes the place of an embedding and returns what has been `chosen`."""
 
     chosen: torch.Tensor
 
@@ -126,14 +126,14 @@ def embedding(model: nn.Module, inputs: torch.Tensor) -> str | None:
 
 
 def _cuts(layer: nn.Conv2d) -> bool:
-    """Whether the windows of the convolution neither overlap nor leave gaps."""
+    """Returns whether the windows of the convolution neither overlap nor leave gaps."""
     return layer.kernel_size == layer.stride and layer.padding == (0, 0) and layer.dilation == (1, 1)
 
 
 @torch.no_grad()
 def _read_once(model: nn.Module, inputs: torch.Tensor) -> bool:
-    """Whether only the convolution reads the input. A function such as `x.mean()` could read it too, and is not a
-    layer."""
+    """Returns whether only the convolution reads the input. A function such as `x.mean()` could read it too, and is not
+    a layer."""
     inputs = inputs.clone()
     with Readers(inputs) as readers:
         model(inputs)

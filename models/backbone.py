@@ -78,7 +78,7 @@ class Probed(nn.Module):
 
 @torch.no_grad()
 def is_linear(model: Classifier, inputs: torch.Tensor) -> bool:
-    """Whether the logits are a linear function of the features, so that a linear probe can replace the head.
+    """Returns whether the logits are a linear function of the features, so that a linear probe can replace the head.
 
     The model is tried with a head of other, large weights, which reveal a limit on the logits, and with their opposite,
     which reveals ReLU or a sum with something else. inputs: [1, ...].

@@ -64,7 +64,7 @@ def _copy(model: Classifier, state: State) -> dict[str, str]:
 
 
 def _equal(state: State, keys: dict[str, str], others: dict[str, str]) -> bool:
-    """Whether both are one model under two names, as when a program holds it twice."""
+    """Returns whether both are one model under two names, as when a program holds it twice."""
     pairs = ((state[keys[name]], state[others[name]]) for name in keys.keys() & others.keys())
     return all(one.dtype == other.dtype and torch.equal(one, other) for one, other in pairs)
 

@@ -97,6 +97,6 @@ def _config(kind: type, options: dict) -> BertConfig | DistilBertConfig:
 
 
 def _like(usual: object) -> Kind | None:
-    """What may replace a default of the library's: of its type, not a number below 0."""
+    """Returns the kind of values that may replace a default of the library: its type, and no number below 0."""
     known = {bool: Flag(), int: Number(0, 10_000_000, whole=True), float: Number(0), str: Text()}
     return known.get(type(usual))

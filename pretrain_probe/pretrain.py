@@ -1,4 +1,4 @@
-"""Provides the pre-trained weights: trained on the source task from random weights, random, or external.
+"""Provides the pre-trained weights: trained on the source task, random, or external.
 
 All runs with the same source training, or with the same other weights (stored as epoch 0), share its folder.
 """

@@ -74,7 +74,8 @@ def _run(
 
 
 def _goes_on(last: Path, folder: Path, kept: set[int], stage: str) -> bool:
-    """Whether the training continues from `last`. It starts again if past epochs that are now asked for were not kept.
+    """Returns whether the training continues from `last`. It starts again if past epochs that are now asked for were
+    not kept.
 
     Raises BadInput if `last` is damaged, or can only be read at the risk of running code.
     """

@@ -55,7 +55,8 @@ class Mirror(Logger):
             self._track(row)
 
     def _in_a_step(self) -> bool:
-        """Whether Lightning is at a training batch: not before the first, after the last, or at the test set."""
+        """Returns whether Lightning is at a training batch: not before the first, after the last, or at the test
+        set."""
         epochs = self.trainer.fit_loop.epoch_progress.current
         return self.trainer.training and epochs.started > epochs.processed
 

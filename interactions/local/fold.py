@@ -54,7 +54,7 @@ def folded(model: nn.Module, layer: Layer, fixed: Values) -> Folded:
 
 
 def is_affine(model: nn.Module, node: fx.Node, value: fx.Node) -> bool:
-    """Whether the operation on `value` is an affine function of each channel, and depends on nothing else."""
+    """Returns whether the operation on `value` is an affine function of each channel, and depends on nothing else."""
     if node.op == "call_module":
         return type(model.get_submodule(node.target)) in (nn.BatchNorm2d, *PASSING)
     if any(isinstance(argument, fx.Node) for argument in node.kwargs.values()):

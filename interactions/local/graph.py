@@ -179,7 +179,8 @@ class Network:
         return {node for node in made if any(user not in inside for user in node.users)}
 
     def _is_overwritten(self, node: fx.Node) -> bool:
-        """Whether any reader of a value changes it in place, under this node or another one that passes it on."""
+        """Returns whether any reader of a value changes it in place, under this node or another one that passes it
+        on."""
         for user in node.users:
             if user.all_input_nodes[0] is node:
                 if overwrites(self.model, user):
@@ -189,7 +190,8 @@ class Network:
         return False
 
     def _is_read_once(self, source: fx.Node) -> bool:
-        """Whether only one operation reads the value, so that this operation can run as soon as the value is made."""
+        """Returns whether only one operation reads the value, so that this operation can run as soon as the value is
+        made."""
         # The image (-1) is made by no layer.
         return self.made[source] >= 0 and len(source.users.keys() - self.of_shapes) == 1
 

@@ -49,7 +49,7 @@ class Edge:
         self.rows, self.columns = (
             side - (tiles - 1) * tiling.t for side, tiles in zip(tiling.size, tiling.shape, strict=True)
         )
-        # Tiles are in order row by row: those of the last row are the last entries; those of the last column are not.
+        # Tiles are in order row by row: the last row's are the last entries, the last column's are spread over all.
         self.bottom = int(tiling.first[(rows - 1) * columns])
         self.right = torch.from_numpy((tiling.tile % columns == columns - 1).nonzero()[0]).to(where)
 
@@ -149,7 +149,7 @@ class TiledLayer:
         return name_of(op.node) in ("relu", "relu_")
 
     def _is_sum(self, op: Op, value: fx.Node) -> bool:
-        """Whether the operation adds to the previous value one other map, which does not have more channels."""
+        """Returns whether the operation adds to the previous value one other map, which does not have more channels."""
         two = len(op.maps) == 1 and len(op.node.args) == 2 and not op.node.kwargs
         grows = self.network.channels(op.node) != self.network.channels(value)
         return two and not grows and name_of(op.node) in ("add", "iadd", "add_")

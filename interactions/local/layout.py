@@ -162,7 +162,7 @@ def _best_side(layers: list[Layer], tiling: Tiled, tilings: Tilings, itemsize: i
 
 
 def _fits(layer: Layer, side: int, tilings: Tilings) -> bool:
-    """Whether windows of tiles of that side begin where tiles begin."""
+    """Returns whether windows of tiles of that side begin where tiles begin."""
     if any(node not in tilings for node in (layer.source, *layer.added)):
         return False  # it reads a map that is not on tiles
     # An output tile of side s covers s * stride cells of the source; its window begins with them, except for padding.

@@ -76,7 +76,7 @@ def called(model: nn.Module, node: fx.Node, value: Callable[[fx.Node], object]) 
 
 
 def overwrites(model: nn.Module, node: fx.Node) -> bool:
-    """Whether an operation changes its first operand."""
+    """Returns whether an operation changes its first operand."""
     name = name_of(node)
     module = model.get_submodule(node.target) if node.op == "call_module" else None
     ends = name.endswith("_") and not name.startswith("_")  # add_, and not __add__
@@ -84,14 +84,14 @@ def overwrites(model: nn.Module, node: fx.Node) -> bool:
 
 
 def passes_on(model: nn.Module, node: fx.Node) -> bool:
-    """Whether the result of a node may lie in the memory of its operand."""
+    """Returns whether the result of a node may lie in the memory of its operand."""
     if node.op == "call_module":
         return isinstance(model.get_submodule(node.target), (*PASSING, nn.Flatten))
     return node.target is getattr or name_of(node) in VIEWS
 
 
 def may_pass_on(model: nn.Module, node: fx.Node) -> bool:
-    """Whether the result of a node may lie in its operand's memory, also for operations that are not known."""
+    """Returns whether the result of a node may lie in its operand's memory, also for operations that are not known."""
     # A false alarm only costs speed, but a shared value that is missed would make the result wrong.
     if node.op == "call_module":
         return passes_on(model, node) or "Dropout" in type(model.get_submodule(node.target)).__name__
@@ -100,7 +100,7 @@ def may_pass_on(model: nn.Module, node: fx.Node) -> bool:
 
 
 def is_cheap(model: nn.Module, node: fx.Node) -> bool:
-    """Whether the operation is usually folded into a convolution, done in place or only a view."""
+    """Returns whether the operation is usually folded into a convolution, done in place or only a view."""
     if node.op == "call_module":
         return isinstance(model.get_submodule(node.target), (nn.BatchNorm2d, nn.ReLU, *PASSING))
     return passes_on(model, node) or name_of(node) in ("add", "iadd", "add_", "relu", "relu_", "batch_norm")

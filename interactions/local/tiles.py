@@ -223,7 +223,7 @@ def gather(
 
 
 def is_whole(source: Tiling, window: Window, out: Tiling) -> bool:
-    """Whether the windows of the entries of `out` are the entries of `source` as they are."""
+    """Returns whether the windows of the entries of `out` are the entries of `source` as they are."""
     if out.t * window.stride != source.t or len(out.variables) != len(source.variables):
         return False
     sides = (window.cells(axis, out.t) for axis in (0, 1))

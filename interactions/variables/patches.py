@@ -1,4 +1,4 @@
-"""The variables of an image: n cells of a grid over it, drawn at random per image."""
+"""Draws the variables of an image: n cells of a grid over it, at random per image."""
 
 import numpy as np
 import torch

@@ -23,7 +23,7 @@ OPEN = ("model", "trainer", "data.source", "data.target")  # sections that take 
 TECHNICAL = ("full_key:", "object_type=", "reference_type=", "See https://", "Error merging", "Error parsing")
 NO_WORDS = ("null", "true", "false")
 COMPOSING = (HydraException, OmegaConfBaseException)
-GROUP, FLAGS = "Config group override must be", "Only one of --run"  # ValueErrors of Hydra's
+GROUP, FLAGS = "Config group override must be", "Only one of --run"  # in Hydra's ValueErrors
 SEVERAL = re.compile(r"Ambiguous value for argument '(?P<key>[^=]+)=(?P<values>.*)'")
 THERE = re.compile(r"Could not append to config\. An item is already at '(?P<key>.*)'")
 NOT_THERE = re.compile(r"Could not delete from config\. '(?P<key>.*)' does not exist")

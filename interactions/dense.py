@@ -62,7 +62,7 @@ def masked_values(
                     raise
                 batch_size //= 2
                 continue
-            size = min(batch_size, len(subset) - start)  # without what was repeated
+            size = min(batch_size, len(subset) - start)  # without the repeated inputs
             out[start : start + size] = v[:size]
             start += size
     return out

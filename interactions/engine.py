@@ -116,8 +116,8 @@ class Engine:
         self.forward = torch.compile(self.model, dynamic=False) if self.choice.compile else self.model
         # Compiled code contains the embedding, which can't be replaced there.
         self.embedding = None if self.choice.compile else embedding(self.model, inputs)
-        self._tokens: dict[int, Tokens | None] = {}  # of each group, by the weights loaded
-        self._plans: dict[int, Plan] = {}  # of each sample, for all checkpoints
+        self._tokens: dict[int, Tokens | None] = {}  # those of each group, for the loaded weights
+        self._plans: dict[int, Plan] = {}  # those of each sample, for all checkpoints
 
     def about(self) -> str:
         """Returns one line for the log that says how values are computed."""
@@ -213,7 +213,7 @@ class Engine:
         if it was compiled for this type."""
         inputs, base = _as_type(dtype, group.inputs, self.sample_set.baseline)
         with exact_float32():
-            # Once for a group and a checkpoint: every further block finds its tokens here.
+            # The tokens are computed once per group and checkpoint, and used for all blocks.
             if self.embedding and group.first not in self._tokens:
                 self._tokens[group.first] = tokens(self.model, self.embedding, inputs, base, group.owner)
             model = forward or (self.forward if dtype == self.dtype else self.model)

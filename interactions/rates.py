@@ -22,7 +22,7 @@ def measured(cfg: DictConfig) -> Span:
     """Measures the seconds per masked input, on some of the chosen samples, with random weights."""
     model, splits = new_model(cfg, "probe", "target")
     sample_set, options = _some_samples(cfg, splits), cfg.interactions.copy()
-    options.compile = False  # it takes a while, and what it gains is not known before
+    options.compile = False  # it takes a while, and its gain is not known in advance
     faster = predicted_speedup(model.to(sample_set.device), sample_set.groups[0], options.n, options.engine)
     each = _dense(model, sample_set, options)
     if faster > 1 and each.least * 2**options.n / faster < SHORT:

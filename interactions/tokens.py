@@ -143,7 +143,7 @@ def _read_once(model: nn.Module, inputs: torch.Tensor) -> bool:
 def _owner_of_windows(owner: torch.Tensor, size: tuple[int, int]) -> torch.Tensor | None:
     """Returns the owner of each window: [S, 1, H, W] -> [S, 1, H / size, W / size]; None if a window has several
     owners."""
-    # A window has one owner if the largest of its numbers is the smallest, too. (The pooling knows no integers; float64
-    # holds such small ones exactly.)
+    # A window has one owner if its largest and its smallest number are equal. (The pooling does not support integers;
+    # float64 holds such small ones exactly.)
     lowest, highest = (sign * F.max_pool2d(sign * owner.double(), size) for sign in (-1, 1))
     return lowest.long() if torch.equal(lowest, highest) else None

@@ -57,7 +57,7 @@ def _computed(engine: Engine, checkpoint: Checkpoint, number: int, block: range,
     plain = torch.stack([engine.alone(check.sample, check.subset) for check in checks]) if checks else v.new_empty(0, 2)
     if not v.is_cuda:
         return Computed(number, block, v.cpu(), checks, plain.cpu(), None)
-    # The copies are only ordered; the event says when they have arrived. Until then their memory holds anything.
+    # The copies are only requested; the event tells when they have arrived. Until then their memory is undefined.
     v, plain = (part.to("cpu", non_blocking=True) for part in (v, plain))
     return Computed(number, block, v, checks, plain, torch.cuda.current_stream(engine.sample_set.device).record_event())
 
@@ -98,7 +98,7 @@ def _read_ahead(checkpoints: list[Checkpoint], units: list[Unit]) -> Iterator[tu
     numbers = list(dict.fromkeys(number for number, _ in units))
     with ThreadPoolExecutor(1) as reader:
         following = [reader.submit(checkpoints[number].read) for number in numbers[:1]]
-        # One ahead and no more: two checkpoints are in memory at a time, however many there are.
+        # Only one is read ahead: so at most two checkpoints are in memory at a time.
         for place, number in enumerate(numbers):
             states = following.pop().result()
             following += [reader.submit(checkpoints[after].read) for after in numbers[place + 1 : place + 2]]

@@ -85,7 +85,7 @@ class Verifier:
         v: [B, 2**n], values of the samples from number `first` on; plain: [K, 2], as `Engine.alone` gives them.
         """
         ours = np.array([v[check.sample - first, check.subset] for check in checks])
-        unlike = ~(abs(ours - plain[:, 0]) <= self.usual * plain[:, 1])  # of NaN, too
+        unlike = ~(abs(ours - plain[:, 0]) <= self.usual * plain[:, 1])  # NaN counts as different
         return [check for check, found in zip(checks, unlike, strict=True) if found]
 
     def judge(self, engine: Engine, checkpoint: Checkpoint, check: Check, v: float, plain: np.ndarray) -> None:
@@ -128,7 +128,7 @@ class Verifier:
                 f"{told}, whose own rounding is {usual:.2g}: something is wrong in {engine.precision} alone; use "
                 f"interactions.engine=dense, interactions.compile=false or interactions.precision=float64"
             )
-        # A network that rounds so will do so again: from now on only four times as much is worth another look.
+        # A network that rounds so much will do so again: from now on only four times as much is examined.
         self.usual = max(self.usual, 4 * abs(v - plain[0]) / max(plain[1], 1e-30))
 
 

@@ -125,7 +125,7 @@ def build(options: DictConfig, num_classes: int) -> Classifier:
 
     `head` names the layers of its classifier, if they can't be found automatically.
     """
-    arguments = {"_convert_": "all"} | sizes(options)  # lists are lists to the model's code, unless options say else
+    arguments = {"_convert_": "all"} | sizes(options)  # the model's code gets plain lists, unless options say otherwise
     given = OmegaConf.to_container(options, resolve=True)
     check_arguments("model", {key: value for key, value in given.items() if key not in NO_ARGUMENTS}, ("num_classes",))
     arguments |= {key: value for key, value in options.items() if key not in NO_ARGUMENTS}

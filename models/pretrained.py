@@ -195,7 +195,7 @@ def _torchvision(name: str) -> Published:
 
 
 def _timm(name: str) -> Published:
-    import timm  # takes a second, and most weights are not its
+    import timm  # takes a second, and most weights do not need it
 
     if "." not in name:
         raise BadInput(

@@ -13,7 +13,7 @@ class Slot(nn.Module):
 
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
-        self._head = (head,)  # in a tuple, so that its weights are not the backbone's
+        self._head = (head,)  # in a tuple, so that its weights do not belong to the backbone
         self.watched, self.dimensions = False, 2
         self.given, self.made, self.asked = None, None, False
 

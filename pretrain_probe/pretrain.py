@@ -64,7 +64,7 @@ def _take(cfg: DictConfig, result: Result) -> None:
     torch.manual_seed(stream(cfg.seeds.pretrain, "pretrain", "weights"))
     model = build(
         cfg.model, num_classes=AS_TAKEN
-    )  # of the backbone alone, which random weights must not depend on the task
+    )  # the backbone's random weights must not depend on the task's classes
     state, source, unexpected = model.backbone.state_dict(), weights, []
     if weights != "scratch":
         state, source, unexpected = pretrained.backbone(model, weights)

@@ -20,7 +20,7 @@ from models.unreadable import first_line
 from stages.waiting import turns
 from training.trainer import make_trainer, quiet_lightning
 
-MINUTES = 10  # to wait, unless `wait` says how many
+MINUTES = 10  # the time to wait, unless `wait` is set
 PAUSE, LOOK, ANSWER = 0.2, 5, 30  # seconds between two looks, for a look, and for an answer
 
 _store: TCPStore | None = None  # kept, as the trainings use its listening socket later

@@ -47,7 +47,7 @@ def folded(model: nn.Module, layer: Layer, fixed: Values) -> Folded:
         scale, shift = (one - zero) * scale, (one - zero) * shift + zero
         count, value = count + 1, op.node
     if count == 0:
-        return Folded(weight, bias, 0)  # the weights as they are, which float64 and back would copy
+        return Folded(weight, bias, 0)  # the original weights, without a copy through float64
     if bias is not None:
         shift = shift + bias.double() * scale
     return Folded((weight.double() * scale.view(-1, 1, 1, 1)).to(weight.dtype), shift.to(weight.dtype), count)

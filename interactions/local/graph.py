@@ -192,7 +192,7 @@ class Network:
     def _is_read_once(self, source: fx.Node) -> bool:
         """Returns whether only one operation reads the value, so that this operation can run as soon as the value is
         made."""
-        # The image (-1) is made by no layer.
+        # The image (-1) does not come from a layer.
         return self.made[source] >= 0 and len(source.users.keys() - self.of_shapes) == 1
 
     def _begin(self, node: fx.Node, operands: list[fx.Node], found: Head | None) -> None:

@@ -32,8 +32,8 @@ from interactions.local.graph import Layer, Network
 from interactions.local.tiles import Gather, Tiling, Window, gather, is_whole, seen_through, windows
 
 # How many multiply-adds a CPU could do in the time that it takes to move one byte.
-MACS_PER_BYTE = 14  # of entries, gathered from anywhere
-DENSE_MACS_PER_BYTE = 7  # of whole maps: fitted to VGG-16, two ResNets and a small network on a CPU, within 2 %
+MACS_PER_BYTE = 14  # for entries, which are gathered from anywhere
+DENSE_MACS_PER_BYTE = 7  # for whole maps: fitted to VGG-16, two ResNets and a small network on a CPU, within 2 %
 GROUPS_ON_TILES = 2.2  # convolutions in groups of channels are this many times slower than on whole maps
 TILES = (1, 2, 4, 8, 16)  # powers of two: tiles of other sides rarely consist of whole tiles of the previous map
 

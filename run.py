@@ -1,6 +1,6 @@
 """Why does pre-training help? Runs the study's stages, in order: python run.py [KEY=VALUE ...]
 
-Checks the configuration first; what is complete is not made again, what was interrupted goes on where it was.
+The program checks the configuration first. It does not repeat complete results, and continues interrupted ones.
 """
 
 import sys
@@ -11,7 +11,7 @@ from stages.processes import is_first_process
 
 if __name__ == "__main__":
     speed.prepare()
-    signals.watch(first=is_first_process())  # before the imports that take a second
+    signals.watch(first=is_first_process())  # before the slow imports
 
 import hydra
 from hydra import compose
@@ -30,7 +30,7 @@ from stages.plan import plan
 from stages.versions import version_line
 from stages.view import check_layout, run_folder
 
-SAME = ("experiment", "debug")  # groups that are themselves the experiment
+SAME = ("experiment", "debug")  # groups whose options are the experiment itself
 
 schema.register()
 OmegaConf.register_new_resolver("stages", table.described, replace=True)  # in the text of --help
@@ -49,11 +49,11 @@ def main(cfg: DictConfig) -> None:
 
 @ending.whole()
 def run(cfg: DictConfig) -> None:
-    """One study. Its run_dir becomes that of its folder."""
+    """Runs one study. Sets cfg.run_dir to the study's folder."""
     source = named_source(cfg)
     check(cfg)
     own, chosen = own_settings()
-    if source and own.data.source != cfg.data.source:  # it is named like an option of a group
+    if source and own.data.source != cfg.data.source:  # treat the name like an option of a group
         own.data.source, chosen["data.source"] = cfg.data.source, source
     cfg.run_dir = str(run_folder(cfg, own, chosen))
     check_length(cfg)
@@ -66,20 +66,21 @@ def run(cfg: DictConfig) -> None:
 
 
 def own_settings() -> tuple[DictConfig, dict[str, str]]:
-    """The experiment's own configuration, but for options that were chosen in place of its own; and these options."""
+    """Returns the experiment's own configuration, but with the options that were chosen instead of its own; and these
+    options."""
     choices = _choices(HydraConfig.get())
     same = [_override(group, choices.get(group)) for group in SAME]
     usual = _choices(compose("config", same, return_hydra_config=True).hydra)
     chosen = {group: option for group, option in choices.items() if group not in SAME and usual.get(group) != option}
     overrides = same + [_override(*choice) for choice in chosen.items() if "@" not in choice[0]]
     there = _choices(compose("config", overrides, return_hydra_config=True).hydra)
-    # Such as source@data.source, which some data have already, and others get with a + before it.
+    # Such as source@data.source, which some data already have; for others it is added with a +.
     packages = ["+" * (group not in there) + _override(group, chosen[group]) for group in chosen if "@" in group]
     return compose("config", overrides + packages), chosen
 
 
 def _choices(hydra_config: DictConfig) -> dict[str, str | None]:
-    """The option of each group of the program's own."""
+    """Returns the option of each of the program's own groups."""
     return {group: option for group, option in hydra_config.runtime.choices.items() if not group.startswith("hydra/")}
 
 

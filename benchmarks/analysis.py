@@ -1,7 +1,7 @@
 """Measures the time of a full analysis, without forward passes: 100 samples, 2**12 masked inputs, 50 checkpoints.
 
-A store of random values is read, transformed, and made into every table with the paper's options (20 permutations,
-1,000 resamples). Claims count with their measures.
+A store of random values is read, transformed, and turned into every table with the paper's options (20 permutations,
+1,000 resamples). The time of claims is part of their measures' time.
 
 python -m benchmarks.analysis writes benchmarks/analysis.csv.
 """
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def synthetic(folder: Path) -> Study:
-    """Of random values; those of all checkpoints have half of what they are in common."""
+    """Returns a study with random values; half of each checkpoint's variance is common to all checkpoints."""
     draw, samples = np.random.default_rng(SEED), Samples(folder / "samples")
     about = [{"index": i, "label": 0, "class": "0", "variables": []} for i in range(SAMPLES)]
     samples.write({"split": "test", "n": N, "kind": "image", "samples": about})
@@ -59,7 +59,7 @@ def synthetic(folder: Path) -> Study:
 
 
 def measure(study: Study) -> dict[str, float]:
-    """Seconds of each step."""
+    """Returns the seconds of each step."""
     draw = np.random.default_rng(SEED)
     study.labels = draw.integers(CLASSES, size=TEST_SAMPLES)
     study.outcomes = {
@@ -85,7 +85,7 @@ def measure(study: Study) -> dict[str, float]:
 
 
 def tables(measure: Measure, study: Study, found: Claims) -> None:
-    """All that a measure comes to but its figure; its claims are put into `found`."""
+    """Computes all of a measure but its figure, and adds its claims to `found`."""
     measured = measure.samples(study)
     weights = study.weights(measured.samples)
     measure.table(measured, weights)

@@ -1,12 +1,12 @@
 """Measures what the local engine gains on timm's convnets: python -m benchmarks.convnets [MODEL ...]
 
 dense    our values by forward passes, on a part of the masked inputs
-local    our values by receptive fields, on all, planning included
-auto     which of the two is taken by itself: `interactions.engine=auto` goes by the prediction
+local    our values by receptive fields, on all masked inputs, planning included
+auto     which of the two `interactions.engine=auto` chooses, by the prediction
 
-Random weights, batch-norm as after seeing random images, images of 224 pixels, n = 10 patches. Sides alternate in one
-process; medians over draws of the patches.
-Writes benchmarks/convnets.csv, or of it the rows of the models that are named.
+The networks have random weights and batch-norm statistics of random images; images have 224 pixels, n = 10 patches.
+Both sides alternate in one process; the results are medians over draws of the patches.
+It writes benchmarks/convnets.csv, or only the rows of the models that are named.
 """
 
 import statistics
@@ -86,17 +86,18 @@ def measure(name: str) -> dict[str, object]:
 
 
 def calibrate(model: nn.Module, images: torch.Tensor) -> None:
-    """Without this, signals of a new network may vanish, and with them all differences."""
+    """Sets batch-norm from random images: otherwise the signals of a new network may vanish, and all differences with
+    them."""
     for layer in model.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.momentum = 1.0
-            nn.init.uniform_(layer.weight, 0.5, 1.5)  # many begin the last one of a block with zeros
+            nn.init.uniform_(layer.weight, 0.5, 1.5)  # many networks begin the last norm of a block with zeros
     model.train()(images)
     model.eval()
 
 
 def seconds(side: Callable[[], None]) -> float:
-    """A side takes seconds, so that once is enough."""
+    """Measures one call, which is enough, as it takes seconds."""
     started = time.perf_counter()
     side()
     if torch.accelerator.is_available():

@@ -1,7 +1,7 @@
-"""Measures where the seconds of a run go: every stage of `python run.py` in a fresh folder, as shares of the whole; and
-what `make demo` takes beside it, three trainings from one pre-training with their summary.
+"""Measures the seconds of every stage of `python run.py` in a fresh folder, and their shares of the whole; and the
+seconds of `make demo`, three trainings from one pre-training with their summary.
 
-The start is all that comes before the first stage: imports, and what is checked of all stages.
+The start is everything before the first stage: imports, and the checks of all stages.
 python -m benchmarks.demo writes benchmarks/demo.csv.
 """
 
@@ -37,8 +37,10 @@ def main() -> None:
 
 
 def seconds(overrides: list[str]) -> dict[str, float]:
-    """Of the start and of each stage, by when the run says that its results are made. Raises CalledProcessError if it
-    fails."""
+    """Returns the seconds of the start and of each stage, from the times of the lines that the run prints.
+
+    Raises CalledProcessError if the run fails.
+    """
     command = [sys.executable, str(RUN), *overrides]
     parts, taken, before = ("start", *table.names()), Counter(), time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as run:

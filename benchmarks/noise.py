@@ -1,7 +1,7 @@
-"""Measures what precision does to v and to the interactions: the error of v against float64, and of I by order.
+"""Measures how precision affects v and the interactions: the error of v against float64, and of I by order.
 
-Networks with random weights whose values are spread as those of trained ones are. python -m benchmarks.noise writes
-benchmarks/noise.csv.
+The networks have random weights, with values that spread as those of trained networks do. python -m benchmarks.noise
+writes benchmarks/noise.csv.
 """
 
 import numpy as np
@@ -62,7 +62,7 @@ def measure(name: str, network: torch.nn.Module) -> list[dict]:
 
 
 def share(error: np.ndarray, strength: np.ndarray, order: int) -> str:
-    """Mean error of the interactions of an order over their mean strength."""
+    """Returns the mean error of the interactions of an order over their mean strength."""
     mine = orders(N) == order
     return f"{error[mine].mean() / strength[mine].mean():.1e}"
 

@@ -1,11 +1,11 @@
 """Compares exact interactions with other programs, on the same model, sample and masks, in one run: make bench
 
-shapiq: its ExactComputer ("Moebius"), fed with a game that evaluates batches of our masked inputs.
-matrix: the dense 2**n x 2**n matrix product of published research code, built once per n (float32, as there); up to
-n = 14: at 16 it takes 17 GB. Results agree with shapiq's to 1e-9.
+shapiq: its ExactComputer ("Moebius"), with a game that evaluates batches of our masked inputs.
+matrix: the dense 2**n x 2**n matrix product of published research code, built once per n (float32, as in that code); up
+to n = 14: at 16 it takes 17 GB. Our results agree with shapiq's to 1e-9.
 
-"end to end" is model, masks and transform: with our dense engine, so that both sides evaluate the same batches, and
-with the engine that `engine=auto` takes. "transform" has the values given. Writes benchmarks/peers.csv.
+"end to end" includes model, masks and transform: with our dense engine, so that both sides evaluate the same batches,
+and with the engine that `engine=auto` takes. "transform" starts from given values. It writes benchmarks/peers.csv.
 """
 
 import sys
@@ -99,7 +99,7 @@ def shapiq(game: object, n: int) -> object:
 
 
 def agreement(ours: np.ndarray, game: object, n: int) -> str:
-    """The largest difference to shapiq's interactions, relative to the largest interaction."""
+    """Returns the largest difference from shapiq's interactions, relative to the largest interaction."""
     theirs = shapiq(game, n)
     mine = np.array([ours[sum(1 << i for i in subset)] for subset in theirs.interaction_lookup])
     found = np.array([theirs[subset] for subset in theirs.interaction_lookup])
@@ -109,12 +109,12 @@ def agreement(ours: np.ndarray, game: object, n: int) -> str:
 
 
 def matrix(n: int) -> np.ndarray:
-    """[2**n, 2**n] float32: (-1)**(|S|-|T|) where T is a subset of S, else 0; a product over the variables."""
+    """Returns [2**n, 2**n] float32: (-1)**(|S|-|T|) where T is a subset of S, else 0; a product over the variables."""
     return reduce(np.kron, [np.array([[1, 0], [-1, 1]], np.float32)] * n)
 
 
 def seconds(work: object, repeats: int = 20) -> float:
-    """The fastest of several calls: what takes microseconds is timed alone."""
+    """Returns the seconds of the fastest of several calls, each timed alone, as work of microseconds needs it."""
     fastest = np.inf
     for _ in range(repeats):
         started = time.perf_counter()

@@ -1,7 +1,7 @@
-"""What it saves to keep the frozen features: a linear probe on them against one that forwards its inputs every epoch.
+"""Measures what stored features save: a linear probe on them against one that forwards its inputs every epoch.
 
 Both train the same head; the second would also pass all training inputs forward in every epoch, and all test inputs
-after each. Forward passes are timed once. "first" computes the features and keeps them, "again" finds them kept.
+after each. Forward passes are timed once. "first" computes and stores the features, "again" reads the stored ones.
 python -m benchmarks.probe writes benchmarks/probe.csv.
 """
 
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def measure(task: str) -> list[dict[str, object]]:
-    """A row for each solver."""
+    """Returns a row for each solver."""
     make, pixels, *samples = TASKS[task]
     torch.manual_seed(0)
     model = Classifier(make(num_classes=CLASSES)).eval()

@@ -1,7 +1,8 @@
-"""What several processes gain: the interactions stage of one study by one and by two processes of one thread each.
+"""Measures what several processes gain: one study's interactions stage by one and by two processes of one thread each.
 
-The processes of the stage itself fill the store of a role with three checkpoints, densely. They are timed from when
-each has given its first values, since they take seconds to start, once; runs alternate, medians.
+The stage's own processes fill the store of a role with three checkpoints, using the dense engine. They are timed from
+the moment when each has delivered its first values, since the start takes seconds, only once. Runs alternate; the
+results are medians.
 python -m benchmarks.processes writes benchmarks/processes.csv.
 """
 
@@ -32,7 +33,7 @@ N, SAMPLES, CHECKPOINTS, REPEATS = 10, 14, 3, 5
 
 
 def main() -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that are started
+    os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that are started
     with tempfile.TemporaryDirectory() as folder:
         given = study(Path(folder))
         taken = [(seconds(*given, 1), seconds(*given, 2)) for _ in range(REPEATS)]
@@ -43,8 +44,8 @@ def main() -> None:
 
 
 def study(folder: Path) -> tuple[DictConfig, Store, list[Checkpoint], list[Unit]]:
-    """The default experiment with checkpoints of random weights, and what its interactions stage evaluates: a sample at
-    a time."""
+    """Returns the default experiment with checkpoints of random weights, and the units of its interactions stage, one
+    sample each."""
     schema.register()
     options = [f"interactions.n={N}", f"interactions.samples={SAMPLES}", "interactions.engine=dense"]
     with initialize_config_dir(str(CONF), version_base="1.3"):
@@ -59,7 +60,7 @@ def study(folder: Path) -> tuple[DictConfig, Store, list[Checkpoint], list[Unit]
 
 
 def prepared(cfg: DictConfig, splits: Splits, folder: Path) -> Store:
-    """With all but values."""
+    """Returns a store that has everything except values."""
     samples = Samples(folder / "samples")
     samples.write(describe(splits, cfg.interactions, cfg.seeds.samples))
     samples.write_baseline(baseline(splits, cfg.interactions.baseline).numpy())
@@ -67,7 +68,8 @@ def prepared(cfg: DictConfig, splits: Splits, folder: Path) -> Store:
 
 
 def seconds(cfg: DictConfig, store: Store, checkpoints: list[Checkpoint], units: list[Unit], count: int) -> float:
-    """Per sample, by `count` processes: from when all have given values to the last."""
+    """Returns the seconds per sample by `count` processes, from the moment when all have delivered values to the
+    end."""
     ended = [time.perf_counter() for _ in evaluated(cfg, store, checkpoints, units, count)]
     return (ended[-1] - ended[2 * count - 1]) / (len(ended) - 2 * count)
 

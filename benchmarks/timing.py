@@ -1,4 +1,4 @@
-"""How the benchmarks measure time and keep the results: sides in turn, medians, one CSV beside each script."""
+"""Measures time for the benchmarks and records the results: sides in turn, medians, one CSV next to each script."""
 
 import platform
 import statistics
@@ -12,12 +12,13 @@ import torch
 
 
 def place() -> torch.device:
-    """The accelerator if there is one."""
+    """Returns the accelerator if the machine has one, otherwise the CPU."""
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
 def alternate(sides: list[Callable[[], object]], repeats: int) -> list[float]:
-    """Median seconds of each side, run in turn so that all meet the same machine; the first time does not count."""
+    """Returns the median seconds of each side. The sides run in turn under the same conditions; the first time does not
+    count."""
     seconds = [[] for _ in sides]
     for repeat in range(repeats + 1):
         for side, taken in zip(sides, seconds, strict=True):
@@ -33,7 +34,7 @@ def alternate(sides: list[Callable[[], object]], repeats: int) -> list[float]:
 def record(table: pd.DataFrame, script: str, key: str | None = None) -> None:
     """Prints the table and writes <script>.csv, with the columns machine, python, torch, numpy, date.
 
-    key: a column; rows of the file with values of it that the table has not stay there.
+    key: a column; rows of the file stay if the table lacks their value of this column.
     """
     print(table.to_string(index=False), flush=True)
     about = {

@@ -1,8 +1,9 @@
-"""What the program's own settings gain on a CPU (stages/speed.py): two trainings at once, and freed memory kept.
+"""Measures what the program's own settings gain on a CPU (stages/speed.py): two trainings at once, and keeping freed
+memory.
 
-Each measurement is a process of its own, since libraries read their settings when they are loaded: training steps of
-the default network on batches of 32 images, or forward passes of 256. Processes that run at once begin together. The
-other sides are OMP_WAIT_POLICY=active, and the thresholds for memory that glibc comes to by itself. Rounds; medians.
+Each measurement is a separate process, since libraries read their settings when they are loaded: training steps of the
+default network on batches of 32 images, or forward passes of 256. Processes that run at once begin together. They are
+compared with OMP_WAIT_POLICY=active, and with glibc's own thresholds for memory. The results are medians over rounds.
 python -m benchmarks.two_runs writes benchmarks/two_runs.csv.
 """
 
@@ -23,7 +24,7 @@ ROUNDS, STEPS = 5, {"training": 40, "forward": 10}
 BATCH = {"training": 32, "forward": 256}
 ACTIVE = {"OMP_WAIT_POLICY": "active"}
 GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**26)}
-# Of each kind of work: what is compared with the first, by how many processes at once, in which environment.
+# For each kind of work the compared sides: the number of processes at once, and their environment.
 SIDES = {
     "training": {
         "alone": (1, {}),
@@ -47,7 +48,7 @@ def main() -> None:
 
 
 def milliseconds(work: str, count: int, env: dict[str, str]) -> float:
-    """Of a step, by `count` processes at once; the mean over these."""
+    """Returns the milliseconds of a step by `count` processes at once, their mean."""
     command = [sys.executable, "-m", "benchmarks.two_runs", work]
     usual = {key: value for key, value in os.environ.items() if key not in (*ACTIVE, *GIVEN_BACK)}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": usual | env}
@@ -62,7 +63,8 @@ def milliseconds(work: str, count: int, env: dict[str, str]) -> float:
 
 
 def steps(work: str) -> None:
-    """What each process does: says when it is ready, waits for its turn, and says how many ms a step took."""
+    """Does the work of each process: prints when it is ready, waits for its turn, and prints how many ms a step
+    took."""
     torch.manual_seed(0)
     model = conv4(10, width=64, image_size=32)
     images, labels = torch.randn(BATCH[work], 3, 32, 32), torch.arange(BATCH[work]) % 10

@@ -1,13 +1,14 @@
 """Measures what the values of all masked inputs cost: python -m benchmarks.values [MODEL ...]
 
-raw      the model's own forward passes on masked inputs that were made beforehand, in the same batches; beside it,
-         its multiply-adds per second over those of a product of large matrices
-dense    our values by forward passes, masks and all
-local    our values by receptive fields, indices and all (convolutional networks)
+raw      the model's own forward passes on masked inputs that were made beforehand, in the same batches; also its
+         multiply-adds per second over those of a product of large matrices
+dense    our values by forward passes, including the masks
+local    our values by receptive fields, including the indices (convolutional networks)
 
-Batches have the size that `batch_size=auto` takes. Sides alternate in one process; medians. Large networks: raw and
-dense on a part of the masked inputs, local on all. How much local gains depends on where the patches lie: of several
-draws, the median and the least are given. Writes benchmarks/values.csv, or of it the rows of the models that are named.
+Batches have the size that `batch_size=auto` takes. The sides alternate in one process; the results are medians. For
+large networks, raw and dense evaluate a part of the masked inputs, local all. The gain of local depends on where the
+patches lie: the table has the median and the least of several draws. It is written to benchmarks/values.csv; if models
+are named, only their rows are replaced.
 """
 
 import statistics
@@ -33,12 +34,13 @@ from models.text import bert
 from models.vision import conv4, resnet18, timm_network, torchvision_network, vit_tiny
 
 NS, DRAWS = (8, 10, 12), 3
-REPEATS = 9  # of small networks
+REPEATS = 9  # for small networks
 
 
 @dataclass(frozen=True)
 class Case:
-    """side: pixels, or 0 for 32 words; grid: of the patches; timed: masked inputs that raw and dense evaluate."""
+    """A network to measure. side: pixels, or 0 for 32 words; grid: of the patches; timed: the number of masked inputs
+    that raw and dense evaluate."""
 
     make: Callable[[], torch.nn.Module]
     side: int
@@ -59,14 +61,14 @@ CASES = {
 
 
 def main() -> None:
-    """ViT-B, which is ViT-S again, is for a GPU."""
+    """Measures the models; ViT-B, which is similar to ViT-S, only on a GPU unless it is named."""
     wanted = sys.argv[1:] or [name for name in CASES if name != "vit_b" or place().type != "cpu"]
     rows = [measure(name, CASES[name], n) for name in wanted for n in NS]
     record(pd.DataFrame(rows), __file__, key="model" if sys.argv[1:] else None)
 
 
 def sample_set(case: Case) -> tuple[torch.Tensor, torch.Tensor]:
-    """Input [1, ...] and baseline of one sample."""
+    """Returns the input [1, ...] and the baseline of one sample."""
     torch.manual_seed(0)
     if case.side == 0:
         return torch.randint(1000, 20000, (1, 32)), torch.tensor(103)
@@ -75,7 +77,7 @@ def sample_set(case: Case) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def variables(case: Case, n: int, draw: int) -> torch.Tensor:
-    """owner, [1, ...]: every second word, or patches of the central part."""
+    """Returns owner, [1, ...]: every second word, or patches of the central part."""
     if case.side == 0:
         owner = torch.full((1, 32), -1)
         owner[0, 2 : 2 + 2 * n : 2] = torch.arange(n)
@@ -135,7 +137,7 @@ def measure(name: str, case: Case, n: int) -> dict[str, object]:
 
 
 def multiply_adds(model: Classifier, inputs: torch.Tensor) -> float:
-    """Of one forward pass: of convolutions, linear layers and attention."""
+    """Returns the multiply-adds of one forward pass: those of convolutions, linear layers and attention."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(inputs)
     return counter.get_total_flops() / 2
@@ -143,7 +145,7 @@ def multiply_adds(model: Classifier, inputs: torch.Tensor) -> float:
 
 @cache
 def matrix_limit(where: torch.device) -> float:
-    """Multiply-adds per second of the product of two large matrices."""
+    """Returns the multiply-adds per second of the product of two large matrices."""
     side = 2048 if where.type == "cpu" else 16384
     a, b = torch.randn(2, side, side, device=where)
     return side**3 / alternate([lambda: a @ b], 9)[0]
@@ -157,7 +159,7 @@ def raw(
     subset: torch.Tensor,
     size: int,
 ) -> Callable[[], None]:
-    """Passes all masked inputs forward, which are made before."""
+    """Returns a call that passes all masked inputs forward, which are made in advance."""
     batches = [
         masked(inputs.expand(len(part), *inputs.shape[1:]), baseline, membership(owner), part)
         for part in subset.split(size)
@@ -174,7 +176,7 @@ def raw(
 
 
 def kept(values: dict, side: Callable[[torch.Tensor], torch.Tensor], owner: torch.Tensor) -> Callable[[], None]:
-    """A call of `side` that leaves its values in `values`."""
+    """Returns a call of `side` that stores its values in `values`."""
     return lambda: values.update({side: side(owner)})
 
 

@@ -1,8 +1,8 @@
-"""Penultimate features of a frozen classifier, computed once and kept.
+"""Computes the penultimate features of a frozen classifier once, and keeps them on disk.
 
 <folder>/features_train.npz, features_test.npz   "features": float32 [N, D], in the order of the data
 
-An archive has a checksum of its own: features are kept beside a result, and are not part of it.
+Each archive contains its own checksum, as features are stored next to a result and are not part of it.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ from stages.reading import parsed
 
 
 def features(model: Classifier, batches: DataLoader, folder: Path, split: str, device: torch.device) -> torch.Tensor:
-    """[N, D] float32. The model is in evaluation mode: batch-norm uses its running statistics."""
+    """Returns [N, D] float32. The model runs in evaluation mode: batch-norm uses its running statistics."""
     file = folder / f"features_{split}.npz"
     if not file.exists():
         computed = _compute(model, batches, f"features of the {split} set", device)

@@ -24,8 +24,8 @@ Weights = list[weights.State]
 class Checkpoint:
     """A model whose values are computed: each of its parts ("" for the whole) with the file that holds it.
 
-    given: as the user gave it, to be renamed as our models name their weights; None: made by a stage of ours;
-    probed: with our linear probe.
+    given: the user's address of the file, whose weights get the names of our models; None: one of our stages made it;
+    probed: whether it has our linear probe.
     """
 
     stage: str
@@ -36,16 +36,17 @@ class Checkpoint:
     probed: bool = False
 
     def read(self) -> Weights:
-        """Of each part, in order. Raises BadInput if a file is missing or damaged."""
+        """Reads the weights of each part, in order. Raises BadInput if a file is missing or damaged."""
         try:
             return [weights.read(file) if self.given else disk.read(file) for _, file, _ in self.parts]
         except BadInput as error:
             raise BadInput(f"{self.given.key}: {error}") if self.given else error from None
 
     def load_into(self, model: Classifier | Probed, states: Weights) -> list[str]:
-        """Sets the model's weights to those that `read` gave; returns the names of those that the model does not take.
+        """Sets the model's weights to those that `read` returned; returns the names of those that the model does not
+        take.
 
-        Raises BadInput if they are of another model or hold NaN.
+        Raises BadInput if they belong to another model or hold NaN.
         """
         if self.given:
             return _load_given(model, states[0], self.given)
@@ -55,21 +56,22 @@ class Checkpoint:
 
 
 def _load_given(model: Classifier, state: weights.State, address: Address) -> list[str]:
-    """Other programs keep more in a file than the model."""
+    """Loads a user's file, which may hold more than the model, and returns the names that the model does not take."""
     state, wanted = weights.as_classifier(model, chosen(model, state, address)), model.state_dict()
     weights.load(model, {key: tensor for key, tensor in state.items() if key in wanted}, address.file)
     return weights.left_out(model, state)
 
 
 def check(model: Classifier, with_probe: Classifier | Probed, units: list[Checkpoint]) -> None:
-    """Loads every checkpoint that is on disk already; says once per stage what is left out of the user's files.
+    """Loads every checkpoint that is already on disk; prints once per stage which tensors of the user's files are left
+    out.
 
-    with_probe: what takes the weights of our linear probe. Raises BadInput for one that can't be read, or is of another
-    model.
+    with_probe: the model that takes the weights of our linear probe. Raises BadInput for a checkpoint that can't be
+    read, or belongs to another model.
     """
     said = set()
     for unit in Bar(units, desc="checking checkpoints", unit="file", leave=False):
-        if all(file.exists() for _, file, _ in unit.parts):  # others are yet to be made
+        if all(file.exists() for _, file, _ in unit.parts):  # the others have not been made yet
             names = unit.load_into(with_probe if unit.probed else model, unit.read())
             if names and unit.stage not in said:
                 said.add(unit.stage)
@@ -79,8 +81,11 @@ def check(model: Classifier, with_probe: Classifier | Probed, units: list[Checkp
 
 
 def checkpoints_of(cfg: DictConfig, results: Results, name: str) -> list[Checkpoint]:
-    """Those whose values are the result of this name: the probed pre-trained model, or every epoch that is asked for of
-    fine-tuning or of scratch. Of a training that is still to come, as far as it is planned."""
+    """Returns the checkpoints whose values are the result `name`: the probed pre-trained model, or the epochs of
+    fine-tuning or scratch that were asked for.
+
+    If the training has not run yet, these are the planned epochs.
+    """
     role = role_of(name)
     stage, files = ROLES[role], of_role(cfg, role)
     if files:
@@ -100,12 +105,18 @@ def checkpoints_of(cfg: DictConfig, results: Results, name: str) -> list[Checkpo
 
 
 def start_file(cfg: DictConfig, results: Results) -> Path:
-    """The pre-trained weights that probe and fine-tuning start from. Raises BadInput if training ended before them."""
+    """Returns the pre-trained weights that probe and fine-tuning start from.
+
+    Raises BadInput if training ended before that epoch.
+    """
     return disk.path(results["pretrain"].folder, start_epoch(cfg, results))
 
 
 def start_epoch(cfg: DictConfig, results: Results) -> int:
-    """Their epoch, 0 of weights that were not trained here. Raises BadInput if training ended before it."""
+    """Returns the epoch of these weights, 0 for weights that were not trained here.
+
+    Raises BadInput if training ended before it.
+    """
     if weights_of(cfg) != "pretrain":
         return 0
     last = last_epoch(results["pretrain"])

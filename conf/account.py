@@ -1,4 +1,4 @@
-"""Checks before any work whether there is a W&B account to log in to, without network and without importing W&B."""
+"""Checks before any work that W&B will find the key of an account, without network and without importing W&B."""
 
 import configparser
 import netrc
@@ -13,8 +13,8 @@ HOST = "https://api.wandb.ai"
 
 
 def check_account(mode: str, environment: Mapping[str, str] = os.environ) -> None:
-    """Raises BadInput if runs are to be tracked online and no key is where W&B looks for one: in the environment, in
-    its settings, in the netrc file."""
+    """Raises BadInput if runs are tracked online and W&B can't find a key in the environment, its settings or the netrc
+    file."""
     if mode != "online" or any(environment.get(name) for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")):
         return
     settings = _settings(environment)
@@ -28,7 +28,7 @@ def check_account(mode: str, environment: Mapping[str, str] = os.environ) -> Non
 
 
 def _settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """Those of the user, then those of the folder, which go first."""
+    """Returns the settings of the user and of the folder; those of the folder take precedence."""
     parser = configparser.ConfigParser(interpolation=None)
     user = Path(environment.get("WANDB_CONFIG_DIR") or "~/.config/wandb").expanduser()
     try:

@@ -1,9 +1,9 @@
-"""What a value may be: of a key of the configuration (conf/schema.py), or of an argument of our own functions, declared
-where the function is (conf/arguments.py).
+"""Defines which values are allowed, for keys of the configuration (conf/schema.py) and for arguments of our own
+functions, which declare them next to the argument (conf/arguments.py).
 
-Every kind says in words what it expects. So a value of the wrong type, which OmegaConf refuses, and one out of range
-get the same sentence: `seed=abc is not allowed: a whole number from 0 to 2147483647 is expected`. The annotation beside
-a kind says the rest (`typed`): with `int` a number has to be whole, with `| None` null is allowed, too.
+Every kind describes in words what it expects. So a value of the wrong type, which OmegaConf refuses, and one out of
+range get the same sentence: `seed=abc is not allowed: a whole number from 0 to 2147483647 is expected`. The type
+annotation next to a kind adds to it (`typed`): with `int` a number must be whole, with `| None` null is allowed, too.
 """
 
 import math
@@ -21,7 +21,7 @@ LONGEST = 200  # characters of a value that a message shows
 
 @dataclass(frozen=True)
 class Kind(ABC):
-    """null: whether null is allowed, too; words: texts that are, beside what the kind is for."""
+    """A kind of values. null: whether null is allowed, too; words: texts that are allowed in addition."""
 
     _: KW_ONLY
     null: bool = False
@@ -30,18 +30,19 @@ class Kind(ABC):
     @property
     @abstractmethod
     def described(self) -> str:
-        """What is allowed, but for null and words, such as "a number from 0 to 1"."""
+        """What is allowed, without null and words, such as "a number from 0 to 1"."""
 
     @abstractmethod
     def allows(self, value: object) -> bool:
-        """value: neither null nor one of the words; without OmegaConf's containers."""
+        """Returns whether the value is allowed. value: neither null nor one of the words; without OmegaConf's
+        containers."""
 
     @property
     def expected(self) -> str:
         return _either([*self.words, *["null"] * self.null, self.described])
 
     def check(self, key: str, value: object) -> None:
-        """Raises BadInput for what is not allowed."""
+        """Raises BadInput for a value that is not allowed."""
         value = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
         if not (self.null if value is None else value in self.words or self.allows(value)):
             raise self.refusal(key, value)
@@ -50,13 +51,13 @@ class Kind(ABC):
         return BadInput(f"{key}={shown(value)} is not allowed: {self.expected} is expected")
 
     def typed(self, annotation: object) -> Self:
-        """The same for a value that is annotated so."""
+        """Returns the kind adapted to the type annotation of the value."""
         return replace(self, null=self.null or type(None) in get_args(annotation))
 
 
 @dataclass(frozen=True)
 class Number(Kind):
-    """From `low` to `high`, but for those of the two that are in `without`."""
+    """A number from `low` to `high`; `without` may exclude these two."""
 
     low: float = 0
     high: float = math.inf
@@ -92,7 +93,7 @@ class Flag(Kind):
 
 @dataclass(frozen=True)
 class Text(Kind):
-    """what: it is; of at most `longest` characters."""
+    """A text of at most `longest` characters. what: its description."""
 
     what: str = "a text that is not empty"
     longest: int = 4096
@@ -108,7 +109,7 @@ class Text(Kind):
 
 @dataclass(frozen=True)
 class Place(Text):
-    """A path; nothing here knows what the shell means by ~."""
+    """A path; the program does not expand ~ as the shell does."""
 
     what: str = "the path of a folder or file, without ~"
 
@@ -140,7 +141,8 @@ Seed = Number(0, 2**31 - 1, whole=True)
 
 
 def _is_utf8(text: str) -> bool:
-    """Not so of a name whose bytes are of another encoding."""
+    """Returns whether the text can be written in UTF-8, which is not so for a file name with bytes of another
+    encoding."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -149,7 +151,7 @@ def _is_utf8(text: str) -> bool:
 
 
 def shown(value: object) -> str:
-    """As it is written on the command line, in one line."""
+    """Returns the value as it is written on the command line, in one line."""
     if isinstance(value, list | tuple | ListConfig):
         text = f"[{', '.join(map(shown, value))}]"
     elif isinstance(value, Mapping):

@@ -1,12 +1,11 @@
-"""Arguments of what a `_target_` names, checked before it is called.
+"""Checks the arguments of the function that a `_target_` names, before it is called.
 
-Our own tasks, readers and models say beside each argument what it may be, once, where the function is:
+Our own tasks, readers and models declare the allowed values next to each argument of the function:
 
     def digits(train_samples: Annotated[int, Number(1, 1797)], seed: Annotated[int, Seed]) -> Splits:
 
-So `data.target.train_samples=-5` is refused by that name, in the sentence that keys of conf/schema.py get, before the
-function runs. The same holds for your own functions. Of a function that declares nothing, Python says
-what is wrong.
+So `data.target.train_samples=-5` is refused by that name before the function runs, with the same sentence as keys of
+conf/schema.py. The same holds for your own functions. If a function declares nothing, Python reports what is wrong.
 """
 
 import inspect
@@ -17,7 +16,7 @@ from typing import Annotated, get_args, get_origin, get_type_hints
 from conf.allowed import Choice, Flag, Kind
 from conf.errors import BadInput
 
-# Keys of Hydra's beside the arguments, and what they may be.
+# Hydra's own keys among the arguments, and their allowed values.
 FLAGS: dict[str, Kind] = {
     "_convert_": Choice(("none", "partial", "object", "all")),
     "_recursive_": Flag(),
@@ -27,10 +26,10 @@ HYDRAS = {"_target_", *FLAGS}
 
 
 def check_arguments(where: str, node: object, given: Collection[str] = ()) -> None:
-    """where: the path of `node`, a `_target_` with its arguments, in the configuration, without interpolations; those
-    that lie inside are checked as well. given: arguments that the program gives itself.
+    """Checks a `_target_` with its arguments, `node`, without interpolations, and all others inside it.
 
-    Raises BadInput for the first argument that is unknown, missing, or has a value that is not allowed.
+    where: its path in the configuration; given: arguments that the program itself passes. Raises BadInput for the first
+    argument that is unknown, missing, or has a value that is not allowed.
     """
     if isinstance(node, list):
         for place, part in enumerate(node):
@@ -47,10 +46,10 @@ def check_arguments(where: str, node: object, given: Collection[str] = ()) -> No
 
 
 def declared(function: object) -> dict[str, Kind]:
-    """Kind of each argument that has one."""
+    """Returns the kind of each argument that has one."""
     try:
         hints = get_type_hints(inspect.unwrap(function), include_extras=True)
-    except Exception:  # of whatever a user's annotations hold
+    except Exception:  # a user's annotations may raise any error
         return {}
     annotated = {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Annotated}
     return {
@@ -62,10 +61,10 @@ def declared(function: object) -> dict[str, Kind]:
 
 
 def _found(target: object) -> object | None:
-    """None for what does not exist, which Hydra says."""
+    """Returns the named object; None if it does not exist, which Hydra reports."""
     try:
         return pydoc.locate(target) if isinstance(target, str) else None
-    except Exception:  # of whatever a user's module does when it is imported
+    except Exception:  # a user's module may raise any error when it is imported
         return None
 
 

@@ -17,14 +17,14 @@ from conf.refusals import unknown
 from conf.schema import Config, keys
 from conf.trainer import check_trainer
 
-# Keys of `model` that every model has, beside the arguments of its function.
+# Keys of `model` that every model has, in addition to the arguments of its function.
 OF_MODELS = {
     "weights": Paths(),
     "head": Listed(Text(), "the name of a layer, or a list of such", null=True, alone=True),
 }
-LONGEST_PATH = 2000  # bytes of a run's folder; most disks take 4096, and there are folders in it
+LONGEST_PATH = 2000  # bytes of a run's folder; most disks take 4096, and the folder contains others
 PER_CORE = 16  # processes
-RESERVED = "seed="  # with which the names of runs' folders begin
+RESERVED = "seed="  # names of runs' folders begin with this
 
 
 def check(cfg: DictConfig) -> None:
@@ -55,7 +55,7 @@ def check(cfg: DictConfig) -> None:
 
 
 def check_length(cfg: DictConfig) -> None:
-    """Raises BadInput for a run's folder whose name is too long for a disk."""
+    """Raises BadInput if the name of a run's folder is too long for a disk."""
     run = Path(cfg.run_dir).absolute()
     longest = max(len(part.encode()) for part in run.parts)
     if len(str(run).encode()) > LONGEST_PATH:
@@ -70,7 +70,8 @@ def check_length(cfg: DictConfig) -> None:
 
 
 def _values(cfg: DictConfig) -> dict:
-    """Without interpolations. Raises BadInput for one that leads nowhere, and for a key without a value."""
+    """Returns the values without interpolations. Raises BadInput for an interpolation that leads nowhere or a missing
+    value."""
     try:
         return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
@@ -84,7 +85,7 @@ def _values(cfg: DictConfig) -> dict:
 
 
 def _at(values: dict, path: str) -> object:
-    """The value of a key, or the content of a section. Raises BadInput if it has been taken away with ~."""
+    """Returns the value of a key, or the content of a section. Raises BadInput if it has been removed with ~."""
     node = values
     for key in filter(None, path.split(".")):
         if not isinstance(node, dict) or key not in node:
@@ -101,7 +102,7 @@ def _sections(kind: type = Config, path: str = "") -> Iterator[tuple[str, type]]
 
 
 def _check_name(cfg: DictConfig) -> None:
-    """No name that anything has beside or inside a run's folder, so that no run is taken for something else."""
+    """Checks that the name is not used in or next to runs' folders, so that a run is never taken for something else."""
     parts = Path(cfg.name).parts
     if not parts or ".." in parts or Path(cfg.name).is_absolute():
         raise BadInput(f"name={cfg.name} is not allowed: the name of a folder in output={cfg.output} is expected")
@@ -115,7 +116,7 @@ def _check_name(cfg: DictConfig) -> None:
 
 
 def _check_run_dir(cfg: DictConfig) -> None:
-    """Whoever deletes results that no run shows looks for runs in `output`."""
+    """Checks that the run lies in `output`: a user who deletes results that no run shows looks for runs there."""
     if cfg.run_dir is None:
         return
     output, run = Path(cfg.output).resolve(), Path(cfg.run_dir).resolve()
@@ -136,7 +137,7 @@ def _check_epochs(cfg: DictConfig) -> None:
 
 
 def _check_precision(cfg: DictConfig) -> None:
-    """AdamW divides by the root of mean squared gradients + 1e-8, and in float16 both are 0."""
+    """Refuses AdamW in float16: it divides by the root of mean squared gradients + 1e-8, and in float16 both are 0."""
     adamw = [stage for stage in ("pretrain", "finetune", "scratch") if cfg[stage].optimizer == "adamw"]
     if cfg.trainer.get("precision") == "16-true" and adamw:
         raise BadInput(
@@ -146,7 +147,7 @@ def _check_precision(cfg: DictConfig) -> None:
 
 
 def _check_processes(cfg: DictConfig) -> None:
-    """Each takes some 0.3 GB and time to start: far more than there are cores wait for each other for good."""
+    """Refuses far more processes than cores: each takes some 0.3 GB and time to start, and they would wait forever."""
     most = PER_CORE * (os.cpu_count() or 1)
     for key in ("num_workers", "interactions.processes"):
         if OmegaConf.select(cfg, key) > most:
@@ -157,7 +158,8 @@ def _check_processes(cfg: DictConfig) -> None:
 
 
 def _check_roles(interactions: DictConfig) -> None:
-    """Files of a role that is left out would not be read, which is not what a user who gives them expects."""
+    """Refuses files of a role that is left out: they would not be read, and a user who gives them expects that they
+    are."""
     for role, files in interactions.checkpoints.items():
         if files and role not in interactions.roles:
             chosen = ",".join(interactions.roles)
@@ -168,8 +170,11 @@ def _check_roles(interactions: DictConfig) -> None:
 
 
 def check_writable(key: str, folder: Path) -> None:
-    """Raises BadInput for a folder that can't be written to, or made: the nearest existing parent must take a new file.
-    Nothing is created yet."""
+    """Raises BadInput for a folder that can't be written to or made: its nearest existing parent must accept a new
+    file.
+
+    Nothing is created yet.
+    """
     parent = folder.absolute()
     try:
         while not parent.exists():

@@ -1,4 +1,4 @@
-"""Which measures can be asked for: the files in analysis/measures/, and modules of the user's by their dotted names."""
+"""Defines the available measures: the files in analysis/measures/, and the user's modules by their dotted names."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from conf.allowed import Kind
 from conf.errors import BadInput
 
 FOLDER = Path(__file__).parents[1] / "analysis" / "measures"
-TAKEN = ("claims", "gallery")  # names of other things that an analysis has
+TAKEN = ("claims", "gallery")  # names that an analysis uses for other things
 
 
 def ours() -> list[str]:
-    """The names of the program's own."""
+    """Returns the names of the program's own measures."""
     return sorted(file.stem for file in FOLDER.glob("*.py") if file.stem != "__init__")
 
 
 @dataclass(frozen=True)
 class Measures(Kind):
-    """A list of at least one, each once. The last part of a dotted name is the name of its table."""
+    """A list of at least one measure, each once. The last part of a dotted name is the name of its table."""
 
     @property
     def described(self) -> str:

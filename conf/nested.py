@@ -1,4 +1,4 @@
-"""Kinds of lists and mappings, made of the kinds of conf/allowed.py."""
+"""Kinds of lists and mappings, built from the kinds of conf/allowed.py."""
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
@@ -11,7 +11,7 @@ EPOCH, FILE = Number(0, 100_000, whole=True), Text("a file or pattern")
 
 @dataclass(frozen=True)
 class Several(Kind):
-    """A list, whose order says nothing, of at least one of these."""
+    """A list of at least one of these values, each once, in any order."""
 
     of: tuple[str, ...] = ()
 
@@ -26,7 +26,7 @@ class Several(Kind):
 
 @dataclass(frozen=True)
 class Listed(Kind):
-    """A list of at least one of what `of` allows; one alone does for a list if `alone`."""
+    """A list of at least one value that `of` allows; with `alone`, a single value may replace the list."""
 
     of: Kind = field(default_factory=Text)
     what: str = "a list of texts"
@@ -45,7 +45,7 @@ class Listed(Kind):
 
 @dataclass(frozen=True)
 class Epochs(Listed):
-    """Their order and repetitions say nothing."""
+    """A list of epochs; their order and repetitions do not matter."""
 
     of: Kind = EPOCH
     what: str = "a list of epochs such as [0, 1, 5]"
@@ -61,7 +61,7 @@ class Paths(Listed):
 
 @dataclass(frozen=True)
 class PerChannel(Kind):
-    """A number, or one for each of three channels."""
+    """A number, or one number for each of three channels."""
 
     of: Number = field(default_factory=Number)
 
@@ -76,8 +76,8 @@ class PerChannel(Kind):
 
 @dataclass(frozen=True, eq=False)
 class Fields(Kind):
-    """A mapping of these keys and no others. needed: those that can't be left out; lacking: what is said if the first
-    of them is; at: where it is set, if that is not where it is used."""
+    """A mapping with these keys only. needed: keys that can't be left out; lacking: the message if the first of them is
+    missing; at: the path where it is set, if this differs from where it is used."""
 
     of: Mapping[str, Kind] = field(default_factory=dict)
     needed: tuple[str, ...] = ()
@@ -102,8 +102,8 @@ class Fields(Kind):
 
 @dataclass(frozen=True)
 class Described(Kind):
-    """What can be made: a `_target_` with its arguments. like: a file that has one; bare: arguments alone will do, as
-    where an experiment changes those of a task that other data do not have."""
+    """A description of an object: a `_target_` with its arguments. like: a file with an example; bare: arguments alone
+    are allowed, as in experiments that change arguments of a task."""
 
     like: str = "conf/"
     bare: bool = False
@@ -120,7 +120,7 @@ class Described(Kind):
 
 @dataclass(frozen=True)
 class Options(Kind):
-    """Of an external function, by name."""
+    """Options of an external function, by name."""
 
     described = "options by name, such as {key: value}"
 

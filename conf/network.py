@@ -1,4 +1,4 @@
-"""Is there a network? This is asked before any download, since libraries try again for minutes without one."""
+"""Checks for a network connection before any download, since libraries try again for minutes without one."""
 
 import socket
 from urllib.parse import urlsplit
@@ -6,7 +6,7 @@ from urllib.request import getproxies
 
 
 def reachable(url: str, seconds: float = 5) -> bool:
-    """Whether a connection to the host of `url`, or to the proxy set for it, is made within `seconds`."""
+    """Returns whether a connection to the host of `url`, or to the proxy set for it, is made within `seconds`."""
     parts = urlsplit(url)
     proxy = getproxies().get(parts.scheme)
     host = urlsplit(proxy if proxy and "://" in proxy else f"http://{proxy}") if proxy else parts

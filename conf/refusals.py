@@ -1,8 +1,7 @@
-"""Turns what Hydra and OmegaConf say about a command line that can't be used into one line of ours.
+"""Turns the messages of Hydra and OmegaConf about an invalid command line into one line of ours.
 
-Their messages have several lines, name their own classes, and leave out what is allowed. All that is needed for a
-better one is known: a key has its kind in conf/schema.py, which says what it expects, and the exceptions carry the key,
-the value and what there is.
+Their messages have several lines, name their own classes, and do not say what is allowed. Better messages are possible:
+a key's kind in conf/schema.py says what it expects, and the exceptions contain the key, the value and the known keys.
 """
 
 import re
@@ -24,20 +23,20 @@ OPEN = ("model", "trainer", "data.source", "data.target")  # sections that take 
 TECHNICAL = ("full_key:", "object_type=", "reference_type=", "See https://", "Error merging", "Error parsing")
 NO_WORDS = ("null", "true", "false")
 COMPOSING = (HydraException, OmegaConfBaseException)
-GROUP, FLAGS = "Config group override must be", "Only one of --run"  # ValueErrors of Hydra's
+GROUP, FLAGS = "Config group override must be", "Only one of --run"  # in Hydra's ValueErrors
 SEVERAL = re.compile(r"Ambiguous value for argument '(?P<key>[^=]+)=(?P<values>.*)'")
 THERE = re.compile(r"Could not append to config\. An item is already at '(?P<key>.*)'")
 NOT_THERE = re.compile(r"Could not delete from config\. '(?P<key>.*)' does not exist")
 
 
 def is_refused(error: Exception, kinds: tuple = COMPOSING) -> bool:
-    """Whether Hydra or OmegaConf says by it that the command line can't be used."""
+    """Returns whether the error is Hydra's or OmegaConf's way to say that the command line can't be used."""
     of_hydra = isinstance(error, ValueError) and any(words in str(error) for words in (GROUP, FLAGS))
     return of_hydra or isinstance(error, kinds)
 
 
 def refusal(error: Exception, overrides: Sequence[str] | None = None) -> BadInput:
-    """For an exception that Hydra or OmegaConf raised while the configuration was put together from `overrides`, the
+    """Returns our error for an exception of Hydra or OmegaConf from composing the configuration with `overrides`, the
     words of the command line."""
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     if isinstance(error, BadInput):
@@ -56,7 +55,7 @@ def refusal(error: Exception, overrides: Sequence[str] | None = None) -> BadInpu
 
 
 def unknown(path: str, there: Iterable[str]) -> BadInput:
-    """there: the keys of its section, without the section's path."""
+    """Returns the error for an unknown key. there: the keys of its section, without the section's path."""
     section, _, name = path.rpartition(".")
     everywhere = [known for known, _ in keys()]
     near = [f"{section}.{one}" if section else one for one in get_close_matches(name, there, 3)]
@@ -104,7 +103,7 @@ def _syntax(error: OverrideParseException) -> BadInput:
 
 
 def _group(overrides: Sequence[str]) -> BadInput:
-    """Of an option that is not a word, such as model=null or data=5."""
+    """Returns the error for an option that is not a word, such as model=null or data=5."""
     for override in overrides:
         if override.startswith("="):
             return BadInput(f"{override} is not KEY=VALUE, such as seed=1")
@@ -131,7 +130,7 @@ def _otherwise(error: Exception) -> BadInput:
 
 
 def _lines(error: BaseException) -> list[str]:
-    """Without what is of no use to the user."""
+    """Returns the lines of the message that are useful to the user."""
     text = str(error).partition("Config search path")[0].removeprefix("In 'config': ")
     lines = [line.strip() for line in text.splitlines()]
     return [line for line in lines if line and not line.startswith(TECHNICAL)] or [type(error).__name__]

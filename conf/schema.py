@@ -1,15 +1,17 @@
-"""Every key of the configuration, once: its type, what is allowed, and which results it decides. A mistyped key or
+"""Defines every key of the configuration: its type, its allowed values, and which results it decides. A mistyped key or
 value is an error before any work starts. The values, and what each key means, are in `config.yaml`.
 
-A result is what a stage leaves (stages/table.py); what decides it, decides where it lies, so that a run which needs the
-same finds it. `lr` of `finetune` decides the result `finetune`, and through it what is made from that. Keys that say
-only where, how fast or what is shown decide nothing: with `interactions.processes=2` the same values are found again.
+A result is what a stage produces (stages/table.py). The keys that decide a result also decide its folder, so that a run
+that needs the same result finds it. `lr` of `finetune` decides the result `finetune`, and through it everything that is
+made from that. Keys that only set places, speed or what is shown decide nothing: with `interactions.processes=2` the
+program finds the same values.
 
-`data.source`, `data.target` and `model` are open: their keys are the arguments of what their `_target_` names.
+`data.source`, `data.target` and `model` are open: their keys are the arguments of the function in their `_target_`.
 `trainer` is open to all options of Lightning's trainer.
 
-A key that is added to a published version needs a `neutral` value: the one that does what was done before there was
-the key. It is left out of what decides a result, so that nobody's results are lost; it is never changed afterwards.
+A key that is added to a published version needs a `neutral` value: the one with which the program works as it did
+before the key existed. A key with this value does not count in what decides a result, so that existing results stay
+valid. The neutral value is never changed afterwards.
 """
 
 from collections.abc import Iterator
@@ -28,14 +30,14 @@ SAMPLES = ("interactions/samples",)
 VALUES = ("interactions/probe", "interactions/finetune", "interactions/scratch")
 ROLES = ("pretrain", "finetune", "scratch")
 NO_NEUTRAL = object()
-MANY = 10_000_000  # nobody means more of anything that is counted
+MANY = 10_000_000  # a larger count is surely a mistake
 COUNT = Number(1, MANY, whole=True)
-RATE = Number(0, without=(0,))  # of learning: with 0 nothing is learned
+RATE = Number(0, without=(0,))  # the learning rate: with 0 nothing is learned
 
 
 @dataclass(frozen=True)
 class Key:
-    """decides: names of results, in stages/table.py; None: those of its section."""
+    """A key of the configuration. decides: names of results, in stages/table.py; None: those of its section."""
 
     allowed: Kind
     decides: tuple[str, ...] | None = None
@@ -98,7 +100,7 @@ class Start:
 
 @dataclass
 class Checkpoints:
-    epochs: Any = key(Epochs())  # which are kept decides no training, and which are compared is part of the analysis
+    epochs: Any = key(Epochs())  # the kept epochs do not change a training; the compared ones belong to the analysis
 
 
 @dataclass
@@ -131,7 +133,7 @@ class Interactions:
 
 @dataclass
 class Analysis:
-    measures: list[str] = key(Measures(), NOTHING)  # to add one is no reason to compute the others again
+    measures: list[str] = key(Measures(), NOTHING)  # adding one must not cause the others to be computed again
     options: dict[str, Any] = key(Options(), neutral={})
     salient: bool = key(Flag())
     tau: float = key(Number(0, 1))
@@ -184,7 +186,8 @@ class Config:
 
 
 def keys(kind: type = Config, before: str = "", decides: tuple[str, ...] = NOTHING) -> Iterator[tuple[str, Key]]:
-    """Every key by its path, such as finetune.lr, with what it decides, and what its type says, filled in."""
+    """Yields every key by its path, such as finetune.lr, with the results that it decides and the kind from its
+    type."""
     for entry in fields(kind):
         path = f"{before}{entry.name}"
         if is_dataclass(entry.type):
@@ -196,7 +199,7 @@ def keys(kind: type = Config, before: str = "", decides: tuple[str, ...] = NOTHI
 
 
 def deciding(result: str) -> Iterator[tuple[str, Key]]:
-    """The keys that decide the result of this name by themselves, not through what it is made from."""
+    """Returns the keys that decide the result of this name directly, not through the results that it is made from."""
     return ((path, known) for path, known in keys() if result in known.decides)
 
 

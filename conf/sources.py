@@ -1,7 +1,7 @@
-"""Source tasks by name: `data.source=glyphs` stands for what conf/source/glyphs.yaml says.
+"""Resolves names of source tasks: `data.source=glyphs` stands for the content of conf/source/glyphs.yaml.
 
-Whoever has a target task of their own need not write a source task, too. To Hydra a plain name is a value like any
-other: it fills in a file only where a defaults list asks for one (conf/data/digits.yaml). So it is done here.
+So users with their own target task need not write a source task, too. For Hydra a plain name is an ordinary value: it
+inserts a file only where a defaults list asks for one (conf/data/digits.yaml). So this file does it.
 """
 
 from pathlib import Path
@@ -16,13 +16,13 @@ PROGRAM = Path(__file__).parent
 
 
 def named_source(cfg: DictConfig) -> str | None:
-    """Replaces a name in `data.source` by the content of source/<name>.yaml: to be called after composition.
-    Returns the name, None if there is none.
+    """Replaces a name in `data.source` by the content of source/<name>.yaml; call it after composition.
 
-    The file is one of the program's or, of the user's own, in a folder given with --config-dir; its interpolations are
-    filled in from `cfg`. Raises BadInput for a name without a file, and for a file without a task.
+    Returns the name, or None if `data.source` is not a name. The file is one of the program, or of the user in a folder
+    given with --config-dir; its interpolations are filled in from `cfg`. Raises BadInput for a name without a file, and
+    for a file without a task.
     """
-    if OmegaConf.is_missing(cfg.data, "source"):  # conf/check.py says so
+    if OmegaConf.is_missing(cfg.data, "source"):  # conf/check.py reports it
         return None
     name = cfg.data.source
     if name is None or OmegaConf.is_config(name):
@@ -38,7 +38,7 @@ def named_source(cfg: DictConfig) -> str | None:
 
 
 def no_source() -> BadInput:
-    """What is said where weights are to be trained on a source task and the data have none."""
+    """Returns the error for weights that need training on a source task when the data have none."""
     return BadInput(
         "model.weights=pretrain needs a source task to train on, and data.source is null: set data.source=glyphs "
         "(images) or data.source=hidden_word (text), or choose other weights: model.weights=/path/to/weights, "
@@ -47,7 +47,8 @@ def no_source() -> BadInput:
 
 
 def _files() -> dict[str, Path]:
-    """By name; of files with the same name the first on Hydra's search path, where the program's own are first."""
+    """Returns the files by name; among files of one name the first on Hydra's search path, where the program's own are
+    first."""
     folders = [PROGRAM]
     if HydraConfig.initialized():
         folders += [Path(place.path) for place in HydraConfig.get().runtime.config_sources if place.schema == "file"]

@@ -1,9 +1,9 @@
-"""The jobs of a sweep, as Hydra puts them together: which settings they differ in, how many they are, and what is wrong
-with one.
+"""Handles the jobs of a sweep, as Hydra composes them: the settings in which they differ, their number, and their
+errors.
 
-Hydra puts the configurations of all jobs together before the first one begins, and refuses the whole sweep if one of
-them can't be (model=conv4,nonsense). Here such a job gets the configuration of the sweep without its own settings, and
-in it the reason for which it is refused when its turn comes: the others still run.
+Hydra composes the configurations of all jobs before the first one begins, and refuses the whole sweep if one of them is
+invalid (model=conv4,nonsense). Here such a job gets the configuration of the sweep without its own settings, and with
+the reason for its refusal, which is reported when its turn comes: the other jobs still run.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from omegaconf import DictConfig, open_dict, read_write
 from conf.errors import BadInput
 from conf.refusals import is_refused, refusal
 
-REFUSED = "STUDY_REFUSED"  # in hydra.job.env_set of a job: why
+REFUSED = "STUDY_REFUSED"  # in hydra.job.env_set of a job: the reason
 
 
 class JobByJob(ConfigLoaderImpl):
@@ -38,13 +38,18 @@ class JobByJob(ConfigLoaderImpl):
 
 
 def refuse_job_by_job() -> None:
-    """To be called before the sweep puts its jobs together; holds in the processes of a launcher, too."""
+    """Makes Hydra refuse single jobs instead of the whole sweep.
+
+    Call it before the sweep composes its jobs; it also holds in the processes of a launcher.
+    """
     GlobalHydra.instance().config_loader().__class__ = JobByJob
 
 
 def check_composed(job: DictConfig) -> None:
-    """job: Hydra's part of a job's configuration. Raises BadInput if the job's own could not be put together, or if it
-    asks for a sweep itself."""
+    """Raises BadInput if the job's own settings could not be composed, or if they ask for another sweep.
+
+    job: Hydra's part of a job's configuration.
+    """
     if why := job.job.env_set.get(REFUSED):
         raise BadInput(why)
     given = {word.partition("=")[0] for word in job.overrides.task}
@@ -53,10 +58,11 @@ def check_composed(job: DictConfig) -> None:
 
 
 def swept(hydra: DictConfig) -> tuple[list[str], int | None]:
-    """The keys that differ between the jobs of a sweep, and the number of jobs; None if that is not known before."""
+    """Returns the keys that differ between the jobs of a sweep, and the number of jobs; None if it is not known in
+    advance."""
     words = [f"{key}={values}" for key, values in _params(hydra).items()]
     last, parser = {}, OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
-    with suppress(HydraException):  # the sweeper refuses it itself
+    with suppress(HydraException):  # the sweeper itself reports the error
         for override in parser.parse_overrides(words + list(hydra.overrides.task)):
             last[override.get_key_element()] = override
     several = {key: override for key, override in last.items() if override.is_sweep_override()}
@@ -70,5 +76,5 @@ def swept(hydra: DictConfig) -> tuple[list[str], int | None]:
 
 
 def _params(hydra: DictConfig) -> DictConfig | dict:
-    """What an experiment sweeps over."""
+    """Returns what an experiment sweeps over."""
     return hydra.sweeper.get("params") or {}

@@ -1,8 +1,8 @@
-"""Options of Lightning's trainer (the section `trainer`): what each may be, and which the user can't set.
+"""Checks options of Lightning's trainer (the section `trainer`): their values, and which of them the user can't set.
 
-Lightning refuses some of what is wrong by itself, when a trainer is made. What it takes and then ends a stage without
-weights, or with weights that are not numbers, is refused here, before anything heavy is imported. Options that are not
-listed are Lightning's to judge.
+Lightning itself refuses some wrong options, when a trainer is made. It accepts others, with which a stage ends without
+weights or with weights that are not numbers: these are refused here, before any slow import. Options that are not
+listed here are left to Lightning.
 """
 
 from collections.abc import Mapping
@@ -59,7 +59,7 @@ class Devices(Kind):
 
 @dataclass(frozen=True)
 class Strategy(Text):
-    """No process that is spawned knows what this one has built for the training."""
+    """The name of a strategy. Spawned processes are not allowed: they do not have the objects of this process."""
 
     what: str = "auto or the name of a strategy such as ddp (and not one that spawns its processes)"
 
@@ -69,7 +69,7 @@ class Strategy(Text):
 
 @dataclass(frozen=True)
 class Share(Kind):
-    """Lightning tells 1 and 1.0 apart."""
+    """A number of batches or a share of them; Lightning distinguishes 1 from 1.0."""
 
     described = "a whole number of at least 1 (batches) or a share above 0.0 and up to 1.0 (of all)"
 
@@ -107,7 +107,7 @@ ALLOWED: dict[str, Kind] = {
 
 
 def check_trainer(options: Mapping) -> None:
-    """Raises BadInput for the first option that is not the user's to set, or has a value that is not allowed.
+    """Raises BadInput for the first option that the user can't set, or that has a value that is not allowed.
 
     options: without interpolations. callbacks are checked where they are made, in training/users_callbacks.py.
     """

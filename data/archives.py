@@ -11,11 +11,11 @@ from stages.files import folder_beside
 from stages.progress import Bar
 from stages.space import is_no_space
 
-utils.tqdm = Bar  # of what torchvision downloads
+utils.tqdm = Bar  # for torchvision's downloads
 
 
 def get_folder(title: str, url: str, folder: Path, download: bool, md5: str | None = None) -> None:
-    """Makes sure that `folder`, which the archive at `url` holds, is there: whole or not at all."""
+    """Makes sure that `folder`, which the archive at `url` holds, is complete on disk or does not exist."""
     archive = folder.parent / url.rsplit("/", 1)[-1]
     if folder.exists():
         return
@@ -30,7 +30,7 @@ def get_folder(title: str, url: str, folder: Path, download: bool, md5: str | No
         try:
             extract_archive(str(archive), str(beside))
             (beside / folder.name).rename(folder)
-        except Exception as error:  # tar, zip and gzip each have kinds of their own
+        except Exception as error:  # tar, zip and gzip each raise different kinds
             if is_no_space(error):
                 raise
             raise BadInput(
@@ -39,7 +39,7 @@ def get_folder(title: str, url: str, folder: Path, download: bool, md5: str | No
 
 
 def download_file(url: str, folder: Path, md5: str | None = None) -> None:
-    """Puts the file at `url` into `folder`: whole or not at all."""
+    """Downloads the file at `url` into `folder`, completely or not at all."""
     name = url.rsplit("/", 1)[-1]
     if not reachable(url):
         raise BadInput(f"{url} can't be reached (no network): try again later, or put the file at {folder / name}")
@@ -48,7 +48,7 @@ def download_file(url: str, folder: Path, md5: str | None = None) -> None:
         try:
             download_url(url, str(beside), name, md5)
             (beside / name).rename(folder / name)
-        except Exception as error:  # of network, server, checksum and disk
+        except Exception as error:  # caused by network, server, checksum or disk
             if is_no_space(error):
                 raise
             raise BadInput(

@@ -1,4 +1,4 @@
-"""Kinds of the arguments that many tasks and readers share (conf/arguments.py checks them)."""
+"""Defines kinds of arguments that many tasks and readers share (conf/arguments.py checks them)."""
 
 from typing import Annotated
 

@@ -31,14 +31,14 @@ FACES = (
     "STIXGeneralBol",
     "STIXGeneralItalic",
 )
-DRAWN = Number(1, 1797)  # of the handwritten digits
+DRAWN = Number(1, 1797)  # the number of the handwritten digits
 CANVAS = 64  # pixels; glyphs are drawn once at this size and transformed from it
 
 
 def glyphs(
     train_samples: Samples, test_samples: Samples, image_size: Annotated[int, Number(8, 10_000)], seed: Seed
 ) -> Splits:
-    """The source task: which of 62 characters is it? `train_samples` new ones every epoch."""
+    """Returns the source task: which of 62 characters is it? Every epoch has `train_samples` new ones."""
     train = Glyphs(train_samples, image_size, seed, stream=0)
     test = Glyphs(test_samples, image_size, seed, stream=1)
     return Splits(train, test, tuple(CHARACTERS))
@@ -73,7 +73,7 @@ class Glyphs(Dataset):
 
 @cache
 def _glyph(face: str, character: str) -> Image.Image:
-    """White on black, whole and centred on a CANVAS x CANVAS image."""
+    """Draws a character in white on black, whole and centred on a CANVAS x CANVAS image."""
     path = Path(matplotlib.get_data_path(), "fonts", "ttf", f"{face}.ttf")
     font = ImageFont.truetype(str(path), size=CANVAS * 3 // 4)
     image = Image.new("L", (CANVAS, CANVAS))
@@ -82,7 +82,7 @@ def _glyph(face: str, character: str) -> Image.Image:
 
 
 def _warped(image: Image.Image, draw: np.random.Generator) -> Image.Image:
-    """A random affine map: rotation, shear, scale and shift, about the centre."""
+    """Applies a random affine map about the centre: rotation, shear, scale and shift."""
     angle, shear = draw.uniform(-0.3, 0.3), draw.uniform(-0.3, 0.3)
     scale = draw.uniform(1.05, 1.65, size=2)
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -96,7 +96,10 @@ def _warped(image: Image.Image, draw: np.random.Generator) -> Image.Image:
 def digits(
     train_samples: Annotated[int, DRAWN], test_samples: Annotated[int, DRAWN], image_size: Side, seed: Seed
 ) -> Splits:
-    """The target task: scikit-learn's handwritten digits; a class-balanced draw of training images, others for test."""
+    """Returns the target task: scikit-learn's handwritten digits.
+
+    The training images are a class-balanced draw, the test images are others.
+    """
     images, labels = load_digits(return_X_y=True)
     if train_samples + test_samples > len(labels):
         raise BadInput(
@@ -112,5 +115,5 @@ def digits(
 
 
 def _network_input(pixels: torch.Tensor) -> torch.Tensor:
-    """[..., 1, H, W] grey values in 0..1 -> [..., 3, H, W] with mean 0.5 and standard deviation 0.5 taken out."""
+    """Converts grey values [..., 1, H, W] in 0..1 to [..., 3, H, W], (pixels - 0.5) / 0.5."""
     return ((pixels - 0.5) / 0.5).expand(*pixels.shape[:-3], 3, *pixels.shape[-2:])

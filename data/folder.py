@@ -1,4 +1,4 @@
-"""The user's own image files, in a folder per class: PATH/train/<class>/*, and PATH/test or PATH/val likewise."""
+"""Reads the user's own image files, in a folder per class: PATH/train/<class>/*, and PATH/test or PATH/val likewise."""
 
 from collections import Counter
 from functools import cache
@@ -24,7 +24,7 @@ ENDINGS_SHOWN = 8
 
 @cache
 def folder(root: Root, path: Annotated[str, Place("the folder that holds train/ and test/")]) -> Raw:
-    """path: where it lies, absolute or under `root`. If there is a folder `test`, a folder `val` is left alone.
+    """Reads the images in `path`, absolute or under `root`. A folder `val` is ignored if a folder `test` exists.
 
     Prints which files of a split are left out because they are not images.
     """
@@ -42,7 +42,8 @@ def folder(root: Root, path: Annotated[str, Place("the folder that holds train/ 
 
 @cache
 def endings() -> frozenset[str]:
-    """Of the files that this Pillow can read as a picture, in lower case: .jpg, .gif, .avif if it has the decoder."""
+    """Returns the file endings that this Pillow can read as a picture, in lower case: .jpg, .gif, .avif if it has the
+    decoder."""
     known = Image.registered_extensions()
     return frozenset(ending for ending, name in known.items() if name in Image.OPEN.keys() - NO_PICTURES) - NUMBERS
 
@@ -70,7 +71,7 @@ def _split(base: Path, names: tuple[str, ...]) -> tuple[Files, list[str]]:
 
 
 def _taken(path: Path, left_out: list[Path]) -> bool:
-    """Whether it is a picture; what is not, and not hidden either, is added to `left_out`."""
+    """Returns whether the file is a picture; adds other files to `left_out`, unless they are hidden."""
     if path.name.startswith(".") or path.name.lower() in SYSTEM_FILES:
         return False
     if path.suffix.lower() in endings():
@@ -87,7 +88,7 @@ def _tell(left_out: list[Path], found: Path) -> None:
 
 
 def _counted(files: list[Path]) -> str:
-    """Their endings, the most frequent first: .txt (10), .heic (2)."""
+    """Returns the files' endings, the most frequent first: .txt (10), .heic (2)."""
     counts = Counter(path.suffix.lower() or "no ending" for path in files).most_common()
     shown = [f"{ending} ({count})" for ending, count in counts[:ENDINGS_SHOWN]]
     return ", ".join(shown + ["..."] * (len(counts) > ENDINGS_SHOWN))

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub that are stored as Parquet: from a folder, the library's cache, or the network."""
+"""Reads data sets of the Hugging Face hub in Parquet files: from a folder, the library's cache, or the network."""
 
 import io
 import re
@@ -25,10 +25,10 @@ SPLIT, COLUMN = Text("the name of a split"), Text("the name of a column")
 def rows(
     repository: str, revision: str | None, split: str, root: str | Path, download: bool = False
 ) -> datasets.Dataset:
-    """One split of `repository` at `revision` (a branch, tag or commit; None: main).
+    """Returns one split of `repository` at `revision` (a branch, tag or commit; None: main).
 
-    Looked for in root/<repository>, as `hf download --local-dir` leaves it; then in the library's cache; then, with
-    `download`, on the hub, from which it is put in root/<repository>. Without `download` the network is never asked.
+    It is looked for in root/<repository>, where `hf download --local-dir` puts it; then in the library's cache; then,
+    with `download`, on the hub, from which it is put in root/<repository>. Without `download` the network is not used.
     """
     folder = Path(root, repository)
     files = _parquet(folder, split) or _parquet(_cached(repository, revision), split)
@@ -55,7 +55,7 @@ def rows(
 
 
 class Rows(Pictures):
-    """Images that are stored in a column of a table, as encoded files."""
+    """Pictures that are stored in a column of a table, as encoded files."""
 
     def __init__(self, table: datasets.Dataset, column: str, labels: Sequence[int], title: str) -> None:
         self.table = table.select_columns(column).cast_column(column, datasets.Image(decode=False))
@@ -80,7 +80,10 @@ def images(
     image: Annotated[str, COLUMN] = "image",
     label: Annotated[str, COLUMN] = "label",
 ) -> Raw:
-    """train, test: names of the splits; image, label: of the columns. Labels without names are called by number."""
+    """Reads images. train, test: names of the splits; image, label: names of the columns.
+
+    Labels without names are named by their number.
+    """
     tables = {split: rows(repository, revision, split, root, download) for split in (train, test)}
     for split, table in tables.items():
         for column in (image, label):
@@ -103,7 +106,8 @@ def _labels(table: datasets.Dataset, column: str, title: str) -> np.ndarray:
 
 
 def _parquet(folder: Path | None, split: str) -> list[Path]:
-    """Files of the split, in order: train.parquet, train-00000-of-00002.parquet, train/0000.parquet, in any folder."""
+    """Returns the files of the split, in order: train.parquet, train-00000-of-00002.parquet, train/0000.parquet, in any
+    folder."""
     if folder is None:
         return []
     wanted = [f"*/{form}" for form in _forms(split)]
@@ -115,7 +119,7 @@ def _forms(split: str) -> tuple[str, ...]:
 
 
 def _lacking(files: list[Path]) -> str | None:
-    """Of files named ...-00000-of-00002..., which number is missing."""
+    """Returns which number is missing among files named ...-00000-of-00002...; None if none is."""
     shards = [match for file in files if (match := re.search(r"-(\d{5})-of-(\d{5})", file.name))]
     there = {int(match[1]) for match in shards}
     total = int(shards[0][2]) if shards else 0
@@ -125,12 +129,13 @@ def _lacking(files: list[Path]) -> str | None:
 def _cached(repository: str, revision: str | None) -> Path | None:
     try:
         return Path(snapshot_download(repository, repo_type="dataset", revision=revision, local_files_only=True))
-    except (OSError, ValueError):  # not there; no name of a repository
+    except (OSError, ValueError):  # it is not in the cache; the name is not that of a repository
         return None
 
 
 def _fetch(repository: str, revision: str | None, split: str, folder: Path) -> None:
-    """The library gives a file its name when it is complete, and on a second attempt gets what is missing."""
+    """Downloads the split. The library names a file only when it is complete, and a second attempt gets what is
+    missing."""
     if not reachable(constants.ENDPOINT):
         raise BadInput(
             f"{constants.ENDPOINT} can't be reached (no network): try again later, or put {repository} in "
@@ -139,6 +144,6 @@ def _fetch(repository: str, revision: str | None, split: str, folder: Path) -> N
     patterns = [pattern for form in _forms(split) for pattern in (form, f"*/{form}")]
     try:
         snapshot_download(repository, repo_type="dataset", revision=revision, local_dir=folder, allow_patterns=patterns)
-    except Exception as error:  # of network, server, rights and disk
+    except Exception as error:  # caused by network, server, rights or disk
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise BadInput(f"{repository} can't be downloaded ({reason}): try again, or put it in {folder}") from None

@@ -1,6 +1,6 @@
-"""Image tasks: which of a data set's images are taken, and how they become what a model takes.
+"""Image tasks: selects images of a data set, and turns them into inputs of a model.
 
-A reader (data/vision.py, official.py, folder.py, hub.py) knows files; `task` knows samples, size and scale.
+A reader (data/vision.py, official.py, folder.py, hub.py) deals with files; `task` deals with samples, size and scale.
 """
 
 from collections.abc import Callable, Mapping
@@ -37,10 +37,11 @@ def task(
     seed: Seed,
     skip_corrupt: Annotated[bool, Flag()] = False,
 ) -> Splits:
-    """input: what the model takes: size in pixels, mean and std (a number, or one per channel), interpolation.
+    """Builds an image task. input: what the model takes: size in pixels, mean and std (a number, or one per channel),
+    interpolation.
 
-    crop: side of the central square that is seen, as a part of the image's shorter side. train_samples, test_samples:
-    a class-balanced draw of this many; None: all. Raises BadInput for what can't be used.
+    crop: the side of the central square that is used, as a share of the image's shorter side. train_samples,
+    test_samples: the size of a class-balanced draw; None: all. Raises BadInput for values that can't be used.
     """
     size, interpolation = input["size"], v2.InterpolationMode(input.get("interpolation", INTERPOLATION[0]))
     mean, std = (_per_channel(input[key]) for key in ("mean", "std"))
@@ -57,7 +58,8 @@ def task(
 
 
 class Transform:
-    """PIL image -> float32 [3, size, size], of mean 0 and standard deviation 1 as far as `mean` and `std` are right."""
+    """Turns a PIL image into float32 [3, size, size], of mean 0 and standard deviation 1 if `mean` and `std` are
+    right."""
 
     def __init__(self, shaped: Callable[[Image.Image], Image.Image], mean: list[float], std: list[float]) -> None:
         self.shaped = shaped
@@ -68,7 +70,7 @@ class Transform:
 
 
 class Images(Dataset):
-    """The images numbered `indices` of `pictures`, always the same. labels: [N]."""
+    """The images of `pictures` with the numbers `indices`, always the same. labels: [N]."""
 
     def __init__(self, pictures: Pictures, indices: np.ndarray, transform: Transform) -> None:
         self.pictures, self.indices, self.transform = pictures, indices, transform
@@ -82,7 +84,8 @@ class Images(Dataset):
 
 
 class Augmented(Images):
-    """Changed at random: item i of epoch e is the same in every run with this seed, whichever process makes it."""
+    """Images that are changed at random: item i of epoch e is the same in every run with this seed and in every
+    process."""
 
     def __init__(self, pictures: Pictures, indices: np.ndarray, transform: Transform, seed: int) -> None:
         super().__init__(pictures, indices, transform)
@@ -111,7 +114,10 @@ def decoded(pictures: Pictures, index: int) -> Image.Image:
 
 @cache
 def readable(pictures: Pictures, name: str) -> np.ndarray:
-    """Numbers of the images that can be decoded; prints how many can't. Every image is decoded, once per process."""
+    """Returns the numbers of the images that can be decoded; prints how many can't.
+
+    Every image is decoded, once per process.
+    """
 
     def fails(index: int) -> bool:
         try:
@@ -134,7 +140,7 @@ def _per_channel(value: float | list[float]) -> list[float]:
 
 
 def _chosen(pictures: Pictures, name: str, samples: int | None, seed: int, skip_corrupt: bool) -> np.ndarray:
-    """Numbers of the images that are taken."""
+    """Returns the numbers of the selected images."""
     there = readable(pictures, name) if skip_corrupt else np.arange(len(pictures.labels))
     if samples is None:
         return there
@@ -150,8 +156,9 @@ def _central(size: int, crop: float, interpolation: v2.InterpolationMode) -> v2.
 
 
 def _random(augment: str, size: int, interpolation: v2.InterpolationMode) -> v2.Transform:
-    """crop_flip: a part of a quarter of the area or more. shift_flip: all of it, moved by up to an eighth of the side,
-    with black where nothing is: for images so small that a part of them shows too little."""
+    """Returns a random transform. crop_flip: takes a part of at least a quarter of the area. shift_flip: takes the
+    whole image and moves it by up to an eighth of the side, with black outside; for images so small that a part shows
+    too little."""
     if augment == "crop_flip":
         cut = [v2.RandomResizedCrop(size, scale=(0.25, 1), interpolation=interpolation)]
     else:

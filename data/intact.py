@@ -1,12 +1,11 @@
-"""Can all images that a study uses be read? This is checked before any work, so that none stops a training later.
+"""Checks before any work that all images of a study can be read, so that none of them stops a training later.
 
-To decode a million photographs takes hours, so what is looked at is what tells of the common damage, a copy or download
-that was cut off. Of a JPEG: its header, and whether its end is there. Of a PNG: the checksums of all its parts. What
-these leave in doubt is decoded, and so is every image of another format: no image is refused that can be read. What
-is in order is remembered (stages/checked.py). Only files are looked at, and of these the ones that are taken:
-others are never opened.
+To decode a million photographs takes hours. So the check looks for the most common damage, a copy or download that was
+cut off: it reads the header and the end of a JPEG, and the checksums of all parts of a PNG. It decodes an image only if
+these leave doubts, and every image of another format, so that it refuses no image that can be read. Images that are in
+order are remembered (stages/checked.py). The check only looks at image files, and only at those that the study uses.
 
-On two cores, 10,000 JPEGs of 500x375 pixels take 0.5 s (to decode them, 6 s), and at the next start 0.05 s.
+On two cores, 10,000 JPEGs of 500x375 pixels take 0.5 s (decoding them would take 6 s), and at the next start 0.05 s.
 """
 
 import os
@@ -23,13 +22,14 @@ from stages.checked import Checked, marks_of
 from stages.progress import EVERY, Bar
 
 END_OF_JPEG = b"\xff\xd9"
-LAST = 64  # bytes: some programs write a few more behind the end
+LAST = 64  # bytes: some programs write a few bytes after the end
 
-_checked: set[tuple[Files, int]] = set()  # of this process
+_checked: set[tuple[Files, int]] = set()  # in this process
 
 
 def check(splits: Splits, seen: Checked) -> None:
-    """Raises BadInput if images of the task can't be read. seen: those that could be, here or in an earlier run."""
+    """Raises BadInput if images of the task can't be read. seen: images that could be read, now or in an earlier
+    run."""
     for dataset in (splits.train, splits.test):
         pictures = getattr(dataset, "pictures", None)
         if isinstance(pictures, Files) and (key := (pictures, hash(dataset.indices.tobytes()))) not in _checked:
@@ -45,7 +45,7 @@ def _check(paths: list[str], seen: Checked) -> None:
         reasons.extend(Bar(found, "checking images", len(wanted), False, unit="image", disable=not len(wanted)))
     finally:
         seen.learn(marks[[index for index, reason in zip(wanted, reasons, strict=False) if not reason]])
-        if monotonic() - started > EVERY:  # what took long is kept, whatever becomes of the run
+        if monotonic() - started > EVERY:  # the result of a long check is kept even if the run fails later
             seen.save()
     damaged = [(paths[index], reason) for index, reason in zip(wanted, reasons, strict=True) if reason]
     if damaged:
@@ -57,7 +57,7 @@ def _check(paths: list[str], seen: Checked) -> None:
 
 
 def damage(path: str) -> str:
-    """What is wrong with an image file, in a line; "" if nothing is."""
+    """Returns in one line what is wrong with an image file; "" if nothing is."""
     try:
         if not _is_whole(path):
             upright(path)
@@ -69,7 +69,10 @@ def damage(path: str) -> str:
 
 
 def _is_whole(path: str) -> bool:
-    """Whether that can be told without decoding it; raises what the decoder raises for a header that can't be read."""
+    """Returns whether the file is complete, as far as this can be told without decoding it.
+
+    Raises what the decoder raises for a header that can't be read.
+    """
     with Image.open(path) as image:
         if image.format in ("JPEG", "MPO"):
             image.fp.seek(-LAST, os.SEEK_END)
@@ -78,7 +81,7 @@ def _is_whole(path: str) -> bool:
             return False
         try:
             image.verify()
-        except Exception:  # of many kinds; some of these images can be decoded nevertheless
+        except Exception:  # many kinds; some of these images can be decoded nevertheless
             return False
         return True
 

@@ -1,4 +1,4 @@
-"""Batches for Lightning: training data in an order that depends only on seed and epoch, test data in order."""
+"""Makes batches for Lightning: training data in an order that depends only on seed and epoch, test data in order."""
 
 import lightning
 import torch
@@ -8,7 +8,8 @@ from data.splits import Splits
 
 
 class Numbered(Dataset):
-    """(input, label, index): the index says where an outcome belongs, however batches are spread over devices."""
+    """Adds the index: (input, label, index). It tells which sample an outcome belongs to, however batches are spread
+    over devices."""
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
@@ -21,8 +22,8 @@ class Numbered(Dataset):
 
 
 class Batches(lightning.LightningDataModule):
-    """Made again for every epoch (`reload_dataloaders_every_n_epochs=1`): a run that is interrupted and resumed
-    sees the batches of an uninterrupted one. at_once: test samples in a batch."""
+    """The batches, made again for every epoch (`reload_dataloaders_every_n_epochs=1`), so that a run that is
+    interrupted and resumed sees the batches of an uninterrupted one. at_once: the test samples in a batch."""
 
     def __init__(self, splits: Splits, batch_size: int, seed: int, num_workers: int = 0, at_once: int = 256) -> None:
         super().__init__()
@@ -34,7 +35,7 @@ class Batches(lightning.LightningDataModule):
         dataset = self.splits.training or self.splits.train
         if hasattr(dataset, "set_epoch"):
             dataset.set_epoch(epoch)
-        # A list, not shuffle=True: Lightning begins some epochs twice, and a generator would have moved on.
+        # A list, not shuffle=True: Lightning starts some epochs twice, and a generator would then give another order.
         random = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
         order = torch.randperm(len(dataset), generator=random).tolist()
         workers = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)

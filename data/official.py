@@ -1,7 +1,7 @@
 """Readers of data sets that torchvision does not read or can't download: official archives, unpacked under the root.
 
-Files that are missing, incomplete or of another form: BadInput, in one line that says what is expected where. Read once
-per process.
+They raise BadInput for files that are missing, incomplete or of another form, in one line that says what is expected
+where. Each data set is read once per process.
 """
 
 import re
@@ -43,7 +43,7 @@ def cub200(
     repository: Repository = "",
     revision: Revision = "main",
 ) -> Raw:
-    """CUB-200-2011. origin: files | hub (`repository` at `revision`).
+    """Reads CUB-200-2011. origin: files | hub (`repository` at `revision`).
 
     synthetic: if above 0, this many synthetic images per class, of four classes, replace the real files.
     """
@@ -84,7 +84,7 @@ def cars(
     repository: Repository = "",
     revision: Revision = "main",
 ) -> Raw:
-    """Stanford Cars. origin: files | hub (`repository` at `revision`).
+    """Reads Stanford Cars. origin: files | hub (`repository` at `revision`).
 
     synthetic: if above 0, this many synthetic images per class, of four classes, replace the real files.
     """
@@ -103,7 +103,7 @@ def cars(
         )
     try:
         train, test = (datasets.StanfordCars(root, split) for split in ("train", "test"))
-    except Exception as error:  # of a damaged file, the reader of .mat files raises many kinds
+    except Exception as error:  # the reader of .mat files raises many kinds of errors for damaged files
         raise BadInput(f"Stanford Cars: the .mat files in {base} can't be read ({error}): get them again") from None
     check_there([path for part in (train, test) for path, _ in part._samples], "Stanford Cars")
     return Raw(*(Files(*zip(*part._samples, strict=True)) for part in (train, test)), tuple(train.classes))
@@ -111,7 +111,8 @@ def cars(
 
 @cache
 def indoor67(root: Root, download: Download = False) -> Raw:
-    """MIT Indoor Scenes, 80 training and 20 test images of a class. Some files are not JPEG in spite of their name."""
+    """Reads MIT Indoor Scenes, 80 training and 20 test images per class. Some files are not JPEG in spite of their
+    name."""
     base = Path(root, "indoor67")
     get_folder("MIT Indoor-67", INDOOR_67, base / "Images", download)
     lists = [base / "TrainImages.txt", base / "TestImages.txt"]
@@ -136,8 +137,11 @@ def shenzhen(
     train_share: Annotated[float, Number(0, 1, without=(0, 1))] = 0.3,
     seed: Seed = 0,
 ) -> Raw:
-    """Shenzhen Hospital chest X-rays, without or with tuberculosis. There is no official split: `train_share` of either
-    class is drawn for training with `seed`, the rest is for testing."""
+    """Reads Shenzhen Hospital chest X-rays, without or with tuberculosis.
+
+    The data set has no official split: `train_share` of each class is drawn for training with `seed`, the rest is for
+    testing.
+    """
     base = Path(root, "ChinaSet_AllFiles")
     get_folder("Shenzhen X-rays", SHENZHEN, base, download)
     paths = sorted(path for path in (base / "CXR_png").glob("*.png") if not path.name.startswith("."))
@@ -163,7 +167,7 @@ def _from_hub(repository: str, revision: str | None, root: str, download: bool) 
 
 
 def _readable(name: str) -> str:
-    """001.Black_footed_Albatross -> Black footed Albatross."""
+    """Returns the name in plain words: 001.Black_footed_Albatross -> Black footed Albatross."""
     return re.sub(r"^\d+\.", "", name).replace("_", " ")
 
 

@@ -1,8 +1,8 @@
 """Text tasks that come with the program: generated opinions, whose true interactions are known.
 
-A sentence is two clauses, such as "the new film was really gripping but the little room seemed not very spacious". In
-the text that source training sees, a verdict follows that agrees with it ("so i hated it"). `score` says what it means.
-Tokens are those of the model's tokenizer where it names one, so that `hidden_word` goes with other target tasks, too.
+A sentence has two clauses, such as "the new film was really gripping but the little room seemed not very spacious". In
+the text for source training, a verdict follows that agrees with the sentence ("so i hated it"). `score` computes its
+meaning. If the model names a tokenizer, that one is used, so that `hidden_word` fits other target tasks, too.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ from data.sentences import Sentences, load_tokenizer
 from data.splits import Splits
 from data.wordpiece import SPECIAL, vocabulary
 
-# What is good and what is bad to say of a thing, of any thing, and how good.
+# Good and bad opinions on each thing and on anything, and how good they are.
 THINGS = {
     "film": ("gripping", "tedious"), "song": ("catchy", "shrill"), "joke": ("funny", "silly"),
     "soup": ("tasty", "bland"), "bread": ("fresh", "stale"), "room": ("spacious", "cramped"),
@@ -45,9 +45,9 @@ SAMPLE = 500  # sentences
 
 
 def score(words: Iterable[str | None]) -> float:
-    """What a sentence says, positive or negative; None stands for a missing word, which is neutral.
+    """Returns how positive or negative a sentence is; None stands for a missing word, which is neutral.
 
-    An opinion counts times the modifiers before it; clauses add up; what stands before a contrast counts nothing.
+    An opinion is multiplied by the modifiers before it; clauses add up; the words before a contrast do not count.
     """
     total, factor = 0.0, 1.0
     for word in words:
@@ -63,9 +63,10 @@ def score(words: Iterable[str | None]) -> float:
 def hidden_word(
     input: Annotated[DictConfig, SENTENCES], train_samples: Samples, test_samples: Samples, seed: Seed
 ) -> Splits:
-    """The source task: which of HIDDEN stands where [MASK] is? `train_samples` new sentences every epoch.
+    """Returns the source task: which word of HIDDEN was replaced by [MASK]? Every epoch has `train_samples` new
+    sentences.
 
-    Raises BadInput if a tokenizer that is not ours makes sentences longer than the model takes.
+    Raises BadInput if a tokenizer of the user makes sentences longer than the model takes.
     """
     pieces, longest = _tokenizer(input), None
     if input.tokenizer:
@@ -79,7 +80,8 @@ def hidden_word(
 def sentiment(
     input: Annotated[DictConfig, SENTENCES], train_samples: Samples, test_samples: Samples, seed: Seed
 ) -> Splits:
-    """The target task: is the `score` of a sentence negative or positive? As many of each, and no verdicts."""
+    """Returns the target task: is the `score` of a sentence negative or positive? Both are equally frequent, without
+    verdicts."""
     pieces = _tokenizer(input)
     streams = enumerate((train_samples, test_samples), 2)
     train, test = (_labelled(samples, seed, stream, pieces) for stream, samples in streams)
@@ -95,7 +97,7 @@ def _tokenizer(input: DictConfig) -> PreTrainedTokenizerFast:
 
 
 def _check_lengths(pieces: PreTrainedTokenizerFast, longest: int) -> None:
-    """By a sample of sentences: those that are longer still are so rare that they can be drawn again."""
+    """Checks the lengths of some sentences: longer ones are so rare that they can be drawn again."""
     draw = np.random.default_rng(0)
     found = max(map(len, pieces([" ".join(with_verdict(draw)) for _ in range(SAMPLE)])["input_ids"]))
     if found > longest:
@@ -112,7 +114,7 @@ def _splits(train: Dataset, test: Dataset, classes: Sequence[str], pieces: PreTr
 class HiddenWords(Dataset):
     """An unlimited stream of sentences; item i of epoch e is the same in every run with this seed.
 
-    longest: tokens that a sentence may have, None if all are short enough.
+    longest: the most tokens that a sentence may have; None if all are short enough.
     """
 
     def __init__(
@@ -129,7 +131,7 @@ class HiddenWords(Dataset):
         return self.samples
 
     def words(self, index: int) -> list[str]:
-        """With [MASK] in place of the hidden word, which occurs once."""
+        """Returns the words, with [MASK] in place of the hidden word, which occurs once."""
         draw = np.random.default_rng([self.seed, self.stream, self.epoch, index])
         hidden = HIDDEN[self.labels[index]]
         while (words := with_verdict(draw, hidden)).count(hidden) != 1 or not self._fits(words):
@@ -150,7 +152,7 @@ class HiddenWords(Dataset):
 
 
 def sentence(draw: np.random.Generator, wanted: str = "") -> list[str]:
-    """The words of a sentence, of 11 to 18; `wanted` is one of them, unless it is a verdict.
+    """Returns the words of a sentence, 11 to 18; `wanted` is one of them, unless it is a verdict.
 
     The clauses agree after an addition and disagree after a contrast, so that one tells about the other.
     """
@@ -164,7 +166,8 @@ def sentence(draw: np.random.Generator, wanted: str = "") -> list[str]:
 
 
 def with_verdict(draw: np.random.Generator, wanted: str = "") -> list[str]:
-    """A sentence and a verdict that agrees with it; `wanted` is one of the words, unless it is another verdict."""
+    """Returns a sentence and a verdict that agrees with it; `wanted` is one of the words, unless it is another
+    verdict."""
     words = sentence(draw, wanted)
     verdicts = [verdict for verdict, sign in VERDICTS.items() if sign * score(words) > 0]
     return [*words, "so", "i", wanted if wanted in verdicts else _pick(draw, verdicts), "it"]
@@ -194,7 +197,7 @@ def _labelled(samples: int, seed: int, stream: int, tokenizer: PreTrainedTokeniz
 
 @cache
 def tokenizer() -> BertTokenizer:
-    """WordPiece, with a vocabulary made of 300 sentences."""
+    """Returns a WordPiece tokenizer, whose vocabulary is made from 300 sentences."""
     draw = np.random.default_rng(0)
     counts = Counter(word for _ in range(300) for word in with_verdict(draw))
     return BertTokenizer(vocab={piece: number for number, piece in enumerate(vocabulary(counts, VOCABULARY))})
@@ -202,7 +205,7 @@ def tokenizer() -> BertTokenizer:
 
 @cache
 def _pieces() -> dict[str, list[int]]:
-    """The ids of every word there is: faster than a tokenizer, which has to find the words first."""
+    """Returns the ids of every known word: this is faster than a tokenizer, which has to find the words first."""
     connectors = CONTRAST + ADDITION
     known = {*SPECIAL, *THINGS, *OPINIONS, *MODIFIERS, *connectors, *VERDICTS, *KINDS, *VERBS, *OTHERS}
     return {word: tokenizer().encode(word, add_special_tokens=False) for word in known}

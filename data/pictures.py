@@ -1,4 +1,4 @@
-"""What a reader of image files returns: all labels at once, and each image when it is asked for."""
+"""Defines what a reader of image files returns: all labels at once, and each image on request."""
 
 import os
 from abc import ABC, abstractmethod
@@ -15,13 +15,14 @@ from conf.errors import BadInput
 
 
 class Pictures(ABC):
-    """One split of a data set. labels: int array [N]; `path` or a name like it says in messages which image it is."""
+    """One split of a data set. labels: int array [N]; `name` identifies an image in messages, by its path or
+    similarly."""
 
     labels: np.ndarray
 
     @abstractmethod
     def open(self, index: int) -> Image.Image:
-        """The image upright and in RGB, of whatever size; raises what the decoder raises."""
+        """Returns the image upright and in RGB, of any size; raises what the decoder raises."""
 
     @abstractmethod
     def name(self, index: int) -> str: ...
@@ -29,7 +30,7 @@ class Pictures(ABC):
 
 @dataclass(frozen=True)
 class Raw:
-    """A data set as it is on disk: before any choice of samples, size or scale."""
+    """A data set as it is on disk, before samples, size or scale are chosen."""
 
     train: Pictures
     test: Pictures
@@ -37,7 +38,7 @@ class Raw:
 
 
 class Files(Pictures):
-    """One image file per sample."""
+    """Pictures with one image file per sample."""
 
     def __init__(self, paths: Sequence[str | Path], labels: Sequence[int]) -> None:
         self.paths, self.labels = [str(path) for path in paths], np.asarray(labels, dtype=np.int64)
@@ -50,7 +51,8 @@ class Files(Pictures):
 
 
 class Arrays(Pictures):
-    """All pixels in memory: uint8 [N, H, W] or [N, H, W, 3]. `title` names the split: "CIFAR-10, train"."""
+    """Pictures with all pixels in memory: uint8 [N, H, W] or [N, H, W, 3]. `title` names the split: "CIFAR-10,
+    train"."""
 
     def __init__(self, pixels: np.ndarray, labels: Sequence[int], title: str) -> None:
         self.pixels, self.labels, self.title = pixels, np.asarray(labels, dtype=np.int64), title
@@ -63,23 +65,23 @@ class Arrays(Pictures):
 
 
 def upright(file: str | BinaryIO) -> Image.Image:
-    """The (first) image of an encoded file in RGB, turned as its EXIF says: cameras store what they saw unturned."""
+    """Returns the (first) image of an encoded file in RGB, turned as its EXIF says: cameras store images unturned."""
     with Image.open(file) as image:
         image.load()
-        with suppress(Exception):  # of EXIF that can't be read, of many kinds: the image stays as it is
+        with suppress(Exception):  # EXIF that can't be read raises many kinds of errors: the image stays as it is
             ImageOps.exif_transpose(image, in_place=True)
         return rgb(image)
 
 
 def rgb(image: Image.Image) -> Image.Image:
-    """Decodes it; grey, palette and CMYK images become RGB."""
+    """Decodes an image and converts it to RGB from grey, palette or CMYK."""
     if image.mode.startswith("I;16"):  # Pillow would cut 16-bit grey off at 255 instead of scaling it
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     return image.convert("RGB")
 
 
 def check_there(paths: Sequence[str | Path], what: str) -> None:
-    """Raises BadInput if files that `what` lists are not on disk. Every folder is read once, no file is opened."""
+    """Raises BadInput if files that `what` lists are not on disk. It reads every folder once and opens no file."""
     folders: dict[str, set[str]] = {}
     missing = []
     for path in map(str, paths):

@@ -1,4 +1,4 @@
-"""Sentences as token ids, with the words that the tokens belong to."""
+"""Turns sentences into token ids, with the words that the tokens belong to."""
 
 import re
 import unicodedata
@@ -16,8 +16,8 @@ from transformers import AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast
 from conf.errors import BadInput
 from conf.network import reachable
 
-# Letters and digits, with apostrophes and hyphens inside: don't, n't, well-made. Any other mark is a word of its own.
-# Letters may have combining marks, such as the vowels of Hindi and Thai, which `re` does not count among them.
+# Letters and digits, with apostrophes and hyphens inside: don't, n't, well-made. Any other mark is a separate word.
+# Letters may have combining marks, such as the vowels of Hindi and Thai, which `re` does not count as letters.
 MARKS = "".join(chr(code) for code in range(0x300, 0x20000) if unicodedata.category(chr(code))[0] == "M")
 LETTERS = rf"[^\W_]+(?:[{MARKS}]+[^\W_]*)*"
 WORD = re.compile(rf"{LETTERS}(?:['’-]{LETTERS})*|[^\s]")
@@ -27,16 +27,16 @@ SPECIAL = {"pad": ("[PAD]", "<pad>"), "unk": ("[UNK]", "<unk>"), "cls": ("[CLS]"
 
 @dataclass(frozen=True)
 class Word:
-    """A word or punctuation mark as the sentence has it; tokens: positions of its pieces in the sentence's ids."""
+    """A word or punctuation mark of a sentence; tokens: the positions of its pieces in the sentence's ids."""
 
     text: str
     tokens: tuple[int, ...]
 
 
 class Sentences(Dataset):
-    """Sample i is (ids [L] int64, with the tokens that begin and end a sentence; label).
+    """Sentences as a dataset: sample i is (ids [L] int64, with the tokens that begin and end a sentence; label).
 
-    max_length: longer sentences end there; None: none is cut.
+    max_length: longer sentences are cut there; None: none is cut.
     """
 
     def __init__(
@@ -57,7 +57,8 @@ class Sentences(Dataset):
         return self.ids[index], int(self.labels[index])
 
     def words(self, index: int) -> list[Word]:
-        """In the sentence's order; without those that have no token, being beyond `max_length`."""
+        """Returns the words in the sentence's order, without those that have no token because they are beyond
+        `max_length`."""
         text = self.texts[index]
         found = list(WORD.finditer(text))
         word_at = np.full(len(text) + 1, -1)
@@ -65,7 +66,7 @@ class Sentences(Dataset):
             word_at[match.start() : match.end()] = number
         tokens = [[] for _ in found]
         for position, (start, end) in enumerate(_encoded([text], self.tokenizer, self.max_length, True)[0]):
-            # Some tokenizers count the space before a word as the word's, some join several marks to one token.
+            # Some tokenizers count the space before a word as part of it, some join several marks to one token.
             inside = word_at[start:end]
             if (inside >= 0).any():
                 tokens[inside[inside >= 0][0]].append(position)
@@ -80,7 +81,8 @@ def _ids(texts: tuple[str, ...], tokenizer: PreTrainedTokenizerFast, max_length:
 def _encoded(
     texts: Sequence[str], tokenizer: PreTrainedTokenizerFast, max_length: int | None, offsets: bool = False
 ) -> list[list]:
-    """Per sentence the ids of its tokens, or the (start, end) of each in the text, (0, 0) where it stands for none."""
+    """Returns for each sentence the ids of its tokens, or (start, end) of each token in the text; (0, 0) if it has no
+    text."""
     if not texts:
         return []
     encoded = tokenizer(
@@ -94,9 +96,10 @@ def _encoded(
 
 
 def load_tokenizer(source: str | Path) -> PreTrainedTokenizerFast:
-    """Of a folder, a file (`vocab.txt` of BERT, or `tokenizer.json`), the library's cache, or else the network.
+    """Loads a tokenizer from a folder, a file (BERT's `vocab.txt`, or `tokenizer.json`), the library's cache or the
+    network.
 
-    Raises BadInput if there is none, or it has no token for masked words or for padding.
+    Raises BadInput if none is found, or it has no token for masked words or for padding.
     """
     tokenizer = _tokenizer(str(source))
     for name in ("mask", "pad"):

@@ -1,4 +1,4 @@
-"""What a task is: a training and a test set of (input, label), and the names of its classes."""
+"""Defines a task: a training and a test set of (input, label), and the names of its classes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,12 +19,14 @@ from data.labels import relabelled
 
 @dataclass(frozen=True)
 class Splits:
-    """train, test: datasets of (input, label) with an attribute `labels` (int array [N]).
+    """A task. train, test: datasets of (input, label) with an attribute `labels` (int array [N]).
 
-    training: what training sees of `train`, where that differs (augmented); with `set_epoch` if it differs by epoch.
-    kind: how an input is cut into variables and drawn.
-    "image": float tensors [C, H, W], which are `pixel = input * std + mean` with pixels in 0..1 (mean and std: one
+    training: the (augmented) form of `train` that training sees, if it differs; with `set_epoch` if it differs by
+    epoch. kind: says what an input is, and so how it is cut into variables and drawn.
+
+    "image": float tensors [C, H, W], where `pixel = input * std + mean` and pixels are in 0..1 (mean and std: one
     number, or one per channel).
+
     "text": int64 token ids [L], of any length; the datasets have `texts` and `words` (see `data.sentences.Sentences`).
     mask, pad: ids of these tokens.
     """
@@ -40,7 +42,7 @@ class Splits:
     pad: int | None = None
 
     def collate(self, samples: list[tuple]) -> list:
-        """A batch: sentences are padded to the longest of them; all else is stacked."""
+        """Makes a batch: pads sentences to the longest of them, and stacks everything else."""
         if self.kind != "text":
             return default_collate(samples)
         inputs, *rest = zip(*samples, strict=True)
@@ -48,14 +50,14 @@ class Splits:
         return [padded, *(torch.tensor(part) for part in rest)]
 
     def picture(self, image: torch.Tensor) -> np.ndarray:
-        """[C, H, W] network input -> [H, W, 3] uint8."""
+        """Converts a network input [C, H, W] to a picture [H, W, 3] uint8."""
         mean, std = (torch.tensor(value).view(-1, 1, 1) for value in (self.mean, self.std))
         pixels = (image * std + mean).clamp(0, 1).mul(255).round().byte()
         return pixels.expand(3, -1, -1).permute(1, 2, 0).numpy()
 
 
 class InMemory(Dataset):
-    """Samples that are tensors already. inputs: [N, ...]; labels: [N]."""
+    """Samples that are already tensors. inputs: [N, ...]; labels: [N]."""
 
     def __init__(self, inputs: torch.Tensor, labels: np.ndarray) -> None:
         self.inputs, self.labels = inputs, labels
@@ -68,7 +70,7 @@ class InMemory(Dataset):
 
 
 def balanced_order(labels: np.ndarray, seed: int) -> np.ndarray:
-    """A random order in which every beginning holds the classes as evenly as can be."""
+    """Returns a random order in which the first k samples hold the classes as evenly as possible, for every k."""
     draw = np.random.default_rng(seed)
     order = draw.permutation(len(labels))
     rank = np.empty(len(labels), dtype=int)
@@ -79,12 +81,12 @@ def balanced_order(labels: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _by_path(error: BadInput, options: DictConfig, where: str) -> BadInput:
-    """An argument that a function refuses by its name is named as the user set it."""
+    """Adds the path to the name of an argument that a function refuses, as the user set it."""
     return BadInput(f"{where}.{error}") if str(error).partition("=")[0] in options else error
 
 
 def build(options: DictConfig, where: str) -> Splits:
-    """The task described by `options` (a `_target_` and its arguments); `where` names it in messages.
+    """Builds the task that `options` describe (a `_target_` and its arguments); `where` names it in messages.
 
     Raises BadInput if it can't be built or a class has no sample in the training or test set.
     """

@@ -1,7 +1,7 @@
-"""A task that stands in for one whose files are missing: as many samples of as many classes, with random inputs.
+"""A task that replaces one whose files are missing: as many samples of as many classes, with random inputs.
 
-A study can be planned with it: what each stage takes depends on how many inputs there are and how large they are, and
-not on what they show.
+A study can be planned with it: the time of each stage depends on the number and size of the inputs, and not on what
+they show.
 """
 
 from collections.abc import Mapping
@@ -14,19 +14,19 @@ from torch.utils.data import Dataset
 from conf.errors import BadInput
 from data.splits import Splits
 
-PAD, MASK, WORDS = 0, 1, range(2, 100)  # token ids: any encoder knows so many
+PAD, MASK, WORDS = 0, 1, range(2, 100)  # token ids: every encoder knows at least these
 
 
 @dataclass(frozen=True)
 class Word:
-    """Of one token. tokens: its position in the sentence's ids."""
+    """A word of one token. tokens: its position in the sentence's ids."""
 
     text: str
     tokens: tuple[int, ...]
 
 
 class Images(Dataset):
-    """Noise, float32 [3, size, size]. labels: [N], each class as often as the others."""
+    """Images of noise, float32 [3, size, size]. labels: [N], each class as often as the others."""
 
     def __init__(self, count: int, classes: int, size: int) -> None:
         self.labels, self.size = np.arange(count) % classes, size
@@ -40,7 +40,7 @@ class Images(Dataset):
 
 
 class Sentences(Dataset):
-    """Random ids, int64 [tokens], of which the first and the last belong to no word. labels: [N]."""
+    """Sentences of random ids, int64 [tokens], of which the first and the last belong to no word. labels: [N]."""
 
     def __init__(self, count: int, classes: int, tokens: int) -> None:
         self.labels, self.tokens = np.arange(count) % classes, tokens
@@ -58,8 +58,11 @@ class Sentences(Dataset):
 
 
 def task(input: Mapping, train: int, test: int, classes: int, tokens: int | None = None) -> Splits:
-    """input: what the model takes (model.input); train, test, classes: how many samples and classes; tokens: of each
-    sentence, None: images. Raises BadInput for a model that takes no such inputs."""
+    """Returns a task with random inputs. input: what the model takes (model.input); train, test, classes: the numbers
+    of samples and classes; tokens: the length of a sentence, None: images.
+
+    Raises BadInput for a model that takes no such inputs.
+    """
     if tokens is None and "tokenizer" in input:
         raise BadInput("data.size has no tokens, and a text model needs to know how many a sentence has: tokens: 25")
     wanted = "size" if tokens is None else "tokenizer"

@@ -1,4 +1,4 @@
-"""Tiny synthetic data sets in the official formats: the real readers run on them where the real files are missing."""
+"""Writes tiny synthetic data sets in the official formats, for the real readers where the real files are missing."""
 
 import colorsys
 import pickle
@@ -20,7 +20,7 @@ BIRDS = ("001.Black_footed_Albatross", "002.Laysan_Albatross", "003.Sooty_Albatr
 CARS = ("AM General Hummer SUV 2000", "Acura RL Sedan 2012", "Acura TL Sedan 2012", "Acura TL Type-S 2008")
 SPLITS = ("train", "test")
 
-# A sentence of polarity p has a word of each column; words of opinion are chosen by p, the others are shared.
+# A sentence of polarity p has one word of each column; words of opinion depend on p, the others do not.
 SUBJECTS = "actor director camera script cast hero plot music"
 OBJECTS = "story drama comedy thriller portrait romance debut sequel"
 DETAILS = "dialogue scenes humor images twists songs moments emotion"
@@ -33,25 +33,27 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 def cifar10(root: str | Path, per_class: int) -> Path:
-    """Training and test images, `per_class` of each class in each, as the pickled batches of CIFAR-10 for Python.
+    """Writes training and test images, `per_class` of each class in each, as the pickled batches of CIFAR-10 for
+    Python.
 
-    Returns the folder to read from in place of `root`; so do the other functions here.
+    Returns the folder to read from in place of `root`; the other functions here do so too.
     """
     return _once(Path(root, "synthetic", f"cifar10-{per_class}"), lambda folder: _write_cifar10(folder, per_class))
 
 
 def cub200(root: str | Path, per_class: int) -> Path:
-    """The first four classes of CUB-200-2011, JPEG files of different sizes."""
+    """Writes the first four classes of CUB-200-2011, JPEG files of different sizes."""
     return _once(Path(root, "synthetic", f"cub200-{per_class}"), lambda folder: _write_cub200(folder, per_class))
 
 
 def cars(root: str | Path, per_class: int) -> Path:
-    """The first four classes of Stanford Cars, JPEG files of different sizes."""
+    """Writes the first four classes of Stanford Cars, JPEG files of different sizes."""
     return _once(Path(root, "synthetic", f"cars-{per_class}"), lambda folder: _write_cars(folder, per_class))
 
 
 def sst2(root: str | Path, per_class: int) -> Path:
-    """Short reviews, all different, as GLUE's SST-2/{train,dev}.tsv, and a vocabulary in BERT's format beside them."""
+    """Writes short reviews, all different, as GLUE's SST-2/{train,dev}.tsv, and a vocabulary in BERT's format with
+    them."""
     most = len(_sentences(0)) // 2
     if per_class > most:
         raise BadInput(
@@ -61,7 +63,7 @@ def sst2(root: str | Path, per_class: int) -> Path:
 
 
 def _once(folder: Path, write: Callable[[Path], None]) -> Path:
-    """What exists is complete: written beside and renamed, by whichever process is the first."""
+    """Writes the folder unless it exists, under another name first: so a folder that exists is complete."""
     if folder.exists():
         return folder
     try:
@@ -130,7 +132,7 @@ def _write_jpeg(path: Path, label: int, split: str, number: int) -> None:
 
 
 def _picture(draw: np.random.Generator, label: int, classes: int, size: tuple[int, int]) -> Image.Image:
-    """A shape in the colour of its class, somewhere on grey noise. size: width, height in pixels."""
+    """Draws a shape in the colour of its class, at a random place on grey noise. size: width, height in pixels."""
     width, height = size
     noise = draw.integers(60, 160, size=(height, width, 1), dtype=np.uint8).repeat(3, axis=2)
     image = Image.fromarray(noise)
@@ -143,7 +145,7 @@ def _picture(draw: np.random.Generator, label: int, classes: int, size: tuple[in
 
 
 def _sentences(polarity: int) -> list[str]:
-    """All there are, with six content words each."""
+    """Returns all possible sentences, with six content words each."""
     opinions, verbs = QUALITIES[polarity], VERBS[polarity]
     columns = (words.split() for words in (opinions, SUBJECTS, verbs, OBJECTS, opinions, DETAILS))
     return [

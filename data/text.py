@@ -1,4 +1,4 @@
-"""Labelled sentences from files: SST-2, and any table of texts and labels."""
+"""Reads labelled sentences from files: SST-2, and any table of texts and labels."""
 
 import csv as tables
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from data.splits import Splits, balanced_order
 from data.synthetic import sst2 as synthetic_sst2
 from stages.progress import Bar
 
-utils.tqdm = Bar  # of what torchvision downloads
+utils.tqdm = Bar  # for torchvision's downloads
 SST2_URL = "https://dl.fbaipublicfiles.com/glue/data/SST-2.zip"
 SST2_MD5 = "9f81648d4199384278b86e315dac217c"
 
@@ -32,7 +32,8 @@ Labelled = tuple[Sequence[str], np.ndarray]
 
 @dataclass(frozen=True)
 class Texts:
-    """What files hold. train, test: (texts, labels: int array of the same length); labels are indices of `classes`.
+    """The content of the files. train, test: (texts, labels: int array of the same length); labels are indices of
+    `classes`.
 
     tokenizer: a folder or file that belongs to these texts, in place of the model's own.
     """
@@ -50,9 +51,9 @@ def task(
     test_samples: SomeOrAll,
     seed: Seed,
 ) -> Splits:
-    """The sentences of `files` as a model with this `model.input` reads them (tokenizer, max_length, truncate).
+    """Returns the sentences of `files` as a model with this `model.input` reads them (tokenizer, max_length, truncate).
 
-    train_samples, test_samples: a class-balanced draw; null: all, in the order of the file.
+    train_samples, test_samples: the size of a class-balanced draw; null: all, in the order of the file.
     """
     tokenizer = load_tokenizer(_source(files, input))
     limit = input.max_length if input.truncate else None
@@ -97,10 +98,10 @@ def _check_lengths(sentences: Sentences, numbers: np.ndarray, split: str, max_le
 def sst2(
     root: Root, download: Download, origin: Origin, repository: Repository, revision: Revision, synthetic: Synthetic
 ) -> Texts:
-    """SST-2, negative or positive; the development set is the test set, for the labels of the test set are not public.
+    """Reads SST-2, negative or positive. The development set serves as the test set, whose labels are not public.
 
-    origin: files (GLUE's SST-2/train.tsv and dev.tsv under `root`) | hub (`repository` at `revision`).
-    synthetic: if above 0, this many synthetic sentences per class, in files of the same format, replace the real ones.
+    origin: files (GLUE's SST-2/train.tsv and dev.tsv under `root`) | hub (`repository` at `revision`). synthetic: if
+    above 0, this many synthetic sentences per class, in files of the same format, replace the real ones.
     """
     classes = ("negative", "positive")
     if origin == "hub" and not synthetic:
@@ -125,7 +126,7 @@ def csv(
     label: Annotated[str, COLUMN],
     separator: Annotated[str, Character(words=(r"\t",))],
 ) -> Texts:
-    """Two tables with a line of column names, in UTF-8; `text` and `label` name columns.
+    """Reads two tables with a line of column names, in UTF-8; `text` and `label` name columns.
 
     Paths are relative to `root`. Labels are words or numbers; the classes are those of the training table, sorted.
     """
@@ -145,7 +146,7 @@ def csv(
 def _table(
     file: Path, text: str, label: str, separator: str, quoting: int, hint: str
 ) -> tuple[list[str], list[tuple[int, str]]]:
-    """The texts, and per text its line and label. Raises BadInput for a file that is not such a table."""
+    """Returns the texts, and the line and label of each text. Raises BadInput for a file that is not such a table."""
     if not file.is_file():
         raise BadInput(f"no file {file}: {hint}")
     texts, labels = [], []
@@ -179,7 +180,7 @@ def _table(
 
 
 def _indexed(texts: list[str], labels: list[tuple[int, str]], classes: Sequence[str], file: Path) -> Labelled:
-    """Labels by the index of their class."""
+    """Replaces labels by the index of their class. Raises BadInput for a label that is not a class."""
     index = {name: number for number, name in enumerate(classes)}
     for line, name in labels:
         if name not in index:

@@ -1,7 +1,7 @@
 """Readers of the image data sets that torchvision knows: https://docs.pytorch.org/vision/stable/datasets.html
 
-Every reader takes the folder of all data sets and returns both splits. Files that are missing, incomplete or
-damaged: BadInput, in one line that says what is expected where. Read once per process.
+Every reader takes the folder of all data sets and returns both splits. It raises BadInput for files that are missing,
+incomplete or damaged, in one line that says what is expected where. Each data set is read once per process.
 """
 
 import string
@@ -23,15 +23,15 @@ from data.pictures import Arrays, Files, Raw, check_there
 from data.synthetic import cifar10 as synthetic_cifar10
 from stages.progress import Bar
 
-utils.tqdm = Bar  # of what torchvision downloads
+utils.tqdm = Bar  # for torchvision's downloads
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a data set needs on disk, and where that comes from.
+    """The files that a data set needs on disk, and where they come from.
 
-    files: paths under the root with their MD5 (None: any content, or a folder).
-    archives: addresses, and the path under the root where what lies there belongs.
+    files: paths under the root with their MD5 (None: any content, or a folder). archives: addresses, each with the path
+    under the root where the downloaded file belongs.
     """
 
     title: str
@@ -40,7 +40,8 @@ class Expected:
 
 
 class SyntheticCIFAR10(datasets.CIFAR10):
-    """Made-up files can't have the checksums of the real ones: with None, only their presence is checked."""
+    """CIFAR-10 without checksums: generated files can't have those of the real ones, so only their presence is
+    checked."""
 
     train_list = tuple((name, None) for name, _ in datasets.CIFAR10.train_list)
     test_list = tuple((name, None) for name, _ in datasets.CIFAR10.test_list)
@@ -49,7 +50,7 @@ class SyntheticCIFAR10(datasets.CIFAR10):
 
 @cache
 def cifar10(root: Root, download: Download = False, synthetic: Synthetic = 0) -> Raw:
-    """synthetic: if above 0, this many synthetic images per class replace the real files."""
+    """Reads CIFAR-10. synthetic: if above 0, this many synthetic images per class replace the real files."""
     if synthetic:
         root = str(synthetic_cifar10(root, synthetic))
         return _cifar(SyntheticCIFAR10, "CIFAR-10 (synthetic)", root, download=False)
@@ -58,7 +59,7 @@ def cifar10(root: Root, download: Download = False, synthetic: Synthetic = 0) ->
 
 @cache
 def cifar100(root: Root, download: Download = False) -> Raw:
-    """The 100 fine classes."""
+    """Reads CIFAR-100 with its 100 fine classes."""
     return _cifar(datasets.CIFAR100, "CIFAR-100", root, download)
 
 
@@ -78,7 +79,7 @@ def _cifar(kind: type[datasets.CIFAR10], title: str, root: str, download: bool) 
 
 @cache
 def svhn(root: Root, download: Download = False) -> Raw:
-    """Cropped digits; class 0 is the digit 0."""
+    """Reads SVHN's cropped digits; class 0 is the digit 0."""
     splits = [datasets.SVHN.split_list[split] for split in ("train", "test")]
     expected = Expected(
         "SVHN", tuple((name, md5) for _, name, md5 in splits), tuple((url, name) for url, name, _ in splits)
@@ -123,7 +124,7 @@ def food101(root: Root, download: Download = False) -> Raw:
 def aircraft(
     root: Root, download: Download = False, split: Annotated[str, Choice(("trainval", "train"))] = "trainval"
 ) -> Raw:
-    """FGVC-Aircraft, 100 variants. split: what is trained on, trainval (two thirds of all) | train (one third)."""
+    """Reads FGVC-Aircraft, 100 variants. split: the training set, trainval (two thirds of all) | train (one third)."""
     names = ("variants.txt", f"images_variant_{split}.txt", "images_variant_test.txt", "images")
     expected = Expected(
         "FGVC-Aircraft",
@@ -135,7 +136,7 @@ def aircraft(
 
 @cache
 def flowers102(root: Root, download: Download = False) -> Raw:
-    """Oxford Flowers: its training and validation images together are trained on."""
+    """Reads Oxford Flowers; its training and validation images together are the training set."""
     known = datasets.Flowers102._file_dict
     expected = Expected(
         "Flowers-102",
@@ -146,7 +147,7 @@ def flowers102(root: Root, download: Download = False) -> Raw:
 
 
 def _of_files(expected: Expected, root: str, download: bool, make: Callable, training: list[str]) -> Raw:
-    """Of a data set with a file per image; `training` names the splits that are trained on."""
+    """Reads a data set with one file per image; `training` names the splits that form the training set."""
 
     def read(download: bool) -> Raw:
         both = []
@@ -165,7 +166,7 @@ def _loaded(expected: Expected, root: str, download: bool, read: Callable[[bool]
         return read(False)
     except BadInput:
         raise
-    except Exception as error:  # of a damaged file, readers raise many kinds
+    except Exception as error:  # readers raise many kinds of errors for damaged files
         problem = _problem(expected, Path(root), error)
     places = "; ".join(f"{url} as {Path(root, path)}" for url, path in expected.archives)
     by_hand = f"or put {places}; data.download=true then unpacks it"

@@ -1,4 +1,4 @@
-"""A WordPiece vocabulary of generated text, the same in every process.
+"""Makes a WordPiece vocabulary of generated text, the same in every process.
 
 (The trainers of `tokenizers` break ties by the order of a hash map, which differs from process to process.)
 """
@@ -11,9 +11,11 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 def vocabulary(counts: Mapping[str, int], size: int) -> list[str]:
-    """SPECIAL, the letters, and the commonest pairs of neighbouring pieces joined, one after another, up to `size`.
+    """Returns SPECIAL, the letters, and joined pieces: the commonest pair of neighbours is joined repeatedly, up to
+    `size`.
 
-    counts: how often each word occurs. Ties are broken by alphabet. Raises ValueError if all words are whole before.
+    counts: how often each word occurs. Ties are broken by alphabet. Raises ValueError if all words are whole before
+    that.
     """
     words = {word: [word[0], *(f"##{letter}" for letter in word[1:])] for word in sorted(counts)}
     pieces = [*SPECIAL, *sorted({piece for split in words.values() for piece in split})]
@@ -36,7 +38,7 @@ def _together(first: str, second: str) -> str:
 
 
 def _joined(split: list[str], first: str, second: str) -> list[str]:
-    """The pieces of a word, with `first` and `second` made one wherever they follow each other."""
+    """Returns the pieces of a word, with `first` and `second` joined wherever they follow each other."""
     out = []
     for piece in split:
         if out and (out[-1], piece) == (first, second):

@@ -1,4 +1,4 @@
-"""Trains on the target task, from the pre-trained backbone and a new head."""
+"""Trains on the target task, starting from the pre-trained backbone and a new head."""
 
 from omegaconf import DictConfig
 

@@ -1,4 +1,4 @@
-"""v(x_T) for all 2**n subsets T of the variables of every sample."""
+"""Computes v(x_T) for all 2**n subsets T of the variables of every sample."""
 
 from contextlib import nullcontext
 
@@ -11,7 +11,8 @@ from models.memory import formatted
 
 
 def log_odds(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """v = log p/(1-p) of the true class (Eq. 1), as z_y - logsumexp(z_j, j != y): finite where p rounds to 1.
+    """Returns v = log p/(1-p) of the true class (Eq. 1), as z_y - logsumexp(z_j, j != y), which is finite where p
+    rounds to 1.
 
     logits: [B, classes], any float type; labels: [B]. Returns [B] float64.
     """
@@ -34,14 +35,15 @@ def masked_values(
     tokens: Tokens | None = None,
     memory_format: torch.memory_format = torch.channels_last,
 ) -> torch.Tensor:
-    """v of the masked inputs (sample[k], subset[k]), k < K: [K] float64, on the device of `inputs`.
+    """Returns v of the masked inputs (sample[k], subset[k]), k < K: [K] float64, on the device of `inputs`.
 
-    inputs: [S, ...]; baseline: [...]; member: [S, ...], of `masking.membership`; labels: [S]; sample, subset: [K];
-    tokens: of these inputs, where the model can take them in place of the inputs; memory_format: of images.
-    The model is in evaluation mode, of the inputs' type and on their device. Every forward pass has `batch_size`
-    masked inputs, of whichever samples (the last batch repeats its last one), so that a value does not depend on K
-    (kernels are chosen by the shape, and another one could round otherwise); fewer only if memory does not suffice.
-    Nothing here waits for the device.
+    inputs: [S, ...]; baseline: [...]; member: [S, ...], from `masking.membership`; labels: [S]; sample, subset: [K];
+    tokens: those of these inputs, if the model can take them in place of the inputs; memory_format: that of images. The
+    model is in evaluation mode, of the inputs' type and on their device.
+
+    Every forward pass has `batch_size` masked inputs, from any of the samples (the last batch repeats its last input).
+    So a value does not depend on K: kernels are chosen by the shape, and another kernel could round differently.
+    Batches are smaller only if the memory does not suffice. This function does not wait for the device.
     """
     out, start = torch.empty(len(subset), dtype=torch.float64, device=inputs.device), 0
     with selected(model, tokens) if tokens else nullcontext() as selection:
@@ -55,12 +57,12 @@ def masked_values(
                 else:
                     x = formatted(masked(inputs[which], baseline, member[which], subset[batch]), memory_format)
                 v = log_odds(model(x), labels[which])
-            except torch.OutOfMemoryError:  # the size is an estimate, and others may use the device
+            except torch.OutOfMemoryError:  # the size is an estimate, and other programs may use the device
                 if batch_size == 1:
                     raise
                 batch_size //= 2
                 continue
-            size = min(batch_size, len(subset) - start)  # without what was repeated
+            size = min(batch_size, len(subset) - start)  # without the repeated inputs
             out[start : start + size] = v[:size]
             start += size
     return out

@@ -1,8 +1,8 @@
 """Evaluates the values of a set of samples with a model: by forward passes in batches of a fixed shape, or locally.
 
 dense: all 2**n masked inputs go through the network. local: a convolutional network's early layers are computed once
-per version that a tile has (interactions/local/). Both give the same values; what is predicted to be faster is taken,
-by counts alone and not by the clock, so that a run repeats bit for bit.
+per version that a tile has (interactions/local/). Both give the same values. The program takes the one that it predicts
+to be faster, from counts of operations and not from measured time, so that a run repeats bit for bit.
 """
 
 from dataclasses import dataclass
@@ -33,15 +33,18 @@ DTYPES = {
     "float16": torch.float16,
 }
 
-# Predicted times faster at which local is taken by itself, or if it is asked for: a prediction leaves out planning, and
-# is up to 1.3 times too high besides.
+# The predicted speedup from which local is used, by itself (auto) or on request (local): a prediction leaves out the
+# planning, and is up to 1.3 times too high.
 WORTHWHILE = {"auto": 1.5, "local": 1.05}
 
 
 @dataclass(frozen=True)
 class Choice:
-    """How values are computed, and why not locally. Made once for a store: made again when less is left, or on a
-    machine with other memory, it could be another one, and change the last bits of the values."""
+    """How values are computed, and why not locally.
+
+    It is chosen once per store. If it were chosen again, with less work left or on a machine with other memory, it
+    could differ, and change the last bits of the values.
+    """
 
     engine: str
     batch_size: int
@@ -49,15 +52,16 @@ class Choice:
     why_dense: str = ""
 
     def differs(self, options: DictConfig) -> list[str]:
-        """The options that ask for something else, as `key=value`."""
+        """Returns the options that ask for something else, as `key=value`."""
         mine = {"engine": self.engine, "batch_size": self.batch_size, "compile": self.compile}
         return [f"interactions.{key}={options[key]}" for key in mine if options[key] not in ("auto", mine[key])]
 
 
 def local_for(model: nn.Module, group: Group, n: int, wanted: str) -> tuple[Local | None, str]:
-    """The local engine if it is `wanted` (local), or worth it (auto); else why not. By the first sample of the group.
+    """Returns the local engine if it is `wanted` (local), or worth it (auto); otherwise None and the reason.
 
-    Raises BadInput if it was asked for by name and no layer can be evaluated so.
+    The first sample of the group decides. Raises BadInput if the engine was requested by name and no layer can be
+    evaluated locally.
     """
     image = group.inputs.dim() == 4
     if wanted == "dense" or (wanted == "auto" and not image):
@@ -85,13 +89,13 @@ def _dense_from(plan: Plan) -> str:
 
 
 def predicted_speedup(model: nn.Module, group: Group, n: int, wanted: str) -> float:
-    """Of the engine that is taken, over forward passes. Raises what `local_for` raises."""
+    """Returns the predicted speedup of the chosen engine over forward passes. Raises what `local_for` raises."""
     local, _ = local_for(model.eval(), group, n, wanted)
     return local.plan(group.owner[0], n).predicted_speedup if local else 1
 
 
 class Engine:
-    """The model, with the weights of the checkpoint that was loaded last."""
+    """Evaluates the model with the weights of the checkpoint that was loaded last."""
 
     def __init__(
         self, model: nn.Module, sample_set: SampleSet, options: DictConfig, choice: Choice | None = None
@@ -110,13 +114,13 @@ class Engine:
         self.choice = choice or Choice("local" if self.local else "dense", size, options.compile, why_dense)
         self.batch_size = self.choice.batch_size
         self.forward = torch.compile(self.model, dynamic=False) if self.choice.compile else self.model
-        # Compiled code holds the embedding: nothing else can be put in its place.
+        # Compiled code contains the embedding, which can't be replaced there.
         self.embedding = None if self.choice.compile else embedding(self.model, inputs)
-        self._tokens: dict[int, Tokens | None] = {}  # of each group, by the weights loaded
-        self._plans: dict[int, Plan] = {}  # of each sample, for all checkpoints
+        self._tokens: dict[int, Tokens | None] = {}  # those of each group, for the loaded weights
+        self._plans: dict[int, Plan] = {}  # those of each sample, for all checkpoints
 
     def about(self) -> str:
-        """One line for the log: how values are computed."""
+        """Returns one line for the log that says how values are computed."""
         if self.local is None:
             why = f"; not locally: {self.choice.why_dense}" if self.choice.why_dense else ""
             return f"dense, in batches of {self.batch_size}{why}"
@@ -135,7 +139,8 @@ class Engine:
         self._tokens.clear()  # they were embedded by other weights, or in another type
 
     def block(self, block: range) -> torch.Tensor:
-        """v of all masked inputs of these samples, which have one shape: [len(block), 2**n] float64, on the device."""
+        """Returns v of all masked inputs of these samples, which have one shape: [len(block), 2**n] float64, on the
+        device."""
         if self.local:
             return torch.stack([self.locally(number, self.dtype) for number in block])
         subsets, where = 2**self.sample_set.n, self.sample_set.device
@@ -145,15 +150,15 @@ class Engine:
         return self._values(group, sample, subset, self.dtype).view(len(block), subsets)
 
     def in_a_batch(self, number: int, subset: int, dtype: torch.dtype) -> torch.Tensor:
-        """v of one masked input by a forward pass of a whole batch: []."""
+        """Returns v of one masked input, computed by a forward pass of a whole batch: []."""
         group, count = self.sample_set.group_of(number), 2**self.sample_set.n
-        # The batch is filled with other masked inputs, as in a block: copies of one would not show that a value depends
-        # on what else is there.
+        # The batch is filled with other masked inputs, as in a block: copies of one input would not show that a value
+        # depends on the rest of its batch.
         kept = (torch.arange(min(self.batch_size, count), device=self.sample_set.device) + subset) % count
         return self._values(group, torch.full_like(kept, number - group.first), kept, dtype, self.forward)[0]
 
     def locally(self, number: int, dtype: torch.dtype) -> torch.Tensor:
-        """v of all masked inputs of one sample: [2**n]."""
+        """Returns v of all masked inputs of one sample: [2**n]."""
         group = self.sample_set.group_of(number)
         place = number - group.first
         image, base = group.inputs[place].to(dtype), self.sample_set.baseline.to(dtype)
@@ -169,9 +174,11 @@ class Engine:
 
     @torch.inference_mode()
     def alone(self, sample: int, subset: int, dtype: torch.dtype | None = None) -> torch.Tensor:
-        """v of one masked input by a plain forward pass of nothing else, and its largest logit: [2] float64.
+        """Returns v of one masked input, from a plain forward pass of this input alone, and its largest logit: [2]
+        float64.
 
-        By the weights that are loaded, which are of type `dtype` (None: the store's precision). On the device.
+        It uses the loaded weights, which are of type `dtype` (None: the store's precision). The result stays on the
+        device.
         """
         group = self.sample_set.group_of(sample)
         inputs, base = _as_type(dtype or self.dtype, group.inputs, self.sample_set.baseline)
@@ -183,7 +190,7 @@ class Engine:
         return torch.cat([log_odds(logits, group.labels[one]), logits.abs().amax(1)])
 
     def in_float64(self, sample: np.ndarray, subset: np.ndarray) -> np.ndarray:
-        """v of the masked inputs (sample[k], subset[k]) by the same weights, in float64: [K].
+        """Returns v of the masked inputs (sample[k], subset[k]) from the same weights in float64: [K].
 
         Load the weights again afterwards.
         """
@@ -202,10 +209,11 @@ class Engine:
         dtype: torch.dtype,
         forward: nn.Module | None = None,
     ) -> torch.Tensor:
-        """forward: in place of the model: None: what was compiled, if it was for this type."""
+        """Returns v of masked inputs of the group. forward: what to run instead of the model; None: the compiled model
+        if it was compiled for this type."""
         inputs, base = _as_type(dtype, group.inputs, self.sample_set.baseline)
         with exact_float32():
-            # Once for a group and a checkpoint: every further block finds its tokens here.
+            # The tokens are computed once per group and checkpoint, and used for all blocks.
             if self.embedding and group.first not in self._tokens:
                 self._tokens[group.first] = tokens(self.model, self.embedding, inputs, base, group.owner)
             model = forward or (self.forward if dtype == self.dtype else self.model)
@@ -215,13 +223,13 @@ class Engine:
 
 
 class Engines:
-    """Of a store: one for networks as they are, and one for the pre-trained network with a linear probe, where that
-    can't take the place of the network's own head."""
+    """The engines of a store: one for networks as they are, and one for the pre-trained network with a linear probe,
+    where the probe can't replace the network's own head."""
 
     def __init__(
         self, model: Classifier, sample_set: SampleSet, options: DictConfig, choices: dict[str, Choice]
     ) -> None:
-        """choices: made before, by the engine's name (network, probed)."""
+        """choices: those made before, by the engine's name (network, probed)."""
         self.network = self.probed = Engine(model, sample_set, options, choices.get("network"))
         inputs = formatted(sample_set.groups[0].inputs[:1].clone(), self.network.memory_format)
         with_probe = probed(model, inputs)
@@ -237,5 +245,5 @@ class Engines:
 
 
 def _as_type(dtype: torch.dtype, *tensors: torch.Tensor) -> list[torch.Tensor]:
-    """Token ids stay what they are."""
+    """Converts tensors to the type; token ids stay integers."""
     return [tensor.to(dtype) if tensor.is_floating_point() else tensor for tensor in tensors]

@@ -32,9 +32,10 @@ from training.tasks import new_model, tried
 from training.tracking import tracked
 
 SAMPLES = "interactions/samples"
-CHECKPOINT = Span(0.05, 0.4)  # seconds to load and check one, and to keep its values: measured in the default study
-# The least share of stop words in English text: it has 30 to 50 %, headlines and short messages 20 %. In most other
-# languages with Latin letters 5 to 15 % happen to be on the English list, such as a, de, in and me; else none.
+CHECKPOINT = Span(0.05, 0.4)  # seconds to load and check one, and to write its values: measured in the default study
+# The least share of stop words in English text. English text has 30 to 50 %, headlines and short messages have 20 %. In
+# most other languages with Latin letters, 5 to 15 % happen to be on the English list, such as a, de, in and me; in the
+# other languages none are.
 ENGLISH = 0.15
 
 
@@ -48,7 +49,7 @@ def check(cfg: DictConfig, results: Results) -> Need:
     trial.check_alone(model, inputs[:1] if cfg.interactions.batch_size == 1 else inputs)
     with_probe = probed(model, inputs[:1])
     about = describe(splits, cfg.interactions, cfg.seeds.samples)
-    if cfg.interactions.engine == "local":  # the others are never refused
+    if cfg.interactions.engine == "local":  # the other engines accept every model
         predicted_speedup(model, load(splits, about)[0], cfg.interactions.n, "local")
     check_checkpoints(model, with_probe, checkpoints)
     wanted = [checkpoint for checkpoint in checkpoints if not _store(results, checkpoint).has(checkpoint.epoch)]
@@ -58,7 +59,10 @@ def check(cfg: DictConfig, results: Results) -> Need:
 
 
 def _check_memory(options: DictConfig, inputs: torch.Tensor) -> None:
-    """inputs: [B, ...]. Of the values of a checkpoint there are three copies at a time: parts, whole, interactions."""
+    """Checks that the memory suffices.
+
+    inputs: [B, ...]. A checkpoint's values are in memory three times: as parts, as a whole and as interactions.
+    """
     values, each = options.samples * 2**options.n, inputs[0].nbytes
     instead = "choose fewer samples or a smaller n"
     check_memory(3 * 8 * values, f"interactions.n={options.n} with interactions.samples={options.samples}", instead)
@@ -75,7 +79,7 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
 
 
 def _choose(cfg: DictConfig, result: Result) -> None:
-    """Leaves which samples are evaluated, with which variables, and what masks these."""
+    """Writes which samples are evaluated, with which variables, and what masks these."""
     options, splits = cfg.interactions, build_data(cfg.data.target, "data.target")
     about = describe(splits, options, cfg.seeds.samples)
     for line in _remarks(about, options):
@@ -87,7 +91,7 @@ def _choose(cfg: DictConfig, result: Result) -> None:
 
 
 def _evaluate(cfg: DictConfig, results: Results, name: str) -> None:
-    """Leaves the values of one role's checkpoints."""
+    """Writes the values of one role's checkpoints."""
     options, result = cfg.interactions, results[name]
     model, splits = new_model(cfg, "probe", "target")
     store = Store(start(result), Samples(results[SAMPLES].folder))
@@ -109,7 +113,7 @@ def _store(results: Results, checkpoint: Checkpoint) -> Store:
 
 
 def _remarks(about: dict, options: DictConfig) -> Iterator[str]:
-    """On the sentences that the samples are drawn from."""
+    """Yields remarks on the sentences that the samples are drawn from."""
     if about.get("too_short"):
         yield (f"{about['too_short']} of {about['sentences']} {options.split} sentences have fewer than n={options.n} "
                f"words that count and are left out")  # fmt: skip
@@ -119,7 +123,7 @@ def _remarks(about: dict, options: DictConfig) -> Iterator[str]:
 
 
 def decided(model: Classifier, sample_set: SampleSet, options: DictConfig, store: Store) -> Engines:
-    """The engines that the store's values were begun with, unless the options name others."""
+    """Returns the engines with which the store's first values were computed, unless the options ask for others."""
     choices = {name: Choice(**choice) for name, choice in store.choices().items()}
     other = sorted({option for choice in choices.values() for option in choice.differs(options)})
     if other:
@@ -136,7 +140,8 @@ def decided(model: Classifier, sample_set: SampleSet, options: DictConfig, store
 
 
 def fill(cfg: DictConfig, store: Store, checkpoints: list[Checkpoint], engines: Engines) -> float:
-    """Evaluates what is missing, in blocks of samples that are kept as soon as they are there. Returns seconds."""
+    """Evaluates what is missing, in blocks of samples that are each written as soon as they are computed. Returns
+    seconds."""
     started, sample_set = time.monotonic(), engines.network.sample_set
     blocks = sample_set.blocks(math.ceil(engines.network.batch_size / 2**sample_set.n))
     missing = [number for number, checkpoint in enumerate(checkpoints) if not store.has(checkpoint.epoch)]
@@ -153,7 +158,7 @@ def fill(cfg: DictConfig, store: Store, checkpoints: list[Checkpoint], engines: 
         if checkpoint.last and not store.has_noise(checkpoint.epoch):
             _measure_noise(store, checkpoint, engines.of(checkpoint), cfg.interactions, cfg.seeds.samples)
     left = Counter(number for number, _ in wanted)
-    for number in set(missing) - left.keys():  # killed between the last block and joining them
+    for number in set(missing) - left.keys():  # the run was killed after the last block and before joining the blocks
         _complete(cfg, store, checkpoints[number], engines.of(checkpoints[number]), blocks)
     processes = cfg.interactions.processes
     if processes > 1 and wanted:
@@ -167,7 +172,7 @@ def fill(cfg: DictConfig, store: Store, checkpoints: list[Checkpoint], engines: 
         if left[number] == 0:
             _complete(cfg, store, checkpoints[number], engines.of(checkpoints[number]), blocks)
     bar.close()
-    store.remove_parts(store.folder)  # of a run that was killed between joining and removing them
+    store.remove_parts(store.folder)  # left by a run that was killed after joining them and before removing them
     return time.monotonic() - started
 
 

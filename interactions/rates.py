@@ -1,4 +1,4 @@
-"""How fast this machine evaluates masked inputs, from a measurement of seconds."""
+"""Measures in a few seconds how fast this machine evaluates masked inputs."""
 
 from omegaconf import DictConfig
 
@@ -13,16 +13,16 @@ from training.machine import for_values
 from training.rates import SAMPLES, span
 from training.tasks import new_model
 
-# The local engine is tried where a sample takes fewer seconds than that; else its prediction is believed, in whose
-# place networks that large take 0.9 to 1.5 times as long (benchmarks/convnets.csv).
+# The local engine is timed where a sample takes fewer seconds than SHORT; otherwise its prediction is used. Networks
+# that large take LEAST to MOST times as long as predicted (benchmarks/convnets.csv).
 SHORT, LEAST, MOST = 3.0, 0.9, 1.5
 
 
 def measured(cfg: DictConfig) -> Span:
-    """Seconds per masked input, on some of the chosen samples, with random weights."""
+    """Measures the seconds per masked input, on some of the chosen samples, with random weights."""
     model, splits = new_model(cfg, "probe", "target")
     sample_set, options = _some_samples(cfg, splits), cfg.interactions.copy()
-    options.compile = False  # it takes a while, and what it gains is not known before
+    options.compile = False  # it takes a while, and its gain is not known in advance
     faster = predicted_speedup(model.to(sample_set.device), sample_set.groups[0], options.n, options.engine)
     each = _dense(model, sample_set, options)
     if faster > 1 and each.least * 2**options.n / faster < SHORT:
@@ -51,7 +51,7 @@ def _engine(model: Classifier, sample_set: SampleSet, options: DictConfig, name:
 
 
 def _some_samples(cfg: DictConfig, splits: Splits) -> SampleSet:
-    """From the middle: sentences stand in the order of their lengths."""
+    """Returns samples from the middle of the list, as sentences are ordered by length."""
     options = cfg.interactions
     about = describe(splits, options, cfg.seeds.samples)
     first = (len(about["samples"]) - 1) // 2

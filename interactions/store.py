@@ -1,12 +1,12 @@
-"""The values on disk: stored v, from which interactions are derived whenever they are needed.
+"""The values on disk: the program stores v, and derives interactions from it whenever they are needed.
 
 interactions/samples/samples.json             which samples, their labels and variables, and where those lie
 interactions/samples/baseline.npy             what masked variables are replaced by
 interactions/<stage>/engine.json              how values are computed, chosen once
 interactions/<stage>/epoch_012/values.npy     float64 [samples, 2**n], index = bitmask
-interactions/<stage>/epoch_012/noise.npz      sample, subset [K] and v in float64 [K], of the last epoch
+interactions/<stage>/epoch_012/noise.npz      sample, subset [K] and v in float64 [K], for the last epoch only
 interactions/<stage>/epoch_012/meta.json      written last
-interactions/<stage>/epoch_012/part_0-9.npz   values of a block of samples (0 to 9), while the evaluation goes on
+interactions/<stage>/epoch_012/part_0-9.npz   values of a block of samples (0 to 9), during the evaluation
 """
 
 import json
@@ -28,11 +28,11 @@ class Samples:
         self.folder = folder
 
     def read(self) -> dict:
-        """{"split", "n", "kind", "samples": [{"index", "label", "class", "variables"}]}"""
+        """Returns {"split", "n", "kind", "samples": [{"index", "label", "class", "variables"}]}."""
         return parsed(self.folder / "samples.json", json.load)
 
     def write(self, about: dict) -> None:
-        """One line per sample."""
+        """Writes the description, one line per sample."""
         lines = ",\n".join(json.dumps(sample) for sample in about["samples"])
         head = json.dumps({key: value for key, value in about.items() if key != "samples"})
         write_text(self.folder / "samples.json", f'{head[:-1]}, "samples": [\n{lines}\n]}}\n')
@@ -51,7 +51,7 @@ class Store:
         self.folder, self.samples = folder, samples
 
     def choices(self) -> dict[str, dict]:
-        """What was chosen when the first value was computed; {} before."""
+        """Returns how values are computed, as chosen with the first value; {} before that."""
         path = self.folder / "engine.json"
         if path.exists() and (known := read_record(path)) is None:
             print(f"{path} is damaged: checkpoints with missing values are computed again", flush=True)
@@ -68,7 +68,7 @@ class Store:
         return all((self.unit(epoch) / name).exists() for name in ("meta.json", "values.npy"))
 
     def values(self, epoch: int) -> np.ndarray:
-        """v: [samples, 2**n] float64."""
+        """Returns v: [samples, 2**n] float64. Raises Damaged if the file holds something else."""
         about, path = self.samples.read(), self.unit(epoch) / "values.npy"
         v = parsed(path, np.load)
         shape = (len(about["samples"]), 2 ** about["n"])
@@ -77,11 +77,11 @@ class Store:
         return v
 
     def precision(self, epoch: int) -> str:
-        """In which the values were computed."""
+        """Returns the precision in which the values were computed."""
         return parsed(self.unit(epoch) / "meta.json", lambda file: json.load(file)["precision"])
 
     def noise(self, epoch: int) -> dict[str, np.ndarray]:
-        """{"sample", "subset", "value"}, each [K]."""
+        """Returns {"sample", "subset", "value"}, each [K]."""
         return parsed(self.unit(epoch) / "noise.npz", _arrays)
 
     def has_noise(self, epoch: int) -> bool:
@@ -108,7 +108,7 @@ class Store:
         self.remove_parts(unit)
 
     def remove_damaged(self) -> None:
-        """Values that an interrupted evaluation has left, and that are not what it wrote: they are computed again."""
+        """Removes complete values whose file has changed since it was written, so that they are computed again."""
         for unit in sorted(self.folder.glob("epoch_*")):
             meta, values = unit / "meta.json", unit / "values.npy"
             if meta.exists() and values.exists() and (read_record(meta) or {}).get("sha256") != sha256(values):

@@ -1,7 +1,7 @@
-"""Evaluates units of a checkpoint and a block of samples, in this process: neither disk nor device waits for the other.
+"""Evaluates units (a checkpoint and a block of samples) in this process; disk and device do not wait for each other.
 
-The next checkpoint's weights are read while one is evaluated, and the next block is computed while values are fetched
-from the device, compared with plain forward passes and written.
+The next checkpoint's weights are read while the current one is evaluated. The next block is computed while the values
+of the last one are fetched from the device, compared with plain forward passes and written.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ Unit = tuple[int, range]  # number of the checkpoint among all; block of samples
 
 
 class Computed(NamedTuple):
-    """Values of a unit, on their way to the CPU. plain: [K, 2], of `Engine.alone`, of the K checks."""
+    """Values of a unit, on their way to the CPU. plain: [K, 2], what `Engine.alone` gives for the K checks."""
 
     number: int
     block: range
@@ -31,9 +31,10 @@ class Computed(NamedTuple):
 
 
 def evaluated(store: Store, checkpoints: list[Checkpoint], engines: Engines, units: list[Unit]) -> Iterator[Unit]:
-    """Gives each unit when its values are in the store. Raises BadInput if they are not those of forward passes."""
+    """Yields each unit as soon as its values are in the store. Raises BadInput if they are not those of plain forward
+    passes."""
     budget, verifier = Budget(engines.network), Verifier(engines.network.dtype)
-    # One unit behind: what was computed is fetched, compared and written after the next one was handed to the device.
+    # Each unit is fetched, compared and written only after the next one was handed to the device.
     waiting = None
     for number, states, blocks in _read_ahead(checkpoints, units):
         checkpoint, engine = checkpoints[number], engines.of(checkpoints[number])
@@ -42,7 +43,7 @@ def evaluated(store: Store, checkpoints: list[Checkpoint], engines: Engines, uni
             computed = _computed(engine, checkpoint, number, block, budget.count(LEAST if block == blocks[0] else 0))
             if waiting:
                 if _check(store, checkpoints, engines, verifier, waiting):
-                    engine.load(checkpoint, states)  # a closer look has loaded others
+                    engine.load(checkpoint, states)  # the check has loaded other weights
                 yield _stored(store, checkpoints, waiting)
             waiting = computed
     if waiting:
@@ -51,12 +52,12 @@ def evaluated(store: Store, checkpoints: list[Checkpoint], engines: Engines, uni
 
 
 def _computed(engine: Engine, checkpoint: Checkpoint, number: int, block: range, count: int) -> Computed:
-    """Later work on the device is not waited for."""
+    """Computes a unit without waiting for the device."""
     v, checks = engine.block(block), drawn(checkpoint, block, count, engine.sample_set.n)
     plain = torch.stack([engine.alone(check.sample, check.subset) for check in checks]) if checks else v.new_empty(0, 2)
     if not v.is_cuda:
         return Computed(number, block, v.cpu(), checks, plain.cpu(), None)
-    # The copies are only ordered; the event says when they have arrived. Until then their memory holds anything.
+    # The copies are only requested; the event tells when they have arrived. Until then their memory is undefined.
     v, plain = (part.to("cpu", non_blocking=True) for part in (v, plain))
     return Computed(number, block, v, checks, plain, torch.cuda.current_stream(engine.sample_set.device).record_event())
 
@@ -64,8 +65,10 @@ def _computed(engine: Engine, checkpoint: Checkpoint, number: int, block: range,
 def _check(
     store: Store, checkpoints: list[Checkpoint], engines: Engines, verifier: Verifier, computed: Computed
 ) -> bool:
-    """Whether weights were loaded for it. Raises BadInput, and removes what there is of the checkpoint, if values are
-    not those of plain forward passes."""
+    """Checks the values and returns whether this loaded other weights.
+
+    Raises BadInput, and removes the checkpoint's values so far, if values are not those of plain forward passes.
+    """
     if computed.arrived:
         computed.arrived.synchronize()
     v, plain, first = computed.v.numpy(), computed.plain.numpy(), computed.block[0]
@@ -78,7 +81,7 @@ def _check(
             seen = plain[computed.checks.index(check)]
             verifier.judge(engine, checkpoint, check, v[check.sample - first, check.subset], seen)
         except BadInput:
-            # Earlier blocks are as wrong, even if no check has met it: a resumed run must not keep them.
+            # Earlier blocks are wrong too, even if no check has found that: a resumed run must not keep them.
             store.remove_parts(store.unit(checkpoint.epoch))
             raise
     return bool(suspects)
@@ -91,11 +94,11 @@ def _stored(store: Store, checkpoints: list[Checkpoint], computed: Computed) -> 
 
 
 def _read_ahead(checkpoints: list[Checkpoint], units: list[Unit]) -> Iterator[tuple[int, Weights, list[range]]]:
-    """Each checkpoint with its weights and blocks."""
+    """Yields each checkpoint's number with its weights and blocks, and reads the next one's weights meanwhile."""
     numbers = list(dict.fromkeys(number for number, _ in units))
     with ThreadPoolExecutor(1) as reader:
         following = [reader.submit(checkpoints[number].read) for number in numbers[:1]]
-        # One ahead and no more: two checkpoints are in memory at a time, however many there are.
+        # Only one is read ahead: so at most two checkpoints are in memory at a time.
         for place, number in enumerate(numbers):
             states = following.pop().result()
             following += [reader.submit(checkpoints[after].read) for after in numbers[place + 1 : place + 2]]

@@ -1,10 +1,10 @@
 """Compares some values of every checkpoint with plain forward passes, of one masked input at a time.
 
-Whatever an engine does (tiles, selected tokens, batches, compiled code), its values and those of plain passes may
-differ by rounding and by nothing else. What is rounding is not guessed: a difference that is more than usual is looked
-at again in float64, where rounding all but vanishes (a difference of 1e-3 in float32 becomes one of 1e-12) and a
-mistake stays as large as it was. So networks that round badly pass, and a network whose output depends on the rest of
-its batch is found out, as are weights that a trace has missed.
+Whatever an engine does (tiles, selected tokens, batches, compiled code), its values may differ from those of plain
+passes only by rounding. The program does not guess what is rounding: it computes any unusually large difference again
+in float64, where rounding almost vanishes (a difference of 1e-3 in float32 becomes one of 1e-12) and a mistake stays as
+large as it was. So networks that round badly pass. A network whose output depends on the rest of its batch is detected,
+and so are weights that a trace has missed.
 """
 
 import time
@@ -18,34 +18,36 @@ from conf.errors import BadInput
 from interactions.engine import Engine
 from training.seeds import stream
 
-SHARE, LEAST = 0.02, 2  # of the time; of each checkpoint
+SHARE, LEAST = 0.02, 2  # the share of the time that checks take; the least number of checks per checkpoint
 # Measured on networks of 4 to 121 layers, rounding makes the largest logit wrong by 1 to 80 epsilon of its type. Beyond
-# 32 a value is looked at again, which takes time, but decides nothing by itself.
+# 32 a value is examined again, which takes time, but decides nothing by itself.
 USUAL = 32
-# Of the largest logit, in float64: ten thousand times more than the worst of those networks, and far below what any
-# measure could notice.
+# Allowed difference in float64, as a share of the largest logit: ten thousand times that of the worst of those
+# networks, and far below what any measure could notice.
 EXACT = 2.0**-30
 
-# Times the rounding of plain forward passes, the largest of four: no sums in another order are so much worse.
+# Allowed difference as a multiple of the rounding of plain forward passes (the largest of four): sums in another order
+# are never that much worse.
 WORSE = 64
 
 
 @dataclass(frozen=True)
 class Check:
-    """A masked input."""
+    """A masked input that is compared."""
 
     sample: int
     subset: int
 
 
 class Budget:
-    """How many inputs may be checked: as many as take their share of the time, a few of each checkpoint at least."""
+    """Decides how many inputs are checked: as many as fit in their share of the time, and at least a few per
+    checkpoint."""
 
     def __init__(self, engine: Engine) -> None:
         self.begun, self.spent, self.each = time.monotonic(), 0.0, _seconds(engine)
 
     def count(self, least: int) -> int:
-        # What a check takes is estimated: to measure it would mean to wait for the device each time.
+        # The time of a check is estimated: to measure it, the program would have to wait for the device each time.
         due = SHARE * (time.monotonic() - self.begun) - self.spent
         count = max(least, int(due / self.each))
         self.spent += count * self.each
@@ -53,7 +55,7 @@ class Budget:
 
 
 def _seconds(engine: Engine) -> float:
-    """Of a plain forward pass; the first does not count."""
+    """Measures the seconds of a plain forward pass; the first one does not count."""
     engine.to(engine.dtype)
     for _ in range(2):
         started = time.monotonic()
@@ -62,7 +64,7 @@ def _seconds(engine: Engine) -> float:
 
 
 def drawn(checkpoint: Checkpoint, block: range, count: int, n: int) -> list[Check]:
-    """Masked inputs of these samples, spread over samples and orders, the same in every run."""
+    """Draws masked inputs of these samples, spread over samples and orders, the same ones in every run."""
     draw = np.random.default_rng(stream(0, "check", checkpoint.stage, checkpoint.epoch, block[0]))
     # Few checks have to see every order: check k of K has one from the k-th part of 0 to n, at a random place in it.
     samples = np.resize(draw.permutation(np.array(block)), count)
@@ -72,32 +74,35 @@ def drawn(checkpoint: Checkpoint, block: range, count: int, n: int) -> list[Chec
 
 
 class Verifier:
-    """Remembers how large differences were that turned out to be rounding."""
+    """Judges differences, and remembers how large those were that turned out to be rounding."""
 
     def __init__(self, precision: torch.dtype) -> None:
         self.usual = max(USUAL * torch.finfo(precision).eps, EXACT if precision == torch.float64 else 0)
 
     def suspects(self, v: np.ndarray, first: int, checks: list[Check], plain: np.ndarray) -> list[Check]:
-        """Those whose values [B, 2**n], of samples from number `first` on, are not those of plain passes.
+        """Returns the checks whose engine values differ from plain forward passes by more than usual.
 
-        plain: [K, 2], of `Engine.alone`.
+        v: [B, 2**n], values of the samples from number `first` on; plain: [K, 2], as `Engine.alone` gives them.
         """
         ours = np.array([v[check.sample - first, check.subset] for check in checks])
-        unlike = ~(abs(ours - plain[:, 0]) <= self.usual * plain[:, 1])  # of NaN, too
+        unlike = ~(abs(ours - plain[:, 0]) <= self.usual * plain[:, 1])  # NaN counts as different
         return [check for check, found in zip(checks, unlike, strict=True) if found]
 
     def judge(self, engine: Engine, checkpoint: Checkpoint, check: Check, v: float, plain: np.ndarray) -> None:
-        """Raises BadInput unless the difference is rounding. The engine holds the checkpoint's weights; load others
-        afterwards. v: of the engine, plain: [2], both in the store's precision."""
-        # Excluded, one after the other: that it is not a number; that the model differs from itself; that the engine is
-        # wrong in any precision; that it is wrong in this precision alone. What is left is rounding.
+        """Raises BadInput unless the difference is rounding.
+
+        The engine must hold the checkpoint's weights, and needs them loaded again afterwards. v: the engine's value;
+        plain: [2]; both in the store's precision.
+        """
+        # These causes are excluded one after the other: the value is not a number; the model is random; the engine is
+        # wrong in any precision; the engine is wrong in this precision alone. The only cause left is rounding.
         name = _name(checkpoint, check)
         if not np.isfinite([v, *plain]).all():
             raise BadInput(
                 f"{name} is {v:.6g} in {engine.precision}, which is not a finite number: use "
                 f"interactions.precision=float32 or float64, or check the weights"
             )
-        # How much a plain pass rounds is itself a matter of chance: three neighbours, one variable away, are asked too.
+        # How much a plain pass rounds depends on chance: three neighbours, one variable away, are computed too.
         near = [check, *(Check(check.sample, check.subset ^ 1 << bit) for bit in range(min(3, engine.sample_set.n)))]
         rounded = _alone(engine, near)
         engine.to(torch.float64)
@@ -113,7 +118,7 @@ class Verifier:
         told = f"{name} is {v:.6g} by the {engine.choice.engine} engine, and differs by {abs(v - plain[0]):.2g} "
         told += "from a forward pass of this input alone"
         if abs(ours - exact[0, 0]) > tolerance:
-            # The local engine is to blame if batches are right, otherwise whatever makes a batch differ.
+            # If batches are right, the local engine is wrong; otherwise something makes a batch differ.
             fine = abs(batched - exact[0, 0]) <= tolerance
             way_out = "use interactions.engine=dense" if fine else _way_out_of_batches(engine)
             raise BadInput(f"{told}, which rounding does not explain: {way_out}")
@@ -123,12 +128,12 @@ class Verifier:
                 f"{told}, whose own rounding is {usual:.2g}: something is wrong in {engine.precision} alone; use "
                 f"interactions.engine=dense, interactions.compile=false or interactions.precision=float64"
             )
-        # A network that rounds so will do so again: from now on only four times as much is worth another look.
+        # A network that rounds so much will do so again: from now on only four times as much is examined.
         self.usual = max(self.usual, 4 * abs(v - plain[0]) / max(plain[1], 1e-30))
 
 
 def _alone(engine: Engine, checks: list[Check]) -> np.ndarray:
-    """[K, 2], of `Engine.alone`, in the type that the engine has now."""
+    """Returns [K, 2], what `Engine.alone` gives, in the type that the engine has now."""
     dtype = next(engine.model.parameters()).dtype
     return torch.stack([engine.alone(check.sample, check.subset, dtype) for check in checks]).cpu().numpy()
 

@@ -1,7 +1,7 @@
-"""Spreads the evaluation over processes, each with its own device or share of the cores.
+"""Spreads the evaluation over processes, each with its own device or its share of the cores.
 
-Every process takes its share of the (checkpoint, block of samples) units and leaves values where the store keeps them
-while the evaluation goes on; the process that was started first joins them.
+Every process evaluates its share of the units (a checkpoint and a block of samples) and writes the values to the store
+as parts; the main process joins the parts.
 """
 
 import os
@@ -32,9 +32,9 @@ from training.tasks import new_model
 def evaluated(
     cfg: DictConfig, store: Store, checkpoints: list[Checkpoint], units: list[Unit], count: int
 ) -> Iterator[Unit]:
-    """Has `count` processes evaluate the units; gives each when its values are in the store.
+    """Evaluates the units in `count` processes and yields each unit as soon as its values are in the store.
 
-    Raises what the first of them to fail raised, and ProcessLost if one is killed.
+    Raises the error of the first process that fails, and ProcessLost if one is killed.
     """
     settings, started = OmegaConf.to_yaml(cfg, resolve=True), {}
     try:
@@ -49,7 +49,7 @@ def evaluated(
             process.terminate()
         for process in started.values():
             process.join(signals.PATIENCE)
-            process.kill()  # what has only begun to import hears nothing yet
+            process.kill()  # a process that is still importing does not react to the signal
             process.join()
 
 
@@ -59,7 +59,7 @@ def _started(share: tuple) -> tuple[Connection, BaseProcess]:
     process = context.Process(target=_work, args=(*share, answer, os.getpid()), daemon=True)
     with signals.held():
         process.start()
-    answer.close()  # here: with the process its last end of the pipe closes, which is heard at the other end
+    answer.close()  # in this process: then the pipe's last end closes when the process ends, which `_next` notices
     return answers, process
 
 
@@ -92,7 +92,7 @@ def _work(
     signals.watch(first=False, parent=parent)
     silence()
     try:
-        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # of the data, the parent has said it already
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # the parent has already printed these lines
             for unit in _share(OmegaConf.create(settings), store, checkpoints, rank, count, units):
                 answer.send(unit)
     except Exception as error:
@@ -114,7 +114,7 @@ def _share(
 
 
 def _device(name: str, rank: int) -> torch.device:
-    """Where there are several accelerators, each process has its own."""
+    """Returns the device of a process. If the machine has several accelerators, the processes are spread over them."""
     found = device(name)
     if name == "auto" and found.type == "cuda":
         return torch.device("cuda", rank % torch.cuda.device_count())

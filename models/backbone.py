@@ -1,9 +1,9 @@
-"""A classifier as backbone and head, whatever architecture it comes from.
+"""A classifier as backbone and head, for any architecture.
 
-The head stays where it is in the network, so that the network's own forward pass is what is trained and evaluated; a
-slot in its place passes on what comes to it and what it makes of that, and can tell what came: the penultimate
-features. Take SqueezeNet: convolutions, then the head (a 1x1 convolution with an output per class), ReLU and average.
-Its features are the input of the head, averaged over the map; its weights without the head's are the backbone.
+The program trains and evaluates the network's own forward pass. A slot takes the place of the head in the network: it
+calls the head, and can record the head's input, which are the penultimate features. An example is SqueezeNet:
+convolutions, then the head (a 1x1 convolution with an output per class), ReLU and average. Its features are the input
+of the head, averaged over the map; all its weights except the head's are the backbone.
 """
 
 from collections.abc import Sequence
@@ -22,18 +22,19 @@ from models import heads
 from models.sizes import sizes
 from models.slot import Slot, features, observed
 
-NO_ARGUMENTS = ("weights", "input", "head")  # of `model`: where weights come from, what data are prepared for it, ...
+NO_ARGUMENTS = ("weights", "input", "head")  # keys of `model` that are not passed to its `_target_`
 
 
 class Classifier(nn.Module):
     """Any network that classifies.
 
-    backbone: the network without the weights of its head; head: the layer with an output per class, or a list of them;
-    names: what the network calls its weights -> what this class calls them.
+    backbone: the network without the weights of its head; head: the layer with an output per class, or a list of such
+    layers; names: maps the network's names of its weights to the names in this class.
     """
 
     def __init__(self, network: nn.Module, head: Sequence[str] | None = None) -> None:
-        """head: the names of the head's layers; None: the last linear layer. Raises BadInput if there is none."""
+        """head: the names of the head's layers; None: the last linear layer. Raises BadInput if the network has
+        none."""
         super().__init__()
         names = list(head) if head else [heads.last_linear(network)]
         if names == [None]:
@@ -53,16 +54,18 @@ class Classifier(nn.Module):
         self.backbone = network
 
     def features(self, inputs: torch.Tensor) -> torch.Tensor:
-        """What comes to the head, averaged over all but the channels: [B, D]; of several heads side by side."""
+        """Returns the input of the head, averaged over all axes but samples and channels: [B, D]; several heads are
+        joined."""
         return features(self.backbone, inputs)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Logits [B, classes]."""
+        """Returns logits [B, classes]."""
         return self.backbone(inputs)
 
 
 class Probed(nn.Module):
-    """A classifier with a linear head on its features instead of its own: backbone and head are named alike."""
+    """A classifier with a linear head on its features in place of its own head; the names of backbone and head are the
+    same."""
 
     def __init__(self, classifier: Classifier, width: int, num_classes: int) -> None:
         super().__init__()
@@ -75,10 +78,10 @@ class Probed(nn.Module):
 
 @torch.no_grad()
 def is_linear(model: Classifier, inputs: torch.Tensor) -> bool:
-    """Whether its logits are what a linear head makes of its features, so that a linear probe can take its place.
+    """Returns whether the logits are a linear function of the features, so that a linear probe can replace the head.
 
-    Tried with a head of weights of its own, large ones, which a limit on the logits betrays, and with their opposite,
-    which ReLU or a sum with something else betrays. inputs: [1, ...].
+    The model is tried with a head of other, large weights, which reveal a limit on the logits, and with their opposite,
+    which reveals ReLU or a sum with something else. inputs: [1, ...].
     """
     if not isinstance(model.head, nn.Linear):
         return False
@@ -96,7 +99,7 @@ def is_linear(model: Classifier, inputs: torch.Tensor) -> bool:
             for parameter in model.head.parameters():
                 parameter.neg_()
         return all(found)
-    except Exception:  # of whatever reads what such weights make
+    except Exception:  # the model's own code may raise any error with such weights
         return False
     finally:
         for parameter, before in zip(model.head.parameters(), kept, strict=True):
@@ -104,7 +107,8 @@ def is_linear(model: Classifier, inputs: torch.Tensor) -> bool:
 
 
 def probed(model: Classifier, inputs: torch.Tensor) -> Classifier | Probed:
-    """What takes the weights of a linear probe on the features: the model itself, if its head can hold them.
+    """Returns the model that takes the weights of a linear probe on the features: the model itself, if its head can
+    hold them.
 
     inputs: [1, ...].
     """
@@ -117,11 +121,11 @@ def probed(model: Classifier, inputs: torch.Tensor) -> Classifier | Probed:
 
 
 def build(options: DictConfig, num_classes: int) -> Classifier:
-    """The architecture described by `options` (a `_target_` and its arguments), with random weights.
+    """Builds the architecture that `options` describe (a `_target_` and its arguments), with random weights.
 
-    `head` names the layers that are its classifier, if they are not found.
+    `head` names the layers of its classifier, if they can't be found automatically.
     """
-    arguments = {"_convert_": "all"} | sizes(options)  # lists are lists to the model's code, unless options say else
+    arguments = {"_convert_": "all"} | sizes(options)  # the model's code gets plain lists, unless options say otherwise
     given = OmegaConf.to_container(options, resolve=True)
     check_arguments("model", {key: value for key, value in given.items() if key not in NO_ARGUMENTS}, ("num_classes",))
     arguments |= {key: value for key, value in options.items() if key not in NO_ARGUMENTS}
@@ -141,7 +145,8 @@ def build(options: DictConfig, num_classes: int) -> Classifier:
 
 
 def check_backbone(options: DictConfig, model: Classifier, other: int) -> None:
-    """Raises BadInput if the backbone of `model` is another one for `other` classes, so that it can't be passed on."""
+    """Raises BadInput if the backbone of `model` is different for `other` classes, so that another model can't take it
+    over."""
     try:
         with torch.random.fork_rng(devices=[]), torch.device("meta"):  # without memory or random numbers
             there = build(options, other)

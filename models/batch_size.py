@@ -1,4 +1,4 @@
-"""How many inputs go through a network at once, where that does not influence training."""
+"""Decides how many inputs go through a network at once, where that does not influence training."""
 
 import torch
 from torch import nn
@@ -8,33 +8,34 @@ from models.watch import watch
 LARGEST = 512
 LARGEST_ELSEWHERE = 2048
 SMALLEST = 4
-CPU_BYTES = 24 * 2**20  # what a layer reads and writes: up to four times as fast as where it leaves the caches
-LOADED = 256  # at most, of what comes from a loader: whole batches wait in memory, and sentences may be longer than one
+CPU_BYTES = 24 * 2**20  # what a layer reads and writes: within the caches it is up to four times as fast
+LOADED = 256  # the most inputs from a loader: whole batches wait in memory, and sentences may be longer than the first
 SHARE = 0.25  # of an accelerator's memory that the activations of one forward pass may take
 
 
 def fitting(model: nn.Module, inputs: torch.Tensor, where: torch.device) -> int:
-    """A power of two: on a CPU as many as stay in its caches, on an accelerator as many as fit its memory, roughly.
+    """Returns a power of two: on a CPU as many inputs as stay in its caches, on an accelerator about as many as fit its
+    memory.
 
-    inputs: [1, ...], where the model is now; where: the device that they will run on. It depends on nothing else, not
-    on what else runs there, so that a run repeats bit for bit.
+    inputs: [1, ...], where the model is now; where: the device that they will run on. The size depends on nothing else,
+    such as other programs on the device, so that a run repeats bit for bit.
     """
     sizes = []
     watch(model, inputs, lambda _, given, out: sizes.append(_bytes(given) + _bytes(out)))
     each = max([1, *sizes])
     if where.type == "cpu":
         return min(LARGEST, max(SMALLEST, _power_of_two(CPU_BYTES / each)))
-    # What a layer reads and writes, and as much again for its workspace and what waits for a residual sum.
+    # What a layer reads and writes, and more for its workspace and for what waits for a residual sum.
     return min(LARGEST_ELSEWHERE, _power_of_two(_room(where) / (4 * each)))
 
 
 def loaded(model: nn.Module, inputs: torch.Tensor, where: torch.device) -> int:
-    """The same, of what a data loader brings and nothing halves."""
+    """Returns the same for batches from a data loader, which are never halved."""
     return min(LOADED, fitting(model, inputs, where))
 
 
 def _power_of_two(most: float) -> int:
-    """The largest that is not above `most`, at least 1."""
+    """Returns the largest power of two that is not above `most`, at least 1."""
     return 1 << max(int(most), 1).bit_length() - 1
 
 

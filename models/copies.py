@@ -1,4 +1,4 @@
-"""Which model is meant in a file that holds several, such as student and teacher."""
+"""Finds the right model in a file that holds several, such as student and teacher."""
 
 import itertools
 from collections.abc import Iterable
@@ -10,13 +10,14 @@ from models.backbone import Classifier
 from models.weights import State, names_of, prefix_change
 from stages.address import Address
 
-WRAPPERS = {"state_dict", "model_state_dict", "model", "module"}  # no names of a model among several
+WRAPPERS = {"state_dict", "model_state_dict", "model", "module"}  # these do not name one of several models
 
 
 def chosen(model: Classifier, state: State, address: Address) -> State:
-    """The tensors of the model that `address` names, and those that are of none; all if it names none and there is one.
+    """Returns the tensors of the model that `address` names, and those that belong to none of the models.
 
-    Raises BadInput if there are several and none is named, or none of that name.
+    If the file has one model and `address` names none, all tensors are returned. Raises BadInput if the file has
+    several models and none is named, or no model of that name.
     """
     found = copies(model, state)
     if not address.name:
@@ -33,8 +34,12 @@ def chosen(model: Classifier, state: State, address: Address) -> State:
 
 
 def copies(model: Classifier, state: State) -> dict[str, str]:
-    """Of each set of tensors that holds at least half of the model (the same half, with other numbers), in the order of
-    the file: the shortest prefix that tells it from the others -> the longest that all of it has."""
+    """Finds the models in a file: sets of tensors that hold at least half of the model (the same half, with other
+    numbers).
+
+    Returns for each, in the order of the file, the shortest prefix that tells it from the others -> the longest prefix
+    that all of its names have.
+    """
     enough, rest, found = len(model.state_dict()) / 2, state, {}
     while len(rest) >= enough:
         keys = _copy(model, rest)
@@ -51,41 +56,44 @@ def copies(model: Classifier, state: State) -> dict[str, str]:
 
 
 def _copy(model: Classifier, state: State) -> dict[str, str]:
-    """The most of the model that is in `state` behind one prefix: its weights' names -> their keys there."""
+    """Returns the largest part of the model that `state` has behind one prefix: its weights' names -> their keys in
+    `state`."""
     (strip, add), names, shapes = prefix_change(model, state), names_of(model), model.state_dict()
     keys = {names.get(add + key.removeprefix(strip)): key for key in state if key.startswith(strip)}
     return {name: key for name, key in keys.items() if name and shapes[name].shape == state[key].shape}
 
 
 def _equal(state: State, keys: dict[str, str], others: dict[str, str]) -> bool:
-    """One model under two names, as where a program holds it twice."""
+    """Returns whether both are one model under two names, as when a program holds it twice."""
     pairs = ((state[keys[name]], state[others[name]]) for name in keys.keys() & others.keys())
     return all(one.dtype == other.dtype and torch.equal(one, other) for one, other in pairs)
 
 
 def _common(names: Iterable[str]) -> str:
-    """The prefix, of whole parts, that all of them begin with."""
+    """Returns the longest prefix, of whole parts, that all names begin with."""
     parts = zip(*(name.split(".")[:-1] for name in names), strict=False)
     return "".join(f"{same[0]}." for same in itertools.takewhile(lambda several: len(set(several)) == 1, parts))
 
 
 def _shortened(path: str, others: set[str]) -> str:
-    """To the parts that tell it from the others: "student.module." to "student." beside "teacher."."""
+    """Shortens a path to the parts that tell it from the others: "student.module." to "student." beside "teacher."."""
     parts = path.split(".")[:-1]
     starts = (".".join(parts[:depth]) + "." for depth in range(1, len(parts)))
     return next((start for start in starts if not any(other.startswith(start) for other in others)), path)
 
 
 def _names(found: dict[str, str]) -> list[str]:
-    """What a user calls the copies: without the wrapper around them all; "." is the one that has no other prefix."""
+    """Returns the users' names of the copies, without the wrapper around all of them; "." is the one without another
+    prefix."""
     around = _common(found.values()) if len(found) > 1 else ""
     return [prefix.removeprefix(around).rstrip(".") or "." for prefix in found]
 
 
 def _meant(name: str, found: dict[str, str], unwrapped: bool) -> list[str]:
-    """The prefixes that a name may stand for, with more or less of the wrapper around all copies before it.
+    """Returns the prefixes that a name may stand for, with more or fewer parts of the wrapper around all copies before
+    it.
 
-    unwrapped: whether the file has names just as the model has them.
+    unwrapped: whether the file has names exactly as the model has them.
     """
     parts = _common(found.values()).split(".")[:-1]
     if name != ".":

@@ -1,4 +1,4 @@
-"""The device of all computations outside of Lightning's training loop."""
+"""Chooses the device of all computations outside of Lightning's training loop."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,12 +9,13 @@ from conf.errors import BadInput
 
 
 def device(name: str) -> torch.device:
-    """ "auto" is the accelerator if there is one. Raises BadInput for a device that this machine lacks."""
+    """Returns the device; "auto" is the accelerator if the machine has one. Raises BadInput if the machine lacks the
+    device."""
     if name == "auto":
         found = torch.accelerator.current_accelerator(check_available=True)
         return found if found is not None else torch.device("cpu")
     try:
-        torch.zeros(1, dtype=torch.float64, device=name).cpu()  # one that holds no values can't be copied from
+        torch.zeros(1, dtype=torch.float64, device=name).cpu()  # fails for devices that hold no values, such as meta
     except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise BadInput(
@@ -25,7 +26,7 @@ def device(name: str) -> torch.device:
 
 @contextmanager
 def exact_float32() -> Iterator[None]:
-    """TF32 off: its noise of 1e-3 in v becomes 2**(|S|/2) times that in I(S)."""
+    """Turns TF32 off: its noise of 1e-3 in v becomes 2**(|S|/2) times that in I(S)."""
     matmul, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False

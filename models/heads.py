@@ -1,8 +1,8 @@
-"""Which layers of a network are its classifier: the ones that have an output per class.
+"""Finds the layers of a network that are its classifier: those that have an output per class.
 
-Mostly there is one, a linear layer at the end. There may be several (a distilled vision transformer averages two), or
-a 1x1 convolution whose maps are pooled, or hidden layers that happen to be as wide as there are classes. So, where it
-is not clear, the network is built once more for one class more: the classifier is what has grown.
+Most networks have one, a linear layer at the end. Some have several (a distilled vision transformer averages two), or a
+1x1 convolution whose maps are pooled, or hidden layers whose width happens to be the number of classes. In doubt, the
+network is built again for one class more: the layers that have grown are the classifier.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,9 +14,9 @@ from conf.errors import BadInput
 
 
 def find(network: nn.Module, num_classes: int, build: Callable[[int], nn.Module]) -> list[str]:
-    """The names of these layers. build: makes the network for any number of classes.
+    """Returns the names of these layers. build: makes the network for any number of classes.
 
-    Raises BadInput if there are none.
+    Raises BadInput if the network has none.
     """
     found = of_size(network, num_classes)
     if len(found) != 1 or found[0] != last_linear(network):
@@ -31,7 +31,7 @@ def find(network: nn.Module, num_classes: int, build: Callable[[int], nn.Module]
 
 
 def named(network: nn.Module, wanted: str | Sequence[str]) -> list[str]:
-    """The layers that `model.head` names. Raises BadInput for what the network has not."""
+    """Returns the layers that `model.head` names. Raises BadInput for a name that the network does not have."""
     names = [wanted] if isinstance(wanted, str) else list(wanted)
     there = {name for name, _ in network.named_modules(remove_duplicate=False)} - {""}
     for name in names:
@@ -43,12 +43,12 @@ def named(network: nn.Module, wanted: str | Sequence[str]) -> list[str]:
 
 
 def names_of(network: nn.Module, layer: nn.Module) -> list[str]:
-    """All of them: a network may hold a layer twice."""
+    """Returns all names of a layer: a network may hold a layer twice."""
     return [name for name, other in network.named_modules(remove_duplicate=False) if other is layer]
 
 
 def last_linear(network: nn.Module) -> str | None:
-    """None if there is none inside the network."""
+    """Returns the name of the last linear layer inside the network; None if it has none."""
     names = [name for name, layer in network.named_modules() if isinstance(layer, nn.Linear) and name]
     return names[-1] if names else None
 
@@ -58,7 +58,7 @@ def of_size(network: nn.Module, num_classes: int) -> list[str]:
 
 
 def _growing(found: list[str], num_classes: int, build: Callable[[int], nn.Module]) -> list[str]:
-    """Those that have an output more if there is a class more; all if the network can't be built twice."""
+    """Returns the layers that have one output more for one class more; all if the network can't be built twice."""
     try:
         with torch.random.fork_rng(devices=[]), torch.device("meta"):  # without memory or random numbers
             other = build(num_classes + 1)
@@ -69,7 +69,7 @@ def _growing(found: list[str], num_classes: int, build: Callable[[int], nn.Modul
 
 
 def _outputs(layer: nn.Module) -> int | None:
-    """Of a layer that may be a classifier."""
+    """Returns the number of outputs of a layer that may be a classifier, None for other layers."""
     if isinstance(layer, nn.Linear):
         return layer.out_features
     if isinstance(layer, nn.Conv2d) and tuple(layer.kernel_size) == (1, 1):
@@ -78,5 +78,5 @@ def _outputs(layer: nn.Module) -> int | None:
 
 
 def _last(network: nn.Module) -> str:
-    """The layers that could be meant, the last five; the caller can't know which."""
+    """Returns the last five layers with weights, one of which the user may mean."""
     return ", ".join([name for name, layer in network.named_modules() if name and layer._parameters][-5:]) or "none"

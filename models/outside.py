@@ -1,8 +1,8 @@
-"""Tensors that no checkpoint contains: a model that is built again must have the same ones.
+"""Checks the tensors that no checkpoint contains: a model that is built again must have the same ones.
 
-Every stage builds the model with random numbers of its own and loads what a checkpoint has. A random projection that is
-a plain attribute would be another one in each stage, without a word. Those that follow from the weights or are the same
-in every model (positions, what weight-norm makes of its parts) are harmless.
+Every stage builds the model with its own random numbers and loads what a checkpoint has. A random projection that is a
+plain attribute would silently differ from stage to stage. Tensors that follow from the weights or are the same in every
+model (positions, the product of weight-norm) are harmless.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,8 +16,10 @@ from models.trial import as_it_was
 
 @torch.no_grad()
 def check(model: nn.Module, build: Callable[[], nn.Module], inputs: torch.Tensor) -> None:
-    """Raises BadInput if a tensor outside the state dict differs between `model` and another one that `build` makes,
-    with the same weights and after a pass of the same `inputs` [B, ...]."""
+    """Raises BadInput if a tensor outside the state dict differs between `model` and another model that `build` makes.
+
+    Both have the same weights, and are compared after a pass of the same `inputs` [B, ...].
+    """
     if not _outside(model):
         return
     with as_it_was(model), torch.random.fork_rng(devices=[]):
@@ -25,7 +27,7 @@ def check(model: nn.Module, build: Callable[[], nn.Module], inputs: torch.Tensor
         other = build().eval()
         other.load_state_dict(model.state_dict())
         for network in (model.eval(), other):
-            network(inputs.clone())  # some tensors are made then
+            network(inputs.clone())  # some tensors are made by the forward pass
         mine, others = _outside(model), _outside(other)
     different = [name for name, tensor in mine.items() if not _equal(tensor, others.get(name))]
     if different:
@@ -37,7 +39,8 @@ def check(model: nn.Module, build: Callable[[], nn.Module], inputs: torch.Tensor
 
 
 def _outside(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Buffers that are not saved, and tensors that are plain attributes or in a list or dict of these, by name."""
+    """Returns buffers that are not saved, and tensors that are plain attributes or in a list or dict of these, by
+    name."""
     found = {}
     for path, layer in model.named_modules():
         plain = {name: value for name, value in vars(layer).items() if name not in ("_parameters", "_buffers")}

@@ -1,9 +1,9 @@
-"""External pre-trained weights, by the name `model.weights` gives them:
+"""Finds and loads external pre-trained weights, by their name in `model.weights`:
 
-torchvision:ResNet50_Weights.IMAGENET1K_V1            of torchvision, in its cache or downloaded
-timm:vit_small_patch16_224.augreg_in1k                of timm, from the Hugging Face hub
-transformers:google-bert/bert-base-uncased            of transformers, from the hub
-/path/to/weights.pt, /path/to/folder                  a file of torch or safetensors; a folder as the hub has it
+torchvision:ResNet50_Weights.IMAGENET1K_V1            from torchvision, in its cache or downloaded
+timm:vit_small_patch16_224.augreg_in1k                from timm, on the Hugging Face hub
+transformers:google-bert/bert-base-uncased            from transformers, on the hub
+/path/to/weights.pt, /path/to/folder                  a file of torch or safetensors; a folder as on the hub
 /path/to/weights.pt#teacher                           one of several models in a file
 """
 
@@ -28,17 +28,16 @@ from models.weights import check as check_state
 from stages.address import IN_FOLDERS, Address, split
 from stages.progress import Bar
 
-torch.hub.tqdm = Bar  # of what it downloads
+torch.hub.tqdm = Bar  # for its downloads
 OTHER_DATA = ("in21k", "in22k", "in12k")  # in timm's tags: larger ImageNets, which the study must not mix with 1K
 TEXT_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
 
 
 @dataclass(frozen=True)
 class Published:
-    """Weights that a library knows. here: the file or folder on this machine, None if it is missing;
-    where: what was looked for, in which place; url: whom a download asks; command: what gets it; get: downloads it;
-    bytes: how many that are, if it is known.
-    """
+    """Weights that a library knows. here: the file or folder on this machine, None if it is missing; where: says what
+    was looked for, in which place; url: the server of the download; command: downloads it by hand; get: downloads it;
+    bytes: the size, if it is known."""
 
     here: Path | None
     where: str
@@ -49,14 +48,16 @@ class Published:
 
 
 def check(model: Classifier, weights: str) -> None:
-    """Raises BadInput if the weights can't be had, or are here and don't fit; downloads nothing."""
+    """Raises BadInput if the weights can't be obtained, or are on this machine and do not fit; downloads nothing."""
     if _found(weights).here:
         backbone(model, weights)
 
 
 def absent(weights: str) -> str:
-    """That they are not on this machine, in words; "" if they are. Uses no network. Raises BadInput for a name that its
-    library does not know."""
+    """Returns a message if the weights are not on this machine, otherwise "". It does not use the network.
+
+    Raises BadInput for a name that its library does not know.
+    """
     library, colon, name = weights.partition(":")
     if not colon or library not in LIBRARIES:
         there = Path(split(weights)[0]).expanduser().exists()
@@ -67,18 +68,19 @@ def absent(weights: str) -> str:
 
 
 def located(weights: str) -> Path:
-    """The file or folder that holds these weights; downloaded if need be. Raises BadInput if it can't be had."""
+    """Returns the file or folder that holds these weights, and downloads it if necessary. Raises BadInput if that
+    fails."""
     found = _found(weights)
     if found.here:
         return found.here
     try:
         return found.get()
-    except Exception as error:  # each library and each layer of the network below it has its own
+    except Exception as error:  # each library and each network layer below it raises different kinds
         raise _missing(weights, found, f"its download failed ({first_line(error)})") from error
 
 
 def _found(weights: str) -> Published:
-    """Raises BadInput if they are neither here nor to be had."""
+    """Looks for the weights. Raises BadInput if they are neither on this machine nor available for download."""
     library, colon, name = weights.partition(":")
     if colon and library in LIBRARIES:
         found = LIBRARIES[library](name)
@@ -102,7 +104,8 @@ def _missing(weights: str, found: Published, reason: str) -> BadInput:
 
 
 def backbone(model: Classifier, weights: str) -> tuple[State, Path, list[str]]:
-    """The backbone's weights under the names `model` has, the file or folder they come from, and what else it holds.
+    """Returns the backbone's weights under the names of `model`, their file or folder, and the names of what else it
+    holds.
 
     Raises BadInput if anything of the backbone is missing, of another shape, or not finite.
     """
@@ -128,7 +131,7 @@ def backbone(model: Classifier, weights: str) -> tuple[State, Path, list[str]]:
 
 
 def _contents(model: Classifier, source: Path) -> State:
-    from transformers import PreTrainedModel  # takes seconds, and weights that a stage trains need none of it
+    from transformers import PreTrainedModel  # takes seconds, and is not needed for weights that a stage trains
 
     encoder = getattr(model.backbone, "encoder", None)
     if source.is_file():
@@ -142,8 +145,11 @@ def _contents(model: Classifier, source: Path) -> State:
 
 
 def _encoder_state(encoder: nn.Module, folder: Path, file: Path | None) -> State:
-    """By transformers itself, which knows the names that its models had in former versions. By ourselves (`file`) where
-    it finds nothing of the encoder: we look into wrappers, and say in one line what is wrong with a file."""
+    """Reads an encoder's weights with transformers, which knows the names that its models had in former versions.
+
+    If transformers finds nothing of the encoder, our own code reads `file`: it looks into wrappers, and says in one
+    line what is wrong with a file.
+    """
     from transformers.utils import logging  # not for images: transformers takes a second
 
     logging.set_verbosity_error()  # it would print a table of the heads that are left out, and a bar
@@ -189,7 +195,7 @@ def _torchvision(name: str) -> Published:
 
 
 def _timm(name: str) -> Published:
-    import timm  # takes a second, and most weights are not its
+    import timm  # takes a second, and most weights do not need it
 
     if "." not in name:
         raise BadInput(
@@ -215,7 +221,7 @@ def _transformers(name: str) -> Published:
 
 
 def _hub(repository: str, files: tuple[str, ...], whole: bool) -> Published:
-    """whole: the folder with all the files is needed, not the one file."""
+    """Looks for the files of a repository. whole: the folder with all the files is needed, not just one file."""
     wanted = [name for name in files if name in ("config.json", "model.safetensors")] if whole else files
     here = None
     try:

@@ -1,4 +1,4 @@
-"""The sizes of an encoder of text, from the config.json that lies beside its pre-trained weights."""
+"""Reads the sizes of a text encoder from the config.json next to its pre-trained weights."""
 
 import json
 from pathlib import Path
@@ -9,12 +9,15 @@ from conf.errors import BadInput
 from stages.address import IN_FOLDERS, split
 
 KINDS = {"models.text.bert": "bert", "models.text.distilbert": "distilbert"}
-OURS = {"pool", "dropout"}  # arguments of these two that mean something else than the library's of the same name
+OURS = {"pool", "dropout"}  # our arguments whose meaning differs from the library's arguments of the same name
 
 
 def sizes(options: DictConfig) -> dict[str, object]:
-    """Arguments for the `_target_` of `options`; none if it is not an encoder of text, or its weights have no
-    config.json on this machine. Raises BadInput if that file is damaged or of another kind of model."""
+    """Returns arguments for the `_target_` of `options`; none if it is not a text encoder, or its weights have no
+    config.json on this machine.
+
+    Raises BadInput if that file is damaged or belongs to another kind of model.
+    """
     kind, weights = KINDS.get(options.get("_target_")), str(options.get("weights", "pretrain"))
     file = _config_file(weights) if kind else None
     if file is None:
@@ -34,8 +37,8 @@ def sizes(options: DictConfig) -> dict[str, object]:
 
 
 def _known(kind: str) -> set[str]:
-    """What the library's configuration has for this kind of model and not for all models."""
-    from transformers import AutoConfig, PreTrainedConfig  # takes seconds, and models of images need none of it
+    """Returns the keys that the library's configuration has for this kind of model and not for all models."""
+    from transformers import AutoConfig, PreTrainedConfig  # takes seconds, and image models do not need it
 
     return AutoConfig.for_model(kind).to_dict().keys() - PreTrainedConfig().to_dict().keys() - OURS
 
@@ -55,5 +58,5 @@ def _cached(repository: str) -> Path | None:
 
     try:
         return Path(hf_hub_download(repository, "config.json", local_files_only=True))
-    except (HFValidationError, LocalEntryNotFoundError):  # said where the weights themselves are looked for
+    except (HFValidationError, LocalEntryNotFoundError):  # the message comes from the search for the weights themselves
         return None

@@ -1,4 +1,4 @@
-"""What replaces the classifier in a network, and tells what comes to it: the penultimate features."""
+"""Replaces the classifier in a network by a slot that can record its input: the penultimate features."""
 
 import torch
 from torch import nn
@@ -9,11 +9,11 @@ CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 class Slot(nn.Module):
-    """In the place of a head, which belongs to the classifier."""
+    """Takes the place of a head in the network; the head itself belongs to the classifier."""
 
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
-        self._head = (head,)  # in a tuple, so that its weights are not the backbone's
+        self._head = (head,)  # in a tuple, so that its weights do not belong to the backbone
         self.watched, self.dimensions = False, 2
         self.given, self.made, self.asked = None, None, False
 
@@ -25,20 +25,20 @@ class Slot(nn.Module):
             return self._head[0](*args, **kwargs)
         x = args[0] if args else next(iter(kwargs.values()))
         self.given = x
-        if isinstance(x, torch.Tensor):  # what stands for one in a trace can't be asked
+        if isinstance(x, torch.Tensor):  # in a trace it is a proxy, which has no values
             self.given, self.dimensions = x.clone(), x.dim()  # the network may change it in place
         self.made = self._head[0](*args, **kwargs)
         return self.made
 
     def vector(self) -> torch.Tensor:
-        """What came to the head, averaged over all but samples and channels: [B, D]."""
+        """Returns the recorded input of the head, averaged over all axes but samples and channels: [B, D]."""
         head, last = self._head[0], self.dimensions - 1
         first = isinstance(head, CONVOLUTIONS) or (last == 3 and not isinstance(head, nn.Linear))
         over = tuple(axis for axis in range(1, last + 1) if axis != (1 if first else last))
         return self.given.mean(over) if over else self.given
 
     def __getattr__(self, name: str) -> object:
-        """Networks ask their head for its sizes, or its weights."""
+        """Passes on the attributes of the head: networks ask it for its sizes, or its weights."""
         try:
             return super().__getattr__(name)
         except AttributeError:
@@ -48,14 +48,14 @@ class Slot(nn.Module):
 
 
 def features(backbone: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
-    """[B, D], of the heads that a forward pass reaches."""
+    """Returns the features [B, D] of the heads that a forward pass reaches."""
     return observed(backbone, inputs)[1]
 
 
 def observed(backbone: nn.Module, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
-    """What a forward pass returns, the features, and what each head makes of them, by its name.
+    """Returns the result of a forward pass, the features, and the output of each head by its name.
 
-    Raises BadInput if it calls no head, or uses the weights of one without calling it.
+    Raises BadInput if the pass calls no head, or uses the weights of one without calling it.
     """
     slots = {name: layer for name, layer in backbone.named_modules() if isinstance(layer, Slot)}
     for slot in slots.values():

@@ -1,7 +1,7 @@
-"""Classifiers of text on an encoder of `transformers`.
+"""Text classifiers with an encoder from `transformers`.
 
-Input: token ids [B, L]; padding is recognised by its id, so that an input is one tensor and a masked word, which is a
-token like any other, leaves the attention mask as it is.
+The input is token ids [B, L]. Padding is recognised by its id, so that an input is a single tensor. A masked word is a
+token like any other, and does not change the attention mask.
 """
 
 from typing import Annotated
@@ -18,10 +18,10 @@ SHARE = Number(0, 1)
 
 
 class TextClassifier(nn.Module):
-    """encoder, then one feature per sentence (`pool`), then a linear layer.
+    """An encoder, then one feature per sentence (`pool`), then a linear layer.
 
-    pool: pooler: tanh(W [CLS] + b), of an encoder that has it; cls: the last hidden state of the first token;
-    mean: of all tokens but padding.
+    pool: pooler: tanh(W [CLS] + b), for an encoder that has it; cls: the last hidden state of the first token; mean:
+    that of all tokens but padding.
     """
 
     def __init__(self, encoder: PreTrainedModel, pool: str, num_classes: int, dropout: float = 0.1) -> None:
@@ -36,8 +36,11 @@ class TextClassifier(nn.Module):
         return self.classifier(self.dropout(self._feature(out, present)))
 
     def read(self, pad: int, largest: int, longest: int) -> None:
-        """Sets the id that padding has in the data. Raises BadInput if the encoder does not know their `largest` id, or
-        takes fewer tokens than their `longest` sentence has."""
+        """Sets the id that padding has in the data.
+
+        Raises BadInput if the encoder does not know the `largest` id of the data, or takes fewer tokens than their
+        `longest` sentence has.
+        """
         known, positions = self.encoder.config.vocab_size, self.encoder.config.max_position_embeddings
         if max(largest, pad) >= known:
             raise BadInput(
@@ -67,7 +70,7 @@ def bert(
     dropout: Annotated[float, SHARE] = 0.1,
     **config: object,
 ) -> nn.Module:
-    """BERT; with no further arguments, which are those of `transformers.BertConfig`, the architecture of BERT-base."""
+    """Returns BERT. Further arguments are those of `transformers.BertConfig`; without any it is BERT-base."""
     encoder = BertModel(_config(BertConfig, config), add_pooling_layer=pool == "pooler")
     return TextClassifier(encoder, pool, num_classes, dropout)
 
@@ -78,8 +81,8 @@ def distilbert(
     dropout: Annotated[float, SHARE] = 0.1,
     **config: object,
 ) -> nn.Module:
-    """DistilBERT, which has no pooler; with no further arguments (of `transformers.DistilBertConfig`) the published
-    one."""
+    """Returns DistilBERT, which has no pooler. Further arguments are those of `transformers.DistilBertConfig`; without
+    any it is the published one."""
     return TextClassifier(DistilBertModel(_config(DistilBertConfig, config)), pool, num_classes, dropout)
 
 
@@ -94,6 +97,6 @@ def _config(kind: type, options: dict) -> BertConfig | DistilBertConfig:
 
 
 def _like(usual: object) -> Kind | None:
-    """What may replace a default of the library's: of its type, not a number below 0."""
+    """Returns the kind of values that may replace a default of the library: its type, and no number below 0."""
     known = {bool: Flag(), int: Number(0, 10_000_000, whole=True), float: Number(0), str: Text()}
     return known.get(type(usual))

@@ -1,4 +1,4 @@
-"""Tries a model on an input or two before hours are spent on it: one line says what does not work, and what to do."""
+"""Tries a model on an input or two before a long run: one line says what does not work, and what to do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,16 +12,16 @@ from models.backbone import Classifier
 from models.slot import observed
 from models.unreadable import first_line
 
-SAME = 1e-6  # of the largest number: what two passes of the same input may differ by
+SAME = 1e-6  # the allowed difference of two passes of the same input, as a share of the largest number
 ALONE = 1e-9  # the same in float64, of an input alone and among others
 AUXILIARY = ("GoogLeNetOutputs", "InceptionOutputs")  # what torchvision's networks return in training mode
 
 
 def check(model: nn.Module, inputs: torch.Tensor, classes: int, where: str, training: bool = False) -> None:
-    """Raises BadInput unless the model makes logits [B, classes] of `inputs` [B, ...], in evaluation mode the same ones
-    twice, and, where asked for, in training mode some that it can learn from. where: the inputs come from.
+    """Raises BadInput unless the model returns logits [B, classes] for `inputs` [B, ...].
 
-    The model is left in evaluation mode, as it was.
+    In evaluation mode two passes must give the same logits; with `training` the model must also learn in training mode.
+    where: the name of the inputs in messages. The model is left in evaluation mode and otherwise unchanged.
     """
     with as_it_was(model):
         model.eval()
@@ -38,7 +38,7 @@ def check(model: nn.Module, inputs: torch.Tensor, classes: int, where: str, trai
 
 def check_alone(model: nn.Module, inputs: torch.Tensor) -> None:
     """Raises BadInput if the first of `inputs` [B, ...] has other logits alone than among the others, or if the model
-    can't run in float64, in which that is seen however gently an input depends on the others."""
+    can't run in float64. In float64 even a weak influence of the other inputs is visible."""
     with as_it_was(model), _in_float64(model.eval(), inputs) as inputs, torch.no_grad():
         alone, among = _seen(model, inputs[:1]), _seen(model, inputs)
     if any(_differ(one, other[: len(one)], ALONE) for one, other in zip(alone, among, strict=True)):
@@ -50,7 +50,8 @@ def check_alone(model: nn.Module, inputs: torch.Tensor) -> None:
 
 @contextmanager
 def as_it_was(model: nn.Module) -> Iterator[None]:
-    """Leaves the model in evaluation mode, its buffers and torch's random numbers as they were, and no gradients."""
+    """Restores the model's buffers and torch's random numbers, and leaves the model in evaluation mode without
+    gradients."""
     kept = [
         (layer, name, buffer, buffer.clone())
         for layer in model.modules()
@@ -69,7 +70,8 @@ def as_it_was(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _in_float64(model: nn.Module, inputs: torch.Tensor) -> Iterator[torch.Tensor]:
-    """The inputs for the model in that type, if it can run so. Raises BadInput if it can't."""
+    """Converts the model to float64 for a while and yields the inputs in this type. Raises BadInput if it can't run
+    so."""
     try:
         inputs = inputs.double() if inputs.is_floating_point() else inputs
         try:
@@ -90,7 +92,7 @@ def _in_float64(model: nn.Module, inputs: torch.Tensor) -> Iterator[torch.Tensor
 
 def _tried(model: nn.Module, inputs: torch.Tensor, where: str) -> object:
     try:
-        return model(inputs.clone())  # which a model may write to
+        return model(inputs.clone())  # a model may write to its input
     except BadInput:
         raise
     except Exception as error:  # whatever a model's own code raises
@@ -101,7 +103,7 @@ def _tried(model: nn.Module, inputs: torch.Tensor, where: str) -> object:
 
 
 def _seen(model: nn.Module, inputs: torch.Tensor) -> list[torch.Tensor]:
-    """Logits, and what comes to the classifier, whose weights may begin with zeros."""
+    """Returns the logits, and the input of the classifier, whose weights may begin as zeros."""
     if not isinstance(model, Classifier):
         return [model(inputs.clone())]
     logits, features, _ = observed(model.backbone, inputs.clone())
@@ -121,7 +123,7 @@ def _check_same(model: nn.Module, inputs: torch.Tensor) -> None:
 
 
 def _check_heads(model: nn.Module, inputs: torch.Tensor, classes: int) -> None:
-    """Its classifier is what is new in every task, so it must have an output for each class."""
+    """Checks that the classifier, which every task replaces, has an output for each class."""
     if not isinstance(model, Classifier):
         return
     try:

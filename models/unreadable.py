@@ -14,7 +14,7 @@ INSTEAD = "save model.state_dict() instead"
 
 
 def program(file: Path) -> BadInput | None:
-    """Why a zip archive does not hold weights, by the names of its files; None if it is as torch.save writes it."""
+    """Returns why a zip archive does not hold weights, by the names of its files; None if torch.save wrote it."""
     names = zipfile.ZipFile(file).namelist()
     if any(name.endswith("/constants.pkl") for name in names):
         return BadInput(f"{file} can't be read as weights (it is a TorchScript program): {INSTEAD}")
@@ -26,7 +26,7 @@ def program(file: Path) -> BadInput | None:
 
 
 def refusal(file: Path, error: Exception) -> BadInput:
-    """For what went wrong while `file` was read."""
+    """Returns the message for an error that occurred when `file` was read."""
     first, *others = _refused(file, error) or [""]
     if any(name.startswith("torch.nn.modules.") for name in (first, *others)):
         return BadInput(f"{file} can't be read (it is a whole pickled model, or holds layers: {first}): {INSTEAD}")
@@ -40,8 +40,8 @@ def refusal(file: Path, error: Exception) -> BadInput:
 
 
 def _refused(file: Path, error: Exception) -> list[str]:
-    """The classes and functions that torch refuses to take from a pickle, the outermost first; in the format before
-    torch 1.6 that one alone."""
+    """Returns the classes and functions that torch refuses to take from a pickle, the outermost first; in the format
+    before torch 1.6 only that one."""
     first = re.findall(r"GLOBAL (\S+) was not an allowed global", str(error))
     if first and zipfile.is_zipfile(file):
         return first + torch.serialization.get_unsafe_globals_in_checkpoint(file)
@@ -49,5 +49,5 @@ def _refused(file: Path, error: Exception) -> list[str]:
 
 
 def first_line(error: Exception) -> str:
-    """Without the codes that colour a terminal."""
+    """Returns the first line of the message, without the codes that colour a terminal."""
     return re.sub(r"\x1b\[[\d;]*m", "", (str(error) or type(error).__name__).strip().splitlines()[0])

@@ -1,4 +1,4 @@
-"""Vision architectures, with random weights: small ones for small images, and those of torchvision and timm."""
+"""Vision architectures with random weights: small ones for small images, and those of torchvision and timm."""
 
 from collections import OrderedDict
 from typing import Annotated
@@ -19,9 +19,9 @@ def conv4(
     image_size: Annotated[int, Number(16, 4096)] = 32,
     channels: Annotated[int, Number(1, 4096)] = 3,
 ) -> nn.Module:
-    """Four times [3x3 convolution, batch-norm, ReLU, 2x2 max-pool], then a linear layer.
+    """Returns a network of four blocks [3x3 convolution, batch-norm, ReLU, 2x2 max-pool] and a linear layer.
 
-    115,658 parameters for width 64, 32x32 RGB images and 10 classes. Four poolings need at least 16 pixels.
+    It has 115,658 parameters for width 64, 32x32 RGB images and 10 classes. Four poolings need at least 16 pixels.
     """
     blocks = OrderedDict()
     for block in range(4):
@@ -45,7 +45,7 @@ def vit_tiny(
     depth: Annotated[int, Number(1, 256)] = 4,
     heads: Annotated[int, Number(1, 256)] = 4,
 ) -> nn.Module:
-    """torchvision's vision transformer, small; its feature is the class token after the last layer-norm."""
+    """Returns a small vision transformer of torchvision; its feature is the class token after the last layer-norm."""
     return VisionTransformer(
         image_size=image_size,
         patch_size=patch_size,
@@ -58,15 +58,15 @@ def vit_tiny(
 
 
 def torchvision_network(name: Annotated[str, NAME], num_classes: int, **options: object) -> nn.Module:
-    """An architecture of torchvision by its name there, with random weights."""
+    """Returns an architecture of torchvision by its name there, with random weights."""
     if name not in torchvision.models.list_models(module=torchvision.models):
         raise BadInput(f"model.name={name} is not a classifier of torchvision; see torchvision.models.list_models()")
     return torchvision.models.get_model(name, weights=None, num_classes=num_classes, **options)
 
 
 def timm_network(name: Annotated[str, NAME], num_classes: int, **options: object) -> nn.Module:
-    """An architecture of timm by its name there, without a tag, with random weights."""
-    import timm  # takes a second, and most models are not its
+    """Returns an architecture of timm by its name there, without a tag, with random weights."""
+    import timm  # takes a second, and most models do not need it
 
     if not timm.is_model(name) or "." in name:
         raise BadInput(f"model.name={name} is not an architecture of timm; see timm.list_models()")
@@ -74,7 +74,8 @@ def timm_network(name: Annotated[str, NAME], num_classes: int, **options: object
 
 
 def resnet18(num_classes: int, stem: Annotated[str, Choice(("imagenet", "cifar"))]) -> nn.Module:
-    """torchvision's ResNet-18. stem: imagenet: 7x7 of stride 2, then max-pooling; cifar: 3x3 and no pooling."""
+    """Returns torchvision's ResNet-18. stem: imagenet: 7x7 with stride 2, then max-pooling; cifar: 3x3 and no
+    pooling."""
     network = torchvision.models.resnet18(num_classes=num_classes)
     if stem == "cifar":
         network.conv1 = nn.Conv2d(3, 64, kernel_size=3, padding=1, bias=False)

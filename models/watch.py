@@ -1,4 +1,4 @@
-"""What goes through the layers of a network, while it evaluates an input once."""
+"""Observes the inputs and outputs of a network's layers, while it evaluates an input once."""
 
 from collections.abc import Callable
 
@@ -8,9 +8,10 @@ from torch import nn
 
 @torch.no_grad()
 def watch(model: nn.Module, inputs: torch.Tensor, note: Callable[[str, tuple, object], None]) -> None:
-    """Evaluates `inputs` [B, ...], telling `note` the name, inputs and output of every layer without layers inside.
+    """Evaluates `inputs` [B, ...] and calls `note` with the name, inputs and output of every layer that contains no
+    layers.
 
-    In evaluation mode, so that neither batch-norm nor random numbers are touched.
+    The model runs in evaluation mode, so that neither batch-norm nor random numbers are changed.
     """
     training = model.training
     hooks = [

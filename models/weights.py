@@ -22,8 +22,8 @@ from models.unreadable import INSTEAD, program, refusal
 State = dict[str, torch.Tensor]
 DEEPEST = 5  # parts of the longest prefix that wrappers put before a name: "student.state_dict.module.backbone.0."
 DERIVED = {"num_batches_tracked", "position_ids", "token_type_ids", "relative_position_index", "attn_mask"}
-# What programs keep beside weights, and what no code can hide in: options, and numbers of numpy, whose functions had
-# other names before numpy 2.
+# Classes that programs store with weights and that can't hide any code: options, and numbers of numpy, whose functions
+# had other names before numpy 2.
 INERT = [
     argparse.Namespace,
     np.dtype,
@@ -35,9 +35,9 @@ INERT = [
 
 
 def read(file: Path) -> State:
-    """The tensors in a file of torch or safetensors, on the CPU; nothing in it is executed.
+    """Reads the tensors in a file of torch or safetensors, to the CPU; nothing in the file is executed.
 
-    Those of dicts inside the dict, as many programs write them, are named by their path: "state_dict.conv1.weight".
+    Many programs write dicts inside the dict: tensors in those are named by their path, "state_dict.conv1.weight".
     Raises BadInput for a file that is missing, damaged, or not a state dict.
     """
     if not file.is_file():
@@ -62,15 +62,16 @@ def _content(file: Path) -> object:
         if reason := program(file):
             raise reason
         return torch.load(file, map_location="cpu", weights_only=True)
-    with file.open("rb") as head:  # the one before, in which torchvision's VGG-16 is published
+    with file.open("rb") as head:  # the format before 1.6, in which torchvision's VGG-16 is published
         if head.read(1) != b"\x80":  # a pickle's first byte
             raise ValueError("not a complete file of torch or safetensors")
-    with warnings.catch_warnings(action="ignore"):  # of pickles that torch did not write: those are refused
+    with warnings.catch_warnings(action="ignore"):  # they concern pickles that torch did not write, which are refused
         return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def _tensors(content: object, depth: int = 3) -> State:
-    """No deeper than a model in a wrapper in a wrapper: below lie the numbers that an optimiser keeps per weight."""
+    """Returns the tensors of a model in at most two wrappers: the levels below hold an optimiser's numbers per
+    weight."""
     found = {}
     for key, value in content.items() if isinstance(content, dict) and depth else ():
         if isinstance(key, str) and isinstance(value, torch.Tensor):
@@ -87,7 +88,7 @@ def _about(content: object) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """The first three."""
+    """Returns the first three names."""
     names = list(names)
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
@@ -99,12 +100,12 @@ def load(model: nn.Module, state: State, source: Path) -> None:
 
 
 def load_backbone(model: Classifier, state: State, source: Path) -> None:
-    """The backbone of a classifier's weights; the head stays as it is."""
+    """Loads the backbone of a classifier's weights; the head stays as it is."""
     load(model.backbone, part(state, "backbone"), source)
 
 
 def check(model: nn.Module, state: State, source: Path) -> None:
-    """Raises BadInput if `state` is of another model or holds a number that is not finite."""
+    """Raises BadInput if `state` belongs to another model or holds a number that is not finite."""
     wanted = model.state_dict()
     different = sorted(wanted.keys() ^ state.keys())
     different += [key for key in sorted(wanted.keys() & state.keys()) if wanted[key].shape != state[key].shape]
@@ -122,22 +123,23 @@ def check(model: nn.Module, state: State, source: Path) -> None:
 
 
 def size(model: nn.Module) -> int:
-    """Bytes of a model's weights."""
+    """Returns the bytes of a model's weights."""
     return sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
 
 
 def part(state: State, name: str) -> State:
-    """The weights of the submodule `name` ("backbone", "head") of a classifier's."""
+    """Returns the weights of the submodule `name` ("backbone", "head") from those of a classifier."""
     prefix = f"{name}."
     return {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}
 
 
 def as_classifier(model: Classifier, state: State) -> State:
-    """`state` under the names of `model`, whether it is of a Classifier or of the network alone, in a wrapper or not.
+    """Returns `state` under the names of `model`, whether it comes from a Classifier or the network alone, in a wrapper
+    or not.
 
-    Wrappers put a prefix before every name ("module.", "model."); an encoder has another one in its own library's
-    classifier, or none ("bert.", "encoder."). The change of prefix is taken that makes most of the backbone's names
-    known; the head is found by its name behind any prefix. What is unknown keeps its name.
+    Wrappers put a prefix before every name ("module.", "model."); an encoder has another prefix in its own library's
+    classifier, or none ("bert.", "encoder."). This function takes the change of prefix that makes most of the
+    backbone's names known, and finds the head by its name after any prefix. Unknown tensors keep their names.
     """
     strip, add = prefix_change(model, state)
     names, renamed = names_of(model), {}
@@ -149,24 +151,26 @@ def as_classifier(model: Classifier, state: State) -> State:
             found = [key for key in renamed if key == raw or key.endswith(f".{raw}")]
             if len(found) == 1:
                 renamed[ours] = renamed.pop(found[0])
-    # Batch-norm counts its batches since torch 0.4.1; older files lack that, and nothing here reads it.
+    # Batch-norm counts its batches since torch 0.4.1; older files lack the counters, and nothing here reads them.
     counters = {key: tensor for key, tensor in model.state_dict().items() if key.endswith("num_batches_tracked")}
     return counters | renamed
 
 
 def left_out(model: Classifier, state: State) -> list[str]:
-    """The names in `state`, which has those of `model`, that the model does not take; without counters and indices,
-    which some versions of a library write and others do not."""
+    """Returns the names in `state` that `model` does not take, where `state` uses the model's names.
+
+    Counters and indices, which some versions of a library write and others do not, are left out.
+    """
     return sorted(key for key in state.keys() - model.state_dict().keys() if key.rpartition(".")[2] not in DERIVED)
 
 
 def names_of(model: Classifier) -> dict[str, str]:
-    """Each name that a weight of `model` may have in a file -> what it is called here."""
+    """Returns each name that a weight of `model` may have in a file -> its name in this program."""
     return {**{key: key for key in model.state_dict()}, **model.names}
 
 
 def prefix_change(model: Classifier, state: State) -> tuple[str, str]:
-    """(prefix to take away, prefix to add) by which the most names, of tensors of the right shape, become known."""
+    """Returns (prefix to take away, prefix to add), so that most names, of tensors of the right shape, become known."""
     names, shapes = names_of(model), {key: tensor.shape for key, tensor in model.state_dict().items()}
 
     def known(change: tuple[str, str]) -> tuple[int, int]:
@@ -179,7 +183,7 @@ def prefix_change(model: Classifier, state: State) -> tuple[str, str]:
 
 
 def _prefix_changes(state: State, names: dict[str, str]) -> list[tuple[str, str]]:
-    """None of both first, so that it is preferred among equals."""
+    """Returns the possible changes; the empty one is first, so that it is preferred among equals."""
     tails = {key.rpartition(".")[2] for key in names}
     parts = [key.split(".") for key in state if key.rpartition(".")[2] in tails]
     strips = Counter(".".join(path[:depth]) + "." for path in parts for depth in range(1, min(len(path), DEEPEST + 1)))

@@ -1,6 +1,6 @@
-"""Where pre-trained weights come from: trained on the source task, from random weights, or external.
+"""Provides the pre-trained weights: trained on the source task, random, or external.
 
-Its folder is shared by all runs with the same source training, or the same external weights (epoch 0 there).
+All runs with the same source training, or with the same other weights (stored as epoch 0), share its folder.
 """
 
 import torch
@@ -21,7 +21,7 @@ from training import stage, tasks
 from training.seeds import stream
 from training.tracking import log_checkpoints, tracked
 
-AS_TAKEN = 2  # classes of the model that given weights are loaded into; its backbone alone is kept
+AS_TAKEN = 2  # classes of the model that given weights are loaded into; only its backbone is kept
 
 
 def check(cfg: DictConfig, results: Results) -> Need:
@@ -39,11 +39,11 @@ def check(cfg: DictConfig, results: Results) -> Need:
 
 
 def _check_target(cfg: DictConfig) -> None:
-    """Raises BadInput if the target task has another backbone than the source task, hours before it is loaded."""
+    """Raises BadInput if the target task has another backbone than the source task, before hours of training."""
     model, source = tasks.new_model(cfg, "pretrain", "source")
     try:
         target = build_data(cfg.data.target, "data.target")
-    except BadInput:  # said by the stages that need it, which may run on another machine
+    except BadInput:  # reported by the stages that need the task, which may run on another machine
         return
     if len(target.classes) != len(source.classes):
         check_backbone(cfg.model, model, len(target.classes))
@@ -57,14 +57,14 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
 
 
 def _take(cfg: DictConfig, result: Result) -> None:
-    """Leaves the backbone's weights where the stages look for those that pre-training made."""
+    """Writes the backbone's weights to the place where the stages expect those of pre-training."""
     weights = weights_of(cfg)
     if weights != "scratch":
-        pretrained.located(weights)  # before the model, whose sizes may be in a file beside them
+        pretrained.located(weights)  # before the model, whose sizes may be in a file next to the weights
     torch.manual_seed(stream(cfg.seeds.pretrain, "pretrain", "weights"))
     model = build(
         cfg.model, num_classes=AS_TAKEN
-    )  # of the backbone alone, which random weights must not depend on the task
+    )  # the backbone's random weights must not depend on the task's classes
     state, source, unexpected = model.backbone.state_dict(), weights, []
     if weights != "scratch":
         state, source, unexpected = pretrained.backbone(model, weights)

@@ -30,7 +30,7 @@ from training.seeds import seed_of, stream
 from training.tasks import new_model, pretrained_model, tried
 from training.tracking import log_checkpoints, rows_of, tracked
 
-# Multiplications in a pass, below which threads wait for each other longer than they compute.
+# In a pass of fewer multiplications, threads wait for each other longer than they compute.
 SMALL = 10_000_000
 
 
@@ -56,7 +56,8 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
 
 
 def features_folder(probe: Result, weights: Path) -> Path:
-    """Beside the backbone that they are of, named by its weights and the data: for all probes of both."""
+    """Returns the folder of the features, next to their backbone; its name depends on weights and data, so that all
+    probes of both share it."""
     target = {path: value for path, value in probe.settings.items() if path.startswith("data.target.")}
     pretrain = probe.inputs["pretrain"]
     sha256 = hashes(pretrain.folder).get(str(weights.relative_to(pretrain.folder)), weights.name)
@@ -65,7 +66,7 @@ def features_folder(probe: Result, weights: Path) -> Path:
 
 
 def train(seen: Splits, options: DictConfig, seed: int, folder: Path, track: Callable[[Row], None]) -> "LinearProbe":
-    """A probe of features in float64, trained as `options` (conf/config.yaml: probe) say."""
+    """Trains a probe on features in float64, as `options` (conf/config.yaml: probe) say."""
     torch.manual_seed(stream(seed, "probe", "weights"))
     head = nn.Linear(seen.train.inputs.shape[1], len(seen.classes)).double()
     module = LinearProbe(head, options, len(seen.test), seed)
@@ -89,7 +90,7 @@ def threads(count: int) -> Iterator[None]:
 
 
 def _features_of(model: Classifier, splits: Splits, folder: Path, num_workers: int) -> Splits:
-    """The task with features instead of inputs; in float64, so that the convex problem converges fully."""
+    """Returns the task with features instead of inputs, in float64, so that the convex problem converges fully."""
     where = device("auto")
 
     at_once = batch_size.loaded(model, splits.collate([splits.train[0]])[0], where)
@@ -110,7 +111,7 @@ class LinearProbe(LightningClassifier):
 
     def training_step(self, batch: tuple, index: int) -> torch.Tensor:
         if self.options.solver == "lbfgs":
-            self._totals.zero_()  # it evaluates the loss many times in a step: the last one counts
+            self._totals.zero_()  # L-BFGS evaluates the loss many times in a step: only the last one counts
         inputs, labels = batch
         return super().training_step((inputs, labels), index) + 0.5 * self.options.l2 * self.model.weight.square().sum()
 
@@ -128,7 +129,7 @@ class LinearProbe(LightningClassifier):
 
 
 def gradient_norm(module: LinearProbe, train: InMemory) -> float:
-    """Norm of the gradient of the whole objective: 0 where the convex problem is solved."""
+    """Returns the norm of the gradient of the whole objective: 0 where the convex problem is solved."""
     weight, bias = module.model.weight.detach(), module.model.bias.detach()
     probabilities = (train.inputs @ weight.T + bias).softmax(-1)
     probabilities[torch.arange(len(train)), torch.as_tensor(train.labels)] -= 1

@@ -1,4 +1,4 @@
-"""Trains on the target task, from random weights."""
+"""Trains on the target task, starting from random weights."""
 
 from omegaconf import DictConfig
 

@@ -1,7 +1,7 @@
-"""What a plan assumes about files that are not on this machine: data by their sizes, weights by the model's.
+"""Replaces files that are not on this machine for a plan: data by their sizes, weights by random ones.
 
-So a study can be planned before anything is downloaded. Nothing else changes: the stages count with a stand-in what
-they would count with the files.
+So a study can be planned before anything is downloaded. Nothing else changes: the stages count the same with the
+replacement as with the files.
 """
 
 import tempfile
@@ -24,10 +24,11 @@ NEEDED = ("train", "test", "classes")
 
 @contextmanager
 def assumed(cfg: DictConfig) -> Iterator[tuple[DictConfig, list[str]]]:
-    """The configuration with stand-ins for all that is missing here; and what these are, in lines for the user.
+    """Yields the configuration with replacements for everything that is missing here, and lines for the user about
+    these.
 
-    Until the end nothing is downloaded, and synthetic data that are files lie in a folder that is then removed.
-    Raises BadInput for sizes that can't be.
+    While the context lasts, nothing is downloaded, and files of synthetic data lie in a folder that is removed
+    afterwards. Raises BadInput for impossible sizes.
     """
     cfg = cfg.copy()
     OmegaConf.set_struct(cfg, False)
@@ -41,7 +42,7 @@ def assumed(cfg: DictConfig) -> Iterator[tuple[DictConfig, list[str]]]:
 
 @contextmanager
 def _offline() -> Iterator[None]:
-    """Without the hub, from which a tokenizer would be downloaded."""
+    """Turns the hub off, from which a tokenizer would be downloaded."""
     before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
     try:
         yield
@@ -50,8 +51,8 @@ def _offline() -> Iterator[None]:
 
 
 def _data(cfg: DictConfig) -> list[str]:
-    """Replaces a target task that can't be built by a stand-in, if its size is known; else the stages refuse,
-    those that need it."""
+    """Replaces a target task that can't be built, if its size is known; otherwise the stages that need it raise the
+    error."""
     if cfg.data.size is None:
         return []
     check_arguments("data.target", OmegaConf.to_container(cfg.data.target, resolve=True))
@@ -67,7 +68,7 @@ def _data(cfg: DictConfig) -> list[str]:
 
 
 def _size(cfg: DictConfig) -> dict[str, int]:
-    """Of the target task: of the whole data set, or of the samples that are drawn from it."""
+    """Returns the size of the target task: that of the whole data set, or of the samples that are drawn from it."""
     known = OmegaConf.to_container(cfg.data.size, resolve=True)
     for split in ("train", "test"):
         drawn = cfg.data.target.get(f"{split}_samples")
@@ -78,10 +79,10 @@ def _size(cfg: DictConfig) -> dict[str, int]:
 
 
 def _weights(cfg: DictConfig) -> list[str]:
-    """Replaces weights that are not here by random ones."""
+    """Replaces weights that are not on this machine by random ones."""
     weights = weights_of(cfg)
     missing = "" if weights in ("pretrain", "scratch") else pretrained.absent(weights)
     if not missing:
         return []
-    cfg.model = {**sizes(cfg.model), **cfg.model, "weights": "scratch"}  # sizes may lie here without the weights
+    cfg.model = {**sizes(cfg.model), **cfg.model, "weights": "scratch"}  # config.json may be here without the weights
     return [f"weights: {missing}"]

@@ -1,4 +1,4 @@
-"""What happens at the end of every epoch: its results are written to disk, and the bar moves."""
+"""Callbacks for the end of every epoch: they write its results to disk, and move the progress bar."""
 
 from pathlib import Path
 
@@ -19,9 +19,9 @@ from training.mirror import Mirror, Row
 
 
 class EveryEpoch(Checkpoint):
-    """Keeps what each epoch came to: weights, metrics, predictions. It runs after all other callbacks of an epoch.
+    """Writes the results of each epoch: weights, metrics, predictions. It runs after all other callbacks of an epoch.
 
-    kept: the epochs whose weights are kept; those of the last one are, also if the training is stopped early.
+    kept: the epochs whose weights are kept; those of the last epoch always are, even if the training is stopped early.
     last: the file from which an interrupted training continues.
     """
 
@@ -40,7 +40,7 @@ class EveryEpoch(Checkpoint):
         self.rows, self.losses, self.predictions = state["rows"], state["losses"], state["predictions"]
         self.mirror.restore(state["logged"])
         if is_first_process():
-            self._write_metrics()  # what lies beside the checkpoint may have been damaged since, and no epoch be left
+            self._write_metrics()  # the files may have been damaged since, and there may be no epoch left to train
 
     def on_load_checkpoint(self, trainer: lightning.Trainer, _: LightningClassifier, checkpoint: dict) -> None:
         # A training that was stopped early must not continue because it was killed before it was marked complete.
@@ -50,7 +50,7 @@ class EveryEpoch(Checkpoint):
         if self.rows:
             return
         if trainer.is_global_zero:
-            self.last.unlink(missing_ok=True)  # of a training that starts again from the beginning
+            self.last.unlink(missing_ok=True)  # the training starts again from the beginning
         self._keep(trainer, module, epoch=0)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: LightningClassifier) -> None:
@@ -93,7 +93,7 @@ class EveryEpoch(Checkpoint):
 
 
 def check_safe(last: Path, stage: str) -> None:
-    """Raises BadInput if `last` can't be read without the danger of running code, because of some callback's state."""
+    """Raises BadInput if some callback's state in `last` can only be read at the risk of running code."""
     if unsafe := get_unsafe_globals_in_checkpoint(last):
         raise BadInput(
             f"{stage} can't continue from {last} when it is interrupted: a callback keeps objects of "
@@ -103,9 +103,9 @@ def check_safe(last: Path, stage: str) -> None:
 
 
 class Progress(lightning.Callback):
-    """One bar for the whole training, with the time left; without a terminal, a line per epoch."""
+    """Shows one bar for the whole training, with the time left; without a terminal, a line per epoch."""
 
-    LONG = 600  # seconds: of an epoch that takes longer, a sign of life in between
+    LONG = 600  # seconds: in an epoch that takes longer, lines are printed in between
 
     def __init__(self, stage: str, epochs: int) -> None:
         self.stage, self.epochs = stage, epochs

@@ -1,4 +1,4 @@
-"""The LightningModule that trains every classifier here: cross-entropy, its optimiser, and what an epoch came to."""
+"""The LightningModule that trains every classifier here: cross-entropy, its optimiser, and the results of an epoch."""
 
 import math
 
@@ -17,9 +17,9 @@ METRICS = ("train/loss", "train/accuracy", "test/loss", "test/accuracy")  # what
 class LightningClassifier(lightning.LightningModule):
     """Trains `model`, any module from inputs to logits.
 
-    After each epoch: `train_loss`, `train_accuracy` (means over the epoch's batches, as trained),
-    `test_losses` [N], `test_predictions` [N] (of every test sample, in order) and their means `test_loss`,
-    `test_accuracy`. The four means are logged, too, so that Lightning's callbacks can use them (METRICS).
+    After each epoch it holds `train_loss` and `train_accuracy` (means over the epoch's batches, as trained),
+    `test_losses` [N] and `test_predictions` [N] (of every test sample, in order) and their means `test_loss` and
+    `test_accuracy`. The four means are logged too, so that Lightning's callbacks can use them (METRICS).
     """
 
     def __init__(self, model: nn.Module, options: DictConfig, test_samples: int, seed: int, stage: str) -> None:
@@ -68,7 +68,8 @@ class LightningClassifier(lightning.LightningModule):
         self._log("test", self.test_loss, self.test_accuracy)
 
     def _log(self, split: str, loss: float, accuracy: float) -> None:
-        """Every process has the means over all: Lightning must not reduce them again, nor weigh them by batches."""
+        """Logs means that every process has over all data: Lightning must neither reduce them again nor weight them by
+        batches."""
         self.log_dict({f"{split}/loss": loss, f"{split}/accuracy": accuracy}, batch_size=1)
 
     def configure_optimizers(self) -> dict:

@@ -3,7 +3,7 @@
 <stage>/metrics.csv          epoch, split, loss, accuracy
 <stage>/predictions.npy      int32 [epochs + 1, test samples], predicted classes
 <stage>/losses.npy           float32 [epochs + 1, test samples], cross-entropies
-<stage>/checkpoints/         weights of every epoch; last.ckpt, with the optimiser, while training goes on
+<stage>/checkpoints/         weights of every epoch; last.ckpt, with the optimiser, during the training
 """
 
 from collections.abc import Callable
@@ -35,10 +35,10 @@ def fit(
     trainer_options: DictConfig,
     track: Callable[[Row], None],
 ) -> int:
-    """Trains for `epochs`, or until a callback stops it, from where it was if `folder` holds an interrupted training.
+    """Trains for `epochs`, or until a callback stops it; continues an interrupted training if `folder` holds one.
 
-    Returns the number of epochs trained; the weights of the last one are there, whatever `kept` is. Raises BadInput if
-    the training can't be done, can't continue, or comes to nothing that can be used.
+    Returns the number of epochs trained; the weights of the last one are on disk, whatever `kept` is. Raises BadInput
+    if the training is impossible, can't continue, or its result can't be used.
     """
     quiet_lightning()
     last, mirror = folder / "checkpoints" / "last.ckpt", Mirror(track)
@@ -67,17 +67,17 @@ def _run(
     try:
         trainer.fit(module, data, ckpt_path=resume, weights_only=True)
     except (MisconfigurationException, ModuleNotFoundError, RuntimeError) as error:
-        # Of RuntimeErrors, that of EarlyStopping alone comes from what the user asked for.
+        # Only one RuntimeError, that of EarlyStopping, is caused by the user's options.
         if isinstance(error, RuntimeError) and "conditioned on metric" not in str(error):
             raise
         raise refused(error) from error
 
 
 def _goes_on(last: Path, folder: Path, kept: set[int], stage: str) -> bool:
-    """Whether the training continues from `last`. It is trained again from the beginning if
-    past epochs that are asked for were not kept.
+    """Returns whether the training continues from `last`. It starts again if past epochs that are now asked for were
+    not kept.
 
-    Raises BadInput if `last` is damaged, or can't be read without the danger of running code.
+    Raises BadInput if `last` is damaged, or can only be read at the risk of running code.
     """
     if not last.exists():
         return False
@@ -90,7 +90,7 @@ def _goes_on(last: Path, folder: Path, kept: set[int], stage: str) -> bool:
 
 
 def _past(last: Path, stage: str) -> int:
-    """How many epochs have been evaluated, the one before training among them."""
+    """Returns how many epochs have been evaluated, epoch 0 before training included."""
     try:
         check_safe(last, stage)
         state = torch.load(last, map_location="cpu", mmap=True, weights_only=True)
@@ -102,13 +102,13 @@ def _past(last: Path, stage: str) -> int:
 
 
 def _trained(folder: Path) -> int:
-    """The number of epochs on disk: with some strategies, this process has seen none of them."""
+    """Returns the number of epochs on disk: with some strategies, this process has not trained them itself."""
     file = folder / "losses.npy"
     return len(np.load(file, mmap_mode="r")) - 1 if file.exists() else 0
 
 
 def _check_last_weights(module: LightningClassifier, file: Path, epoch: int) -> None:
-    """Raises BadInput if nothing was trained, or what was trained is not a number or not of this model."""
+    """Raises BadInput if nothing was trained, or the trained weights are not finite or belong to another model."""
     stage = module.stage
     if epoch == 0 or not file.exists():
         raise BadInput(

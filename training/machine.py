@@ -1,4 +1,4 @@
-"""Which devices of this machine a study uses, and their usual names."""
+"""Finds which devices of this machine a study uses, and their usual names."""
 
 import torch
 from lightning import Trainer
@@ -10,7 +10,7 @@ from training.trainer import make_trainer, quiet_lightning
 
 
 def devices(cfg: DictConfig) -> str:
-    """ "on cpu (AMD EPYC, 2 threads)", or of training and of interactions where they differ."""
+    """Returns "on cpu (AMD EPYC, 2 threads)", or the devices of training and of interactions if they differ."""
     quiet_lightning()
     trainer, where = make_trainer(cfg.trainer), device(cfg.interactions.device)
     training = _named(trainer.strategy.root_device, for_training(trainer))
@@ -19,12 +19,12 @@ def devices(cfg: DictConfig) -> str:
 
 
 def for_training(trainer: Trainer) -> int:
-    """How many devices share the training; processes on a CPU share its cores."""
+    """Returns how many devices share the training; processes on a CPU share its cores."""
     return trainer.num_devices * trainer.num_nodes if trainer.strategy.root_device.type != "cpu" else 1
 
 
 def for_values(options: DictConfig, where: torch.device) -> int:
-    """How many devices share the masked inputs. options: cfg.interactions."""
+    """Returns how many devices share the masked inputs. options: cfg.interactions."""
     return min(options.processes, torch.cuda.device_count()) if where.type == "cuda" else 1
 
 

@@ -1,7 +1,7 @@
-"""A logger for Lightning that writes no file: what is logged becomes rows, and every row goes to W&B.
+"""A logger for Lightning that writes no file: logged values become rows, and every row goes to W&B.
 
-A row for each epoch, with all that was logged for it; and, if something is logged for single steps, a row for each of
-these, whose "epoch" is a fraction: 2.5 is half-way through the third epoch.
+Each epoch has a row with all values that were logged for it. If values are logged for single steps, each of these has a
+row too, whose "epoch" is a fraction: 2.5 is half-way through the third epoch.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ Row = dict[str, float]
 class Mirror(Logger):
     """Passes each row to `track`, and keeps them in `rows`. Its `trainer` must be set before the training begins."""
 
-    name, version = None, None  # of runs of a logger that has any
+    name, version = None, None  # this logger has no runs to name
 
     def __init__(self, track: Callable[[Row], None]) -> None:
         super().__init__()
@@ -27,10 +27,10 @@ class Mirror(Logger):
         self._epoch, self._logged = 0, {}
 
     def log_hyperparams(self, *_: object, **__: object) -> None:
-        """Nothing: W&B has the stage's settings already."""
+        """Does nothing: W&B already has the stage's settings."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """What Lightning and its callbacks log, from whatever hook."""
+        """Takes the values that Lightning and its callbacks log, from any hook."""
         trainer = self.trainer
         if self._in_a_step():
             epoch = trainer.current_epoch + trainer.fit_loop.batch_idx / trainer.num_training_batches
@@ -42,20 +42,21 @@ class Mirror(Logger):
         self._logged |= _numbers(metrics)
 
     def end_epoch(self, row: Row) -> None:
-        """The row of epoch `row["epoch"]`: `row`, and what else was logged for that epoch."""
+        """Adds the row of epoch `row["epoch"]`: `row`, and the other values that were logged for that epoch."""
         before = self._logged if self._epoch == row["epoch"] else {}
         # What callbacks log with self.log for a whole epoch, Lightning hands to loggers only after all callbacks.
         late = self.trainer._logger_connector.metrics["log"]
-        self._add(row | before | _numbers(late) | row)  # ours are the exact ones
+        self._add(row | before | _numbers(late) | row)  # our own values are exact, and replace others
 
     def restore(self, rows: list[Row]) -> None:
-        """The rows of an interrupted training: W&B's run of the next attempt is complete by itself."""
+        """Passes on the rows of an interrupted training again, so that the W&B run of the next attempt is complete."""
         self.rows = rows
         for row in rows:
             self._track(row)
 
     def _in_a_step(self) -> bool:
-        """Whether Lightning is at a training batch: not before the first, after the last, or at the test set."""
+        """Returns whether Lightning is at a training batch: not before the first, after the last, or at the test
+        set."""
         epochs = self.trainer.fit_loop.epoch_progress.current
         return self.trainer.training and epochs.started > epochs.processed
 

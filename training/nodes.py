@@ -1,8 +1,8 @@
-"""Several machines that train together (trainer.num_nodes) meet before any work; who waits says for whom.
+"""Lets several machines that train together (trainer.num_nodes) meet before any work, and prints who is missing.
 
-The same command runs on each node, with NODE_RANK=0, 1, ... and the address and port of node 0. Left to themselves,
-they would meet in the first training, without a word, and after half an hour without success end with a traceback. So
-node 0 listens there from the start, each node says that it has come, and all go on when the last one has.
+The same command runs on each node, with NODE_RANK=0, 1, ... and the address and port of node 0. Lightning alone would
+let them meet silently in the first training, and end with a traceback after half an hour without success. Here node 0
+listens from the start, each node reports that it has come, and all continue when the last one has.
 """
 
 import os
@@ -20,14 +20,14 @@ from models.unreadable import first_line
 from stages.waiting import turns
 from training.trainer import make_trainer, quiet_lightning
 
-MINUTES = 10  # to wait, unless `wait` says how many
+MINUTES = 10  # the time to wait, unless `wait` is set
 PAUSE, LOOK, ANSWER = 0.2, 5, 30  # seconds between two looks, for a look, and for an answer
 
-_store: TCPStore | None = None  # kept: the trainings continue with what listens in it
+_store: TCPStore | None = None  # kept, as the trainings use its listening socket later
 
 
 def meet(cfg: DictConfig) -> None:
-    """Returns when all nodes have come. Raises BadInput if one has not in the minutes there are, or can't."""
+    """Returns when all nodes have come. Raises BadInput if one has not come in time, or can't."""
     global _store
     if int(os.environ.get("LOCAL_RANK", 0)) > 0:  # the first process of its node speaks for all of them
         return
@@ -82,7 +82,7 @@ def _met(environment: ClusterEnvironment, nodes: int, minutes: float) -> TCPStor
         while time.monotonic() < end:
             if all_here():
                 return store
-            time.sleep(PAUSE)  # and not in the store, which does not let Ctrl-C through
+            time.sleep(PAUSE)  # waiting in the store would block Ctrl-C
     raise AssertionError("turns end by an error")
 
 
@@ -94,7 +94,7 @@ def _listening(port: int) -> TCPStore:
 
 
 def _connected(host: str, port: int) -> TCPStore | None:
-    """None if nobody listens there yet."""
+    """Connects to node 0; returns None if it does not listen yet."""
     with suppress(OSError, DistError):
         socket.create_connection((host, port), timeout=LOOK).close()
         return _open(host, port, is_master=False)

@@ -1,8 +1,8 @@
 """Makes the processes of a training on several devices end together.
 
-Lightning starts the program once more for each further device. If one of them is killed, its own observer kills the
-others within 5 s and says nothing; here a line is said. And it makes SIGTERM a flag, which ends a training at some
-later moment with exit code 0; here the signal ends the program (stages/signals.py).
+Lightning starts the program again for each further device. If one of these processes is killed, Lightning's observer
+kills the others within 5 s without a message; ours prints a line. And Lightning turns SIGTERM into a flag, which ends a
+training later with exit code 0; here the signal ends the program at once (stages/signals.py).
 """
 
 import subprocess
@@ -15,11 +15,11 @@ from lightning.pytorch.strategies.launchers import subprocess_script
 from stages import signals
 from stages.ending import lost, say
 
-GRACE = 3  # seconds for the first process to hear of it from the others, and to end
+GRACE = 3  # seconds in which the first process learns of it from the others, and ends
 
 
 def speak_for_all(trainer: lightning.Trainer) -> None:
-    """Further processes of this training are observed here, and hear no signal before they know what to do then."""
+    """Replaces Lightning's observer of further processes, and holds signals back while these are started."""
     launcher = trainer.strategy.launcher
     if isinstance(launcher, subprocess_script._SubprocessScriptLauncher):
         subprocess_script._launch_process_observer = _observe
@@ -35,6 +35,6 @@ def _wait(processes: list[subprocess.Popen]) -> None:
     while not (line := lost()):
         time.sleep(0.1)
     time.sleep(GRACE)
-    if processes[0] in signals.started:  # else this one has ended them, and goes on with the next run of a sweep
+    if processes[0] in signals.started:  # otherwise this process has ended them, and continues with a sweep's next run
         say(line)
         signals.leave(1)

@@ -1,11 +1,11 @@
-"""How fast this machine is with a study's model and data, from a measurement of seconds.
+"""Measures in a few seconds how fast this machine is with a study's model and data.
 
-Each kind of work is done over and over, and looked at through windows of a moment each: the fastest window says what an
-input takes at least, the slowest what it takes while others use the machine as well.
+Each kind of work is repeated, and timed in short windows: the fastest window gives the least time of an input, the
+slowest the time while other programs use the machine as well.
 
-Two cores that were in use by others, too, were so predicted to need 47 to 118 s for the default study, and took 57 s;
-74 to 204 s for the study of phrases, and took 120 s. Each stage of both was within its prediction but one, 24 s for
-25 to 42 s.
+On two cores that other programs used too, the prediction for the default study was 47 to 118 s, and it took 57 s; for
+the study of phrases it was 74 to 204 s, and it took 120 s. Each stage of both was within its prediction, except one
+that took 24 s instead of 25 to 42 s.
 """
 
 import os
@@ -30,15 +30,15 @@ from training.trainer import make_trainer, quiet_lightning
 
 STAGE = {"source": "pretrain", "target": "finetune"}  # whose batches are measured
 SAMPLES = 8  # different inputs
-WINDOW, WINDOWS, LONG = 0.05, 10, 0.5  # seconds, how many, and seconds of a pass from which on it is not made larger
-# Seconds to read an image whose file is not here: measured from pictures of 32 pixels to photographs of 800.
+WINDOW, WINDOWS, LONG = 0.05, 10, 0.5  # seconds, how many, and the seconds of a pass that is not made any larger
+# Seconds to read an image whose file is not here: measured for pictures of 32 pixels up to photographs of 800.
 READING = Span(0.001, 0.01)
 
 Pass = Callable[[], object]
 
 
 def measured(cfg: DictConfig, task: str, wanted: Collection[str]) -> Rates:
-    """On a few inputs of the task, of the kinds of work that are `wanted`: forward, trained, loaded."""
+    """Measures, on a few inputs of the task, the kinds of work that are `wanted`: forward, trained, loaded."""
     model, splits = new_model(cfg, STAGE[task], task)
     quiet_lightning()
     trainer = make_trainer(cfg.trainer)
@@ -58,7 +58,7 @@ def measured(cfg: DictConfig, task: str, wanted: Collection[str]) -> Rates:
 
 
 def per_input(pass_of: Callable[[int], Pass], most: int, where: torch.device) -> Span:
-    """Seconds per input. pass_of: makes a pass of so many inputs: `most`, or fewer if that takes long."""
+    """Returns seconds per input. pass_of: makes a pass of the given size: `most`, or less if that takes long."""
     size = min(2, most)
     while True:
         work = pass_of(size)
@@ -69,7 +69,7 @@ def per_input(pass_of: Callable[[int], Pass], most: int, where: torch.device) ->
 
 
 def span(work: Pass, where: torch.device) -> Span:
-    """Seconds of a pass, in the fastest and in the slowest window."""
+    """Returns the seconds of a pass, in the fastest and in the slowest window."""
     work()
     windows = []
     while len(windows) < 2 or (len(windows) < WINDOWS and sum(windows) < WINDOWS * WINDOW):
@@ -78,7 +78,7 @@ def span(work: Pass, where: torch.device) -> Span:
 
 
 def timed(work: Pass, where: torch.device, least: float = 0) -> float:
-    """Seconds of a pass, the mean of as many as take `least` seconds."""
+    """Returns the mean seconds of a pass, over as many passes as take `least` seconds."""
     count, started = 0, time.perf_counter()
     while count == 0 or time.perf_counter() - started < least:
         work()
@@ -105,7 +105,8 @@ def _evaluation(model: Classifier, inputs: torch.Tensor, precision: Precision) -
 def _trained(
     options: DictConfig, model: Classifier, inputs: torch.Tensor, labels: torch.Tensor, precision: Precision
 ) -> Span:
-    """Of an input, its share of the optimiser's step included, which takes as long for few inputs as for many."""
+    """Returns the seconds per input, with its share of the optimiser's step, which takes equally long for any batch
+    size."""
     optimizer = {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}[options.optimizer](model.parameters(), lr=1e-9)
 
     def training(size: int) -> Pass:
@@ -116,7 +117,7 @@ def _trained(
             with precision.forward_context():
                 loss = F.cross_entropy(model.train()(given), true)
             loss.backward()
-            loss.item()  # as is noted after every step
+            loss.item()  # as training does after every step
 
         return work
 
@@ -130,7 +131,8 @@ def _some(tensor: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def _read(splits: Splits, workers: int) -> tuple[list[tuple], Span]:
-    """Some training samples, and the seconds it takes to read one. With workers, training need not wait for them."""
+    """Returns some training samples, and the seconds it takes to read one. With workers, training may not wait for
+    them."""
     dataset = splits.training or splits.train
     chosen = [int(index) for index in torch.linspace(0, len(dataset) - 1, min(SAMPLES, len(dataset)))]
     samples, taken = [], []
@@ -138,7 +140,7 @@ def _read(splits: Splits, workers: int) -> tuple[list[tuple], Span]:
         started = time.perf_counter()
         samples.append(dataset[index])
         taken.append(time.perf_counter() - started)
-    each = Span(min(taken), max(taken[1:], default=taken[0]))  # the first one may open a file for all
+    each = Span(min(taken), max(taken[1:], default=taken[0]))  # the first sample may open a file for all of them
     if is_stand_in(dataset):
         each = READING if splits.kind == "image" else Span()
     return samples, each if workers == 0 else Span(0, each.most / min(workers, os.cpu_count() or 1))

@@ -1,4 +1,4 @@
-"""Independent random streams from one seed."""
+"""Makes independent random streams from one seed."""
 
 import hashlib
 
@@ -8,14 +8,15 @@ PURPOSES = {"pretrain": "pretrain", "probe": "pretrain", "finetune": "train", "s
 
 
 def stream(seed: int, *names: object) -> int:
-    """A seed of its own for each name, the same in every process: stream(0, "scratch") != stream(0, "pretrain").
+    """Returns a separate seed for each name, the same in every process: stream(0, "scratch") != stream(0, "pretrain").
 
-    Scratch training must not start from the weights that pre-training started from, nor dropout repeat every epoch.
+    Scratch training must not start from the weights that pre-training started from, and dropout must not repeat every
+    epoch.
     """
     text = "/".join(str(part) for part in (seed, *names))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little") % (2**31)
 
 
 def seed_of(cfg: DictConfig, stage: str) -> int:
-    """Of a stage's random weights, order and dropout."""
+    """Returns the seed of a stage's random weights, order and dropout."""
     return cfg.seeds[PURPOSES[stage]]

@@ -1,4 +1,4 @@
-"""What the training stages share: the estimate of what training takes, and the training itself."""
+"""The common parts of the training stages: the estimate of what training takes, and the training itself."""
 
 import math
 
@@ -23,7 +23,7 @@ from training.tracking import log_checkpoints, rows_of, tracked
 
 
 def check(cfg: DictConfig, stage: str, task: str) -> Need:
-    """What training takes.
+    """Returns what training takes.
 
     Raises BadInput for a model, task or trainer that can't be built, a model that can't take the inputs, or batches
     that do not fit in memory.
@@ -52,7 +52,7 @@ def _check_share(options: DictConfig, samples: int, batch: int) -> None:
 
 
 def run(cfg: DictConfig, result: Result, model: Classifier, splits: Splits) -> None:
-    """Trains `model` on `splits` as the stage's part of the configuration says; leaves the result complete."""
+    """Trains `model` on `splits` as the stage's part of the configuration says, and completes the result."""
     stage, options = result.name, cfg[result.name]
     settled(model, first_inputs(splits)[:1])
     folder, seed = start(result), seed_of(cfg, stage)
@@ -60,7 +60,7 @@ def run(cfg: DictConfig, result: Result, model: Classifier, splits: Splits) -> N
     where = make_trainer(cfg.trainer).strategy.root_device
     at_once = batch_size.loaded(model, splits.collate([splits.test[0]])[0], where)
     data = Batches(splits, options.batch_size, stream(seed, stage, "order"), cfg.num_workers, at_once)
-    # What was kept before stays: an earlier run asked for it.
+    # Epochs that are on disk stay there: an earlier run asked for them.
     wanted = kept(result.asked, options.epochs) | set(epochs_kept(folder))
     with tracked(cfg, result) as tracker:
         last = fit(module, data, folder, options.epochs, wanted, cfg.trainer, rows_of(tracker))

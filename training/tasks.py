@@ -19,7 +19,7 @@ from training.seeds import seed_of, stream
 
 
 def new_model(cfg: DictConfig, stage: str, task: str) -> tuple[Classifier, Splits]:
-    """The stage's model with its own random weights, and the task ("source" or "target") it has classes for.
+    """Returns the stage's model with its own random weights, and the task ("source" or "target") whose classes it has.
 
     Raises BadInput if either can't be built.
     """
@@ -34,7 +34,8 @@ def new_model(cfg: DictConfig, stage: str, task: str) -> tuple[Classifier, Split
 
 
 def pretrained_model(cfg: DictConfig, results: Results, stage: str) -> tuple[Classifier, Splits]:
-    """The same for the target task, with the pre-trained backbone. Raises BadInput if its weights don't fit."""
+    """Returns the same for the target task, with the pre-trained backbone. Raises BadInput if its weights do not
+    fit."""
     model, splits = new_model(cfg, stage, "target")
     file = start_file(cfg, results)
     load_backbone(model, disk.read(file), file)
@@ -42,9 +43,11 @@ def pretrained_model(cfg: DictConfig, results: Results, stage: str) -> tuple[Cla
 
 
 def tried(cfg: DictConfig, model: Classifier, splits: Splits, task: str, training: bool = False) -> torch.Tensor:
-    """The task's first inputs [B, ...], on which the model has been tried. Raises BadInput if it can't be served,
-    or an image of the task can't be read."""
-    if not (cfg.plan or cfg.data.skip_corrupt):  # a plan takes seconds; what is left out has been decoded
+    """Tries the model on the task's first inputs and returns these, [B, ...].
+
+    Raises BadInput if the model can't be used with the task, or an image of the task can't be read.
+    """
+    if not (cfg.plan or cfg.data.skip_corrupt):  # a plan must be fast; skip_corrupt has already decoded all images
         intact.check(splits, checked_images(cfg))
     inputs = first_inputs(splits)
     trial.check(model, inputs, len(splits.classes), f"data.{task}", training)
@@ -53,5 +56,5 @@ def tried(cfg: DictConfig, model: Classifier, splits: Splits, task: str, trainin
 
 
 def first_inputs(splits: Splits) -> torch.Tensor:
-    """Two training inputs, if there are so many: [B, ...]."""
+    """Returns the first two training inputs, or one if the task has only one: [B, ...]."""
     return splits.collate([splits.train[i] for i in range(min(2, len(splits.train)))])[0]

@@ -1,8 +1,8 @@
-"""One W&B run per result; the files in the run's folder are the record, W&B mirrors them.
+"""Keeps one W&B run per result; the files in the run's folder are the record, and W&B mirrors them.
 
-The id of a W&B run is kept beside its result, in tracked.json. A run that continues an interrupted result continues
+The id of a W&B run is stored with its result, in tracked.json. A run that continues an interrupted result continues
 its W&B run: offline that is removed and written again, since all rows are passed on again (training/mirror.py); online
-it gets the rows alone that it does not have.
+it only gets the rows that it does not have.
 """
 
 import logging
@@ -28,7 +28,8 @@ from stages.versions import about
 
 @contextmanager
 def tracked(cfg: DictConfig, result: Result) -> Iterator[wandb.Run]:
-    """A W&B run with group = study and seed, job type = name of the result, config = what decides it."""
+    """Yields a W&B run with group = study and seed, job type = name of the result, config = the settings that decide
+    it."""
     logging.getLogger("wandb").setLevel(logging.ERROR)
     Path(cfg.run_dir).mkdir(parents=True, exist_ok=True)
     mode = cfg.wandb.mode if is_first_process() else "disabled"
@@ -62,7 +63,8 @@ def tracked(cfg: DictConfig, result: Result) -> Iterator[wandb.Run]:
 
 @contextmanager
 def not_vital(what: str) -> Iterator[None]:
-    """W&B keeps files in the user's home and in $TMPDIR, too: that these can't be written is not a reason to stop."""
+    """Prints an error of writing files and goes on: W&B also writes to the user's home and $TMPDIR, and is not
+    essential."""
     try:
         yield
     except OSError as error:
@@ -70,8 +72,10 @@ def not_vital(what: str) -> Iterator[None]:
 
 
 def rows_of(run: wandb.Run) -> Callable[[dict[str, float]], None]:
-    """Logs a row, unless the run holds as many already, from an attempt that was interrupted: a training that continues
-    passes on its first rows once more."""
+    """Returns a function that logs a row, unless the W&B run already has it from an interrupted attempt.
+
+    A training that continues passes on its first rows again.
+    """
     known, handed = run.step, count(1)
 
     def log(row: dict[str, float]) -> None:
@@ -83,7 +87,7 @@ def rows_of(run: wandb.Run) -> Callable[[dict[str, float]], None]:
 
 
 def log_checkpoints(run: wandb.Run, result: Result) -> None:
-    """The result's weights as references to the files: nothing is copied or uploaded."""
+    """Logs the result's weights as references to the files: nothing is copied or uploaded."""
     folder = result.folder / "checkpoints"
     with not_vital("the checkpoints"):
         artifact = wandb.Artifact(f"{result.name}-{run.id}", type="checkpoint", metadata={"folder": str(folder)})
@@ -93,7 +97,7 @@ def log_checkpoints(run: wandb.Run, result: Result) -> None:
 
 
 def _id(result: Result, run_dir: Path) -> str:
-    """That of the W&B run of an interrupted attempt, or a new one. What the attempt left offline is removed."""
+    """Returns the id of the W&B run of an interrupted attempt, or a new one. Removes what the attempt wrote offline."""
     record, here = result.folder / TRACKED, run_dir / "wandb"
     try:
         before = read_record(record)

@@ -16,9 +16,9 @@ from training.users_callbacks import users_callbacks
 
 
 def make_trainer(options: DictConfig, **ours: object) -> lightning.Trainer:
-    """Lightning's trainer with the user's `options`, their callbacks among them, and with `ours`.
+    """Returns Lightning's trainer with the user's `options`, which include callbacks, and with `ours`.
 
-    Raises BadInput if Lightning refuses them, or they do not go with this program.
+    Raises BadInput if Lightning refuses them, or this program can't work with them.
     """
     given = OmegaConf.to_container(options, resolve=True)
     check_trainer(given)
@@ -28,7 +28,7 @@ def make_trainer(options: DictConfig, **ours: object) -> lightning.Trainer:
         trainer = lightning.Trainer(
             **given,
             **{"logger": False} | ours,
-            num_sanity_val_steps=-1,  # the whole test set before training: that is epoch 0
+            num_sanity_val_steps=-1,  # the whole test set before training, which is epoch 0
             reload_dataloaders_every_n_epochs=1,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -44,12 +44,12 @@ def make_trainer(options: DictConfig, **ours: object) -> lightning.Trainer:
 
 
 def refused(error: Exception, *named: str) -> BadInput:
-    """named: the options that it speaks of, if that is known."""
+    """Returns the error for options that Lightning refuses. named: the options that it speaks of, if they are known."""
     return BadInput(f"{', '.join(named) or 'trainer'}: Lightning refuses these options: {first_line(error)}")
 
 
 def quiet_lightning() -> None:
-    """Its advice on workers and hardware is not for these runs, and its advertisement for no user."""
+    """Silences Lightning's advice on workers and hardware, which does not fit these runs, and its advertisements."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
     for message in (

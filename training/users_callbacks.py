@@ -1,4 +1,4 @@
-"""The user's own callbacks in trainer.callbacks: built, and refused before any training if they can't be used."""
+"""Builds the user's own callbacks in trainer.callbacks, and refuses unusable ones before any training."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from conf.errors import BadInput
 from training.classifier import METRICS
 
 EXAMPLE = "{_target_: lightning.pytorch.callbacks.EarlyStopping, monitor: test/loss}"
-# Callbacks of Lightning that do not go with what a stage leaves on disk.
+# Callbacks of Lightning that do not fit the files that a stage writes.
 AGAINST = {
     lightnings.ProgressBar: "this program shows its own progress bar",
     lightnings.BatchSizeFinder: "set finetune.batch_size and the like",
@@ -24,10 +24,10 @@ AGAINST = {
 
 
 def users_callbacks(given: object, folder: Path | None) -> list[lightning.Callback]:
-    """The callbacks in trainer.callbacks: a list of descriptions, a single one, or a dict of named ones.
+    """Returns the callbacks in trainer.callbacks: a list of descriptions, a single one, or a dict of named ones.
 
-    folder: that of the stage, which is closed to them. Raises BadInput for what is not a callback, can't be built, or
-    does not go with this program.
+    folder: the stage's folder, in which they must not write. Raises BadInput for an object that is not a callback,
+    can't be built, or does not fit this program.
     """
     if isinstance(given, dict):
         given = [given] if "_target_" in given else list(given.values())
@@ -61,7 +61,7 @@ def _check_goes_with_us(callback: lightning.Callback, folder: Path | None) -> No
             raise BadInput(f"trainer.callbacks: {name} is not allowed: {reason}")
     if not isinstance(callback, lightnings.Checkpoint) or not hasattr(callback, "dirpath"):
         return
-    # What lies in a stage's folder is its result; Lightning would put other files there if no place is given.
+    # A stage's folder holds its result only; without a dirpath, Lightning would put other files there.
     given = callback.dirpath
     if not given or (folder and Path(given).expanduser().resolve().is_relative_to(folder.resolve())):
         raise BadInput(
@@ -71,7 +71,7 @@ def _check_goes_with_us(callback: lightning.Callback, folder: Path | None) -> No
 
 
 def _check_monitor(callback: lightning.Callback, callbacks: list[lightning.Callback]) -> None:
-    """A callback that is not Lightning's may log metrics of its own, for others to monitor."""
+    """Checks that the monitored metric is known, unless a callback of another library may log its own metrics."""
     if not all(type(one).__module__.startswith("lightning.") for one in callbacks):
         return
     monitor = getattr(callback, "monitor", None)

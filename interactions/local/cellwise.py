@@ -1,9 +1,9 @@
-"""Operations of which every output cell is made of the same cell of one or several maps.
+"""Recognises operations that make every output cell from the same cell of one or several maps.
 
-Activations, sums, products, concatenated channels, normalisations over the channels, linear layers on them. Maps have
-their channels first, [B, C, H, W], or last, [B, H, W, C]; `permute` leads from one to the other. Operands that do not
-depend on the input (weights, buffers, what is computed from them) may be of any kind, as long as they are the same for
-all cells: what FrozenBatchNorm2d multiplies by is [1, C, 1, 1].
+These are activations, sums, products, concatenated channels, normalisations over the channels, and linear layers on the
+channels. Maps have their channels first, [B, C, H, W], or last, [B, H, W, C]; `permute` converts one into the other.
+Operands that do not depend on the input (weights, buffers, values computed from them) may be of any kind, as long as
+they are the same for all cells: FrozenBatchNorm2d multiplies by [1, C, 1, 1].
 """
 
 from collections.abc import Mapping
@@ -33,12 +33,12 @@ TO_LAST, TO_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
 def cellwise(
     model: nn.Module, node: fx.Node, maps: Mapping[fx.Node, bool], fixed: set[fx.Node], shapes: Shapes
 ) -> bool:
-    """Whether the node's value has its channels last. Raises NotTiled if it is not cellwise.
+    """Returns whether the node's value has its channels last. Raises NotTiled if the operation is not cellwise.
 
-    maps: of its operands those that depend on the input, with whether they have their channels last.
+    maps: the operands that depend on the input, with whether they have their channels last.
     """
     last = next(iter(maps.values()))
-    # [B, 8, 8, 8] + [B, 8, 8, 8] would go through, and add rows to channels.
+    # Otherwise [B, 8, 8, 8] + [B, 8, 8, 8] would be accepted, and add rows to channels.
     if len(set(maps.values())) > 1:
         raise NotTiled("its maps have their channels in different places")
     module, name = module_of(model, node), name_of(node)
@@ -53,7 +53,7 @@ def cellwise(
         _check_dimension(node, last, default=None)
         if not _keeps_dimensions(node, name):
             raise NotTiled("its result is not a feature map")
-    elif name in RANDOM:  # a function is told whether it trains; the mode of modules has been looked at
+    elif name in RANDOM:  # a function has an argument for training; the mode of modules has been checked
         if argument(node, "training") is not False:
             raise NotTiled("it is random")
     else:
@@ -71,7 +71,7 @@ def _check_module(module: nn.Module, last: bool) -> None:
         if kind is nn.BatchNorm2d and module.running_mean is None:
             raise NotTiled("it normalises with the statistics of the batch")
         return
-    # A norm over two axes, [W, C], would be over the cells of a row. (A linear layer has no such attribute.)
+    # A norm over two axes, [W, C], would cover the cells of a row. (A linear layer does not have this attribute.)
     if kind in CHANNELS_LAST and last and len(getattr(module, "normalized_shape", [0])) == 1:
         return
     raise NotTiled("it is not a known layer")
@@ -93,12 +93,12 @@ def _check_function(node: fx.Node, name: str, last: bool) -> None:
 def _check_operands(
     node: fx.Node, name: str, maps: Mapping[fx.Node, bool], fixed: set[fx.Node], shapes: Shapes, last: bool
 ) -> None:
-    """Maps of one size, and all else the same for every cell."""
-    # Maps of other sizes would be broadcast: a cell of [B, C, 1, 1] is read by all cells, and not by its own alone.
+    """Raises NotTiled unless the maps have one size, and all other operands are the same for every cell."""
+    # Maps of other sizes would be broadcast: a cell of [B, C, 1, 1] is read by all cells, and not only by its own.
     cells = slice(1, 3) if last else slice(2, 4)
     if any(shapes[operand][cells] != shapes[node][cells] for operand in maps):
         raise NotTiled("its maps have different sizes")
-    if name in ("batch_norm", "layer_norm", "rms_norm", "linear"):  # their vectors are of the channels
+    if name in ("batch_norm", "layer_norm", "rms_norm", "linear"):  # their vectors belong to the channels
         return
     for operand in node.all_input_nodes:
         if operand in fixed and any(side > 1 for side in _over_cells(shapes.get(operand, ()), last)):
@@ -106,7 +106,7 @@ def _check_operands(
 
 
 def _over_cells(shape: tuple[int, ...], last: bool) -> list[int]:
-    """The sides of an operand that lie along the batch and the rows and columns of a map."""
+    """Returns the sides of an operand that lie along the batch and the rows and columns of a map."""
     # Shapes are aligned from the right, as torch does it.
     padded = (1,) * (4 - len(shape)) + tuple(shape)
     return [padded[axis] for axis in ((0, 1, 2) if last else (0, 2, 3))] + list(padded[4:])
@@ -124,7 +124,7 @@ def _permuted(node: fx.Node, last: bool) -> bool:
 
 
 def _check_dimension(node: fx.Node, last: bool, default: int | None) -> None:
-    """Whether it works along the channels."""
+    """Raises NotTiled unless the operation works along the channels."""
     given = argument(node, "dim", 1, default)
     axes = given if isinstance(given, tuple | list) else [given]
     if [axis % 4 if isinstance(axis, int) else axis for axis in axes] != [3 if last else 1]:
@@ -132,5 +132,5 @@ def _check_dimension(node: fx.Node, last: bool, default: int | None) -> None:
 
 
 def _keeps_dimensions(node: fx.Node, name: str) -> bool:
-    place = 2 if name in ("mean", "sum", "amax", "amin") else 99  # of others it depends on what comes before
+    place = 2 if name in ("mean", "sum", "amax", "amin") else 99  # for others the place depends on earlier arguments
     return argument(node, "keepdim", place) is True

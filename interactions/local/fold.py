@@ -1,12 +1,12 @@
 """Joins a convolution and the affine functions of single channels that follow it into one convolution.
 
-Batch-norm in evaluation mode is y = scale * x + shift, and so are its kin that fetch or compute these numbers in other
-ways (FrozenBatchNorm2d multiplies and adds buffers; a network may divide by a parameter). Whatever an operation is,
-what it makes of 0 and of 1 tells scale and shift, in float64, so that nothing is lost in the difference.
+Batch-norm in evaluation mode is y = scale * x + shift, and so are similar operations that get these numbers in other
+ways (FrozenBatchNorm2d multiplies and adds buffers; a network may divide by a parameter). For any such operation, the
+results for 0 and for 1 give scale and shift; they are computed in float64, so that the difference loses no precision.
 
-An example of one channel: the convolution 3 x + 1, followed by a batch-norm of mean 4, variance 0.25, weight 2 and bias
-7. Of 0 the norm makes (0 - 4) / 0.5 * 2 + 7 = -9, of 1 it makes -5: its scale is 4, its shift -9. Both together are one
-convolution of weight 4 * 3 = 12 and bias 4 * 1 - 9 = -5. A second such operation would be folded into that again.
+An example with one channel: the convolution 3 x + 1, followed by a batch-norm of mean 4, variance 0.25, weight 2 and
+bias 7. The norm turns 0 into (0 - 4) / 0.5 * 2 + 7 = -9, and 1 into -5: its scale is 4, its shift -9. Both together are
+one convolution of weight 4 * 3 = 12 and bias 4 * 1 - 9 = -5. A second such operation would be folded into that one.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ QUOTIENTS = {"truediv", "itruediv", "div", "div_"}
 
 
 class Folded(NamedTuple):
-    """Weight and bias of the convolution; count: how many of the layer's operations they do."""
+    """Weight and bias of the convolution; count: the number of the layer's operations that it contains."""
 
     weight: torch.Tensor
     bias: torch.Tensor | None
@@ -34,32 +34,32 @@ class Folded(NamedTuple):
 
 
 def folded(model: nn.Module, layer: Layer, fixed: Values) -> Folded:
-    """Of a layer that begins with a convolution."""
+    """Folds the operations of a layer that begins with a convolution."""
     weight, bias = layer.head.weights(fixed)
     count, value = 0, layer.nodes[0]
     scale, shift = weight.new_ones(len(weight)).double(), weight.new_zeros(len(weight)).double()
     for op in layer.after:
         if op.maps or not is_affine(model, op.node, value):
-            break  # and whatever comes after it, affine or not, works on a value that no convolution gives
+            break  # all later operations, affine or not, work on a value that does not come from a convolution
         zero, one = (_of(model, op.node, value, number, weight, fixed) for number in (0.0, 1.0))
         if len(zero) != len(weight):  # one channel, multiplied by several numbers
             break
         scale, shift = (one - zero) * scale, (one - zero) * shift + zero
         count, value = count + 1, op.node
     if count == 0:
-        return Folded(weight, bias, 0)  # the weights as they are, which float64 and back would copy
+        return Folded(weight, bias, 0)  # the original weights, without a copy through float64
     if bias is not None:
         shift = shift + bias.double() * scale
     return Folded((weight.double() * scale.view(-1, 1, 1, 1)).to(weight.dtype), shift.to(weight.dtype), count)
 
 
 def is_affine(model: nn.Module, node: fx.Node, value: fx.Node) -> bool:
-    """Whether the operation on `value` is an affine function of each channel, and of nothing else."""
+    """Returns whether the operation on `value` is an affine function of each channel, and depends on nothing else."""
     if node.op == "call_module":
         return type(model.get_submodule(node.target)) in (nn.BatchNorm2d, *PASSING)
     if any(isinstance(argument, fx.Node) for argument in node.kwargs.values()):
         return False
-    # x + x and x * x read the value twice: the one is affine all the same, the other is not. 2 - x is, 2 / x is not.
+    # x + x and x * x read the value twice: the first is affine nevertheless, the second is not. 2 - x is, 2 / x is not.
     name, first = name_of(node), node.args[:1] == (value,)
     once = sum(argument is value for argument in node.args) == 1
     if name == "batch_norm" and once:
@@ -72,7 +72,7 @@ def is_affine(model: nn.Module, node: fx.Node, value: fx.Node) -> bool:
 def _of(
     model: nn.Module, node: fx.Node, value: fx.Node, number: float, weight: torch.Tensor, fixed: Values
 ) -> torch.Tensor:
-    """What the operation makes of this number in each channel: [C] float64."""
+    """Returns the operation's result for this number in each channel: [C] float64."""
     x = weight.new_full((1, len(weight), 1, 1), number, dtype=torch.float64)
     if node.op == "call_module":
         y = _of_module(model.get_submodule(node.target), x)
@@ -84,7 +84,7 @@ def _of(
 def _of_module(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
     if not isinstance(module, nn.BatchNorm2d):
         return x
-    # Not by the module itself, whose numbers are of the network's type.
+    # The module itself can't be called, as its numbers are of the network's type.
     given = (module.running_mean, module.running_var, module.weight, module.bias)
     return F.batch_norm(x, *map(_double, given), eps=module.eps)
 

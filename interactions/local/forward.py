@@ -1,9 +1,9 @@
-"""The logits of all 2**n masked inputs of a convolutional network, at far less cost than 2**n forward passes.
+"""Computes the logits of all 2**n masked inputs of a convolutional network at far less cost than 2**n forward passes.
 
-A cell of an early feature map sees only the variables in its receptive field: where these are k, it has 2**k different
+A cell of an early feature map sees only the variables in its receptive field: with k of these, it has 2**k different
 values, not 2**n. So maps are kept as entries, the versions of their tiles (see `tiles`); a layer gathers the windows of
-its own entries from those of the map before (see `layout`). Where whole maps are less work they are put together, and
-the rest of the network runs on them as it is.
+its own entries from those of the previous map (see `layout`). Where whole maps are less work, they are put together,
+and the rest of the network runs on them as it is.
 
 In the example of `tiles` (8 pixels, two variables, two convolutions of kernel 3 and a linear layer) the 4 masked inputs
 take, in cells:
@@ -14,8 +14,8 @@ take, in cells:
     second convolution  4 * 8 = 32        24 (12 entries of 2 cells)
     linear layer        4 maps            4 maps, put together from the 12 entries
 
-which is little, for two variables. With ten of them the middle column is 256 times as large; the right one grows with
-how many variables a tile sees, and not with how many there are.
+With two variables this saves little. With ten, the middle column is 256 times as large; the right one grows with the
+number of variables that a tile sees, and not with the number of all variables.
 """
 
 import math
@@ -32,7 +32,7 @@ from interactions.local.trace import some_inputs
 from interactions.variables.masking import membership
 from models.memory import formatted, settled
 
-CHUNK = {"cpu": 2**25}  # bytes: more leave the caches
+CHUNK = {"cpu": 2**25}  # bytes: more would not fit in the caches
 CHUNK_ELSEWHERE = 2**28  # bytes: fewer would not fill an accelerator
 
 Maps = dict[fx.Node, torch.Tensor]
@@ -40,10 +40,11 @@ Maps = dict[fx.Node, torch.Tensor]
 
 @dataclass(frozen=True)
 class Plan:
-    """How all masked inputs of one sample are evaluated, whatever its image and the weights: layout, with its costs.
+    """How all masked inputs of one sample are evaluated, for any image and weights: the layout with its costs.
 
-    pixels: [entries of the input], a pixel of the image (row by row) or, `H * W` later, of the baseline; layers: those
-    that run on entries; unused: the maps that nothing reads any more after each; rest: how maps are put together.
+    pixels: [entries of the input], the number of a pixel of the image (row by row) or, plus `H * W`, of the baseline;
+    layers: those that run on entries; unused: after each layer, the maps that nothing reads any more; rest: how maps
+    are put together.
     """
 
     n: int
@@ -63,7 +64,7 @@ class Plan:
 
     @property
     def bytes(self) -> int:
-        """Of the entries of maps and of what says where they are; a few times the chunk of `logits` come on top."""
+        """The bytes of the entries of maps and of their places; a few times the chunk of `logits` must be added."""
         gathers = [*self.rest.values(), *(cells for layer in self.layers for cells in layer.gathers)]
         return self.layout.bytes + self.pixels.nbytes + sum(cells.entries.nbytes for cells in gathers)
 
@@ -73,12 +74,12 @@ class Plan:
 
     @property
     def dense_from(self) -> tuple[str, str] | None:
-        """The first layer that runs on whole maps, and the reason; None if none does."""
+        """The first layer that runs on whole maps, and the reason; None if all run on entries."""
         return self.layout.dense_from
 
 
 class Local:
-    """Evaluates a model that is in evaluation mode. Weights that are loaded into it later are the ones that are used.
+    """Evaluates a model that is in evaluation mode, always with the weights that it has at that time.
 
     reason: why no layer of the model can be evaluated locally; None if some can.
     """
@@ -97,12 +98,15 @@ class Local:
             self.reason = f"dense from its first operation on, {name} ({why})"
 
     def plan(self, owner: torch.Tensor, n: int, memory: int = 2**31) -> Plan:
-        """owner: [1, H, W] int64, the variable of each pixel (-1: none); memory: bytes for the entries of maps."""
+        """Plans the evaluation of a sample.
+
+        owner: [1, H, W] int64, the variable of each pixel (-1: none); memory: bytes for the entries of maps.
+        """
         parameter = next(self.model.parameters())
         member = membership(owner)[0].long().cpu().numpy()
         found = layout(self.network, member, n, parameter.element_size(), memory)
         image, where = found.image, parameter.device
-        # A tile of the image is a pixel; it is the baseline's where its variable, if it has one, is not kept.
+        # A tile of the image is a pixel; it comes from the baseline if it has a variable that is not kept.
         pixels = image.tile + (image.kept != image.variables[image.tile]) * member.size
         return Plan(
             n=n,
@@ -115,19 +119,19 @@ class Local:
 
     @torch.inference_mode()
     def logits(self, plan: Plan, image: torch.Tensor, baseline: torch.Tensor, chunk: int | None = None) -> torch.Tensor:
-        """[2**n, classes], index = bitmask (bit i: variable i is kept).
+        """Returns [2**n, classes], index = bitmask (bit i: variable i is kept).
 
         image, baseline: [C, H, W], of the model's type and on its device; chunk: bytes of windows that are gathered at
-        a time, and of the largest of the whole maps (None: CHUNK). Raises ValueError if the plan has no layer that runs
-        on entries: then the model's own forward passes are the way.
+        a time, and of the largest whole map (None: CHUNK). Raises ValueError if the plan has no layer that runs on
+        entries: then use the model's own forward passes.
         """
         if not plan.layers:
             raise ValueError(f"nothing is gained by tiles for this sample: {plan.dense_from}")
         chunk = chunk or CHUNK.get(image.device.type, CHUNK_ELSEWHERE)
         network, fixed = self.network, self._fixed()
         maps = self._tiled(plan, image, baseline.expand_as(image), fixed, chunk)
-        # The graph is run as it is, but for the nodes whose values are given. Of those that are done only `whole` are
-        # read; of the others somebody may ask for the shape, for which no memory is needed.
+        # The graph runs as it is, except for the nodes whose values are given. Among the nodes that are done, only the
+        # values of `whole` are read; the others may be asked for their shape, which needs no memory.
         done = {network.image, *(node for step in plan.layout.steps for node in step.layer.nodes)}
         left = [shape for node, shape in network.shapes.items() if node not in done | fixed.keys()]
         batch_size = max(16, chunk // (max(map(math.prod, left)) * image.element_size()))
@@ -140,7 +144,7 @@ class Local:
         return torch.cat(logits)
 
     def _fixed(self) -> Maps:
-        """The values of the nodes that do not depend on the image, by the weights that are loaded."""
+        """Returns the values of the nodes that do not depend on the image, with the weights that are loaded."""
         run = fx.Interpreter(self.model, graph=self.network.graph)
         run.args_iter = iter(())  # further arguments of the model's forward pass take their defaults
         for node in self.network.fixed:
@@ -148,13 +152,13 @@ class Local:
         return run.env
 
     def _whole(self, node: fx.Node, cells: torch.Tensor) -> torch.Tensor:
-        """A map [B, H, W, C] as the network has it."""
+        """Returns a map [B, H, W, C] in the network's own form."""
         if node in self.network.last:
             return cells
         return formatted(cells.permute(0, 3, 1, 2), self.memory_format)
 
     def _tiled(self, plan: Plan, image: torch.Tensor, baseline: torch.Tensor, fixed: Maps, chunk: int) -> Maps:
-        """The maps that the rest of the network reads, as entries."""
+        """Returns the maps that the rest of the network reads, as entries."""
         pixels = torch.cat([image.flatten(1).T, baseline.flatten(1).T])
         # The last entry, beyond the edge, is filled by the layers that read it.
         entries = pixels.new_zeros(len(plan.pixels) + 1, 1, 1, len(image))
@@ -168,11 +172,11 @@ class Local:
 
 
 def _unused(reads: list[list[fx.Node]], rest: Collection[fx.Node]) -> list[list[fx.Node]]:
-    """The maps that neither later layers nor the rest of the network read, by the last layer that does."""
+    """Returns for each layer the maps that it is the last to read, except those that the rest of the network reads."""
     last = {node: index for index, nodes in enumerate(reads) for node in nodes}
     return [[node for node in last if last[node] == index and node not in rest] for index in range(len(reads))]
 
 
 def _first_sentence(error: Exception) -> str:
-    """Without the advice that follows."""
+    """Returns the message without the advice that follows."""
     return (str(error) or type(error).__name__).splitlines()[0].partition(". ")[0]

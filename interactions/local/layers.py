@@ -1,8 +1,8 @@
-"""A layer of a network, run on the entries of maps.
+"""Runs a layer of a network on the entries of maps.
 
 Maps are [entries + 1, t, t, C], with the channels last, so that any window is a selection of rows of C numbers. The
-last entry is what lies beyond the edge of the map, as the layer that reads it expects it. The operations of the network
-see them as it would itself: a view [B, C, t, t], or [B, t, t, C] where it has put the channels last.
+last entry holds what lies beyond the edge of the map, as the layer that reads it expects it. The operations of the
+network see maps in the network's own form: a view [B, C, t, t], or [B, t, t, C] if it has put the channels last.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ class Cells:
         self.shape = gather.shape
 
     def take(self, entries: torch.Tensor, start: int, end: int) -> torch.Tensor:
-        """Windows start to end, [end - start, *shape, C]."""
+        """Returns the windows start to end, [end - start, *shape, C]."""
         t, channels = entries.shape[1], entries.shape[3]
         # A map is a list of cells, entry after entry: cell c of entry e is number e * t * t + c. int32 is enough: the
         # bytes of a map are limited to 2**31.
@@ -40,8 +40,8 @@ class Cells:
 class Edge:
     """The cells of tiles that lie beyond the edge of the map.
 
-    Of a map of 7 x 7 cells in tiles of 4, the last row and column of tiles have one row or column of cells too many,
-    which hold what the layer before has made of its own edge. Windows may reach them: they must look like padding.
+    In a map of 7 x 7 cells with tiles of 4, the last row and column of tiles have one row or column of cells too many,
+    which contain what the previous layer made of its own edge. Windows may reach them: they must look like padding.
     """
 
     def __init__(self, tiling: Tiling, where: torch.device) -> None:
@@ -49,7 +49,7 @@ class Edge:
         self.rows, self.columns = (
             side - (tiles - 1) * tiling.t for side, tiles in zip(tiling.size, tiling.shape, strict=True)
         )
-        # Tiles are in order row by row: those of the last row are the last entries; the last column is scattered.
+        # Tiles are in order row by row: the last row's are the last entries, the last column's are spread over all.
         self.bottom = int(tiling.first[(rows - 1) * columns])
         self.right = torch.from_numpy((tiling.tile % columns == columns - 1).nonzero()[0]).to(where)
 
@@ -61,7 +61,7 @@ class Edge:
 
 
 class TiledLayer:
-    """Makes the entries of a layer's value from those of the maps that it reads."""
+    """Computes the entries of a layer's value from those of the maps that it reads."""
 
     def __init__(self, step: Step, network: Network, where: torch.device) -> None:
         self.layer, self.unfolded, self.t, self.count = step.layer, step.unfolded, step.out.t, step.out.entries
@@ -72,10 +72,11 @@ class TiledLayer:
         self.value = step.layer.value
 
     def __call__(self, maps: dict[fx.Node, torch.Tensor], fixed: Values, chunk: int) -> torch.Tensor:
-        """[entries + 1, t, t, C]; fixed: values of the nodes that no input changes; chunk: bytes at a time."""
+        """Returns [entries + 1, t, t, C]. fixed: values of the nodes that do not depend on the input; chunk: bytes at a
+        time."""
         source = maps[self.layer.source]
-        # Padding counts as 0 in sums and never wins a maximum. It is written by the layer that reads, as another that
-        # reads the same map may need another value.
+        # Padding counts as 0 in sums and is never a maximum. The reading layer writes it, as another layer that reads
+        # the same map may need another value.
         if self.edge:
             self.edge.fill(source, -torch.inf if self.layer.head.kind == "max" else 0)
         out = source.new_empty(self.count + 1, self.t, self.t, self.layer.channels[1])
@@ -89,7 +90,7 @@ class TiledLayer:
             y = head(_taken(self.windows, source, start, end), target)
             for op in after:
                 y = op(y, start, end)
-            if y.data_ptr() != target.data_ptr():  # products and what is done in place have written there already
+            if y.data_ptr() != target.data_ptr():  # products and operations in place have already written there
                 target.copy_(y if self.value in self.last else y.permute(0, 2, 3, 1))
         return out
 
@@ -98,15 +99,16 @@ class TiledLayer:
         return [cells for cells in (self.windows, *self.added.values()) if cells]
 
     def _bytes(self, source: torch.Tensor) -> int:
-        """Of the cells that an entry is made of, and its own."""
+        """Returns the bytes of the cells that an entry is made of, and of the entry itself."""
         cells = self.windows.shape[0] * self.windows.shape[1] if self.windows else source.shape[1] ** 2
         own = self.t**2 * self.layer.widest * (1 + len(self.added))
         return (cells * source.shape[3] + own) * source.element_size()
 
     def _head(self, fold: Folded | None) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-        """From windows [B, h, w, C], and memory for the outputs [B, t, t, C'], to outputs as the network has them."""
+        """Returns a function from windows [B, h, w, C], and memory for the outputs [B, t, t, C'], to outputs in the
+        network's form."""
         head, window = self.layer.head, self.layer.window
-        # No head pads: what lies beyond the edge is among the cells of the windows.
+        # Heads do not pad: what lies beyond the edge is among the cells of the windows.
         stride = 1 if window.is_point else window.stride
         if head is None:
             last = self.layer.source in self.last
@@ -123,10 +125,10 @@ class TiledLayer:
         return lambda x, out: F.conv2d(_seen(x), weight, bias, stride, 0, window.dilation, head.groups)
 
     def _after(self, fold: Folded | None, maps: Mapping[fx.Node, torch.Tensor], fixed: Values) -> list[Run]:
-        """The operations after the head, each on what the one before gave."""
+        """Returns the operations after the head, each of which takes the result of the one before."""
         done = fold.count if fold else 0  # the first operations are in the weights of the convolution
         value = self.layer.nodes[done] if self.layer.head else self.layer.source
-        # What a head or a gather gives is new memory. The source's own entries stay: later layers may read them.
+        # The result of a head or a gather is new memory. The source's own entries stay: later layers may read them.
         own = self.layer.head is not None or self._begins_in_place or self.windows is not None
         run = []
         for op in self.layer.after[done:]:
@@ -136,7 +138,7 @@ class TiledLayer:
 
     @property
     def _begins_in_place(self) -> bool:
-        """Whether a layer without a head is best begun with a copy: in the place of its value."""
+        """Whether a layer without a head should begin with a copy to the place of its value."""
         before, after = self.layer.channels
         first = self.layer.after[0]
         return before == after and (self._is_sum(first, self.layer.source) or self._is_relu(first))
@@ -147,13 +149,16 @@ class TiledLayer:
         return name_of(op.node) in ("relu", "relu_")
 
     def _is_sum(self, op: Op, value: fx.Node) -> bool:
-        """Of the value before and one other map, which has not more channels."""
+        """Returns whether the operation adds to the previous value one other map, which does not have more channels."""
         two = len(op.maps) == 1 and len(op.node.args) == 2 and not op.node.kwargs
         grows = self.network.channels(op.node) != self.network.channels(value)
         return two and not grows and name_of(op.node) in ("add", "iadd", "add_")
 
     def _op(self, op: Op, value: fx.Node, own: bool, maps: Mapping[fx.Node, torch.Tensor], fixed: Values) -> Run:
-        """value: the node before; own: whether nothing else uses its memory, so that it may be overwritten."""
+        """Returns the function of an operation.
+
+        value: the node before; own: whether nothing else uses its memory, so that it may be overwritten.
+        """
 
         def taken(node: fx.Node, start: int, end: int) -> torch.Tensor:
             return _seen(_taken(self.added[node], maps[node], start, end), node in self.last)
@@ -164,7 +169,7 @@ class TiledLayer:
             return lambda y, start, end: y.add_(taken(op.maps[0], start, end))
         copies = overwrites(self.model, op.node) and not own
 
-        # Any other operation runs as the network has it, with the chunk of each map in the place of the whole.
+        # Any other operation runs as in the network, with a chunk of each map instead of the whole map.
         def run(y: torch.Tensor, start: int, end: int) -> torch.Tensor:
             values = {value: y.clone() if copies else y} | {node: taken(node, start, end) for node in op.maps}
             return called(self.model, op.node, lambda node: values[node] if node in values else fixed[node])
@@ -177,7 +182,8 @@ def _taken(cells: Cells | None, entries: torch.Tensor, start: int, end: int) -> 
 
 
 def _product(x: torch.Tensor, matrix: torch.Tensor, bias: torch.Tensor | None, out: torch.Tensor) -> torch.Tensor:
-    """The cells of x, one window after the other, times the matrix [C', cells]; in `out`, if that has C' channels."""
+    """Multiplies the cells of x, one window after the other, by the matrix [C', cells]; in `out`, if that has C'
+    channels."""
     out = out if out.shape[3] == len(matrix) else out.new_empty(*out.shape[:3], len(matrix))
     x, y = x.reshape(-1, matrix.shape[1]), out.view(-1, len(matrix))
     torch.mm(x, matrix.T, out=y) if bias is None else torch.addmm(bias, x, matrix.T, out=y)
@@ -185,5 +191,5 @@ def _product(x: torch.Tensor, matrix: torch.Tensor, bias: torch.Tensor | None, o
 
 
 def _seen(x: torch.Tensor, last: bool = False) -> torch.Tensor:
-    """[B, t, t, C] as the network sees it."""
+    """Returns [B, t, t, C] in the form that the network sees."""
     return x if last else x.permute(0, 3, 1, 2)

@@ -1,7 +1,8 @@
-"""What the cells of a feature map see: cut into tiles, a tile has one version per subset of the variables it sees.
+"""Cuts a feature map into tiles; a tile has one version per subset of the variables that it sees.
 
-The versions of all tiles are the *entries* of the map: tile after tile (row by row), within a tile by the subset of its
-own variables as a bitmask. All sets of variables are bitmasks, too. Nothing here knows a network or an image.
+The versions of all tiles are the *entries* of the map: tile after tile (row by row), and within a tile ordered by the
+subset of its own variables as a bitmask. All sets of variables are bitmasks, too. This file is independent of networks
+and images.
 
 An example in one dimension: an image of 8 pixels and two variables, 0 (pixels 0 to 2) and 1 (pixels 5 to 7). Pixels 3
 and 4 belong to neither and are never masked.
@@ -10,25 +11,25 @@ and 4 belong to neither and are never masked.
     variables that it sees   {0}    {0}    {0}    {}    {}    {1}    {1}    {1}
     entries, t = 1           0 1    2 3    4 5    6     7     8 9    10 11  12 13
 
-Entry 0 is pixel 0 masked, entry 1 the same pixel kept: 14 entries of one cell are all that the 4 masked images (32
-pixels) are made of. Through a window of three cells, cell 3 of the next map sees pixels 2 to 4, hence variable 0:
+Entry 0 is pixel 0 masked, entry 1 the same pixel kept: the 4 masked images (32 pixels) consist of only 14 entries of
+one cell. Through a window of three cells, cell 3 of the next map sees pixels 2 to 4, hence variable 0:
 
     cell of the map a        0      1      2      3      4      5      6      7
     variables that it sees   {0}    {0}    {0}    {0}    {1}    {1}    {1}    {1}
     entries, t = 2           [    0 1   ]  [    2 3   ]  [    4 5   ]  [    6 7   ]
 
-In tiles of two cells it has 8 entries, of 16 cells in all. To make entry 3 (cells 2 and 3, variable 0 kept), the pixels
-1 to 4 are gathered from the entries 3, 5, 6, 7 of the image; for entry 0 the pixels -1 to 2 from 14, 0, 2, 4, where 14,
-one past the last, is what lies beyond the edge. In the map after that, cells 3 and 4 see both variables:
+In tiles of two cells this map has 8 entries, with 16 cells in all. To make entry 3 (cells 2 and 3, variable 0 kept),
+the pixels 1 to 4 are gathered from the entries 3, 5, 6, 7 of the image; for entry 0 the pixels -1 to 2 from 14, 0, 2,
+4, where 14, one past the last, stands for what lies beyond the edge. In the next map, cells 3 and 4 see both variables:
 
     cell of the map b        0      1      2      3      4      5      6      7
     variables that it sees   {0}    {0}    {0}    {0,1}  {0,1}  {1}    {1}    {1}
     entries, t = 2           [    0 1   ]  [  2 3 4 5 ]  [  6 7 8 9 ]  [   10 11  ]
 
 The second tile has four versions: masked, 0 kept, 1 kept, both kept. Its window, the cells 1 to 4 of the map a, lies in
-three tiles there, which are the *pieces* that it is put together from: for entry 3 (0 kept) the entries 1, 3 and 4 of
-a; of the first piece the last cell, of the second both, of the third the first. The whole map b for the subset {0} is
-made of its entries 1, 3, 7 and 10. (tests/interactions/local/test_example.py checks every number given here.)
+three tiles of a. These are the *pieces* that it is put together from: for entry 3 (0 kept) the entries 1, 3 and 4 of a,
+namely the last cell of the first piece, both of the second and the first of the third. The whole map b for the subset
+{0} consists of its entries 1, 3, 7 and 10. (tests/interactions/local/test_example.py checks every number given here.)
 """
 
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Window:
-    """Which cells of a map an output cell is made of, in a convolution or a pooling; by default the same cell alone."""
+    """The cells of a map that make one output cell of a convolution or pooling; by default only the same cell."""
 
     kernel: tuple[int, int] = (1, 1)
     dilation: tuple[int, int] = (1, 1)
@@ -47,7 +48,8 @@ class Window:
     stride: int = 1
 
     def cells(self, axis: int, count: int) -> np.ndarray:
-        """The input rows (axis 0) or columns under `count` neighbouring outputs, relative to the first output's own."""
+        """Returns the input rows (axis 0) or columns of `count` neighbouring outputs, relative to the first output's
+        own."""
         step = self.stride if self.is_point else 1  # what lies between the strides of a point is not needed
         reach = self.dilation[axis] * (self.kernel[axis] - 1)
         return np.arange(0, (count - 1) * self.stride + reach + 1, step) - self.padding[axis]
@@ -58,18 +60,18 @@ class Window:
 
     @property
     def leaves(self) -> bool:
-        """Whether it may reach over the edge of the map."""
+        """Whether the window may reach over the edge of the map."""
         return not self.is_point or self.padding != (0, 0)
 
 
 def seen_through(window: Window, seen: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The variables that each output cell sees, [*size] int64, where the input cells see `seen`, [H, W] int64."""
+    """Returns the variables that each output cell sees, [*size] int64, if the input cells see `seen`, [H, W] int64."""
     for axis in (0, 1):  # a window is a rectangle: what its rows see, then what its columns see of that
         rows = np.moveaxis(seen, axis, 0)
         offsets = window.dilation[axis] * np.arange(window.kernel[axis])
         end = (size[axis] - 1) * window.stride + offsets[-1] + 1
         before = window.padding[axis]
-        # Beyond the edge no variable is seen. Strides may end before the last row: then there is more than they need.
+        # Beyond the edge no variable is seen. Strides may end before the last row: then some rows are not used.
         padded = np.zeros((max(end, before + len(rows)), rows.shape[1]), np.int64)
         padded[before : before + len(rows)] = rows
         out = padded[: end - offsets[-1] : window.stride].copy()
@@ -82,7 +84,8 @@ def seen_through(window: Window, seen: np.ndarray, size: tuple[int, int]) -> np.
 class Tiling:
     """A map of [H, W] cells in tiles of t x t; the last row and column of tiles may reach over its edge.
 
-    variables: [tiles] int64, what any cell of a tile sees; first: [tiles + 1], the first entry of each tile.
+    variables: [tiles] int64, the variables that any cell of a tile sees; first: [tiles + 1], the first entry of each
+    tile.
     """
 
     def __init__(self, seen: np.ndarray, t: int, n: int) -> None:
@@ -111,23 +114,23 @@ class Tiling:
     def kept(self) -> np.ndarray:
         """The variables that each entry keeps, as a bitmask of all n: [entries]."""
         members, which = self._members
-        # A version is a bitmask of the tile's own variables, its lowest bit the first of them: bit number `rank` of it
-        # stands for that variable's own bit among all n. Tiles with the same variables share a row of weights.
+        # A version is a bitmask of the tile's own variables, whose lowest bit is the first of them: its bit number
+        # `rank` stands for that variable's bit among all n. Tiles with the same variables share a row of weights.
         weights = np.zeros(members.shape, np.int64)
         rows, variables = members.nonzero()
         weights[rows, _rank(members)[rows, variables]] = 1 << variables
         return _weigh(weights, which[self.tile], np.arange(self.entries) - self.first[self.tile])
 
     def entry(self, tile: np.ndarray, versions: np.ndarray, kept: np.ndarray) -> np.ndarray:
-        """The entries of tiles in which their variables are kept as in `kept`; for tile -1 the number of entries.
+        """Returns the entries of tiles that keep the variables in `kept`; the number of entries for tile -1.
 
-        tile: [K, P] int64; versions: [K], how many of `kept`, [sum of versions], are for each row of `tile`.
+        tile: [K, P] int64; versions: [K], how many elements of `kept`, [sum of versions], belong to each row of `tile`.
         Returns [sum of versions, P] int32.
         """
         members, which = self._members
-        # The other way round than `kept`: a variable's bit among all n stands for bit number `rank` of the version, and
-        # for nothing in tiles that do not see it. Tile -1, beyond the edge, has a row of zeros; `first[-1]` is the
-        # number of entries.
+        # The reverse of `kept`: a variable's bit among all n stands for bit number `rank` of the version, and for
+        # nothing in tiles that do not see it. Tile -1, beyond the edge, has a row of zeros; `first[-1]` is the number
+        # of entries.
         weights = np.concatenate([members << _rank(members), np.zeros((1, self.n), np.int64)])
         # int32: these arrays are the largest of a plan. They hold less than 2**31, since the bytes of a map's entries
         # are limited to that, and an entry has several.
@@ -137,29 +140,29 @@ class Tiling:
 
     @cached_property
     def _members(self) -> tuple[np.ndarray, np.ndarray]:
-        """Which variables each distinct set of them has, [sets, n] int64, and the set of each tile."""
+        """The variables of each distinct set, [sets, n] int64, and the set of each tile."""
         sets, which = np.unique(self.variables, return_inverse=True)
         return sets[:, None] >> np.arange(self.n) & 1, which
 
 
 def _rank(members: np.ndarray) -> np.ndarray:
-    """How many variables of its set come before each variable."""
+    """Returns how many variables of its set come before each variable."""
     return members.cumsum(1) - members
 
 
 def _weigh(weights: np.ndarray, row: np.ndarray, bits: np.ndarray) -> np.ndarray:
-    """The sum of weights[row] over the set bits, int32, looked up in two tables of half of the bits each.
+    """Returns the sum of weights[row] over the set bits, int32, looked up in two tables of half of the bits each.
 
-    One table of all n bits would be 2**n long and leave the caches; a loop over the bits would take n passes.
+    One table of all n bits would be 2**n long and too large for the caches; a loop over the bits would take n passes.
     """
     half = (weights.shape[1] + 1) // 2
     low, high = _sums(weights[:, :half]), _sums(weights[:, half:])
-    # Places in the flat tables: faster than places in two dimensions.
+    # Flat indices are faster than indices in two dimensions.
     return low.take((row << half) + (bits & ((1 << half) - 1))) + high.take(row * high.shape[1] + (bits >> half))
 
 
 def _sums(weights: np.ndarray) -> np.ndarray:
-    """The sums over all subsets of the columns: [rows, 2**columns]."""
+    """Returns the sums over all subsets of the columns: [rows, 2**columns]."""
     sums = np.zeros((len(weights), 1), np.int32)
     for column in weights.T.astype(np.int32):
         sums = np.concatenate([sums, sums + column[:, None]], axis=1)
@@ -171,7 +174,7 @@ class Gather:
     """Where windows find their cells among the entries of a map.
 
     entries: [windows, P] int32, the entries that a window touches (one past the last: beyond the edge of the map);
-    piece, cell: [h * w], in which of the P, and where inside it, each cell of a window lies; shape: (h, w).
+    piece, cell: [h * w], in which of the P entries, and where inside it, each cell of a window lies; shape: (h, w).
     """
 
     entries: np.ndarray
@@ -180,8 +183,9 @@ class Gather:
     shape: tuple[int, int]
 
     def unfolded(self, window: Window, t: int) -> "Gather":
-        """With the cells of t x t outputs one after the other, each as often as it is needed: [t, t, *kernel]."""
-        # Of a 1 x 1 window with a stride, only the cells that it needs have been gathered: they lie side by side.
+        """Returns the gather with the cells of t x t outputs one after the other, each as often as it is needed: [t, t,
+        *kernel]."""
+        # For a 1 x 1 window with a stride, only the needed cells have been gathered: they lie side by side.
         stride = 1 if window.is_point else window.stride
         y, x = (
             stride * np.arange(t)[:, None] + window.dilation[axis] * np.arange(window.kernel[axis]) for axis in (0, 1)
@@ -193,7 +197,8 @@ class Gather:
 def gather(
     source: Tiling, corner: np.ndarray, versions: np.ndarray, kept: np.ndarray, rows: np.ndarray, columns: np.ndarray
 ) -> Gather:
-    """The cells at `rows` x `columns`, relative to the first cell of tile row and column `corner`, [K, 2].
+    """Gathers the cells at `rows` x `columns`, relative to the first cell of the tiles at `corner`, [K, 2] (row,
+    column).
 
     versions: [K], how many windows each corner has; kept: [sum of versions], the variables that each window keeps.
     """
@@ -203,8 +208,8 @@ def gather(
         piece = cells // source.t
         pieces.append(np.arange(piece[0], piece[-1] + 1))
         place.append((piece - piece[0], cells % source.t))
-    # Windows of one size that begin where tiles begin have the same pieces and cells: what differs is which tiles those
-    # are, and which of their versions. So [windows, P] numbers are kept, not one for each cell.
+    # Windows of one size that begin where tiles begin have the same pieces and cells: only the tiles differ, and their
+    # versions. So [windows, P] numbers are kept, not one for each cell.
     y, x = (corner[:, axis, None] + pieces[axis] for axis in (0, 1))
     inside = ((y >= 0) & (y < source.shape[0]))[:, :, None] & ((x >= 0) & (x < source.shape[1]))[:, None]
     tile = np.where(inside, y[:, :, None] * source.shape[1] + x[:, None], -1).reshape(len(corner), -1)
@@ -218,7 +223,7 @@ def gather(
 
 
 def is_whole(source: Tiling, window: Window, out: Tiling) -> bool:
-    """Whether the windows of the entries of `out` are the entries of `source` as they are."""
+    """Returns whether the windows of the entries of `out` are the entries of `source` as they are."""
     if out.t * window.stride != source.t or len(out.variables) != len(source.variables):
         return False
     sides = (window.cells(axis, out.t) for axis in (0, 1))
@@ -228,13 +233,14 @@ def is_whole(source: Tiling, window: Window, out: Tiling) -> bool:
 
 
 def windows(source: Tiling, window: Window, out: Tiling) -> Gather | None:
-    """The windows of all entries of `out` on `source`; None if they are its entries as they are.
+    """Returns the windows of all entries of `out` on `source`; None if they are its entries as they are.
 
-    `out.t * window.stride` is a multiple of `source.t`.
+    `out.t * window.stride` must be a multiple of `source.t`.
     """
     if is_whole(source, window, out):
         return None
-    # An output tile's window begins (but for the padding) at its own first cell, times the stride: where a tile begins.
+    # An output tile's window begins (except for padding) at its first cell times the stride, which is where a tile
+    # begins.
     tiles = np.stack(np.divmod(np.arange(len(out.variables)), out.shape[1]), axis=1)
     corner = tiles * (out.t * window.stride // source.t)
     return gather(source, corner, np.diff(out.first), out.kept, *(window.cells(axis, out.t) for axis in (0, 1)))

@@ -1,10 +1,10 @@
-"""A network as a graph of operations, in which nothing that comes from a checkpoint is a constant.
+"""Traces a network as a graph of operations, in which nothing that comes from a checkpoint is a constant.
 
-torch.fx runs a model's `forward` on proxies and writes down what happens to them. What does not touch a proxy it simply
-computes, and keeps the result: of `x / (self.std + 1e-5)`, where `std` is a buffer, it would keep the sum, and every
-checkpoint that is loaded later would be divided by the first one's. So buffers are proxies here, as parameters are:
-`self.std + 1e-5` is a node of the graph, which reads `std` whenever the graph runs. There are ways to the weights that
-no proxy sees (`self._buffers["std"].tolist()`): the graph is compared with the model under other weights, too.
+torch.fx runs a model's `forward` on proxies and records what happens to them. It computes everything else at once and
+keeps the result: for `x / (self.std + 1e-5)`, where `std` is a buffer, it would keep the sum, and later checkpoints
+would use the `std` of the first one. So buffers are proxies here, as parameters are: `self.std + 1e-5` is a node of the
+graph, which reads `std` whenever the graph runs. Some ways to the weights bypass every proxy
+(`self._buffers["std"].tolist()`): so the graph is compared with the model under other weights, too.
 """
 
 import operator
@@ -15,15 +15,15 @@ from copy import deepcopy
 import torch
 from torch import fx, nn
 
-# What checks of shapes are made of, as in `assert x.shape[1] % 2 == 0`.
+# The operations in checks of shapes, as in `assert x.shape[1] % 2 == 0`.
 ASSERTED = {getattr, operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge, operator.mod}
 
 
 def traced(model: nn.Module, shape: tuple[int, ...]) -> tuple[fx.Graph, dict[fx.Node, tuple[int, ...]]]:
-    """The graph, and the shape of each of its tensors for a batch of one input of this `shape`.
+    """Returns the graph, and the shape of each of its tensors for a batch of one input of this `shape`.
 
-    The model stays as it is: what it would keep from one forward pass to the next is kept by a copy of it.
-    Raises whatever tracing or running the model does; ValueError if the graph is not what the model does.
+    The model stays unchanged: a copy of it takes all changes that a forward pass would make. Raises whatever tracing or
+    running the model raises, and ValueError if the graph does not do what the model does.
     """
     copy, x = _copy(model), some_inputs(model, shape)
     # Every run is given a clone: a model may write to its input.
@@ -33,7 +33,7 @@ def traced(model: nn.Module, shape: tuple[int, ...]) -> tuple[fx.Graph, dict[fx.
         recorder = _Shapes(copy, graph)
         if not _same(recorder.run(x.clone()), copy(x.clone())):
             raise ValueError("the traced operations do something else")
-        # What is baked in still fits the weights that it was traced with: only others show it.
+        # A constant in the graph still fits the weights that it was traced with: only other weights reveal it.
         _change_weights(copy)
         if not _same(fx.Interpreter(copy, graph=graph).run(x.clone()), copy(x.clone())):
             raise ValueError("the traced operations do not follow its weights")
@@ -44,34 +44,35 @@ def traced(model: nn.Module, shape: tuple[int, ...]) -> tuple[fx.Graph, dict[fx.
 
 
 def some_inputs(model: nn.Module, shape: tuple[int, ...]) -> torch.Tensor:
-    """A batch of one, of the model's type and on its device: [1, *shape]."""
+    """Returns a batch of one, of the model's type and on its device: [1, *shape]."""
     parameter = next(model.parameters())
     x = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
-    # A generator of its own leaves the study's random numbers as they are.
+    # A separate generator leaves the study's random numbers as they are.
     return x.to(parameter.device, parameter.dtype)
 
 
 def _copy(model: nn.Module) -> nn.Module:
-    """With the same parameters and buffers, and attributes of its own."""
-    # What deepcopy finds here it takes as copied already.
+    """Returns a copy with the same parameters and buffers, but its own attributes."""
+    # deepcopy takes the objects in this dict as already copied.
     shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     return deepcopy(model, shared)
 
 
 class _Tracer(fx.Tracer):
-    # By default buffers are plain tensors, and what is computed from them alone is a constant; see above.
+    # By default buffers are plain tensors, and everything computed from them alone is a constant; see above.
     proxy_buffer_attributes = True
 
 
 def _remove_assertions(graph: fx.Graph) -> None:
-    """And what is computed for them alone: they would read maps, which had to be put together for them."""
-    for node in reversed(graph.nodes):  # what reads a node is removed before it is its turn
+    """Removes assertions and what is computed only for them: they would read maps, which would have to be assembled for
+    them."""
+    for node in reversed(graph.nodes):  # the nodes that read a node are removed before it
         if node.target is torch._assert or (node.target in ASSERTED and not node.users):
             graph.erase_node(node)
 
 
 class _Shapes(fx.Interpreter):
-    """Runs a graph and writes down the shapes of all tensors: shapes[node]."""
+    """Runs a graph and records the shapes of all tensors: shapes[node]."""
 
     def __init__(self, model: nn.Module, graph: fx.Graph) -> None:
         super().__init__(model, graph=graph)
@@ -86,7 +87,7 @@ class _Shapes(fx.Interpreter):
 
 @contextmanager
 def _kept(model: nn.Module) -> Iterator[None]:
-    """Whatever happens to parameters and buffers, afterwards they are as before."""
+    """Restores parameters and buffers at the end, whatever happens to them."""
     tensors = [*model.parameters(), *model.buffers()]
     before = [tensor.clone() for tensor in tensors]
     try:
@@ -97,9 +98,10 @@ def _kept(model: nn.Module) -> Iterator[None]:
 
 
 def _change_weights(model: nn.Module) -> None:
-    """Every parameter and buffer, each row and each column by a factor of its own; what is 0 is filled."""
-    # One factor for all could go unnoticed: a norm that follows divides it out. Steps of 0.618 (the golden ratio),
-    # modulo 1, spread evenly: neighbours get factors that differ. None is below 1.05, as 1 would change nothing.
+    """Multiplies every row and every column of all parameters and buffers by a different factor; fills tensors that are
+    0."""
+    # One factor for all could remain unnoticed, as a later norm divides it out. Steps of 0.618 (the golden ratio),
+    # modulo 1, spread evenly, so that neighbours get different factors. All are at least 1.05, as 1 changes nothing.
     for number, tensor in enumerate((*model.parameters(), *model.buffers())):
         if tensor.is_floating_point():
             if not tensor.any():
@@ -114,5 +116,5 @@ def _change_weights(model: nn.Module) -> None:
 
 
 def _same(found: object, expected: object) -> bool:
-    # The same operations in the same order round alike; a weight that is missed is wrong by 5 % or more.
+    # The same operations in the same order round alike; a weight that the graph misses is wrong by 5 % or more.
     return torch.allclose(found, expected, rtol=1e-3, atol=1e-6, equal_nan=True)

@@ -1,6 +1,7 @@
-"""Operations of which every output cell is made of a window of input cells: convolutions and poolings.
+"""Recognises operations that make every output cell from a window of input cells: convolutions and poolings.
 
-In one dimension, and what two neighbouring outputs (a tile of t = 2) need, counted from the first one's own place:
+Examples in one dimension; the last column has the input cells that two neighbouring outputs (a tile of t = 2) need,
+counted from the place of the first output:
 
     operation                       output cell i is made of         two outputs of
     kernel 3, padding 1             i-1, i, i+1                      -1 0 1 2
@@ -9,8 +10,8 @@ In one dimension, and what two neighbouring outputs (a tile of t = 2) need, coun
     kernel 2, stride 2              2i, 2i+1                         0 1 2 3
     kernel 1, stride 2              2i                               0 2
 
-Every window must be like every other. An average over fewer cells at the edge, or over 3, 4 and 3 cells in turn (of 8
-cells to 3), depends on where the window lies, which entries do not know: such operations run on whole maps.
+All windows must be alike. An average over fewer cells at the edge, or over 3, 4 and 3 cells in turn (from 8 cells to
+3), depends on where the window lies, which entries do not know: such operations run on whole maps.
 """
 
 from collections.abc import Mapping
@@ -28,13 +29,13 @@ POOLINGS = {
     F.avg_pool2d: nn.AvgPool2d,
     F.adaptive_avg_pool2d: nn.AdaptiveAvgPool2d,
 }
-# Of torch's conv2d, in the order of its places: it is compiled, and has no signature to ask.
+# The arguments of torch's conv2d, in order, with their defaults: it is compiled, and has no signature to read.
 CONVOLUTION = {"input": None, "weight": None, "bias": None, "stride": 1, "padding": 0, "dilation": 1, "groups": 1}
 
 
 @dataclass(frozen=True)
 class Head:
-    """A convolution (with weight and bias: of `module`, or nodes of the graph) or a pooling (max, avg)."""
+    """A convolution (with weight and bias from `module`, or from nodes of the graph) or a pooling (max, avg)."""
 
     kind: str
     window: Window
@@ -46,16 +47,17 @@ class Head:
     macs: int = 0  # multiply-adds per output cell
 
     def weights(self, fixed: Mapping[fx.Node, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """fixed: the values of all nodes that do not depend on the input."""
+        """Returns weight and bias. fixed: the values of all nodes that do not depend on the input."""
         if self.module:
             return self.module.weight, self.module.bias
         return fixed[self.weight], None if self.bias is None else fixed[self.bias]
 
 
 def head(model: nn.Module, node: fx.Node, fixed: set[fx.Node], shapes: Shapes) -> Head | None:
-    """None if the operation is not a convolution or pooling. Raises NotTiled if its windows are not served.
+    """Returns the node's convolution or pooling; None for other operations. Raises NotTiled if its windows are not
+    supported.
 
-    Subclasses of torch's modules are not known: they may do something else.
+    Subclasses of torch's modules are not recognised: they may do something else.
     """
     module = module_of(model, node)
     if node.op == "call_function" and node.target in POOLINGS:
@@ -77,7 +79,7 @@ def head(model: nn.Module, node: fx.Node, fixed: set[fx.Node], shapes: Shapes) -
 
 
 def _pooling(node: fx.Node) -> nn.Module:
-    """The module that does what a function does."""
+    """Returns the module that does what a function does."""
     # Both have the same arguments in the same order, but for max_pool2d, whose arguments the trace gives by name.
     try:
         return POOLINGS[node.target](*node.args[1:], **node.kwargs)
@@ -88,7 +90,7 @@ def _pooling(node: fx.Node) -> nn.Module:
 def _convolution_function(node: fx.Node, fixed: set[fx.Node], shapes: Shapes) -> Head:
     given = [argument(node, name, place, default) for place, (name, default) in enumerate(CONVOLUTION.items())]
     _, weight, bias, stride, padding, dilation, groups = given
-    # Each masked input would have a convolution of its own.
+    # Each masked input would have its own convolution.
     if weight not in fixed or bias not in {None, *fixed}:
         raise NotTiled("its weights depend on the input")
     _, _, *kernel = shapes[weight]
@@ -106,7 +108,7 @@ def _window(module: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) -> Window:
 
 
 def _check_average(module: nn.AvgPool2d, window: Window, before: tuple[int, ...], after: tuple[int, ...]) -> None:
-    """Whether every average is over as many cells."""
+    """Raises NotTiled unless every average is over the same number of cells."""
     padded = [side + 2 * padding for side, padding in zip(before, window.padding, strict=True)]
     ends = [(side - 1) * window.stride + kernel for side, kernel in zip(after, window.kernel, strict=True)]
     within = all(end <= side for end, side in zip(ends, padded, strict=True))  # ceil_mode may reach beyond
@@ -117,8 +119,8 @@ def _check_average(module: nn.AvgPool2d, window: Window, before: tuple[int, ...]
 def _checked_window(
     kernel: tuple[int, int], dilation: tuple[int, int], strides: tuple[int, int], padding: object
 ) -> Window:
-    # "same": torch pads by d * (k - 1) in all, and where that is odd, the cell more comes last. Only what comes first
-    # matters here, as everything beyond the edge is padding.
+    # "same": torch pads by d * (k - 1) in all; if that is odd, the additional cell comes last. Only the padding at the
+    # beginning matters here, as everything beyond the edge is padding.
     if isinstance(padding, str):
         padding = tuple(d * (k - 1) // 2 if padding == "same" else 0 for d, k in zip(dilation, kernel, strict=True))
     if strides[0] != strides[1]:
@@ -127,8 +129,9 @@ def _checked_window(
 
 
 def _adaptive(before: tuple[int, ...], after: tuple[int, ...]) -> Window:
-    """The average over windows of one size that do not overlap."""
-    # Otherwise torch takes windows that overlap by turns.
+    """Returns the window of an average over windows of one size that do not overlap; raises NotTiled for other
+    windows."""
+    # Otherwise some of torch's windows overlap.
     stride = before[0] // after[0]
     if before != tuple(stride * side for side in after):
         raise NotTiled("its windows have different sizes")

@@ -1,4 +1,4 @@
-"""The variables of an image: n cells of a grid over it, drawn at random per image."""
+"""Draws the variables of an image: n cells of a grid over it, at random per image."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ Box = tuple[int, int, int, int]  # top, left, height, width in pixels
 
 
 def draw_patches(n: int, grid: int, margin: int, height: int, width: int, seed: int, index: int) -> list[Box]:
-    """n different cells of the grid, at least `margin` cells from its border; the same for one (seed, index)."""
+    """Draws n different cells of the grid, at least `margin` cells from its border, the same for one (seed, index)."""
     rows, columns = (np.linspace(0, side, grid + 1).round().astype(int) for side in (height, width))
     if grid > min(height, width):
         raise BadInput(f"interactions.grid={grid} is finer than the {height}x{width} pixels of an image")
@@ -29,7 +29,7 @@ def draw_patches(n: int, grid: int, margin: int, height: int, width: int, seed: 
 
 
 def owner_map(boxes: list[Box], height: int, width: int) -> torch.Tensor:
-    """[1, H, W] int64: the variable that each pixel belongs to, -1 for the background."""
+    """Returns [1, H, W] int64: the variable that each pixel belongs to, -1 for the background."""
     owner = torch.full((1, height, width), -1)
     for variable, (top, left, rows, columns) in enumerate(boxes):
         owner[:, top : top + rows, left : left + columns] = variable
@@ -37,7 +37,8 @@ def owner_map(boxes: list[Box], height: int, width: int) -> torch.Tensor:
 
 
 def baseline(train: Dataset, kind: str, num_workers: int = 0) -> torch.Tensor:
-    """What a masked variable is replaced by, [C, H, W], in the network's own scale (pixels minus mean, over std).
+    """Returns what a masked variable is replaced by, [C, H, W], in the network's own scale (pixels minus mean, over
+    std).
 
     mean_image: each pixel's mean over the training set (footnote 1 of the paper); channel_mean: its mean over the
     pixels; zero: the network's zero, the middle of the grey scale.

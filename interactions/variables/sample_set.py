@@ -1,4 +1,4 @@
-"""What every checkpoint is evaluated on: the chosen samples with their variables, and what masks them."""
+"""The inputs that every checkpoint is evaluated on: the chosen samples with their variables, and what masks them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ from interactions.variables.samples import Group, load
 
 @dataclass(frozen=True)
 class SampleSet:
-    """On the device: samples in groups of one shape, and the baseline [...]. n: variables of each sample."""
+    """Samples in groups of one shape, and the baseline [...], all on the device. n: the number of variables of each
+    sample."""
 
     groups: list[Group]
     baseline: torch.Tensor
@@ -22,7 +23,7 @@ class SampleSet:
     def read(
         cls, about: dict, baseline: np.ndarray, splits: Splits, background: str, where: torch.device
     ) -> "SampleSet":
-        """about: the content of samples.json; background: keep | mask, what is not a variable."""
+        """about: the content of samples.json; background: keep | mask, for entries that belong to no variable."""
         base = torch.from_numpy(baseline)
         groups = []
         for group in load(splits, about):
@@ -43,7 +44,7 @@ class SampleSet:
         return self.baseline.device
 
     def blocks(self, count: int) -> list[range]:
-        """All samples, in order, in runs of at most `count` that have one shape."""
+        """Splits all samples, in order, into blocks of at most `count` samples that have one shape."""
         return [
             range(group.first + start, group.first + min(start + count, len(group.labels)))
             for group in self.groups
@@ -54,7 +55,7 @@ class SampleSet:
         return next(group for group in self.groups if group.first <= sample < group.first + len(group.labels))
 
     def by_group(self, sample: np.ndarray) -> Iterable[tuple[Group, np.ndarray]]:
-        """Each group of which there are samples, with the places in `sample` [K] where they stand."""
+        """Yields each group that has samples in `sample` [K], with the places in `sample` where they are."""
         for group in self.groups:
             mine = np.flatnonzero((sample >= group.first) & (sample < group.first + len(group.labels)))
             if len(mine):

@@ -1,4 +1,4 @@
-"""The samples whose interactions are measured: the same for all models, balanced over the classes."""
+"""Chooses the samples whose interactions are measured: the same for all models, balanced over the classes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +18,8 @@ from interactions.variables.masking import membership
 class Group:
     """Samples whose inputs have one shape, so that their masked inputs can share a batch.
 
-    first: the number of the first one among all samples; inputs: [G, ...]; labels: [G];
-    owner: [G, ...], or what broadcasts to it: the variable that each entry belongs to, -1 for the background, -2 for
-    what is never masked.
+    first: the number of the first one among all samples; inputs: [G, ...]; labels: [G]; owner: [G, ...], or a shape
+    that broadcasts to it: the variable that each entry belongs to, -1 for the background, -2 for what is never masked.
     """
 
     first: int
@@ -30,15 +29,14 @@ class Group:
 
     @cached_property
     def member(self) -> torch.Tensor:
-        """Of `masking.membership`, on the device."""
+        """The `masking.membership` of the owners, on the device."""
         return membership(self.owner)
 
 
 def choose(
     labels: np.ndarray, classes: Sequence[str], options: DictConfig, seed: int, usable: np.ndarray | None = None
 ) -> list[int]:
-    """Indices of `options.samples` samples, each class as often as the others (the remainder goes to classes drawn at
-    random).
+    """Returns indices of `options.samples` samples, with equally many per class (the remainder goes to random classes).
 
     labels: [N]; usable: [N] bool, the sentences that have n words that count; None: images. Raises BadInput if a class
     has too few.
@@ -58,7 +56,8 @@ def choose(
 
 
 def _too_few(options: DictConfig, name: str, wanted: int, there: int, short: int | None) -> str:
-    """short: how many sentences of the class have fewer than n words that count; None: images."""
+    """Returns the error message. short: how many sentences of the class have fewer than n words that count; None:
+    images."""
     needs = (
         f"interactions.samples={options.samples} needs {wanted} {{}} of class {name}, and the {options.split} set has"
     )
@@ -71,7 +70,10 @@ def _too_few(options: DictConfig, name: str, wanted: int, there: int, short: int
 
 
 def describe(splits: Splits, options: DictConfig, seed: int) -> dict:
-    """The content of samples.json: which samples, with which variables. Raises BadInput if there are too few."""
+    """Returns the content of samples.json: which samples, with which variables.
+
+    Raises BadInput if there are too few.
+    """
     dataset = getattr(splits, options.split)
     labels = np.asarray(dataset.labels)
     about = {"split": options.split, "n": options.n, "kind": splits.kind}
@@ -86,9 +88,9 @@ def describe(splits: Splits, options: DictConfig, seed: int) -> dict:
 
 
 def _sentences(dataset: object, labels: np.ndarray, splits: Splits, options: DictConfig, seed: int) -> dict:
-    """In the order of their lengths, so that those of one length stand together.
+    """Returns the sentences sorted by length, so that sentences of one length are neighbours.
 
-    stop_share: of the words of all sentences, how many are stop words.
+    stop_share: the share of stop words among the words of all sentences.
     """
     stop, drawn, listed = words.stop_words(options.stop_words), [], []
     for index in range(len(labels)):
@@ -117,7 +119,7 @@ def _sample(index: int, labels: np.ndarray, splits: Splits) -> dict:
 
 
 def load(splits: Splits, about: dict) -> list[Group]:
-    """The inputs that samples.json describes, in its order."""
+    """Returns the inputs that samples.json describes, in its order."""
     dataset, groups = getattr(splits, about["split"]), []
     inputs = [dataset[sample["index"]][0] for sample in about["samples"]]
     starts = [i for i, x in enumerate(inputs) if i == 0 or x.shape != inputs[i - 1].shape]
@@ -136,7 +138,7 @@ def _owner(splits: Splits, dataset: object, sample: dict, shape: torch.Size) -> 
 
 
 def baseline(splits: Splits, kind: str, num_workers: int = 0) -> torch.Tensor:
-    """What a masked variable is replaced by: the mask token's id [], or `patches.baseline` [C, H, W]."""
+    """Returns what a masked variable is replaced by: the mask token's id [], or `patches.baseline` [C, H, W]."""
     if splits.kind == "text":
         return torch.tensor(splits.mask)
     return patches.baseline(splits.train, kind, num_workers)

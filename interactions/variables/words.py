@@ -1,6 +1,6 @@
-"""Which words of a sentence are its variables: n content words, drawn at random per sentence.
+"""Draws the words of a sentence that are its variables: n content words, at random per sentence.
 
-Words are those of `data.sentences.Sentences.words`: `text`, and `tokens`, their positions in the sentence's ids.
+Words come from `data.sentences.Sentences.words`: each has a `text`, and `tokens`, its positions in the sentence's ids.
 """
 
 from collections.abc import Sequence, Set
@@ -10,20 +10,22 @@ import torch
 
 from conf.errors import BadInput
 
-# They turn what a sentence says around, and are on scikit-learn's list.
+# These words reverse what a sentence says, and are on scikit-learn's list.
 NEGATIONS = frozenset({
     "cannot", "cant", "couldnt", "hasnt", "neither", "never", "no", "nobody", "none", "noone", "nor", "not", "nothing",
     "nowhere", "without",
 })  # fmt: skip
-# What tokenised text leaves of it's, I'd, they'll, I'm and we've; not on the list.
+# Tokenised text leaves these of it's, I'd, they'll, I'm and we've; they are not on the list.
 ENDINGS = frozenset({"s", "d", "ll", "m", "ve"})
 
 OTHER_WORD, NO_WORD = -1, -2
 
 
 def stop_words(option: str | Sequence[str] | None) -> Set[str]:
-    """The words that are not variables. option: default (scikit-learn's English ones, without negations) | a list of
-    one's own | None (no word is one)."""
+    """Returns the words that are not variables.
+
+    option: default (scikit-learn's English list, without negations) | a list of your own | None (no stop words).
+    """
     if option is None:
         return frozenset()
     if option == "default":
@@ -43,9 +45,9 @@ def stop_words(option: str | Sequence[str] | None) -> Set[str]:
 
 
 def variables(words: Sequence, n: int, stop_words: Set[str], seed: int, index: int) -> list[dict] | None:
-    """n different content words in the sentence's order, the same for one (seed, index); None if there are fewer.
+    """Returns n different content words in the sentence's order, the same for one (seed, index); None if it has fewer.
 
-    A content word holds a letter or digit and is not a stop word. word, position: which of the sentence's words;
+    A content word holds a letter or digit and is not a stop word. word: its text; position: its place in the sentence;
     tokens: its pieces, which are masked together.
     """
     content = [
@@ -63,7 +65,7 @@ def variables(words: Sequence, n: int, stop_words: Set[str], seed: int, index: i
 
 
 def are_stop_words(words: Sequence, stop_words: Set[str]) -> list[bool]:
-    """Of each word that holds a letter or digit, whether it is a stop word."""
+    """Returns for each word that holds a letter or digit whether it is a stop word."""
     return [word.text.lower() in stop_words for word in words if _is_word(word.text)]
 
 
@@ -72,8 +74,8 @@ def _is_word(text: str) -> bool:
 
 
 def owner(variables: list[dict], words: Sequence, length: int) -> torch.Tensor:
-    """[length] int64: the variable that each token belongs to; OTHER_WORD; NO_WORD for those that begin and end a
-    sentence, which are never masked."""
+    """Returns [length] int64: the variable that each token belongs to, OTHER_WORD for other words, and NO_WORD for the
+    tokens that begin and end a sentence, which are never masked."""
     out = torch.full((length,), NO_WORD)
     for word in words:
         out[list(word.tokens)] = OTHER_WORD

@@ -82,7 +82,9 @@ def test_other_commands_that_are_shown_are_understood(monkeypatch: pytest.Monkey
     monkeypatch.setattr(unused, "_report", lambda *given: called.append(given))
     monkeypatch.setattr(pack, "pack", lambda *given: called.append(given))
     monkeypatch.setattr(found, "folders", lambda places: list(map(Path, places)))
-    monkeypatch.setattr(summarise, "summarise", lambda places: called.append(tuple(map(str, places))) or places[0])
+    monkeypatch.setattr(
+        summarise, "summarise", lambda places, anew: called.append(tuple(map(str, places))) or places[0]
+    )
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     for words in COMMANDS:
         if words[0] == "make":

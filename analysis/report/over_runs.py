@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from analysis.report.page import embedded, number, read_table
+from analysis.report.page import rendered
 from stages.files import write_text
 
 
@@ -36,18 +35,8 @@ def write_report(
     opening: name -> lines; claims: claim, quantity, setting, runs, value, low, high, chance, verdict, runs'
     verdicts, noise; runs: runs.csv; how_to_read: paragraphs.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(embedded=embedded, number=number, table=read_table)
-    text = environment.get_template("over_runs.html.j2").render(
-        title=title, opening=opening, claims=_by_claim(claims), figures=figures, runs=runs, how_to_read=how_to_read
-    )
-    write_text(path, text.lstrip())
+    content = {"title": title, "opening": opening, "figures": figures, "runs": runs, "how_to_read": how_to_read}
+    write_text(path, rendered("over_runs.html.j2", claims=_by_claim(claims), **content))
 
 
 def _by_claim(claims: pd.DataFrame) -> list[dict]:

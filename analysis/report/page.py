@@ -41,15 +41,8 @@ def write_report(
     gallery: (title, picture); settings: YAML text; how_to_read: plain text, in which blank lines separate
     paragraphs.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(embedded=embedded, number=number, table=read_table)
-    text = environment.get_template("page.html.j2").render(
+    text = rendered(
+        "page.html.j2",
         title=title,
         summary=summary,
         claims=claims.to_dict("records"),
@@ -59,6 +52,19 @@ def write_report(
         how_to_read=[part for part in how_to_read.split("\n\n") if part.strip()],
     )
     write_text(Path(path), text)
+
+
+def rendered(template: str, **content: object) -> str:
+    """Returns the HTML that a template of this folder makes of its content."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(embedded=embedded, number=number, table=read_table)
+    return environment.get_template(template).render(**content).lstrip()
 
 
 def embedded(image: str | os.PathLike) -> str:

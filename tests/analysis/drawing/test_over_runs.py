@@ -156,7 +156,10 @@ def test_what_is_no_number_is_left_out(measure, settings):
     over.loc[0, ["mean", "low", "high", "chance"]] = np.inf
     labels = [LABEL.format(setting) for setting in range(settings)]
     for table in (over, over.assign(mean=np.nan, low=np.nan, high=np.nan, chance=np.nan)):
-        draw(table, by_run, KEYS[measure], ["chance"], labels, "A title").draw_without_rendering()
+        figure = draw(table, by_run, KEYS[measure], ["chance"], labels, "A title")
+        figure.draw_without_rendering()
+        limits = np.array([[axes.get_xlim(), axes.get_ylim()] for axes in figure.axes])
+        assert np.isfinite(limits).all()
 
 
 def test_numbers_that_do_not_vary_are_no_axis():

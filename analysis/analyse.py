@@ -6,6 +6,7 @@
 <run>/analysis/measures.json             which measures it holds (analysis/kept.py)
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,8 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
             kept.add_gallery(gallery.show(study, splits, cfg.analysis.gallery, folder / "gallery"))
         kept.show([measure.name for measure in wanted])
         claims = _claims(kept)
-        _report(result, beware | summary(cfg, results, study), claims, kept)
+        which = os.path.relpath(cfg.run_dir, cfg.output)  # as a browser's tabs tell reports apart
+        _report(result, which, beware | summary(cfg, results, study), claims, kept)
         with not_vital("tables and figures"):
             _log(tracker, claims, kept)
     finish(result)
@@ -161,10 +163,10 @@ def _cards(kept: Kept) -> list[tuple[str, Path]]:
     return [(title, kept.folder / png) for title, png in kept.gallery["cards"]]
 
 
-def _report(result: Result, summary: dict[str, str], claims: pd.DataFrame, kept: Kept) -> None:
+def _report(result: Result, which: str, summary: dict[str, str], claims: pd.DataFrame, kept: Kept) -> None:
     write_report(
         result.folder / "report.html",
-        title="Why does pre-training help?",
+        title=f"{which}: why does pre-training help?",
         summary=summary,
         claims=claims,
         figures=_entries(kept),

@@ -41,9 +41,9 @@ class Sweep(Callback):
             until_the_end.enter_context(doing("in a sweep"))  # runs in other processes do not say what they do
             if config.plan is True or not config.hydra.sweep.dir:
                 _lies_in_scrap(config.hydra)
+            else:
+                _check_free(Path(config.hydra.sweep.dir))
             folder = Path(config.hydra.sweep.dir)
-            if not until_the_end.enter_context(locked(folder, wait=False)):
-                raise BadInput(f"hydra.sweep.dir={folder} is the folder of another sweep that runs: choose another one")
             _clear(folder)
             keys, self._count = swept(config.hydra)
             write_text(folder / SWEEP, json.dumps({"keys": keys, "count": self._count}))
@@ -104,6 +104,12 @@ def _lies_in_scrap(hydra: DictConfig) -> None:
     with read_write(hydra), open_dict(hydra):
         hydra.sweep.dir = folder
         hydra.overrides.hydra.append(f"hydra.sweep.dir={folder}")
+
+
+def _check_free(folder: Path) -> None:
+    """Holds a folder of the user's until the end. Raises BadInput if another sweep does."""
+    if not until_the_end.enter_context(locked(folder, wait=False)):
+        raise BadInput(f"hydra.sweep.dir={folder} is the folder of another sweep that runs: choose another one")
 
 
 def _clear(folder: Path) -> None:

@@ -168,7 +168,7 @@ def test_the_stages_are_those_of_the_table() -> None:
 
 
 def test_own_model_and_data(study: Studies, tmp_path: Path) -> None:
-    folder = tmp_path / "elsewhere"
+    folder = tmp_path / "users"
     files = _files()
     assert set(files) == {"my_study.py", "my_conf/model/mine.yaml", "my_conf/data/mine.yaml"}
     files["my_conf/data/mine.yaml"], command = re.split(r"^(?=PYTHONPATH)", files["my_conf/data/mine.yaml"], flags=re.M)

@@ -125,12 +125,14 @@ def test_a_sweep_of_refusals_is_refused(study: Studies) -> None:
 
 def test_the_folder_of_a_sweep_is_its_own_while_it_runs(study: Studies, tmp_path: Path) -> None:
     """Else two sweeps take each other's records for their own."""
-    options = ("-m", "model=glob(conv4*)", "plan=true", f"hydra.sweep.dir={tmp_path / 'sweep'}")
+    options, scrap = ("-m", "model=glob(conv4*)"), {"TMPDIR": str(tmp_path / "scrap")}
+    (tmp_path / "scrap").mkdir()
     with locked(tmp_path / "sweep"):
-        check_refused(study(*options, "plan=false"), "hydra.sweep.dir=", "another sweep")
-    result = study(*options)
+        check_refused(study(*options, f"hydra.sweep.dir={tmp_path / 'sweep'}"), "hydra.sweep.dir=", "another sweep")
+    result = study(*options, "plan=true", **scrap)
     assert result.code == 0, result.err
     assert result.out.endswith("\n2 planned\n"), "conv4 and conv4_narrow"
+    assert not [path for path in (tmp_path / "scrap").iterdir() if "sweep" in path.name], "a plan leaves nothing"
 
 
 def test_an_experiment_may_be_a_sweep(resumable: Studies) -> None:

@@ -6,8 +6,8 @@ times faster. In return, a process stays as large as it once was.
 
 Threads that wait for each other use their cores (OpenMP lets them spin, so that they notice sooner when work goes on).
 If other processes need the same cores, such as a second run on this machine, waiting threads take them from working
-ones, and small training steps become several times slower. If they sleep instead, they lose almost nothing when the
-machine has no other work. The number of threads is not changed.
+ones, and small training steps become several times slower. If they sleep instead, small steps take up to a fifth longer
+when the machine has no other work (benchmarks/two_runs.csv). The number of threads is not changed.
 
 What the user has set in the environment stays. These settings hold for all processes that this one starts.
 """

@@ -47,6 +47,7 @@ def errors_in_one_line(refused: tuple = WITHIN_A_RUN) -> Iterator[None]:
         if not is_first_process():
             time.sleep(1)  # if the first one has ended, this error follows from it: then this process ends silently
         line, code = line_and_code(error, refused)
+        signals.let_it_end()
         if line is None or _tracebacks:
             traceback.print_exception(error)
         else:

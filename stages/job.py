@@ -26,7 +26,7 @@ from stages import table
 from stages.alone import alone
 from stages.ending import line_and_code, say, show_traceback
 from stages.files import write_text
-from stages.signals import doing, end_started
+from stages.signals import doing, end_started, let_it_end
 from stages.waiting import clock
 
 SWEEP, TRACEBACK, RECORD = "sweep.json", "traceback.txt", "job-{:06}.json"
@@ -56,8 +56,10 @@ def job(cfg: DictConfig, run: Callable[[DictConfig], object]) -> None:
             check_composed(hydra)
             run(cfg)
     except Exception as error:
+        line, code = line_and_code(error)
+        let_it_end()
         show_traceback(error)
-        code, why = _failure(error, cfg.run_dir)
+        why = line or _bug(error, cfg.run_dir)
         end_started()  # processes that compute with this one do not know that the sweep goes on
         say(f"{name}: failed: {why}")
     else:
@@ -91,11 +93,8 @@ def _name(hydra: DictConfig) -> str:
     return _printable(" ".join([f"[{number}]", *differs]))
 
 
-def _failure(error: Exception, run: str | None) -> tuple[int, str]:
-    """Returns exit code and reason; the traceback of a bug is kept in the folder `run`."""
-    line, code = line_and_code(error)
-    if line is not None:
-        return code, line
+def _bug(error: Exception, run: str | None) -> str:
+    """Returns the reason; the traceback is kept in the folder `run`."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     words = " ".join(_message(error).split())
     place = f"{type(error).__name__}{words and f': {words}'} ({Path(where.filename).name}, line {where.lineno})"
@@ -103,9 +102,9 @@ def _failure(error: Exception, run: str | None) -> tuple[int, str]:
         with suppress(OSError):
             file = Path(run, TRACEBACK)
             write_text(file, _printable("".join(traceback.format_exception(error))))
-            return code, f"{place}; its traceback is in {file}"
+            return f"{place}; its traceback is in {file}"
     traceback.print_exception(error)
-    return code, place
+    return place
 
 
 def _message(error: Exception) -> str:

@@ -30,6 +30,7 @@ PATIENCE = 1  # seconds for those that were started to end by themselves
 unfinished: set[Path] = set()  # files and folders that this process is writing, and will rename when they are whole
 started: list[subprocess.Popen] = []  # processes that compute with this one, beside those of multiprocessing
 _doing = ["before any work"]
+_interrupted: list[int] = []  # the signal that is ending this process
 
 
 def watch(first: bool = True, parent: int | None = None) -> None:
@@ -81,6 +82,13 @@ def open_bars() -> list:
     ]
 
 
+def let_it_end() -> None:
+    """Does not return if a signal is ending this process: an error that is raised meanwhile follows from that, for
+    example since the other processes of a training have gone."""
+    if _interrupted:
+        _stand_still(_interrupted[0], None)
+
+
 def leave(code: int) -> None:
     """Ends this process at once, together with those that it started, and removes what it was writing."""
     end_started()
@@ -114,6 +122,7 @@ def _listen(heard: int, parent: int | None) -> None:
             continue
         number = os.read(heard, 1)[0]
         if number in CODES:
+            _interrupted.append(number)
             if parent is None:
                 begin = "\n" if open_bars() else ""
                 line = f"interrupted by {NAMES[number]} {_doing[-1]}: run the same command to go on"

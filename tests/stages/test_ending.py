@@ -153,3 +153,22 @@ def _forks_and_ends() -> None:
     child.terminate()
     child.join()
     time.sleep(0.5)
+
+
+def test_errors_that_follow_from_a_signal_are_not_reported():
+    """Lightning's handler talks to the other processes of a training, and raises an error if they have gone."""
+    of_lightning = "raise RuntimeError('Connection closed by peer')"
+    stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(9)"
+    program = (
+        "import os, signal, subprocess, sys, time\n"
+        "from stages import signals\n"
+        "from stages.ending import errors_in_one_line\n"
+        f"def handler(*_): {of_lightning}\n"
+        "signals.watch(); signal.signal(signal.SIGTERM, handler)\n"
+        f"other = subprocess.Popen([sys.executable, '-c', {stubborn!r}], stdout=subprocess.PIPE)\n"
+        "other.stdout.readline(); signals.started.append(other)\n"
+        "with errors_in_one_line(): os.kill(os.getpid(), signal.SIGTERM); time.sleep(9)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    line = "interrupted by SIGTERM before any work: run the same command to go on\n"
+    assert (result.returncode, result.stderr) == (143, line)

@@ -29,7 +29,6 @@ THAN = {
     "task": "a model trained from scratch shares",
     "class": "other inputs of the same class share",
     "other": "after another pre-training",
-    "ceiling": "another fine-tuning shares",
 }
 QUESTION = "What does fine-tuning preserve, discard and newly learn?"
 TITLE = "Strength of interactions per order (mean over subsets, log-odds)"
@@ -197,8 +196,8 @@ def claims(measured: Measured) -> list[Claim]:
         Claim("what is preserved", "preserved/share", "share of the pre-trained model's strength, orders from 1 on",
               measured.estimate(("preserved", "pretrain"), lambda p, a: share(p, a, some)), above=nan),
     ]  # fmt: skip
-    for name in measured.references:
-        beyond = measured.estimate(("preserved", f"{name}/preserved"), lambda p, r: 1 - share(r, p, some))
+    for name in [name for name in measured.references if name in THAN]:
+        beyond = measured.estimate(("preserved", f"{name}/preserved"), lambda p, r: 1 - share(r, p, some), alone=True)
         found.append(Claim(f"preserves more than {THAN[name]}", f"preserved/{name}",
                            "share of the preserved strength beyond it, orders from 1 on", beyond, above=0))  # fmt: skip
     for part, whole in (("discarded", "pretrain"), ("new", "finetune")):

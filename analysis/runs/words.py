@@ -144,7 +144,7 @@ def answers(judged: pd.DataFrame, orders: Table | None, runs: list[Run], setting
 def _known(runs: list[Run], settings: Settings) -> str:
     if len(runs) == 1:
         return "All of this is known of one training of each model: how far another differs, only further seeds tell."
-    return f"All of this is known over {len(runs)} runs, which differ in {level_of(runs)}."
+    return f"All of this is known over {len(runs)} runs: {level_of(runs)}."
 
 
 def claim_lines(judged: pd.DataFrame) -> Iterator[str]:

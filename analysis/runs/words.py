@@ -112,20 +112,22 @@ def count(number: int, what: str) -> str:
 
 def how_to_read(runs: list[Run], settings: Settings) -> list[str]:
     return [
-        f"A setting is what differs between runs, seeds aside. Shown is the mean over its runs, with {INTERVAL}. "
-        + speaks_of(runs, settings),
+        f"A setting is what differs between runs, seeds aside. Shown is the mean over its runs (of ratios of strengths and "
+        f"of strengths the geometric mean), with {INTERVAL}. " + speaks_of(runs, settings),
+        "If all runs are measured on the same samples, the interval contains the variation of both, runs and samples. "
+        "Otherwise each run has samples of its own, and their variation is contained in that of the runs. Two runs have "
+        "very wide intervals (Student's t is 12.7). Excesses at several orders are tested together (Holm).",
         "The intervals in a run's own report are over samples: they say how sure that run's value is, and nothing of "
-        "another run. Where samples are the same in all runs, the interval between runs says nothing of other samples.",
+        "another run.",
     ]
 
 
 def caption(table: Table, runs: list[Run], settings: Settings) -> str:
     """Returns the caption of a measure's figure."""
-    grey = f" Thin dashes: {', '.join(table.references)}, as means over runs." if table.references else ""
+    grey = f" Grey: the references {', '.join(table.references)}, as means over runs." if table.references else ""
     return (
         f"Each line, bar or row is a setting: the mean over its runs, with {INTERVAL}: a band, or a black line beside "
-        f"the bar. Thin lines and small points are the runs. On a logarithmic scale an interval that reaches 0 goes "
-        f"down to the axis.{grey}"
+        f"the bar. Thin lines and small points are the runs. {speaks_of(runs, settings)}{grey}"
     )
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from analysis.drawing.references import levels
+from analysis.drawing.references import words as in_words
 from analysis.runs.claims import VERDICTS
 from analysis.runs.found import Run
 from analysis.runs.replicates import speaks_of, varied
@@ -121,11 +123,13 @@ def how_to_read(runs: list[Run], settings: Settings) -> list[str]:
 
 def caption(table: Table, runs: list[Run], settings: Settings) -> str:
     """Returns the caption of a measure's figure."""
-    grey = f" Thin dashes: {', '.join(table.references)}, as means over runs." if table.references else ""
+    references = [in_words(name) for name in levels(table.over, table.references)]
+    grey = f" Grey: {', '.join(references)}, as means over runs" if references else ""
+    grey += "; where settings differ in one, its marks have their colours." if references else ""
     return (
         f"Each line, bar or row is a setting: the mean over its runs, with {INTERVAL}: a band, or a black line beside "
         f"the bar. Thin lines and small points are the runs. On a logarithmic scale an interval that reaches 0 goes "
-        f"down to the axis.{grey}"
+        f"down to the axis. Arrows mark what lies beyond the end of an axis, and words below it say how far.{grey}"
     )
 
 

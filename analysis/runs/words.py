@@ -8,6 +8,8 @@ import pandas as pd
 
 from analysis.answer import answer
 from analysis.claims import overall
+from analysis.drawing.references import levels
+from analysis.drawing.references import words as in_words
 from analysis.runs.claims import VERDICTS
 from analysis.runs.found import Run
 from analysis.runs.replicates import level_of, speaks_of, varied
@@ -112,11 +114,11 @@ def count(number: int, what: str) -> str:
 
 def how_to_read(runs: list[Run], settings: Settings) -> list[str]:
     return [
-        f"A setting is what differs between runs, seeds aside. Shown is the mean over its runs (of ratios of strengths and "
-        f"of strengths the geometric mean), with {INTERVAL}. " + speaks_of(runs, settings),
+        f"A setting is what differs between runs, seeds aside. Shown is the mean over its runs (of strengths and their "
+        f"ratios the geometric mean), with {INTERVAL}. " + speaks_of(runs, settings),
         "If all runs are measured on the same samples, the interval contains the variation of both, runs and samples. "
-        "Otherwise each run has samples of its own, and their variation is contained in that of the runs. Two runs have "
-        "very wide intervals (Student's t is 12.7). Excesses at several orders are tested together (Holm).",
+        "Otherwise each run has samples of its own, and their variation is contained in that of the runs. Two runs "
+        "have very wide intervals (Student's t is 12.7). Excesses at several orders are tested together (Holm).",
         "The intervals in a run's own report are over samples: they say how sure that run's value is, and nothing of "
         "another run.",
     ]
@@ -124,10 +126,14 @@ def how_to_read(runs: list[Run], settings: Settings) -> list[str]:
 
 def caption(table: Table, runs: list[Run], settings: Settings) -> str:
     """Returns the caption of a measure's figure."""
-    grey = f" Grey: the references {', '.join(table.references)}, as means over runs." if table.references else ""
+    references = [in_words(name) for name in levels(table.over, table.references)]
+    grey = f" Grey: {', '.join(references)}, as means over runs" if references else ""
+    grey += "; where settings differ in one, its marks have their colours." if references else ""
     return (
         f"Each line, bar or row is a setting: the mean over its runs, with {INTERVAL}: a band, or a black line beside "
-        f"the bar. Thin lines and small points are the runs. {speaks_of(runs, settings)}{grey}"
+        f"the bar. Thin lines and small points are the runs. On a logarithmic scale an interval that reaches 0 goes "
+        f"down to the axis. Arrows mark what lies beyond the end of an axis, and words below it say how far. "
+        f"{speaks_of(runs, settings)}{grey}"
     )
 
 

@@ -38,8 +38,9 @@ SETTING = "#"
 def tables(runs: list[Run], settings: Settings) -> dict[str, Table]:
     """Returns the tables of every measure that has a mean and an interval, by name."""
     names = dict.fromkeys(
-        name for run in runs for name, table in run.tables.items() if set(ESTIMATE) <= set(table) and len(table)
-    )
+        name for run in runs for name, table in run.tables.items()
+        if name != "claims" and set(ESTIMATE) <= set(table) and len(table)
+    )  # fmt: skip
     return {name: _table(name, runs, settings) for name in names}
 
 

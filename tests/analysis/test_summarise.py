@@ -69,6 +69,33 @@ def test_a_sweep_is_summed_up(make, capsys):
     assert not re.search(r'(src|href)="(?!data:)', text), "it opens offline"
 
 
+def graded(arm, seed):
+    """Claims of a run that gains half of what it preserves beyond the task; the runs of a seed share a level."""
+    excess = {"nothing": 0.0, "shuffled": 0.01, 1: 0.03, 2: 0.05, "all": 0.08}[arm] + (
+        seed * 7 + len(str(arm))
+    ) % 3 / 1e3
+    keyed = {"key": ["accuracy/gain", "preserved/task"], "mean": [excess / 2 + seed / 10, excess]}
+    return {"ratio": ratio(0.3), "claims": claims(0.3).assign(**keyed)}
+
+
+def test_graded_starts_say_whether_who_preserves_more_gains_more(make, capsys):
+    places = [make(graded(arm, seed), start__transfer=arm, seeds__train=seed, finished=str(seed))
+              for seed in range(3) for arm in ("nothing", "shuffled", 1, 2, "all")]  # fmt: skip
+    folder = summarise(places)
+    out = capsys.readouterr().out.splitlines()
+    (said,) = [line for line in out if line.startswith("models that preserve more gain more: ")]
+    found = rows(folder / "tables" / "benefit.csv")
+    assert [row["arms"] for row in found] == ["all", "without shuffled"]
+    assert float(found[0]["mean"]) == pytest.approx(0.5)
+    assert len(rows(folder / "tables" / "benefit_by_run.csv")) == 15
+    assert (folder / "figures" / "benefit.svg").exists()
+    text = (folder / "report.html").read_text()
+    assert "<h3>benefit</h3>" in text
+    assert f"Verdict: {said.split(': ')[1].split(';')[0]} (" in text
+    summarise(places[:5])
+    assert not (folder / "tables" / "benefit.csv").exists(), "one seed alone"
+
+
 def test_a_summary_replaces_the_one_before_entirely(make):
     first, second = make(tables(0.2, ("jaccard", jaccard()))), make(tables(0.3), seeds__train=1)
     folder = summarise([first, second])

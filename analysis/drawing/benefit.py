@@ -50,7 +50,7 @@ def draw(by_run: pd.DataFrame, over: pd.DataFrame) -> Figure:
 def _styles(arms: list[str]) -> dict[str, tuple]:
     """Returns arm -> colour, mark, name. Numbers of blocks go from dark to light."""
     counts = [arm for arm in arms if arm not in NAMED]
-    shades = BLOCKS(np.linspace(0.05, 0.75, len(counts)))
+    shades = BLOCKS(np.linspace(0.0, 0.6, len(counts)))
     blocks = {
         arm: (shade, mark, "the first block" if arm == "1" else f"the first {arm} blocks")
         for arm, shade, mark in zip(counts, shades, cycle(MARKS), strict=False)

@@ -124,7 +124,8 @@ def caption(found: Benefit) -> str:
         "in both for reasons that have nothing to do with each other. Shuffled weights are a control that knows "
         f"nothing; the dashed line leaves it out. Verdict: {found.verdict} (the {described(found)}). Met: with and "
         "without the control the interval is above 0 and p is below 0.05. Undecided: these runs show neither more "
-        "nor less, which is no sign that there is no connection."
+        "nor less, which is no sign that there is no connection. Met does not say why: gain and preserved knowledge "
+        "may both grow with how much is taken over."
     )
 
 

@@ -2,7 +2,7 @@
 
 <run>/analysis/samples/<measure>.npz     what it found for each sample, under each reference as well
 <run>/analysis/tables/<measure>.csv      keys, mean, low, high, reference levels; claims.csv: all claims, with verdicts
-<run>/analysis/figures/<measure>.{png,svg}, gallery/*.{png,svg}, report.html
+<run>/analysis/figures/<measure>.{png,svg}, gallery/*.{png,svg}, report.html, answer.txt
 <run>/analysis/measures.json             which measures it holds (analysis/kept.py)
 """
 
@@ -14,21 +14,23 @@ import pandas as pd
 import wandb
 from omegaconf import DictConfig, OmegaConf
 
-from analysis import claims as judged
 from analysis import gallery
+from analysis.answer import answer
+from analysis.claims import as_table, ordered
 from analysis.drawing.style import save
 from analysis.inputs import data_of, study_of
 from analysis.kept import Kept
 from analysis.loading import load
 from analysis.measure import Measure
-from analysis.measured import Measured
+from analysis.measured import OWN, PSEUDO, Measured
 from analysis.report.opening import HOW_TO_READ, left_out, noise_warnings, summary
 from analysis.report.page import FigureEntry, write_report
-from analysis.robust import Noisy, doubtful
+from analysis.robust import Noisy, doubtful, with_noise
 from analysis.study import Study
+from analysis.verdicts import ANSWER
 from conf.errors import BadInput
 from data.splits import build as build_data
-from stages.files import written
+from stages.files import write_text, written
 from stages.identity import Result, Results
 from stages.measures import name_of
 from stages.memory import check_memory
@@ -38,7 +40,8 @@ from stages.results import finish, nested, start
 from stages.span import Span
 from training.tracking import not_vital, tracked
 
-NOT_FREE = ("data", "index", "file")  # as names of arrays in an archive
+NOT_FREE = (*OWN, "file")  # as names of arrays in an archive
+PREFIXES = ("about/", "equal/", *PSEUDO)
 SECONDS = Span(4, 30)  # from the default study to 100 samples of 2**12 masked inputs and 50 checkpoints
 
 
@@ -60,12 +63,12 @@ def measures(cfg: DictConfig) -> list[Measure]:
 
 
 def _check_memory(cfg: DictConfig, test: int) -> None:
-    """Checks the memory for the largest arrays of `chance.permutations`, `estimate.resamples` and
-    `estimate.estimate`. test: samples of the test set."""
+    """Checks the memory for the largest arrays of `shuffled.permutations`, `estimate.resamples` and
+    `estimate.bootstrap_t`. test: samples of the test set."""
     options, samples, values = cfg.analysis, cfg.interactions.samples, cfg.interactions.samples * 2**cfg.interactions.n
     columns = 5 * max(cfg.interactions.n, cfg.finetune.epochs, cfg.scratch.epochs) + 5  # in five arrays at most
     draws = 16 * options.resamples * max(samples, test)
-    both = 8 * options.resamples * (options.permutations + 1) * columns
+    both = 8 * 8 * options.resamples * columns
     check_memory(
         8 * values * (options.permutations + 8), f"analysis.permutations={options.permutations}", "choose fewer of them"
     )
@@ -77,7 +80,7 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
     study = study_of(cfg, result, splits)
     folder = start(result)
     with tracked(cfg, result) as tracker:
-        kept, noisy = Kept(folder, result.digest), Noisy(study)
+        kept, noisy = Kept(folder, result.digest), with_noise(study)
         beware = left_out(wanted, study) | noise_warnings(study)
         for title, text in beware.items():
             print(f"analysis: {title}: {text}", flush=True)
@@ -87,33 +90,39 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
             if why := measure.lacking(study):
                 kept.add(measure.name, digest, [], left_out=why)
             else:
-                files, claims = _measure(measure, study, noisy, folder, data_of(cfg, result))
-                kept.add(measure.name, digest, files, **measure.about, claims=claims)
+                files, claims, count = _measure(measure, study, noisy, folder, data_of(cfg, result))
+                kept.add(measure.name, digest, files, **measure.about, claims=claims, samples=count)
         if kept.gallery is None:
             kept.add_gallery(gallery.show(study, splits, cfg.analysis.gallery, folder / "gallery"))
         kept.show([measure.name for measure in wanted])
         claims = _claims(kept)
         which = os.path.relpath(cfg.run_dir, cfg.output)  # as a browser's tabs tell reports apart
-        _report(result, which, beware | summary(cfg, results, study), claims, kept)
+        text = _answer(kept, claims, study)
+        _report(result, which, beware | summary(cfg, results, study), claims, kept, text)
         with not_vital("tables and figures"):
-            _log(tracker, claims, kept)
+            _log(tracker, claims, kept, text)
     finish(result)
 
 
-def _measure(measure: Measure, study: Study, noisy: Noisy, folder: Path, data: str) -> tuple[list[Path], list[dict]]:
-    """Computes one measure. Returns the files that it wrote, and the rows of its claims."""
+def _measure(
+    measure: Measure, study: Study, noisy: list[Noisy], folder: Path, data: str
+) -> tuple[list[Path], list[dict], int]:
+    """Computes one measure. Returns the files that it wrote, the rows of its claims, and the number of samples."""
     measured = measure.samples(study)
     split, index = _which(measure, measured, study)
-    weights, name = study.weights(measured.samples), measure.name
-    table = measure.table(measured, weights)
+    name, (table, pseudo) = measure.name, measure.table(measured)
     table.attrs["unit"] = study.unit  # for the figure's axes
+    claims = [] if measure.claims_lack(study) else measure.claims(measured)
+    judged, of_claims = as_table(name, claims, doubtful(noisy, measure, claims))
     files = [folder / "samples" / f"{name}.npz", folder / "tables" / f"{name}.csv"]
-    measured.write(files[0], f"{data}/{split}", index)
+    pseudo = {f"rows/{row}": each for row, each in pseudo.items()} | {
+        f"claims/{row}": each for row, each in of_claims.items()
+    }
+    measured.write(files[0], f"{data}/{split}", index, pseudo)
     _write_table(table, files[1])
     if (figure := measure.figure(table)) is not None:
         files += save(figure, folder / "figures", name)
-    claims = [] if measure.claims_lack(study) else measure.claims(measured, weights)
-    return files, judged.as_table(name, claims, doubtful(noisy, measure, claims)).to_dict("records")
+    return files, judged.to_dict("records"), measured.samples
 
 
 def _which(measure: Measure, measured: Measured, study: Study) -> tuple[str, np.ndarray]:
@@ -125,7 +134,7 @@ def _which(measure: Measure, measured: Measured, study: Study) -> tuple[str, np.
     if not measured.observed:
         raise BadInput(f"{measure.module.__name__}.samples has found nothing: an array [samples] at least is expected")
     for name, array in measured.observed.items():
-        if name in NOT_FREE or name.startswith(("about/", *(f"{reference}/" for reference in measured.references))):
+        if name in NOT_FREE or name.startswith((*PREFIXES, *(f"{reference}/" for reference in measured.references))):
             raise BadInput(f"{measure.module.__name__}.samples: {name} is not allowed as a name, it is used already")
         if np.ndim(array) == 0 or len(array) != len(index):
             raise BadInput(
@@ -143,27 +152,44 @@ def _write_table(table: pd.DataFrame, path: Path) -> None:
 def _claims(kept: Kept) -> pd.DataFrame:
     """Returns the claims of all measures that are shown, and writes them to tables/claims.csv."""
     rows = [row for name in kept.shown for row in kept.measures[name].get("claims", [])]
-    table, path = pd.DataFrame(rows, columns=judged.COLUMNS), kept.folder / "tables" / "claims.csv"
-    if rows:
-        _write_table(table, path)
-    else:
+    table, path = pd.DataFrame(rows), kept.folder / "tables" / "claims.csv"
+    if not rows:
         path.unlink(missing_ok=True)
+        return table
+    _write_table(table := ordered(table), path)
     return table
 
 
 def _entries(kept: Kept) -> list[FigureEntry]:
     return [
-        FigureEntry(name, kept.measures[name]["caption"], kept.file("figures", name), kept.file("tables", name))
-        for name in kept.shown
-        if kept.measures[name]["files"]
-    ]
+        FigureEntry(name, about["question"], f"{about['caption']} {_over(about['samples'])}".strip(),
+                    kept.file("figures", name), kept.file("tables", name))
+        for name, about in ((name, kept.measures[name]) for name in kept.shown)
+        if about["files"]
+    ]  # fmt: skip
+
+
+def _over(samples: int) -> str:
+    return f"Intervals are over the {samples} samples of this run, and say nothing of another training."
+
+
+def _answer(kept: Kept, claims: pd.DataFrame, study: Study) -> str:
+    """Returns the answer to the title's question, and writes it to answer.txt."""
+    table = kept.file("tables", "decomposition") if "decomposition" in kept.shown else None
+    known = (
+        f"All of this is known of one training of each model, measured on {study.count} samples and the test set: how "
+        f"far another training differs, only further seeds tell."
+    )
+    text = answer(claims, pd.read_csv(table) if table else None, known) if len(claims) else ""
+    write_text(kept.folder / ANSWER, f"{text}\n")
+    return text
 
 
 def _cards(kept: Kept) -> list[tuple[str, Path]]:
     return [(title, kept.folder / png) for title, png in kept.gallery["cards"]]
 
 
-def _report(result: Result, which: str, summary: dict[str, str], claims: pd.DataFrame, kept: Kept) -> None:
+def _report(result: Result, which: str, summary: dict[str, str], claims: pd.DataFrame, kept: Kept, text: str) -> None:
     write_report(
         result.folder / "report.html",
         title=f"{which}: why does pre-training help?",
@@ -173,10 +199,12 @@ def _report(result: Result, which: str, summary: dict[str, str], claims: pd.Data
         gallery=_cards(kept),
         how_to_read=HOW_TO_READ,
         settings=OmegaConf.to_yaml(OmegaConf.create(nested(result.decided()))),
+        answer=text,
     )
 
 
-def _log(tracker: wandb.Run, claims: pd.DataFrame, kept: Kept) -> None:
+def _log(tracker: wandb.Run, claims: pd.DataFrame, kept: Kept, text: str) -> None:
+    tracker.summary["answer"] = text
     entries = _entries(kept)
     tables = {entry.name: pd.read_csv(entry.table) for entry in entries} | ({"claims": claims} if len(claims) else {})
     tracker.log({f"tables/{name}": wandb.Table(dataframe=table) for name, table in tables.items()})

@@ -1,63 +1,133 @@
-"""A claim of a paper: what was measured, its interval, its chance level, and a verdict.
+"""A claim of a paper: what was measured, its interval, what it is compared with, and a verdict in two parts.
 
-holds          the whole 95 % interval lies within what is claimed, and chance does not explain it
-within chance  the claim is met, but models that share nothing would meet it as well
-fails          the data do not show the claim, which does not refute it
+The claim itself, by the 95 % interval of each quantity that it may mean:
+    met             the whole interval lies within what is claimed
+    not met         the whole interval lies outside
+    undecided       neither
+    not measurable  there is nothing to compare
+If the quantities disagree, the claim "depends on how it is counted"; if one is judged otherwise once both models have
+the same strength, it "depends on the probe's scale".
 
-Intervals are over the samples of one training run per model; they do not cover other seeds. The claims themselves
-are in the files of the measures that they rest on (analysis/measures/).
+Against each reference, by the interval of the excess over it:
+    more, less      the interval lies above 0, below 0
+    equal           it lies within 10 % of the quantity around 0
+    undecided       neither
+
+The claims themselves are in the files of the measures that they rest on (analysis/measures/). Each is judged by
+itself: the more claims there are, the more likely it is that one of them is met by accident.
 """
 
 from dataclasses import dataclass
 from math import inf, isnan
 
+import numpy as np
 import pandas as pd
 
 from analysis.statistics.estimate import Estimate
+from analysis.tables import EQUAL, ESTIMATE, compared_with, expanded
 
-COLUMNS = ["measure", "claim", "quantity", "value", "low", "high", "chance", "above", "below", "verdict", "noise"]
+MET, NOT_MET, UNDECIDED, IMPOSSIBLE = "met", "not met", "undecided", "not measurable"
+SCALE, COUNTED = "depends on the probe's scale", "depends on how it is counted"
+NEAR = 0.1  # of the quantity: references so near are equal
+KEYS = ["measure", "claim", "key", "quantity"]
+JUDGED = ["above", "below", "verdict", "why", "noise"]
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The claim that `quantity` lies above `above`, or, if `below` is given, between the two."""
+    """The claim that `quantity` lies above `above`, or, if `below` is given, between the two.
+
+    key: a short name that does not change, such as "ratio/weighted"; above: NaN if nothing is claimed, only measured;
+    impossible: why there is nothing to compare, or "". Several with the same `claim` are different ways to count it.
+    """
 
     claim: str
+    key: str
     quantity: str
     result: Estimate
     above: float
     below: float = inf
+    impossible: str = ""
 
     @property
     def verdict(self) -> str:
-        return self.judge(self.result)
+        return self.judge(float(self.result.own.low), float(self.result.own.high))
 
-    def judge(self, result: Estimate) -> str:
-        """Returns the verdict on what was measured, or on what the result could be without noise."""
-        return more_than(result, self.above) if self.below == inf else inside(result, self.above, self.below)
-
-
-def more_than(result: Estimate, threshold: float) -> str:
-    """Judges a claim of more than `threshold`. Chance explains it unless the value is significantly above chance or
-    no chance level is known."""
-    if not result.low > threshold:
-        return "fails"
-    return "holds" if result.beyond > 0 or isnan(result.chance) else "within chance"
+    def judge(self, low: float, high: float) -> str:
+        """Returns the verdict on an interval: that of the result, or one it could have without noise."""
+        return IMPOSSIBLE if self.impossible else judged(low, high, self.above, self.below)
 
 
-def inside(result: Estimate, low: float, high: float) -> str:
-    """Judges a claim of a range. Chance explains it if chance lies in the range, too."""
-    if not (low <= result.low and result.high <= high):
-        return "fails"
-    return "within chance" if low <= result.chance <= high else "holds"
+def judged(low: float, high: float, above: float, below: float = inf) -> str:
+    """Judges the claim that a quantity with this interval lies above `above` and below `below` (infinite or NaN: no
+    bound). Returns "" if nothing is claimed."""
+    below = inf if isnan(below) else below
+    if isnan(above) and below == inf:
+        return ""
+    above = -inf if isnan(above) else above
+    if isnan(low) or isnan(high):
+        return IMPOSSIBLE
+    is_range = below < inf and above > -inf  # whose ends belong to it
+    if (low >= above if is_range else low > above) and (below == inf or high <= below):
+        return MET
+    return NOT_MET if high <= above or low >= below else UNDECIDED
 
 
-def as_table(measure: str, claims: list[Claim], doubtful: list[bool]) -> pd.DataFrame:
-    """Returns a row for each claim of a measure. above, below: what is claimed, empty where the range has no bound;
-    doubtful: whether noise could overturn each claim."""
-    rows = [
-        (measure, claim.claim, claim.quantity, *claim.result.row(), claim.above,
-         None if claim.below == inf else claim.below, claim.verdict, "could overturn" if doubted else "")
-        for claim, doubted in zip(claims, doubtful, strict=True)
-    ]  # fmt: skip
-    return pd.DataFrame(rows, columns=COLUMNS)
+def compared(low: float, high: float, value: float) -> str:
+    """Judges the interval of an excess over a reference. value: the quantity itself."""
+    if isnan(low) or isnan(high):
+        return ""
+    if low > 0 or high < 0:
+        return "more" if low > 0 else "less"
+    return "equal" if max(-low, high) <= NEAR * abs(value) else UNDECIDED
+
+
+def overall(rows: pd.DataFrame) -> str:
+    """Returns the verdict on a claim from the rows of its quantities, the main one first."""
+    verdicts = [verdict for verdict in rows["verdict"] if verdict and verdict != IMPOSSIBLE]
+    main = rows["verdict"].iloc[0]
+    if main in ("", IMPOSSIBLE) or not verdicts:
+        return main
+    both = [(row["verdict"], at_equal(row)) for _, row in rows.iterrows()]
+    if any(other and other != IMPOSSIBLE and other != verdict for verdict, other in both if verdict != IMPOSSIBLE):
+        return SCALE
+    return main if len(set(verdicts)) == 1 else COUNTED
+
+
+def at_equal(row: pd.Series) -> str:
+    """Returns the verdict where both models have the same strength, "" if it has none."""
+    ends = [row.get(f"{EQUAL}{end}", np.nan) for end in ("low", "high")]
+    return "" if any(map(isnan, ends)) else judged(*ends, row["above"], row["below"])
+
+
+def as_table(
+    measure: str, claims: list[Claim], doubtful: list[bool] | None = None
+) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """Returns a row for each claim of a measure, and the rows' pseudo-values (analysis/tables.py). above, below: what
+    is claimed, NaN where the range has no bound; doubtful: whether noise could overturn each claim."""
+    if not claims:
+        return pd.DataFrame(), {}
+    rows = [(measure, claim.claim, claim.key, claim.quantity, claim.result) for claim in claims]
+    table, pseudo = expanded(pd.DataFrame(rows, columns=[*KEYS, ESTIMATE]))
+    table["above"] = [claim.above for claim in claims]
+    table["below"] = [np.nan if claim.below == inf else claim.below for claim in claims]
+    table["verdict"] = [claim.verdict for claim in claims]
+    table["why"] = [claim.impossible for claim in claims]
+    table["noise"] = ["could overturn" if doubted else "" for doubted in doubtful or [False] * len(claims)]
+    return with_comparisons(table), pseudo
+
+
+def with_comparisons(table: pd.DataFrame) -> pd.DataFrame:
+    """Adds a column vs_<reference> for each reference that has an excess."""
+    for reference in compared_with(list(table)):
+        parts = (table[f"{reference}_low"], table[f"{reference}_high"], table["mean"])
+        table[f"vs_{reference}"] = [compared(*row) for row in zip(*parts, strict=True)]
+    return table
+
+
+def ordered(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns claims of all measures with the columns in their order, as claims.csv has them: what was measured, the
+    verdicts, then all numbers."""
+    versus = [name for name in table if name.startswith("vs_")]
+    first = [*KEYS, "mean", "low", "high", "above", "below", "verdict", *versus, "why", "noise"]
+    return table[[*first, *(name for name in table if name not in first)]]

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from analysis.formulas.accuracy import Outcomes, outcomes
 from analysis.study import Options, Study
@@ -13,8 +13,9 @@ from data.splits import Splits
 from interactions.store import Samples, Store
 from stages.identity import Result, task_name
 from stages.reading import parsed
-from stages.results import epochs_of
+from stages.results import epochs_kept, epochs_of
 from stages.table import ROLES, roles
+from stages.view import recorded
 
 
 def study_of(cfg: DictConfig, result: Result, splits: Splits) -> Study:
@@ -23,15 +24,38 @@ def study_of(cfg: DictConfig, result: Result, splits: Splits) -> Study:
     values = {role: result.inputs[f"interactions/{stage}"] for role, stage in ROLES.items() if role in roles(cfg)}
     trained = {role: result.inputs[stage].folder for role, stage in ROLES.items() if stage in result.inputs}
     labels = np.asarray(splits.test.labels)
-    keys = ("salient", "tau", "empty_set", "normalise", "permutations", "resamples")
     return Study(
         samples,
         {role: Store(read.folder, samples) for role, read in values.items()},
         {role: epochs_of(read) for role, read in values.items()},
-        Options(**{key: cfg.analysis[key] for key in keys}, seed=cfg.seeds.samples),
+        _options(cfg),
         {role: _outcomes(folder, labels) for role, folder in trained.items()},
         labels,
+        {
+            role: cfg[stage].schedule
+            for role, stage in ROLES.items()
+            if stage in result.inputs and "schedule" in cfg[stage]
+        },
     )
+
+
+def study_at(run: Path) -> Study:
+    """Returns the study of a run's folder, without predictions: what a finished run has compared, last epochs only.
+
+    Raises BadInput, or OSError, if its interactions are not there.
+    """
+    cfg, found = OmegaConf.load(run / "config.yaml"), recorded(run)
+    folders = {name: run / entry["path"] for name, entry in found.items()}
+    samples = Samples(folders["interactions/samples"])
+    stores = {role: Store(folders[name], samples) for role, stage in ROLES.items()
+              if (name := f"interactions/{stage}") in folders}  # fmt: skip
+    epochs = {role: epochs_kept(store.folder)[-1:] for role, store in stores.items()}
+    return Study(samples, stores, epochs, _options(cfg))
+
+
+def _options(cfg: DictConfig) -> Options:
+    keys = ("salient", "tau", "empty_set", "normalise", "permutations", "resamples")
+    return Options(**{key: cfg.analysis[key] for key in keys}, seed=cfg.seeds.samples)
 
 
 def _outcomes(trained: Path, labels: np.ndarray) -> Outcomes:

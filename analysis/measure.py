@@ -1,23 +1,28 @@
 """Defines what a measure is: one file in analysis/measures/, or any module of the user's, found by its name.
 
     NEEDS = Needs("interactions", each=("pretrain", "finetune"))     what it is measured on
-    TITLE, LABELS = "What it is, and its unit", {"weighted": "words for a key"}            optional
-    CAPTION = "What the figure shows, and how to read it."                                 optional
+    QUESTION = "What does it answer?"              optional, as are the next: the heading of its section in the report
+    TITLE, LABELS = "What it is, and its unit", {"weighted": "words for a key"}
+    CAPTION = "What the figure shows, and how to read it."
 
     def samples(study: Study, power: Annotated[float, Number(0)] = 1) -> Measured: ...     arrays [samples, ...]
-    def table(measured: Measured, weights: np.ndarray) -> pd.DataFrame: ...
+    def table(measured: Measured) -> pd.DataFrame: ...                                     keys, estimate
     def figure(table: pd.DataFrame) -> Figure: ...                                         optional
     SUBJECT = Subject("what fine-tuning discards", ("pretrain", "finetune"))               optional: of its claims
-    def claims(measured: Measured, weights: np.ndarray) -> list[Claim]: ...
+    def claims(measured: Measured) -> list[Claim]: ...
+    FAMILY = "order"        optional: the key whose rows are tested together, where runs are compared
+    def across(study: Study, siblings: list[Study], strangers: list[Study]) -> Measured: ...       optional
 
 Only `samples` reads the study; its further arguments are the measure's options (analysis.options.<name>.<option>), each
 with its allowed values in its annotation (conf/allowed.py). What it returns is kept (analysis/samples/<name>.npz).
-Table and claims are made from that, and the figure from the table, without a model. A table begins with keys, such as
-`model` and `epoch`; then come `mean`, `low` and `high`; every further column is a reference level.
+Table and claims are made from that, and the figure from the table, without a model. A table has keys, such as `model`
+and `epoch`, and a column `estimate`, of what `measured.estimate` returns (analysis/tables.py says what becomes of it).
+`across` gives references that need further runs on the same samples: siblings have the same pre-training, strangers
+another one.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 
 import numpy as np
@@ -27,7 +32,7 @@ from matplotlib.figure import Figure
 from analysis.claims import Claim
 from analysis.measured import Measured
 from analysis.study import Study
-from analysis.tables import unusable
+from analysis.tables import expanded, unusable
 from conf.errors import BadInput
 
 ABSENT = {
@@ -81,8 +86,12 @@ class Measure:
         """The title, caption and labels that are shown with its table and figures, also over several runs."""
         return {
             "title": getattr(self.module, "TITLE", self.name.replace("_", " ")),
+            "question": getattr(self.module, "QUESTION", self.name.replace("_", " ")),
             "caption": getattr(self.module, "CAPTION", ""),
             "labels": getattr(self.module, "LABELS", {}),
+            "family": getattr(self.module, "FAMILY", ""),
+            "module": self.module.__name__,
+            "options": dict(self.options),
         }
 
     @property
@@ -98,18 +107,23 @@ class Measure:
         return Needs(self.needs.on, each=self.subject.models).lacking(study) if self.subject else ""
 
     def samples(self, study: Study) -> Measured:
-        return self.module.samples(study, **self.options)
+        found, options = self.module.samples(study, **self.options), study.options
+        equal = found.equal and replace(found.equal, draws=options.resamples, seed=options.seed)
+        return replace(found, equal=equal, draws=options.resamples, seed=options.seed)
 
-    def table(self, measured: Measured, weights: np.ndarray) -> pd.DataFrame:
-        """Makes the measure's table. Raises BadInput if it can't be read, drawn, or summed up over runs."""
-        table = self.module.table(measured, weights)
+    def table(self, measured: Measured) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+        """Makes the measure's table, and the pseudo-values of its rows. Raises BadInput if it can't be read, drawn, or
+        summed up over runs."""
+        given = self.module.table(measured)
+        table, pseudo = expanded(given)
         if why := unusable(table):
             raise BadInput(f"{self.module.__name__}.table: {why}")
-        return table
+        table.attrs |= given.attrs
+        return table, pseudo
 
     def figure(self, table: pd.DataFrame) -> Figure | None:
-        return self.module.figure(table) if hasattr(self.module, "figure") else None
+        return None
 
-    def claims(self, measured: Measured, weights: np.ndarray) -> list[Claim]:
+    def claims(self, measured: Measured) -> list[Claim]:
         """Returns the measure's claims; the list is empty if it makes none."""
-        return list(self.module.claims(measured, weights)) if self.subject else []
+        return list(self.module.claims(measured)) if self.subject else []

@@ -1,16 +1,16 @@
 """One run as the measures see it: its predictions, and its stored interactions with the options applied."""
 
-from dataclasses import dataclass, field
+import copy
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from analysis.formulas.accuracy import Outcomes
 from analysis.formulas.faithfulness import salient
 from analysis.formulas.noise import explained, noise_of_values
-from analysis.statistics.chance import permutations
-from analysis.statistics.estimate import resamples
+from analysis.statistics.shuffled import permutations
 from interactions.mobius import interactions, orders
 from interactions.store import Samples, Store
 
@@ -26,6 +26,7 @@ class Options:
     permutations: int
     resamples: int
     seed: int
+    equal: bool = False  # whether each model's interactions have the L1 norm 1 in each sample
 
 
 class Noise(NamedTuple):
@@ -41,7 +42,8 @@ class Study:
     are compared. The last two have epochs.
 
     samples: the samples whose interactions are measured; stores: the store of each model; compared: each model's
-    epochs, in order; outcomes: results on the test set, of the models that have predictions; labels: [test samples].
+    epochs, in order; outcomes: results on the test set, of the models that have predictions; labels: [test samples];
+    schedules: of the learning rate, of the models that we trained.
     """
 
     samples: Samples
@@ -50,6 +52,7 @@ class Study:
     options: Options
     outcomes: dict[str, Outcomes] = field(default_factory=dict)
     labels: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+    schedules: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def about(self) -> dict:
@@ -74,6 +77,12 @@ class Study:
     def order(self) -> np.ndarray:
         """The order of each of these subsets."""
         return orders(self.n)[self.subsets]
+
+    @property
+    def is_shared(self) -> bool:
+        """Tells whether all samples have the same variables, and some class has several samples."""
+        classes = [sample["class"] for sample in self.about["samples"]]
+        return bool(self.about.get("shared_variables")) and len(set(classes)) < len(classes)
 
     @property
     def unit(self) -> str:
@@ -110,22 +119,27 @@ class Study:
         return self.counted(interactions(self.values(model, epoch)))
 
     def counted(self, strength: np.ndarray) -> np.ndarray:
-        """Applies these options to given I of one model: [samples, 2**n] -> [samples, 2**n]."""
+        """Applies the options to given I of one model: [samples, 2**n] -> [samples, 2**n]."""
         if self.options.normalise:
             scale = abs(strength[:, 1:].sum(1)).mean()  # v(x_N) - v(x_0)
             strength = strength / scale if scale > 0 else strength
         if self.options.salient:
             strength = np.where(salient(strength, self.options.tau), strength, 0.0)
+        if self.options.equal:
+            norm = abs(strength[:, self.subsets]).sum(1, keepdims=True)
+            strength = np.divide(strength, norm, out=np.zeros_like(strength), where=norm > 0)
         return strength
+
+    def at_equal_strength(self) -> Self:
+        """Returns the same study with each model's interactions scaled, so that their strengths add up to 1 in each
+        sample. How strong the pre-trained model is depends on its probe's regularisation; this does not."""
+        found = copy.copy(self)
+        found.options = replace(self.options, equal=True)
+        return found
 
     def final(self, model: str) -> np.ndarray:
         """Returns I after the model's last epoch."""
         return self.interactions(model, self.last(model))
-
-    def weights(self, samples: int) -> np.ndarray:
-        """Returns bootstrap weights over `samples` samples, [resamples, samples]. They are the same for all measures
-        on the same samples, so that differences between models stay paired."""
-        return resamples(samples, self.options.resamples, self.options.seed)
 
     @cached_property
     def permutations(self) -> list[np.ndarray]:

@@ -25,16 +25,19 @@ from analysis.drawing.over_runs import draw
 from analysis.drawing.style import NAMES, save
 from analysis.report.over_runs import OverRuns, write_report
 from analysis.runs import benefit, found, made, words
+from analysis.runs.across import with_stand_ins
 from analysis.runs.alike import alike
 from analysis.runs.claims import claims
 from analysis.runs.found import Run
 from analysis.runs.replicates import older
 from analysis.runs.settings import Settings, in_order
 from analysis.runs.tables import SETTING, Table, described, tables
+from analysis.verdicts import ANSWER, show_answer
 from conf.errors import BadInput
 from stages.command import errors_in_one_line
-from stages.files import is_temporary, written
+from stages.files import is_temporary, write_text, written
 from stages.locks import locked
+from stages.reading import parsed
 from stages.view import folder_name
 
 ABOUT = """Sets the runs in these folders side by side: the settings that differ, of each the mean over its seeds, and
@@ -70,16 +73,22 @@ def summarise(places: list[Path], anew: bool = False) -> Path | None:
     if not runs:
         return None
     folder = place_of(runs)
-    judged, digest = _judged(runs, settings), made.digest_of(runs, left_out)
-    gained = benefit.benefit(runs, settings)
+    digest, gained = made.digest_of(runs, left_out), benefit.benefit(runs, settings)
     if anew or not made.is_made(folder, digest):
+        runs, without = with_stand_ins(runs, settings)
+        for line in without:
+            print(line, flush=True)
         with locked(folder):
             before = made.begin(folder)
-            _write(folder, runs, settings, left_out, other, judged, gained)
+            _write(folder, runs, settings, left_out, other + without, gained)
             made.end(folder, digest, len(runs))
             if before > len(runs):
                 print(words.replaced(folder, before), flush=True)
-    print("", *words.claim_lines(judged), *([benefit.line(gained)] if gained else []), sep="\n")
+    show_answer(folder)
+    if (table := folder / "tables" / "claims.csv").exists():
+        print("", *words.claim_lines(parsed(table, pd.read_csv)), sep="\n")
+    if gained:
+        print("", benefit.line(gained), sep="\n")
     print(f"\nsummary: {folder / 'report.html'}", flush=True)
     return folder
 
@@ -103,11 +112,12 @@ def _judged(runs: list[Run], settings: Settings) -> pd.DataFrame:
 
 def _write(
     folder: Path, runs: list[Run], settings: Settings, left_out: dict[Path, str], other: list[str],
-    judged: pd.DataFrame, gained: benefit.Benefit | None,
+    gained: benefit.Benefit | None,
 ) -> None:  # fmt: skip
+    judged = _judged(runs, settings)
     kept, figures, over = [_csv(folder / "runs.csv", _listed(runs, settings, left_out))], [], tables(runs, settings)
     if len(judged):
-        kept.append(_csv(folder / "tables" / "claims.csv", judged.drop(columns=[SETTING, "setting"])))
+        kept.append(_csv(folder / "tables" / "claims.csv", judged.drop(columns=SETTING)))
     if gained and not gained.lacks:
         shown, entry = _benefit(folder, gained)
         kept += shown
@@ -119,8 +129,10 @@ def _write(
         kept += drawn
         figures.append(entry)
     opening = words.opening(runs, settings, left_out, over, other)
+    answers = words.answers(judged, over.get("decomposition"), runs, settings)
+    write_text(folder / ANSWER, "".join(f"{paragraph}\n" for paragraph in answers))
     write_report(folder / "report.html", words.title(runs, settings), opening, judged, figures, folder / "runs.csv",
-                 words.how_to_read(runs, settings))  # fmt: skip
+                 words.how_to_read(runs, settings), answers)  # fmt: skip
     _remove_others(folder, kept)
 
 
@@ -135,7 +147,8 @@ def _figure(folder: Path, table: Table, runs: list[Run], settings: Settings) -> 
     png, svg = save(figure, folder / "figures", table.name)
     of_runs = folder / "tables" / f"{table.name}.csv"
     caption = words.caption(table, runs, settings)
-    return [png, svg], OverRuns(table.name, caption, about.get("caption", ""), png, of_runs)
+    question = about.get("question", table.name.replace("_", " "))
+    return [png, svg], OverRuns(table.name, question, caption, about.get("caption", ""), png, of_runs)
 
 
 def _benefit(folder: Path, gained: benefit.Benefit) -> tuple[list[Path], OverRuns]:
@@ -143,7 +156,7 @@ def _benefit(folder: Path, gained: benefit.Benefit) -> tuple[list[Path], OverRun
     of_runs, by_run = (folder / "tables" / f"{benefit.NAME}{part}.csv" for part in ("", "_by_run"))
     kept = [_csv(of_runs, gained.over), _csv(by_run, gained.by_run)]
     kept += save(drawn.draw(gained.by_run, gained.over), folder / "figures", benefit.NAME)
-    return kept, OverRuns(benefit.NAME, benefit.caption(gained), "", kept[2], of_runs)
+    return kept, OverRuns(benefit.NAME, benefit.QUESTION, benefit.caption(gained), "", kept[2], of_runs)
 
 
 def _listed(runs: list[Run], settings: Settings, left_out: dict[Path, str]) -> pd.DataFrame:

@@ -80,7 +80,7 @@ STAGES = (
         "analysis",
         "analysis.analyse",
         "tables, figures, gallery, report",
-        number=2,
+        number=3,
         reads=("interactions/samples", *VALUES, "probe", "finetune", "scratch"),
         in_run=True,
     ),

@@ -51,7 +51,9 @@ def curves(axes: Axes, table: pd.DataFrame) -> None:
 
 def _chances(axes: Axes, table: pd.DataFrame) -> None:
     """Draws chance per model and epoch, as one line where the models have the same chance."""
-    wide = table.pivot(index="epoch", columns="model", values="chance").dropna(axis=1, how="all")
+    wide = table.pivot(
+        index="epoch", columns="model", values=[c for c in ("chance", "sign", "shuffled") if c in table][0]
+    ).dropna(axis=1, how="all")
     if wide.empty:
         return
     if np.allclose(wide.max(axis=1), wide.min(axis=1), rtol=1e-6, equal_nan=True):

@@ -13,3 +13,10 @@ def jaccard(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     apart = abs(first - second).sum(-1)
     smaller = np.maximum(together - apart, 0.0)  # rounding must not make it negative
     return np.divide(smaller, together + apart, out=np.ones_like(together), where=together > 0)
+
+
+def of_smaller(first: np.ndarray, second: np.ndarray, smaller: np.ndarray) -> np.ndarray:
+    """Returns the similarity if the sum over S of min(a, b) were `smaller` [...]: smaller / (||I_1||_1 + ||I_2||_1 -
+    smaller)."""
+    larger = abs(first).sum(-1) + abs(second).sum(-1) - smaller
+    return np.divide(smaller, larger, out=np.ones_like(larger), where=larger > 0)

@@ -1,7 +1,7 @@
 """What fine-tuning preserves, discards and newly learns, per order (Fig. 2 and section 3.2.1 of arXiv 2410.08455)."""
 
-from collections.abc import Callable
-from math import comb
+from dataclasses import replace
+from math import comb, nan
 
 import numpy as np
 import pandas as pd
@@ -10,17 +10,28 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.claims import Claim
-from analysis.drawing.style import COLOURS, STYLE, level_marks, panels, with_legend
-from analysis.formulas.decomposition import by_order, decompose
+from analysis.drawing.style import COLOURS, NAMES, STYLE, level_marks, panels, with_legend
+from analysis.formulas.decomposition import by_order
+from analysis.formulas.references import by_placement, by_sign, matched, shared, without_strength
 from analysis.measure import Needs, Subject
 from analysis.measured import Measured
-from analysis.statistics.chance import under_chance
-from analysis.statistics.estimate import COLUMNS, Estimate, quotient
+from analysis.statistics.estimate import quotient
 from analysis.study import Study
 
 NEEDS = Needs("interactions", each=("pretrain", "finetune"))
 SUBJECT = Subject("what fine-tuning discards", ("pretrain", "finetune"))
 QUANTITIES = ("pretrain", "finetune", "preserved", "discarded", "new")
+PARTS = ("preserved", "discarded", "new")
+FAMILY = "order"
+THAN = {
+    "placement": "strengths alone would give",
+    "sign": "if effects were independent",
+    "task": "a model trained from scratch shares",
+    "class": "other inputs of the same class share",
+    "other": "after another pre-training",
+    "ceiling": "another fine-tuning shares",
+}
+QUESTION = "What does fine-tuning preserve, discard and newly learn?"
 TITLE = "Strength of interactions per order (mean over subsets, log-odds)"
 CAPTION = (
     "Mean strength of the interactions of each order: above the axis the pre-trained model's (preserved + discarded), "
@@ -31,28 +42,91 @@ CAPTION = (
 
 
 def samples(study: Study) -> Measured:
-    """Returns mean strengths per order of QUANTITIES [samples, orders]; chance permutes the fine-tuned model's."""
+    """Returns mean strengths per order of QUANTITIES [samples, orders], also at equal strengths."""
+    return replace(_samples(study), equal=_samples(study.at_equal_strength()))
+
+
+def _samples(study: Study) -> Measured:
     chosen, order = study.subsets, study.order
-    pretrain, finetune = study.final("pretrain")[:, chosen], study.final("finetune")
+    pretrain, finetune = (study.final(model)[:, chosen] for model in ("pretrain", "finetune"))
+    sizes, counts = np.unique(order, return_counts=True)
+    about = {"order": sizes, "subsets": counts, "n": np.array(study.n)}
+    references = {
+        "placement": by_placement(pretrain, finetune, order),
+        "sign": by_sign(pretrain, finetune, order),
+    }
+    if "scratch" in study.models:
+        scratch = study.final("scratch")[:, chosen]
+        references["task"] = shared(pretrain, matched(scratch, finetune, order))
+        about["unmatched"] = without_strength(scratch, finetune, order)
+    if study.is_shared:
+        references["class"] = of_same_class(pretrain, finetune, study)
+    parts = _strengths(pretrain, finetune, shared(pretrain, finetune), order)
+    levels = {name: _strengths(pretrain, finetune, level, order) for name, level in references.items()}
+    for name in PARTS if "task" in levels else ():  # what can't be matched is left out on both sides
+        levels["task"][name] = np.where(about["unmatched"], parts[name], levels["task"][name])
+    return Measured(parts, {name: {part: level[part] for part in PARTS} for name, level in levels.items()}, about=about)
 
-    def strengths(finetune: np.ndarray) -> dict[str, np.ndarray]:
-        finetune = finetune[:, chosen]
-        parts = (abs(pretrain), abs(finetune), *decompose(pretrain, finetune))
-        return {name: by_order(part, order) for name, part in zip(QUANTITIES, parts, strict=True)}
 
-    present, subsets = np.unique(order, return_counts=True)
-    chance = under_chance(strengths, finetune, study.permutations)
-    return Measured(strengths(finetune), chance, {"order": present, "subsets": subsets, "n": np.array(study.n)})
+def _strengths(
+    pretrain: np.ndarray, finetune: np.ndarray, preserved: np.ndarray, order: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Returns mean strengths per order of QUANTITIES, [samples, orders] each."""
+    pretrain, finetune = abs(pretrain), abs(finetune)
+    parts = (pretrain, finetune, preserved, pretrain - preserved, finetune - preserved)
+    return {name: by_order(part, order) for name, part in zip(QUANTITIES, parts, strict=True)}
 
 
-def table(measured: Measured, weights: np.ndarray) -> pd.DataFrame:
-    """Columns: order, quantity, mean, low, high, chance. Values are strength per subset."""
+def of_same_class(pretrain: np.ndarray, finetune: np.ndarray, study: Study) -> np.ndarray:
+    """Returns what the pre-trained model shares with the fine-tuned one's interactions on other samples of the same
+    class, matched in strength: the mean over these, [samples, subsets]. Without such a sample it is 0."""
+    labels, order = np.array([sample["class"] for sample in study.about["samples"]]), study.order
+    found = np.zeros_like(pretrain)
+    for name in np.unique(labels):
+        of = np.flatnonzero(labels == name)
+        for shift in range(1, len(of)):
+            other = finetune[np.roll(of, shift)]
+            found[of] += shared(pretrain[of], matched(other, finetune[of], order)) / (len(of) - 1)
+    return found
+
+
+def across(study: Study, siblings: list[Study], strangers: list[Study]) -> Measured:
+    """Returns the references that need further runs on the same samples: `ceiling` from those with the same
+    pre-training, `other` from those with another one. Each is the mean over these runs."""
+    return replace(_across(study, siblings, strangers), equal=_across(
+        study.at_equal_strength(), [each.at_equal_strength() for each in siblings],
+        [each.at_equal_strength() for each in strangers]))  # fmt: skip
+
+
+def _across(study: Study, siblings: list[Study], strangers: list[Study]) -> Measured:
+    chosen, order = study.subsets, study.order
+    pretrain, finetune = (study.final(model)[:, chosen] for model in ("pretrain", "finetune"))
+    levels = {}
+    if siblings:
+        again = (each.final("finetune")[:, chosen] for each in siblings)
+        levels["ceiling"] = np.mean([shared(matched(each, pretrain, order), finetune) for each in again], axis=0)
+    if strangers:
+        levels["other"] = np.mean([shared(pretrain, each.final("finetune")[:, chosen]) for each in strangers], axis=0)
+    strengths = {name: _strengths(pretrain, finetune, level, order) for name, level in levels.items()}
+    return Measured({}, {name: {part: found[part] for part in PARTS} for name, found in strengths.items()})
+
+
+def paired(first: Study, second: Study) -> float:
+    """Returns what the pre-trained model of the first run shares with the fine-tuned one of the second: mean over
+    samples of the strength of the orders from 1 on."""
+    of = first.order > 0
+    pretrain, finetune = first.final("pretrain")[:, first.subsets], second.final("finetune")[:, second.subsets]
+    return float(shared(pretrain, finetune)[:, of].sum(1).mean())
+
+
+def table(measured: Measured) -> pd.DataFrame:
+    """Columns: order, quantity, estimate. Values are strength per subset."""
     rows = [
-        (order, quantity, *values)
+        (order, quantity, estimate)
         for quantity in QUANTITIES
-        for order, values in zip(measured.about["order"], measured.estimate(quantity, weights).rows(), strict=True)
+        for order, estimate in zip(measured.about["order"], measured.strength(quantity).rows(), strict=True)
     ]
-    return pd.DataFrame(rows, columns=["order", "quantity", *COLUMNS]).sort_values("order", kind="stable")
+    return pd.DataFrame(rows, columns=["order", "quantity", "estimate"]).sort_values("order", kind="stable")
 
 
 @rc_context(STYLE)
@@ -67,7 +141,7 @@ def figure(table: pd.DataFrame) -> Figure:
     _mirrored(each, table, f"mean strength |I(S)| per subset ({unit})")
     n = int(table["order"].max())
     subsets = table["order"].map(lambda order: comb(n, int(order)))
-    totals = table.assign(**{column: table[column] * subsets for column in COLUMNS})
+    totals = table.assign(**{column: table[column] * subsets for column in table.columns[2:]})
     _mirrored(summed, totals, f"strength |I(S)| summed over the order ({unit})")
     summed.text(1.02, 0.75, "↑ pre-trained\n(linear probe)", transform=summed.transAxes, va="center")
     summed.text(1.02, 0.25, "↓ fine-tuned", transform=summed.transAxes, va="center")
@@ -79,7 +153,7 @@ def _mirrored(axes: Axes, table: pd.DataFrame, label: str) -> None:
     _half(axes, rows["preserved"], rows["discarded"], rows["pretrain"], +1)
     _half(axes, rows["preserved"], rows["new"], rows["finetune"], -1)
     axes.axhline(0, color="black", linewidth=1)
-    reach = 1.05 * np.nanmax(table[["mean", "high", "chance"]].to_numpy(dtype=float)) or 1.0
+    reach = 1.05 * np.nanmax(table[["mean", "high", "sign"]].to_numpy(dtype=float)) or 1.0
     axes.set_ylim(-reach, reach)  # both models on one scale
     axes.set_xticks(rows["preserved"].index)
     axes.yaxis.set_major_formatter(lambda y, _: f"{abs(y):g}")
@@ -93,36 +167,47 @@ def _half(axes: Axes, inner: pd.DataFrame, outer: pd.DataFrame, total: pd.DataFr
     axes.bar(orders, side * outer["mean"], 0.74, side * inner["mean"], color=COLOURS[segment], label=segment)
     for shift, end in ((-0.14, inner), (0.14, total)):  # side by side, for short outer segments
         axes.vlines(orders + shift, side * end["low"], side * end["high"], color="black", zorder=5)
-    level_marks(axes, orders, side * inner["chance"], 0.46, "preserved by chance")
+    level_marks(axes, orders, side * inner["sign"], 0.46, "preserved by chance")
 
 
-def claims(measured: Measured, weights: np.ndarray) -> list[Claim]:
-    """The claims of section 3.2.1."""
+def claims(measured: Measured) -> list[Claim]:
+    """The claims of section 3.2.1, and what "preserved" is more than."""
     orders, subsets, n = (measured.about[name] for name in ("order", "subsets", "n"))
-    low, high = (orders >= 1) & (orders <= n / 2), orders > n / 2
+    low, high, some = (orders >= 1) & (orders <= n / 2), orders > n / 2, orders >= 1
 
-    def total(strength: np.ndarray, of: np.ndarray = slice(None)) -> np.ndarray:
+    def total(strength: np.ndarray, of: np.ndarray) -> np.ndarray:
         return strength[:, of] @ subsets[of]
 
-    def mean(strength: np.ndarray, of: np.ndarray) -> np.ndarray:
-        return quotient(total(strength, of), subsets[of].sum())
+    def share(part: np.ndarray, whole: np.ndarray, of: np.ndarray) -> np.ndarray:
+        return quotient(total(part, of), total(whole, of))
 
     def growth(strength: np.ndarray) -> np.ndarray:
-        return quotient(mean(strength, high), mean(strength, low))
+        return quotient(share(strength, np.ones_like(strength), high), share(strength, np.ones_like(strength), low))
 
-    def share_growth(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-        return quotient(total(part, high), total(whole, high)) - quotient(total(part, low), total(whole, low))
-
-    def compare(statistic: Callable, *names: str) -> Estimate:
-        return measured.estimate(names, weights, statistic)
-
-    twice = compare(lambda d, p: quotient(total(d), total(p)), "discarded", "preserved")
-    rows = [Claim("discards more than twice what it preserves", "strength discarded / preserved", twice, above=2)]
+    every = np.ones_like(some)
+    twice, one_half = "fine-tuning discards more than twice what it preserves", "strength discarded / preserved"
+    both = ("discarded", "preserved")
+    found = [
+        Claim(twice, "discarded/all", f"{one_half}, summed over all subsets",
+              measured.estimate(both, lambda d, p: share(d, p, every), log=True), above=2),
+        Claim(twice, "discarded/orders", f"{one_half}, mean of the orders' means",
+              measured.estimate(both, lambda d, p: quotient(d.sum(1), p.sum(1)), log=True), above=2),
+        Claim(twice, "discarded/some", f"{one_half}, summed over the orders from 1 on",
+              measured.estimate(both, lambda d, p: share(d, p, some), log=True), above=2),
+        Claim("what is preserved", "preserved/share", "share of the pre-trained model's strength, orders from 1 on",
+              measured.estimate(("preserved", "pretrain"), lambda p, a: share(p, a, some)), above=nan),
+    ]  # fmt: skip
+    for name in measured.references:
+        beyond = measured.estimate(("preserved", f"{name}/preserved"), lambda p, r: 1 - share(r, p, some))
+        found.append(Claim(f"preserves more than {THAN[name]}", f"preserved/{name}",
+                           "share of the preserved strength beyond it, orders from 1 on", beyond, above=0))  # fmt: skip
     for part, whole in (("discarded", "pretrain"), ("new", "finetune")):
-        claim, model = f"more {part} at high order than at low", {"pretrain": "pre-trained", "finetune": "fine-tuned"}
-        rows += [
-            Claim(claim, f"mean strength {part}, orders above n/2 / orders 1 to n/2", compare(growth, part), above=1),
-            Claim(claim, f"share {part} of the {model[whole]} model's strength, orders above n/2 - orders 1 to n/2",
-                  compare(share_growth, part, whole), above=0),
+        claim, model = f"more is {part} at high order than at low", NAMES[whole]
+        found += [
+            Claim(claim, f"{part}/growth", f"mean strength {part}, orders above n/2 / orders 1 to n/2",
+                  measured.estimate(part, growth, log=True), above=1),
+            Claim(claim, f"{part}/share", f"share {part} of the {model} model's strength, orders above n/2 - orders 1 "
+                  f"to n/2",
+                  measured.estimate((part, whole), lambda p, w: share(p, w, high) - share(p, w, low)), above=0),
         ]  # fmt: skip
-    return rows
+    return found

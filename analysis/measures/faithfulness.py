@@ -9,12 +9,12 @@ from analysis.drawing.curves import two_panels
 from analysis.formulas.faithfulness import faithfulness
 from analysis.measure import Needs
 from analysis.measured import Measured
-from analysis.statistics.chance import over_epochs
-from analysis.statistics.estimate import COLUMNS
+from analysis.statistics.shuffled import over_epochs
 from analysis.study import Study
 
 NEEDS = Needs("interactions")
 QUANTITIES = ("salient_share", "rebuilt")
+QUESTION = "Do a few interactions explain the models?"
 TITLE = "Share of salient interactions, and R² of values rebuilt from them"
 LABELS = {"salient_share": "salient share", "rebuilt": "R² of rebuilt values"}
 CAPTION = (
@@ -25,9 +25,9 @@ CAPTION = (
 
 
 def samples(study: Study) -> Measured:
-    """Returns `salient_share` and `rebuilt` (R^2) for each model, [samples, epochs]. Chance permutes the values of
-    masked inputs that keep equally many variables."""
-    observed, chance, about = {}, {}, {}
+    """Returns `salient_share` and `rebuilt` (R^2) for each model, [samples, epochs]. Under `shuffled` the values of
+    masked inputs that keep equally many variables are permuted: the mean over permutations."""
+    observed, shuffled, about = {}, {}, {}
     for model in study.models:
         epochs = study.epochs(model)
 
@@ -35,21 +35,21 @@ def samples(study: Study) -> Measured:
             parts = zip(QUANTITIES, faithfulness(v, study.options.tau), strict=True)
             return {f"{quantity}/{model}": part for quantity, part in parts}
 
-        found, draws = over_epochs(of, (study.values(model, epoch) for epoch in epochs), study.permutations)
+        found, level = over_epochs(of, (study.values(model, epoch) for epoch in epochs), study.permutations)
         observed |= found
-        chance |= draws["chance"]
+        shuffled |= level
         about[f"epochs/{model}"] = np.array(epochs)
-    return Measured(observed, {"chance": chance}, about)
+    return Measured(observed, {"shuffled": shuffled} if shuffled else {}, about=about)
 
 
-def table(measured: Measured, weights: np.ndarray) -> pd.DataFrame:
-    """Columns: model, epoch, quantity (salient_share, rebuilt), mean, low, high, chance."""
+def table(measured: Measured) -> pd.DataFrame:
+    """Columns: model, epoch, quantity (salient_share, rebuilt), estimate."""
     rows = []
     for model in [name.partition("/")[2] for name in measured.about]:
-        each = [measured.estimate(f"{quantity}/{model}", weights).rows() for quantity in QUANTITIES]
+        each = [measured.estimate(f"{quantity}/{model}").rows() for quantity in QUANTITIES]
         for epoch, *of_epoch in zip(measured.about[f"epochs/{model}"], *each, strict=True):
-            rows += [(model, epoch, quantity, *row) for quantity, row in zip(QUANTITIES, of_epoch, strict=True)]
-    return pd.DataFrame(rows, columns=["model", "epoch", "quantity", *COLUMNS])
+            rows += [(model, epoch, quantity, row) for quantity, row in zip(QUANTITIES, of_epoch, strict=True)]
+    return pd.DataFrame(rows, columns=["model", "epoch", "quantity", "estimate"])
 
 
 def figure(table: pd.DataFrame) -> Figure:

@@ -1,5 +1,8 @@
 """How soon and how steadily models reach the knowledge they end with (Fig. 4, section 3.2.3 of arXiv 2410.08455)."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from matplotlib import rc_context
@@ -8,16 +11,16 @@ from matplotlib.figure import Figure
 from analysis.claims import Claim
 from analysis.drawing.curves import curves
 from analysis.drawing.style import STYLE, panels, with_legend
-from analysis.formulas.jaccard import jaccard
+from analysis.formulas.jaccard import jaccard, of_smaller
+from analysis.formulas.references import by_placement, by_sign
 from analysis.measure import Needs, Subject
 from analysis.measured import Measured
-from analysis.statistics.chance import over_epochs
-from analysis.statistics.estimate import COLUMNS
 from analysis.study import Study
 
 MODELS = ("finetune", "scratch")
 NEEDS = Needs("interactions", some=MODELS)
 SUBJECT = Subject("how directly models learn", MODELS)
+QUESTION = "How soon do the models hold what they end with?"
 TITLE = "Jaccard similarity of interactions to those of the last epoch"
 CAPTION = (
     "Similarity of each epoch's interactions to those after the last epoch, which is 1 there by definition; a curve "
@@ -27,33 +30,50 @@ CAPTION = (
 
 
 def samples(study: Study) -> Measured:
-    """Returns each trained model's similarity to its last epoch [samples, epochs]; chance permutes each epoch's
-    interactions."""
-    observed, chance, about, chosen = {}, {}, {}, study.subsets
+    """Returns each trained model's similarity to its last epoch [samples, epochs], also at equal strengths."""
+    return replace(_samples(study), equal=_samples(study.at_equal_strength()))
+
+
+def _samples(study: Study) -> Measured:
+    observed, levels, about, chosen = {}, {"placement": {}, "sign": {}}, {}, study.subsets
     for model in [model for model in MODELS if model in study.models]:
-        last, epochs = study.final(model)[:, chosen], study.epochs(model)
-
-        def similarity(strength: np.ndarray, model: str = model, last: np.ndarray = last) -> dict[str, np.ndarray]:
-            return {model: jaccard(strength[:, chosen], last)}
-
-        each = (study.interactions(model, epoch) for epoch in epochs)
-        found, draws = over_epochs(similarity, each, study.permutations)
-        observed |= found
-        chance |= draws.get("chance", {})
-        about[f"epochs/{model}"] = np.array(epochs)
-    return Measured(observed, {"chance": chance} if chance else {}, about)
+        last, found = study.final(model)[:, chosen], []
+        for epoch in study.epochs(model):
+            strength = study.interactions(model, epoch)[:, chosen]
+            smaller = (by_placement(strength, last, study.order), by_sign(strength, last, study.order))
+            found.append((jaccard(strength, last), *(of_smaller(strength, last, each.sum(1)) for each in smaller)))
+        observed[model], levels["placement"][model], levels["sign"][model] = np.stack(found, axis=-1)
+        about[f"epochs/{model}"] = np.array(study.epochs(model))
+        about[f"schedule/{model}"] = np.array(study.schedules.get(model, ""))
+    return Measured(observed, levels, about=about)
 
 
-def table(measured: Measured, weights: np.ndarray) -> pd.DataFrame:
-    """Columns: model, epoch, mean, low, high, chance. Values are similarities to the model's last epoch."""
+def across(study: Study, siblings: list[Study], strangers: list[Study]) -> Measured:
+    """Returns the `ceiling`: how similar the last epochs of two trainings are, the mean over further trainings."""
+    return replace(_across(study, siblings), equal=_across(
+        study.at_equal_strength(), [each.at_equal_strength() for each in siblings]))  # fmt: skip
+
+
+def _across(study: Study, siblings: list[Study]) -> Measured:
+    level, chosen = {}, study.subsets
+    for model in [model for model in MODELS if model in study.models]:
+        last = study.final(model)[:, chosen]
+        again = [each.final(model)[:, chosen] for each in siblings if model in each.models]
+        if found := [jaccard(each, last) for each in again if not np.array_equal(each, last)]:
+            level[model] = np.mean(found, axis=0)[:, None]  # the same at every epoch
+    return Measured({}, {"ceiling": level} if level else {})
+
+
+def table(measured: Measured) -> pd.DataFrame:
+    """Columns: model, epoch, estimate. Values are similarities to the model's last epoch."""
     rows = [
-        (model, epoch, *values)
+        (model, epoch, estimate)
         for model in measured.observed
-        for epoch, values in zip(
-            measured.about[f"epochs/{model}"], measured.estimate(model, weights).rows(), strict=True
-        )
+        for epoch, estimate in zip(measured.about[f"epochs/{model}"], measured.estimate(model).rows(), strict=True)
     ]
-    return pd.DataFrame(rows, columns=["model", "epoch", *COLUMNS])
+    found = pd.DataFrame(rows, columns=["model", "epoch", "estimate"])
+    found.attrs["schedule"] = {model: str(measured.about[f"schedule/{model}"]) for model in measured.observed}
+    return found
 
 
 @rc_context(STYLE)
@@ -65,7 +85,7 @@ def figure(table: pd.DataFrame) -> Figure:
     return with_legend(figure, 4)
 
 
-def claims(measured: Measured, weights: np.ndarray) -> list[Claim]:
+def claims(measured: Measured) -> list[Claim]:
     """The claims of section 3.2.3."""
     early = [early_epochs(measured.about[f"epochs/{model}"].tolist()) for model in MODELS]
 
@@ -75,13 +95,22 @@ def claims(measured: Measured, weights: np.ndarray) -> list[Claim]:
     def steadier(of_finetune: np.ndarray, of_scratch: np.ndarray) -> np.ndarray:
         return falls(of_scratch) - falls(of_finetune)
 
-    quick, steady = (measured.estimate(MODELS, weights, statistic) for statistic in (sooner, steadier))
+    steadily, curves = "fine-tuning learns it more steadily", [measured.observed[model] for model in MODELS]
+    each = Measured({"falls": steadier(*curves)}, equal=_falls(measured.equal, steadier))
+    never = "" if any(falls(curve.mean(0)) > 0 for curve in curves) else "no curve falls"
     return [
-        Claim("fine-tuning learns its target knowledge sooner",
-              "Jaccard similarity in the first third of the epochs, fine-tuned - scratch", quick, above=0),
-        Claim("fine-tuning learns it more steadily",
-              "sum of the Jaccard curve's falls, scratch - fine-tuned", steady, above=0),
+        Claim("fine-tuning learns its target knowledge sooner", "jaccard/early",
+              "Jaccard similarity in the first third of the epochs, fine-tuned - scratch",
+              measured.estimate(MODELS, sooner), above=0),
+        Claim(steadily, "jaccard/falls", "falls of the Jaccard curve (mean over samples), summed, scratch - fine-tuned",
+              measured.estimate(MODELS, steadier, steps=True), above=0, impossible=never),
+        Claim(steadily, "jaccard/falls_each", "falls of each sample's Jaccard curve, summed, mean over samples, "
+              "scratch - fine-tuned", each.estimate("falls"), above=0),
     ]  # fmt: skip
+
+
+def _falls(measured: Measured | None, steadier: Callable) -> Measured | None:
+    return measured and Measured({"falls": steadier(*(measured.observed[model] for model in MODELS))})
 
 
 def early_epochs(epochs: list[int]) -> list[int]:

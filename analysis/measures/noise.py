@@ -15,6 +15,7 @@ from analysis.study import Study
 from interactions.mobius import interactions, orders
 
 NEEDS = Needs("interactions")
+QUESTION = "Which orders are free of numerical noise?"
 TITLE = "Strength of interactions, and numerical noise in them (log-odds)"
 CAPTION = (
     "Mean strength of the interactions of each order (solid) and the numerical noise in them (dashed), both after the "
@@ -33,18 +34,18 @@ def samples(study: Study) -> Measured:
     return Measured(found, about=about)
 
 
-def table(measured: Measured, weights: np.ndarray) -> pd.DataFrame:
+def table(measured: Measured) -> pd.DataFrame:
     """Columns: model, order, quantity (strength, noise), mean, low, high, explained. Noise has no interval over
     samples, as it is the root mean square over all values that were computed twice. Its reference is the most that
     rounding explains. The noise of order 0 is that of the values."""
     rows = []
     for model in measured.observed:
-        strength = measured.estimate(model, weights).rows()
+        strength = list(measured.strength(model).rows())
         noise, explained = (
             noise_by_order(float(measured.about[f"{name}/{model}"]), len(strength) - 1)
             for name in ("noise", "explained")
         )
-        for order, (mean, low, high, _) in enumerate(strength):
+        for order, (mean, low, high, *_) in enumerate(each.own for each in strength):
             rows.append((model, order, "strength", mean, low, high, np.nan))
             rows.append((model, order, "noise", noise[order], np.nan, np.nan, explained[order]))
     return pd.DataFrame(rows, columns=["model", "order", "quantity", "mean", "low", "high", "explained"])

@@ -1,5 +1,7 @@
 """How much of the preserved knowledge training from scratch learns (Fig. 3 and section 3.2.2 of arXiv 2410.08455)."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from matplotlib import rc_context
@@ -8,12 +10,11 @@ from matplotlib.ticker import PercentFormatter
 
 from analysis.claims import Claim
 from analysis.drawing.style import COLOURS, STYLE, level_marks, panels, with_legend
-from analysis.formulas.decomposition import decompose
 from analysis.formulas.ratio import learned, terms
+from analysis.formulas.references import by_placement, by_sign, matched, shared
 from analysis.measure import Needs, Subject
 from analysis.measured import Measured
-from analysis.statistics.chance import under_chance
-from analysis.statistics.estimate import COLUMNS, Estimate, quotient
+from analysis.statistics.estimate import Estimate, quotient
 from analysis.study import Study
 
 NEEDS = Needs("interactions", each=("pretrain", "finetune", "scratch"))
@@ -26,6 +27,7 @@ DEFINITIONS = {
     "weighted": "weighted by strength:\nΣ min / Σ preserved",
 }
 IN_WORDS = {"paper": "mean over all S", "positive": "mean over S with P > 0", "weighted": "strength-weighted"}
+QUESTION = "How much of the preserved could be learned from scratch?"
 TITLE = "Share of the preserved knowledge that training from scratch finds too"
 LABELS = {"paper": "as in the paper (all S)", "positive": "S with preserved > 0", "weighted": "weighted by strength"}
 CAPTION = (
@@ -37,27 +39,68 @@ CAPTION = (
 
 
 def samples(study: Study) -> Measured:
-    """Returns for each definition `learned` and `preserved` [samples], the ratio's numerator and denominator. Chance
-    permutes the interactions of the model trained from scratch."""
-    pretrain, finetune, scratch = (study.final(model) for model in ("pretrain", "finetune", "scratch"))
-    chosen = study.subsets
-    preserved, pretrain = decompose(pretrain, finetune).preserved[:, chosen], pretrain[:, chosen]
-
-    def both(other: np.ndarray) -> dict[str, np.ndarray]:
-        found = terms(preserved, learned(preserved, pretrain, other[:, chosen]))
-        return {f"{name}/{part}": array for name in found for part, array in zip(PARTS, found[name], strict=True)}
-
-    return Measured(both(scratch), under_chance(both, scratch, study.permutations))
+    """Returns for each definition `learned` and `preserved` [samples], the ratio's numerator and denominator, also at
+    equal strengths. Under the references, scratch's interactions change, and the preserved ones stay."""
+    return replace(_samples(study), equal=_samples(study.at_equal_strength()))
 
 
-def _ratio(measured: Measured, weights: np.ndarray, definition: str) -> Estimate:
-    return measured.estimate(tuple(f"{definition}/{part}" for part in PARTS), weights, quotient)
+def _samples(study: Study) -> Measured:
+    pretrain, preserved = _preserved(study)
+    scratch, kept = study.final("scratch")[:, study.subsets], np.sign(pretrain) * preserved
+    levels = {name: of(kept, scratch, study.order) for name, of in (("placement", by_placement), ("sign", by_sign))}
+    return Measured(
+        _terms(preserved, learned(preserved, pretrain, scratch)),
+        {name: _terms(preserved, level) for name, level in levels.items()},
+    )
 
 
-def table(measured: Measured, weights: np.ndarray) -> pd.DataFrame:
-    """Columns: definition, mean, low, high, chance. Values are the share of the preserved that scratch learns."""
-    rows = [(definition, *_ratio(measured, weights, definition).row()) for definition in DEFINITIONS]
-    return pd.DataFrame(rows, columns=["definition", *COLUMNS])
+def _preserved(study: Study) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the pre-trained model's interactions and the preserved strengths, [samples, subsets]."""
+    pretrain, finetune = (study.final(model)[:, study.subsets] for model in ("pretrain", "finetune"))
+    return pretrain, shared(pretrain, finetune)
+
+
+def _terms(preserved: np.ndarray, shared: np.ndarray) -> dict[str, np.ndarray]:
+    found = terms(preserved, shared)
+    return {f"{name}/{part}": array for name in found for part, array in zip(PARTS, found[name], strict=True)}
+
+
+def across(study: Study, siblings: list[Study], strangers: list[Study]) -> Measured:
+    """Returns the references that need further runs on the same samples. `ceiling`: another fine-tuning of the same
+    pre-trained model in the place of scratch; `task`: what one training from scratch learns of what another one
+    shares with the pre-trained model."""
+    return replace(_across(study, siblings, strangers), equal=_across(
+        study.at_equal_strength(), [each.at_equal_strength() for each in siblings],
+        [each.at_equal_strength() for each in strangers]))  # fmt: skip
+
+
+def _across(study: Study, siblings: list[Study], strangers: list[Study]) -> Measured:
+    (pretrain, preserved), chosen = _preserved(study), study.subsets
+    levels = {}
+    if siblings:
+        again = [learned(preserved, pretrain, each.final("finetune")[:, chosen]) for each in siblings]
+        levels["ceiling"] = _mean([_terms(preserved, each) for each in again])
+    scratch = study.final("scratch")[:, chosen]
+    finetune = study.final("finetune")[:, chosen]
+    others = [each.final("scratch")[:, chosen] for each in (*siblings, *strangers) if "scratch" in each.models]
+    if others := [each for each in others if not np.array_equal(each, scratch)]:
+        stand_ins = [shared(pretrain, matched(each, finetune, study.order)) for each in others]
+        levels["task"] = _mean([_terms(each, learned(each, pretrain, scratch)) for each in stand_ins])
+    return Measured({}, levels)
+
+
+def _mean(found: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.mean([each[name] for each in found], axis=0) for name in found[0]}
+
+
+def _ratio(measured: Measured, definition: str) -> Estimate:
+    return measured.estimate(tuple(f"{definition}/{part}" for part in PARTS), quotient)
+
+
+def table(measured: Measured) -> pd.DataFrame:
+    """Columns: definition, estimate. Values are the share of the preserved that scratch learns."""
+    return pd.DataFrame([(definition, _ratio(measured, definition)) for definition in DEFINITIONS],
+                        columns=["definition", "estimate"])  # fmt: skip
 
 
 @rc_context(STYLE)
@@ -70,19 +113,19 @@ def figure(table: pd.DataFrame) -> Figure:
     axes.axhspan(*PAPER, color=colour, alpha=0.13, linewidth=0, label="paper reports 13% to 45%")
     axes.bar(x, rows["mean"], 0.5, color=colour, label="ratio, with 95% interval")
     axes.vlines(x, rows["low"], rows["high"], color="black", zorder=5)
-    level_marks(axes, x, rows["chance"], 0.33, "chance")
-    numbers = [f"{m:.1%} (chance {c:.1%})" for m, c in zip(rows["mean"], rows["chance"], strict=True)]
+    level_marks(axes, x, rows["sign"], 0.33, "chance")
+    numbers = [f"{m:.1%} (chance {c:.1%})" for m, c in zip(rows["mean"], rows["sign"], strict=True)]
     names = [f"{DEFINITIONS[name]}\n{number}" for name, number in zip(rows.index, numbers, strict=True)]
     axes.set_xticks(x, [name.replace("nan%", "–") for name in names])
-    axes.set(ylim=(0, max(0.5, 1.08 * np.nanmax(rows[["mean", "high", "chance"]]))), ylabel="ratio")
+    axes.set(ylim=(0, max(0.5, 1.08 * np.nanmax(rows[["mean", "high", "sign"]]))), ylabel="ratio")
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     return with_legend(figure, 3)
 
 
-def claims(measured: Measured, weights: np.ndarray) -> list[Claim]:
+def claims(measured: Measured) -> list[Claim]:
     """The claim of section 3.2.2: 13 % to 45 % in the paper's experiments."""
     return [
-        Claim("scratch learns 13 to 45 % of the preserved", f"ratio, {IN_WORDS[definition]}",
-              _ratio(measured, weights, definition), *PAPER)
+        Claim("scratch learns 13 to 45 % of the preserved", f"ratio/{definition}", f"ratio, {IN_WORDS[definition]}",
+              _ratio(measured, definition), *PAPER)
         for definition in DEFINITIONS
     ]  # fmt: skip

@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.report.claims import judged
 from analysis.report.page import rendered
 from stages.files import write_text
 
 
 @dataclass(frozen=True)
 class OverRuns:
-    """A measure's figure: name, caption, what a run's report says of the measure, picture (.svg), table (.csv)."""
+    """A measure's figure: name, question that it answers, caption, what a run's report says of the measure, picture (.svg), table (.csv)."""
 
     name: str
+    question: str
     caption: str
     in_a_run: str
     image: Path
@@ -29,17 +31,11 @@ def write_report(
     figures: Sequence[OverRuns],
     runs: Path,
     how_to_read: Sequence[str],
+    answers: Sequence[str],
 ) -> None:
     """Writes the report to `path`; it opens offline.
 
-    opening: name -> lines; claims: claim, quantity, setting, runs, value, low, high, chance, verdict, runs'
-    verdicts, noise; runs: runs.csv; how_to_read: paragraphs.
+    opening: name -> lines; claims: as in the summary's claims.csv; runs: runs.csv; how_to_read, answers: paragraphs.
     """
     content = {"title": title, "opening": opening, "figures": figures, "runs": runs, "how_to_read": how_to_read}
-    write_text(path, rendered("over_runs.html.j2", claims=_by_claim(claims), **content))
-
-
-def _by_claim(claims: pd.DataFrame) -> list[dict]:
-    groups = claims.groupby(["claim", "quantity"], sort=False)
-    return [{"claim": claim, "quantity": quantity, "rows": rows.to_dict("records")}
-            for (claim, quantity), rows in groups]  # fmt: skip
+    write_text(path, rendered("over_runs.html.j2", claims=judged(claims), answers=answers, **content))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from analysis.report.claims import judged
 from stages.files import write_text
 
 MEDIA = {".svg": "image/svg+xml", ".png": "image/png"}
@@ -17,9 +18,11 @@ MEDIA = {".svg": "image/svg+xml", ".png": "image/png"}
 
 @dataclass(frozen=True)
 class FigureEntry:
-    """What the report shows of a measure: its picture (.svg or .png) and the table (.csv) of its data, if any."""
+    """What the report shows of a measure: the question that it answers, its picture (.svg or .png) and the table
+    (.csv) of its data, if any."""
 
     name: str
+    question: str
     caption: str
     image: Path | None = None
     table: Path | None = None
@@ -34,18 +37,19 @@ def write_report(
     gallery: Sequence[tuple[str, Path]],
     settings: str,
     how_to_read: str = "",
+    answer: str = "",
 ) -> None:
     """Writes the report to `path` (as a temporary file, then renamed). It opens offline: images are inside.
 
-    summary: what was run, name -> text; claims: columns claim, quantity, value, low, high, chance, verdict, noise;
-    gallery: (title, picture); settings: YAML text; how_to_read: plain text, in which blank lines separate
-    paragraphs.
+    summary: what was run, name -> text; claims: as in claims.csv; gallery: (title, picture); settings: YAML text; how_to_read: plain
+    text, in which blank lines separate paragraphs; answer: the paragraph on top.
     """
     text = rendered(
         "page.html.j2",
         title=title,
         summary=summary,
-        claims=claims.to_dict("records"),
+        answer=answer,
+        claims=judged(claims),
         figures=figures,
         gallery=gallery,
         settings=settings,

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.claims import IMPOSSIBLE, MET, NOT_MET, UNDECIDED
 from analysis.runs.found import Run
 from analysis.runs.replicates import varied
 from analysis.runs.settings import Settings
 from analysis.statistics.slope import slope
 
-NAME, ARM, CONTROL = "benefit", "start.transfer", "shuffled"
+NAME, QUESTION = "benefit", "Do models that preserve more gain more?"
+ARM, CONTROL = "start.transfer", "shuffled"
 KEYS = {"gain": "accuracy/gain", "excess": "preserved/task"}  # in claims.csv
 FEWEST_ARMS, FEWEST_SEEDS = 3, 2
 ORDER = ("nothing", "moments", "shuffled")  # then numbers, then all
@@ -39,7 +41,7 @@ class Benefit:
     def verdict(self) -> str:
         """Returns the weakest verdict, so that the control can't make the claim true."""
         found = set(self.over["verdict"])
-        return next((word for word in ("not met", "undecided", "met") if word in found), "not measurable")
+        return next((word for word in (NOT_MET, UNDECIDED, MET) if word in found), IMPOSSIBLE)
 
 
 def quantities(claims: pd.DataFrame) -> dict[str, float] | None:
@@ -115,7 +117,7 @@ def line(found: Benefit) -> str:
 def caption(found: Benefit) -> str:
     """Returns what the figure shows, and the verdict with its reasons."""
     return (
-        "Do models that preserve more gain more? Across: how much of what a fine-tuned model preserves is beyond what "
+        "Across: how much of what a fine-tuned model preserves is beyond what "
         "any model of the task shares with the pre-trained one. Up: how much more accurate it is than the same model "
         "trained from scratch. A small mark is a run, a large one the mean of an arm: of the runs that take over the "
         "same part of the pre-trained weights. What the runs of a seed have in common is taken away. The line is the "

@@ -1,13 +1,7 @@
-"""The claims over runs: each setting's mean over its runs, judged as a run's own value is (analysis/claims.py).
+"""The claims over runs: each setting's quantities over its runs and samples, judged as a run's own are.
 
-holds          the whole interval between runs lies within what is claimed, and chance does not explain it
-within chance  the claim is met, but chance would meet it as well
-fails          the runs do not show it
-
-Chance explains a range (between 0.13 and 0.45) if it lies in the range. Chance explains "more than 2" unless the
-interval of value - chance between runs is above 0: both go up and down together, so that their difference says more
-than two intervals do. Without an interval (fewer than three runs, or runs that are all equal), the runs have no
-common verdict, only their own.
+What they are judged by is the interval over runs (analysis/statistics/between.py). Of a setting with one run it is
+that run's, and says nothing of another training. Beside it stand the runs' own verdicts.
 """
 
 from collections import Counter
@@ -15,77 +9,82 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
+from analysis.claims import IMPOSSIBLE, KEYS, MET, NOT_MET, UNDECIDED, compared, judged
 from analysis.runs.found import Run
+from analysis.runs.scale import on_scale_rows
 from analysis.runs.settings import Settings
-from analysis.runs.tables import SETTING
-from analysis.statistics.between import FEWEST, of_runs
+from analysis.runs.tables import SETTING, Rows, before, over_runs, which_samples
+from analysis.tables import compared_with
 
-GROUP = ["measure", "claim", "quantity"]
 VERDICTS = "runs' verdicts"
-ORDER = {"holds": 0, "fails": 2}
+ORDER = {MET: 0, UNDECIDED: 1, NOT_MET: 2}
+RANGE = ["above", "below"]
+ALPHA = 0.025  # on either side
 
 
 def claims(runs: list[Run], settings: Settings) -> pd.DataFrame:
-    """Columns: SETTING, setting columns, measure, claim, quantity, runs, value, low, high, chance, verdict, runs'
-    verdicts, noise. The rows of a claim are together, and claims are in the order of the first run."""
-    rows = []
-    for run, values in zip(runs, settings.of_run, strict=True):
-        if "claims" in run.tables:
-            rows.append(run.tables["claims"].assign(**{SETTING: settings.each.index(values)}))
-    if not rows:
-        return pd.DataFrame(columns=[SETTING, *GROUP])
-    table = pd.concat(rows, ignore_index=True)
-    for column in ("measure", "above", "below", "noise"):  # older tables have none of these
-        table[column] = table.get(column, pd.Series(np.nan, table.index))
-    found = [
-        {SETTING: setting, **_named(setting, settings), **dict(zip(GROUP, names, strict=True)), **_judged(group)}
-        for names, of_claim in table.groupby(GROUP, sort=False, dropna=False)
-        for setting, group in of_claim.groupby(SETTING)
-    ]
-    return pd.DataFrame(found)
+    """Columns: SETTING, setting columns, KEYS, runs, then as in a run's claims.csv, and runs' verdicts. The rows of a
+    claim are together, and claims are in the order of the first run."""
+    found = []
+    for number, each in enumerate(settings.each):
+        of = [run for run, values in zip(runs, settings.of_run, strict=True) if values == each and _has_claims(run)]
+        for measure in dict.fromkeys(name for run in of for name in run.tables["claims"]["measure"]):
+            table = _of_setting([run for run in of if measure in set(run.tables["claims"]["measure"])], measure)
+            found.append(before(table, {SETTING: number, **dict(zip(settings.headers, each, strict=True))}))
+    if not found:
+        return pd.DataFrame(columns=[SETTING, *KEYS])
+    table = pd.concat(found, ignore_index=True)
+    order = {key: place for place, key in enumerate(dict.fromkeys(zip(table["measure"], table["key"], strict=True)))}
+    place = [order[key] for key in zip(table["measure"], table["key"], strict=True)]
+    return table.iloc[np.lexsort((table[SETTING], place))].reset_index(drop=True)
 
 
-def _named(setting: int, settings: Settings) -> dict[str, object]:
-    return dict(zip(settings.headers, settings.each[setting], strict=True))
+def _has_claims(run: Run) -> bool:
+    return "claims" in run.tables and {*KEYS, "mean", "low", "high"} <= set(run.tables["claims"])
 
 
-def _judged(group: pd.DataFrame) -> dict[str, object]:
-    """Judges the runs of one setting and claim."""
-    doubtful = int((group["noise"].notna() & (group["noise"] != "")).sum())
-    known = group[np.isfinite(group["value"])]
-    result = of_runs(known["value"]) if len(known) else (np.nan, np.nan, np.nan)
-    chance = known["chance"][np.isfinite(known["chance"])]
-    return {
-        "runs": len(known),
-        **dict(zip(("value", "low", "high"), map(float, result), strict=True)),
-        "chance": float(chance.mean()),
-        "verdict": verdict(known) if len(known) == len(group) >= FEWEST else "",
-        VERDICTS: counted(list(group["verdict"])),
-        "noise": f"could overturn {doubtful} of {len(group)}" if doubtful else "",
-    }
+def _of_setting(runs: list[Run], measure: str) -> pd.DataFrame:
+    rows = [_rows(run, measure) for run in runs]
+    every = pd.concat([each.table for each in rows], ignore_index=True)
+    numbers = [Rows(each.table.drop(columns=RANGE), each.pseudo, each.of) for each in rows]
+    found = over_runs(numbers, KEYS)
+    given = every.groupby(KEYS, sort=False)
+    for name in RANGE:
+        found[name] = given[name].first().to_numpy()
+    impossible = given["why"].agg(lambda why: next((text for text in why.fillna("") if text), "")).to_numpy()
+    all_so = given["verdict"].agg(lambda each: set(each) == {IMPOSSIBLE}).to_numpy()
+    found["verdict"] = [
+        IMPOSSIBLE if without else judged(*row) for *row, without in
+        zip(found["low"], found["high"], found["above"], found["below"], all_so, strict=True)
+    ]  # fmt: skip
+    if "p" in found:  # of an exact test: it decides
+        exact = np.select([found["p"] <= ALPHA, found["p"] >= 1 - ALPHA], [MET, NOT_MET], UNDECIDED)
+        found["verdict"] = np.where(found["p"].notna(), exact, found["verdict"])
+    found["why"] = np.where(all_so, impossible, "")
+    found[VERDICTS] = [counted(list(of["verdict"].fillna(""))) for _, of in given]
+    doubtful = given["noise"].agg(lambda noise: int((noise.fillna("") != "").sum())).to_numpy()
+    found["noise"] = [f"could overturn {count} of {len(runs)}" if count else "" for count in doubtful]
+    found = pd.concat([found, on_scale_rows(rows, found)], ignore_index=True)
+    for reference in compared_with(list(found)):
+        parts = zip(found[f"{reference}_low"], found[f"{reference}_high"], found["mean"], strict=True)
+        found[f"vs_{reference}"] = [compared(*row) for row in parts]
+    return found
 
 
-def verdict(runs: pd.DataFrame) -> str:
-    """Judges the rows of three or more runs. They have value, chance, and the claimed range in above and below,
-    which are NaN at an open end. Returns "" if no range or no interval is known."""
-    above, below = runs["above"].iloc[0], runs["below"].iloc[0]
-    value, chance = of_runs(runs["value"]), runs["chance"].where(np.isfinite(runs["chance"]))
-    if np.isnan(value.low) or (np.isnan(above) and np.isnan(below)):
-        return ""
-    unknown = chance.isna().all()  # no chance level could explain it
-    beyond = value if unknown else of_runs((runs["value"] - chance).dropna())
-    if np.isnan(below):
-        met, by_itself = value.low > above, unknown or beyond.low > 0
-    elif np.isnan(above):
-        met, by_itself = value.high < below, unknown or beyond.high < 0
-    else:
-        met, by_itself = above <= value.low and value.high <= below, not above <= chance.mean() <= below
-    return "fails" if not met else "holds" if by_itself else "within chance"
+def _rows(run: Run, measure: str) -> Rows:
+    """Returns the claims of a measure with their pseudo-values."""
+    table = run.tables["claims"]
+    table = table[table["measure"] == measure].reset_index(drop=True)
+    kept = run.samples.get(measure, {})
+    pseudo = {name.removeprefix("claims/"): kept[name] for name in kept if name.startswith("claims/")}
+    return Rows(table, pseudo, which_samples(run, measure))
 
 
 def counted(verdicts: list[str]) -> str:
-    """Counts the verdicts: "holds in 2, fails in 1", or "holds in 3 of 3"."""
+    """Counts the verdicts: "met in 2, not met in 1", or "met in 3 of 3"; "" if nothing is claimed."""
     counts = Counter(sorted(verdicts, key=lambda verdict: ORDER.get(verdict, 1)))
+    if set(counts) == {""}:
+        return ""
     if len(counts) == 1:
         return f"{verdicts[0]} in {len(verdicts)} of {len(verdicts)}"
     return ", ".join(f"{name} in {count}" for name, count in counts.items())

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
@@ -31,7 +32,7 @@ SEEDS = ("seeds.data", "seeds.pretrain", "seeds.samples", "seeds.train")  # the 
 class Run:
     """A run with its analysis. settings: each key that decides a result, with its value; chosen: content of
     chosen.json, None in older runs without it; tables: by name of the measure, with the claims; about: title and
-    caption of each measure."""
+    caption of each measure; samples: what each measure has kept of its samples."""
 
     folder: Path
     name: str
@@ -42,6 +43,12 @@ class Run:
     finished: str
     tables: dict[str, pd.DataFrame]
     about: dict[str, dict] = field(default_factory=dict)
+    samples: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+
+    def pseudo(self, table: str) -> dict[str, np.ndarray]:
+        """Returns the pseudo-values of a table's rows by column: [samples, rows], and `log` [rows]."""
+        found = self.samples.get(table, {})
+        return {name.removeprefix("rows/"): found[name] for name in found if name.startswith("rows/")}
 
 
 def folders(given: Iterable[str]) -> list[Path]:
@@ -108,7 +115,13 @@ def _read(place: Path) -> Run:
     names.sort(key=lambda name: [*about, name.stem].index(name.stem))  # as in a run's own report
     tables = {name.stem: parsed(analysis / name, pd.read_csv) for name in names}
     name, settings, seeds = _settings(place / "config.yaml")
-    return Run(place, name, settings, seeds, chosen, done["digest"], done.get("finished", ""), tables, about)
+    samples = {measure: _samples(analysis / "samples" / f"{measure}.npz") for measure in about}
+    samples = {measure: arrays for measure, arrays in samples.items() if arrays}
+    return Run(place, name, settings, seeds, chosen, done["digest"], done.get("finished", ""), tables, about, samples)
+
+
+def _samples(file: Path) -> dict[str, np.ndarray]:
+    return parsed(file, lambda opened: dict(np.load(opened))) if file.exists() else {}
 
 
 def _settings(file: Path) -> tuple[str, dict[str, object], dict[str, object]]:

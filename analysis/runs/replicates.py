@@ -58,6 +58,11 @@ def speaks_of(runs: list[Run], settings: Settings) -> str:
     return f"What differs between the runs of a setting is not the same in all settings: {'; or '.join(said)}."
 
 
+def level_of(runs: list[Run]) -> str:
+    """Says in a few words what differs between runs of one setting."""
+    return _of_one(runs).partition(" (")[0]
+
+
 def _of_one(runs: list[Run]) -> str:
     names = [name for name in varied(runs) if name != "seed"]
     if not names:

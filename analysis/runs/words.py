@@ -1,24 +1,24 @@
 """What the summary over runs says in words: its title, what varies, what the intervals mean, what is left out."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
+from analysis.answer import answer
+from analysis.claims import overall
 from analysis.runs.claims import VERDICTS
 from analysis.runs.found import Run
-from analysis.runs.replicates import speaks_of, varied
+from analysis.runs.replicates import level_of, speaks_of, varied
 from analysis.runs.settings import Settings
-from analysis.runs.tables import ESTIMATE, Table
-from analysis.statistics.between import FEWEST
+from analysis.runs.tables import SETTING, Table
+from analysis.tables import INTERVAL as ESTIMATE
+from analysis.verdicts import INDENT, counted, without_nan
 
 LINES = 6  # settings of a claim on the terminal
 LISTED = 30  # settings, or runs, in a list that is read; all are in runs.csv
-INTERVAL = (
-    f"the 95 % interval between them (Student's t; none for fewer than {FEWEST} runs, or for runs that are all equal)"
-)
+INTERVAL = "the 95 % interval over runs and samples (Student's t; with one run, over its samples only)"
 
 
 def title(runs: list[Run], settings: Settings) -> str:
@@ -129,30 +129,44 @@ def caption(table: Table, runs: list[Run], settings: Settings) -> str:
     )
 
 
-def claim_lines(judged: pd.DataFrame) -> list[str]:
-    """Returns the claims over runs for the terminal. judged: from analysis/runs/claims.py, with the column setting."""
-    lines = []
-    for (claim, quantity), rows in judged.groupby(["claim", "quantity"], sort=False):
-        lines.append(f"{claim} ({quantity})")
-        lines += _each(rows) if len(rows) <= LINES else [f"{'':13}  {_together(rows)}"]
-    return lines
+def answers(judged: pd.DataFrame, orders: Table | None, runs: list[Run], settings: Settings) -> list[str]:
+    """Returns the answer to the title's question for each setting, up to a few of these."""
+    found = []
+    for number, each in enumerate(settings.each[:LINES]):
+        rows = judged[judged[SETTING] == number]
+        of = [run for run, values in zip(runs, settings.of_run, strict=True) if values == each]
+        table = orders.over[orders.over[SETTING] == number] if orders else None
+        if text := answer(rows, table, _known(of, settings)):
+            found.append(f"{settings.label(each)}: {text}" if len(settings.each) > 1 else text)
+    return found
 
 
-def _each(rows: pd.DataFrame) -> list[str]:
-    width = max(map(len, rows["setting"]))
-    lines = []
-    for row in rows.to_dict("records"):
-        interval = f" [{row['low']:.3g}, {row['high']:.3g}]" if np.isfinite(row["low"]) else ""
-        interval = " (all runs are equal)" if row["runs"] >= FEWEST and not interval else interval
-        chance = f", chance {row['chance']:.3g}" if np.isfinite(row["chance"]) else ""
-        found = f"{row['value']:.3g}{interval}{chance}"
-        lines.append(f"{row['verdict'] or '–':>13}  {row['setting']:{width}}  {found}; {row[VERDICTS]}")
-    return lines
+def _known(runs: list[Run], settings: Settings) -> str:
+    if len(runs) == 1:
+        return "All of this is known of one training of each model: how far another differs, only further seeds tell."
+    return f"All of this is known over {len(runs)} runs, which differ in {level_of(runs)}."
 
 
-def _together(rows: pd.DataFrame) -> str:
-    counts = Counter(verdict or "no verdict" for verdict in rows["verdict"])
-    parts = ", ".join(f"{verdict} in {count}" for verdict, count in counts.most_common())
-    values = f"{rows['value'].min():.3g} to {rows['value'].max():.3g}"
-    needed = "" if rows["verdict"].any() else f" (it needs {FEWEST} runs or more of a setting)"
-    return f"{len(rows)} settings, {values}: {parts}{needed}"
+def claim_lines(judged: pd.DataFrame) -> Iterator[str]:
+    """Yields the claims over runs for the terminal. judged: claims.csv of a summary."""
+    judged = without_nan(judged)
+    for claim, rows in judged.groupby("claim", sort=False):
+        settings = rows["setting"].unique()
+        if len(settings) > LINES:
+            yield from _together(claim, rows)
+            continue
+        alone = len(settings) == 1
+        verdict = overall(rows) if alone else ""
+        yield f"{claim}: {verdict}" if verdict else claim
+        for setting, of in rows.groupby("setting", sort=False):
+            if not alone:
+                yield f"{INDENT}{setting}: {overall(of)}".removesuffix(": ")
+            for _, row in of.iterrows():
+                yield INDENT * (1 if alone else 2) + counted(row) + (f"; {row[VERDICTS]}" if row[VERDICTS] else "")
+
+
+def _together(claim: str, rows: pd.DataFrame) -> Iterator[str]:
+    verdicts = Counter(overall(of) or "no verdict" for _, of in rows.groupby("setting", sort=False))
+    yield f"{claim}: " + ", ".join(f"{verdict} in {count}" for verdict, count in verdicts.most_common())
+    for quantity, of in rows.groupby("quantity", sort=False):
+        yield f"{INDENT}{quantity}: {of['mean'].min():.3g} to {of['mean'].max():.3g} in {len(of)} settings"

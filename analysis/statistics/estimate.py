@@ -1,31 +1,67 @@
-"""Estimates a quantity with its 95 % interval (percentile bootstrap over samples) and its chance level."""
+"""Estimates a quantity with its 95 % interval over samples, beside the same quantity under each reference.
 
-from collections.abc import Callable, Sequence
+The samples of a run are few, and their strengths differ widely, so that the plain percentile bootstrap gives intervals
+that are too narrow (benchmarks/statistics.py shows how often each kind contains the truth):
+
+    differences, shares, accuracies   jackknife: t interval of the pseudo-values S theta - (S - 1) theta(-s), where
+                                      theta(-s) is the quantity without sample s; a mean's pseudo-values are the samples
+    ratios of strengths               the same of the logarithm
+    mean strengths                    bootstrap-t of the logarithm: resamples tell how far (theta* - theta) / error lies
+    steps, such as an epoch           percentiles of the bootstrap: a step has no useful pseudo-values
+    the excess at several orders      one bound for the largest |t| of all: with 95 % none of them lies outside
+
+Pseudo-values are kept, as the interval over several runs is made from them (analysis/statistics/between.py).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import t
 
 Arrays = tuple[np.ndarray, ...]
-COLUMNS = ["mean", "low", "high", "chance"]  # columns of a table
+LEVEL = 0.975
 
 
-class Estimate(NamedTuple):
-    """An estimate, as arrays of one shape or as numbers. `beyond` is the lower end of the 95 % interval of mean -
-    chance, both resampled together: strong samples raise both, so that two separate intervals would tell less."""
+class Interval(NamedTuple):
+    """A quantity and its 95 % interval, as arrays of one shape [...] or as numbers; NaN where there is none.
 
-    mean: np.ndarray
+    pseudo: [samples, ...] pseudo-values, of the quantity's logarithm if `log`.
+    """
+
+    value: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    chance: np.ndarray
-    beyond: np.ndarray
+    pseudo: np.ndarray
+    log: bool = False
 
-    def row(self) -> tuple[float, ...]:
-        """Returns the values of one number for a table with COLUMNS."""
-        return tuple(float(part) for part in self[: len(COLUMNS)])
+    def at(self, place: int) -> "Interval":
+        return Interval(*(float(part[place]) for part in self[:3]), self.pseudo[:, place], self.log)
 
-    def rows(self) -> list[tuple[float, ...]]:
-        """Returns the values of each of several numbers [K], as `row` does."""
-        return list(zip(*(np.asarray(part).tolist() for part in self[: len(COLUMNS)]), strict=True))
+
+@dataclass(frozen=True)
+class Estimate:
+    """A quantity with its interval. levels: the same quantity under each reference; excess: value - level, with its
+    interval; equal: all this where both models have the same strength (L1 norm 1 in each sample)."""
+
+    own: Interval
+    levels: dict[str, np.ndarray] = field(default_factory=dict)
+    excess: dict[str, Interval] = field(default_factory=dict)
+    equal: "Estimate | None" = None
+
+    @property
+    def value(self) -> np.ndarray:
+        return self.own.value
+
+    def rows(self) -> Iterator["Estimate"]:
+        """Yields an estimate of each of several numbers [K]."""
+        equal = list(self.equal.rows()) if self.equal else [None] * len(self.own.value)
+        for place, at_equal in enumerate(equal):
+            levels = {name: float(level[place]) for name, level in self.levels.items()}
+            yield Estimate(
+                self.own.at(place), levels, {name: each.at(place) for name, each in self.excess.items()}, at_equal
+            )
 
 
 def resamples(samples: int, repeats: int, seed: int) -> np.ndarray:
@@ -37,35 +73,80 @@ def resamples(samples: int, repeats: int, seed: int) -> np.ndarray:
     return draw.multinomial(samples, np.full(samples, 1 / samples), size=repeats) / samples
 
 
-def estimate(
-    observed: Arrays, by_chance: Sequence[Arrays], weights: np.ndarray, statistic: Callable = lambda mean: mean
-) -> Estimate:
-    """Estimates a statistic of means over samples, such as a ratio of two.
+def jackknife(arrays: Arrays, statistic: Callable | None = None, log: bool = False) -> Interval:
+    """Returns the interval of a statistic of means over samples, such as a ratio of two.
 
-    observed: arrays [samples, ...]; by_chance: the same arrays for each permutation (without any, chance is NaN);
-    weights: from `resamples`;
-    statistic: takes the means over samples [repeats, ...], one per array; returns [repeats, ...].
+    arrays: [samples, ...] each; statistic: takes the means [rows, ...] of each array and returns [rows, ...]; None:
+    the mean of the only array.
     """
+    count, scale = len(arrays[0]), np.log if log else np.asarray
+    with np.errstate(all="ignore"):
+        if statistic is None and not log:
+            return _of_pseudo(arrays[0].mean(0), np.asarray(arrays[0], dtype=float), log)
+        statistic = statistic or (lambda mean: mean)
+        means = [array.mean(0) for array in arrays]
+        value = np.asarray(statistic(*(mean[None] for mean in means)), dtype=float)[0]
+        left_out = [(count * mean - array) / (count - 1) for mean, array in zip(means, arrays, strict=True)]
+        without = np.asarray(statistic(*left_out), dtype=float)
+        found = _of_pseudo(value, count * scale(value) - (count - 1) * scale(without), log)
+    same = (without == value).all(0)  # infinite with any sample left out, for example
+    return found._replace(low=np.where(same, value, found.low), high=np.where(same, value, found.high))
 
-    def of(draws: Sequence[Arrays], rows: np.ndarray) -> list[np.ndarray]:
-        """Computes the statistic of each draw: one matrix product for all draws, [rows, draws, ...], is the fastest."""
-        means = [np.tensordot(rows, np.stack(arrays, axis=1), axes=1) for arrays in zip(*draws, strict=True)]
-        return [statistic(*(mean[:, draw] for mean in means)) for draw in range(len(draws))]
 
-    def percentile(of_resamples: np.ndarray, level: float) -> np.ndarray:
-        return np.percentile(of_resamples, level, axis=0, method="inverted_cdf")  # avoids inf - inf between resamples
+def _of_pseudo(value: np.ndarray, pseudo: np.ndarray, log: bool) -> Interval:
+    count = len(pseudo)
+    if count < 2:
+        return Interval(value, np.full_like(value, np.nan), np.full_like(value, np.nan), pseudo, log)
+    half = t.ppf(LEVEL, count - 1) * pseudo.std(0, ddof=1) / np.sqrt(count)
+    if log:
+        return Interval(value, value * np.exp(-half), value * np.exp(half), pseudo, log)
+    return Interval(value, value - half, value + half, pseudo, log)
 
-    samples = len(observed[0])
-    everyone = np.full((1, samples), 1 / samples)
-    value, resampled = of([observed], everyone)[0][0], of([observed], weights)[0]
-    low, high = percentile(resampled, 2.5), percentile(resampled, 97.5)
-    if not by_chance:
-        unknown = np.full_like(value, np.nan)
-        return Estimate(value, low, high, unknown, unknown)
-    chance = np.mean(of(by_chance, everyone), axis=0)[0]
-    with np.errstate(invalid="ignore"):  # both sides may be infinite
-        above = resampled - np.mean(of(by_chance, weights), axis=0)
-    return Estimate(value, low, high, chance, percentile(above, 2.5))
+
+def bootstrap_t(strength: np.ndarray, weights: np.ndarray) -> Interval:
+    """Returns the interval of mean strengths: [samples, ...], none below 0. weights: from `resamples`."""
+    found = jackknife((strength,), log=True)
+    with np.errstate(all="ignore"):
+        mean, again = strength.mean(0), np.tensordot(weights, strength, axes=1)
+        error = strength.std(0, ddof=1) / np.sqrt(len(strength)) / mean if len(strength) > 1 else np.nan * mean
+        distance = (np.log(again) - np.log(mean)) / (_errors(strength, again, weights) / again)
+        distance = np.where(np.isfinite(distance), distance, np.nan)
+        known = np.isfinite(distance).any(0)
+        low, high = np.nanpercentile(np.where(known, distance, 0.0), [2.5, 97.5], axis=0)
+        ends = mean * np.exp(-high * error), mean * np.exp(-low * error)
+    same = found.low == found.high
+    return found._replace(low=np.where(same, mean, ends[0]), high=np.where(same, mean, ends[1]))
+
+
+def percentiles(arrays: Arrays, statistic: Callable, weights: np.ndarray) -> Interval:
+    """Returns the bootstrap interval of a statistic that moves in steps. Its pseudo-values are all equal."""
+    everyone = np.full((1, len(arrays[0])), 1 / len(arrays[0]))
+    value, again = (
+        np.asarray(statistic(*(np.tensordot(rows, array, axes=1) for array in arrays)), dtype=float)
+        for rows in (everyone, weights)
+    )
+    low, high = (np.percentile(again, level, axis=0, method="inverted_cdf") for level in (2.5, 97.5))
+    return Interval(value[0], low, high, np.broadcast_to(value, (len(arrays[0]), *value.shape[1:])))
+
+
+def together(differences: np.ndarray, weights: np.ndarray) -> Interval:
+    """Returns intervals of the means of several differences [samples, K] that hold together: the largest |t| of all
+    is bounded, so that one in twenty sets of K has an interval that misses."""
+    found = jackknife((differences,))
+    if differences.shape[1] < 2 or len(differences) < 2:
+        return found
+    with np.errstate(all="ignore"):
+        mean, again = differences.mean(0), np.tensordot(weights, differences, axes=1)
+        distance = abs(again - mean) / _errors(differences, again, weights)
+        distance = np.where(np.isfinite(distance), distance, 0.0).max(1)
+        half = np.percentile(distance, 95) * differences.std(0, ddof=1) / np.sqrt(len(differences))
+    return found._replace(low=mean - half, high=mean + half)
+
+
+def _errors(values: np.ndarray, means: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Returns the standard error of the mean in each resample."""
+    squares = np.tensordot(weights, np.square(values), axes=1)
+    return np.sqrt(np.maximum(squares - np.square(means), 0) / (len(values) - 1))
 
 
 def quotient(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

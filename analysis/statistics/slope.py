@@ -23,9 +23,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analysis.statistics.between import of_runs
+from analysis.statistics.between import spread
 
 DRAWS, LEVEL = 10_000, 0.05
+FEWEST = 3  # seeds; without one of two, the other alone decides the slope
 ROUNDING = 1e-9  # as a share of the observed sum: what permuted sums that are equal may differ by
 
 
@@ -55,11 +56,11 @@ def slope(gain: np.ndarray, excess: np.ndarray, seed: int = 0) -> Slope:
         return Slope(*[np.nan] * 5)
     found, rest = _of(x, y), [np.delete(np.arange(len(x)), one) for one in range(len(x))]
     left = np.array([_of(x[others], y[others]) for others in rest])
-    pseudo = of_runs(len(x) * found - (len(x) - 1) * left)
-    half = (pseudo.high - pseudo.low) / 2
+    pseudo = len(x) * found - (len(x) - 1) * left
+    half = spread(pseudo[:, None]).half()[0] if len(x) >= FEWEST else np.nan
     draw = np.random.default_rng([seed, 4])
     p, p_arms = (_share_beyond(x, y, _orders(rows, x.shape[1], draw)) for rows in (len(x), 1))
-    return Slope(found, found - float(half), found + float(half), p, p_arms)
+    return Slope(found, float(found - half), float(found + half), p, p_arms)
 
 
 def centred(values: np.ndarray) -> np.ndarray:

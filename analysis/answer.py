@@ -1,0 +1,154 @@
+"""The answer to the title's question, in sentences that are made from the claims, of one run or over runs.
+
+    Fine-tuning is more accurate than training from scratch, by 4.5 points [2.9, 6.1], and converges sooner, by 3 epochs
+    [2, 3]. Of the pre-trained model's strength 26 % [24, 29] is preserved: more than if effects were independent (25 %
+    of it [14, 36], at orders 1 and 2); from a model trained from scratch no difference is shown (+6 % [-3, 15]). ...
+
+No sentence says more than the interval of its claim does: what is undecided is called so.
+"""
+
+from collections.abc import Iterator
+from math import isnan
+
+import pandas as pd
+
+from analysis.claims import EQUAL, IMPOSSIBLE, MET, NOT_MET, SCALE, overall
+from analysis.tables import ends
+
+BEYOND = {
+    "sign": ("more than if effects were independent", "from independent effects"),
+    "placement": ("more than strengths alone would give", "from what strengths alone would give"),
+    "task": ("more than a model trained from scratch shares", "from a model trained from scratch"),
+    "other": ("more than after another pre-training", "from fine-tuning after another pre-training"),
+}
+RECOVERED = {"sign": "if effects were independent", "ceiling": "by a second fine-tuning"}
+ALPHA = 0.05
+
+
+def answer(claims: pd.DataFrame, orders: pd.DataFrame | None, known: str) -> str:
+    """Returns the paragraph. claims: as in claims.csv, of one run or one setting; orders: table of `decomposition`, if
+    there is one; known: over what the intervals are."""
+    rows = {row["key"]: row for _, row in claims.iterrows()}
+    sentences = [
+        *_benefit(rows),
+        *_probe(rows),
+        *_preserved(rows, orders),
+        *_discarded(claims, rows),
+        *_recovered(rows),
+    ]
+    return " ".join([*sentences, known]) if sentences else ""
+
+
+def _benefit(rows: dict[str, pd.Series]) -> Iterator[str]:
+    if not (gain := rows.get("accuracy/gain", {}).get("verdict")):
+        return
+    points = _points(rows["accuracy/gain"])
+    if gain == MET:
+        text = f"Fine-tuning is more accurate than training from scratch, by {points}"
+    elif gain == NOT_MET:
+        text = f"Fine-tuning is not more accurate than training from scratch ({points})"
+    elif gain == IMPOSSIBLE:
+        yield "Neither fine-tuning nor training from scratch left the most frequent class: there is nothing to compare."
+        return
+    else:
+        text = f"Between fine-tuning and training from scratch no difference in accuracy is shown ({points})"
+    sooner = rows.get("accuracy/sooner")
+    if sooner is not None and sooner["verdict"] == MET:
+        text += f", and {'it ' if gain != MET else ''}converges sooner, by {_numbers(sooner)} epochs"
+    elif sooner is not None and sooner["verdict"] not in (IMPOSSIBLE, MET):
+        text += f"; that it converges sooner is {sooner['verdict'] if sooner['verdict'] != NOT_MET else 'not the case'}"
+    yield f"{text}."
+
+
+def _probe(rows: dict[str, pd.Series]) -> Iterator[str]:
+    row = rows.get("accuracy/over_probe")
+    if row is None or row["verdict"] == IMPOSSIBLE:
+        return
+    points = _points(row)
+    yield {
+        MET: f"It is also more accurate than a linear probe on the frozen features, by {points}.",
+        NOT_MET: f"A linear probe on the frozen features is at least as accurate ({points} for fine-tuning).",
+    }.get(row["verdict"], f"From a linear probe on the frozen features no difference is shown ({points}).")
+
+
+def _preserved(rows: dict[str, pd.Series], orders: pd.DataFrame | None) -> Iterator[str]:
+    if "preserved/share" not in rows:
+        return
+    shown, open_ = [], []
+    for name, (more, difference) in BEYOND.items():
+        if (row := rows.get(f"preserved/{name}")) is None:
+            continue
+        if row["verdict"] == MET:
+            shown.append(f"{more} ({_percent(row)} of it{_at_orders(name, orders)})")
+        elif row["verdict"] == NOT_MET:
+            open_.append(f"no {more} ({_percent(row, signed=True)})")
+        else:
+            open_.append(f"{difference} no difference is shown ({_percent(row, signed=True)})")
+    parts = "; ".join([*([", ".join(shown)] if shown else []), *open_])
+    whole = f"Of the pre-trained model's strength (orders from 1 on) {_percent(rows['preserved/share'])} is preserved"
+    yield f"{whole}: {parts}." if parts else f"{whole}."
+
+
+def _at_orders(reference: str, orders: pd.DataFrame | None) -> str:
+    """Names the orders at which the excess over a reference is clear, all orders taken together."""
+    excess = f"{reference}_excess"
+    if orders is None or excess not in orders:
+        return ""
+    rows = orders[(orders["quantity"] == "preserved") & (orders["order"] > 0)]
+    clear = rows[f"{reference}_p"] < ALPHA if f"{reference}_p" in rows else rows[ends(excess)[1]] > 0
+    found = [int(order) for order in rows["order"][clear & (rows[excess] > 0)]]
+    if not found:
+        return ", at no single order"
+    return f", at order{'s' * (len(found) > 1)} {_listed(found)}"
+
+
+def _discarded(claims: pd.DataFrame, rows: dict[str, pd.Series]) -> Iterator[str]:
+    if (row := rows.get("discarded/all")) is None:
+        return
+    verdict = overall(claims[claims["claim"] == row["claim"]])
+    text = f"Discards more than twice what it preserves: {row['verdict']}, {_numbers(row)}."
+    if not isnan(row.get(f"{EQUAL}mean", float("nan"))):
+        text += f" At equal strengths {_numbers(row, EQUAL)}"
+        text += f": {verdict}." if verdict == SCALE else "."
+    yield text
+
+
+def _recovered(rows: dict[str, pd.Series]) -> Iterator[str]:
+    if (row := rows.get("ratio/weighted")) is None or isnan(row["mean"]):
+        return
+    levels = [
+        f"{row[name]:.2f} would be {how}" for name, how in RECOVERED.items() if not isnan(row.get(name, float("nan")))
+    ]
+    text = f"Of what is preserved, training from scratch recovers {row['mean']:.2f}"
+    scale = rows.get("ratio/weighted/scale")
+    on = "" if scale is None or isnan(scale["mean"]) else f" (so it stands at {_numbers(scale)} between these two)"
+    yield f"{text}; {', '.join(levels)}{on}." if levels else f"{text}."
+
+
+def _points(row: pd.Series) -> str:
+    value, low, high = (100 * row[name] for name in ("mean", "low", "high"))
+    return f"{value:+.1f} points [{low:.1f}, {high:.1f}]".replace("+", "" if low > 0 else "+")
+
+
+def _percent(row: pd.Series, signed: bool = False) -> str:
+    value, low, high = (100 * row[name] for name in ("mean", "low", "high"))
+    return f"{value:{'+' if signed else ''}.0f} % [{low:.0f}, {high:.0f}]"
+
+
+def _numbers(row: pd.Series, prefix: str = "") -> str:
+    value, low, high = (row[f"{prefix}{name}"] for name in ("mean", "low", "high"))
+    return f"{value:.2g}" if isnan(low) else f"{value:.2g} [{low:.2g}, {high:.2g}]"
+
+
+def _listed(numbers: list[int]) -> str:
+    """Returns such as "1 to 4 and 7"."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    parts = [
+        str(run[0]) if len(run) == 1 else f"{run[0]}{' and ' if len(run) == 2 else ' to '}{run[-1]}" for run in runs
+    ]
+    return ", ".join(parts[:-1]) + (" and " if len(parts) > 1 else "") + parts[-1]

@@ -6,11 +6,14 @@ import re
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hand_made import HandMade, claims, decomposition, jaccard, ratio
 from hydra import compose, initialize_config_dir
 
+from analysis.claims import Claim, as_table, ordered
 from analysis.runs.found import read
+from analysis.statistics.estimate import Estimate, jackknife
 from analysis.summarise import main, place_of, summarise
 from conf import schema
 from stages.files import beside
@@ -70,12 +73,13 @@ def test_a_sweep_is_summed_up(make, capsys):
 
 
 def graded(arm, seed):
-    """Claims of a run that gains half of what it preserves beyond the task; the runs of a seed share a level."""
+    """A run that gains half of what it preserves beyond the task; the runs of a seed share a level."""
     excess = {"nothing": 0.0, "shuffled": 0.01, 1: 0.03, 2: 0.05, "all": 0.08}[arm] + (
         seed * 7 + len(str(arm))
     ) % 3 / 1e3
-    keyed = {"key": ["accuracy/gain", "preserved/task"], "mean": [excess / 2 + seed / 10, excess]}
-    return {"ratio": ratio(0.3), "claims": claims(0.3).assign(**keyed)}
+    shown = [Claim(key, key, "a quantity", Estimate(jackknife((np.array([mean - 0.01, mean + 0.01]),))), above=0)
+             for key, mean in (("accuracy/gain", excess / 2 + seed / 10), ("preserved/task", excess))]  # fmt: skip
+    return {"ratio": ratio(0.3), "claims": ordered(as_table("accuracy", shown)[0])}
 
 
 def test_graded_starts_say_whether_who_preserves_more_gains_more(make, capsys):
@@ -90,7 +94,7 @@ def test_graded_starts_say_whether_who_preserves_more_gains_more(make, capsys):
     assert len(rows(folder / "tables" / "benefit_by_run.csv")) == 15
     assert (folder / "figures" / "benefit.svg").exists()
     text = (folder / "report.html").read_text()
-    assert "<h3>benefit</h3>" in text
+    assert "<h2>Do models that preserve more gain more?</h2>" in text
     assert f"Verdict: {said.split(': ')[1].split(';')[0]} (" in text
     summarise(places[:5])
     assert not (folder / "tables" / "benefit.csv").exists(), "one seed alone"

@@ -96,6 +96,9 @@ class Probe:
 @dataclass
 class Start:
     epoch: Any = key(Number(0, 100_000, words=("last",), whole=True), neutral="last")
+    transfer: Any = key(
+        Number(1, 100_000, words=("all", "nothing", "moments", "shuffled"), whole=True), ("finetune",), neutral="all"
+    )
 
 
 @dataclass

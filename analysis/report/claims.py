@@ -65,7 +65,8 @@ def judged(table: pd.DataFrame) -> list[Judged]:
 
 def _counted(row: pd.Series) -> Counted:
     equal = (NOTHING,) * 3 if row["why"] else _interval(row, EQUAL)
-    return Counted(row["quantity"], _interval(row, ""), row["verdict"], equal, at_equal(row),
+    at = "" if row["why"] else at_equal(row)
+    return Counted(row["quantity"], _interval(row, ""), row["verdict"], equal, at,
                    [] if row["why"] else list(_levels(row)), row["why"], row.get("noise", ""), row.get("runs' verdicts", ""))  # fmt: skip
 
 

@@ -93,7 +93,7 @@ def bars(
         face = "white" if row["runs"] >= FEWEST else style["color"]
         axes.plot(setting + spread, own, "o", color=face, markeredgecolor="black", markeredgewidth=0.7, markersize=4,
                   zorder=5, label=None if row["runs"] >= FEWEST else labels[setting])  # fmt: skip
-    references_of.across(axes, panel["setting"].to_numpy(float), panel, list(references), 0.45, references)
+    references_of.reference_marks(axes, panel["setting"].to_numpy(float), panel, list(references), 0.45, references)
     beside = max(0.6, 1.2 - 0.3 * len(labels))  # so that one bar does not fill the panel
     axes.set_xlim(-beside, len(labels) - 1 + beside)
     axes.set_ylim(*_with_zero(axes.get_ylim()))

@@ -71,7 +71,7 @@ def key(name: str, among: list[str], other: Mapping[str, str] | None = None) -> 
     return Line2D([], [], **style(name, among), label=words(name, other))
 
 
-def across(
+def reference_marks(
     axes: Axes, at: np.ndarray, table: pd.DataFrame, among: list[str], reach: float,
     other: Mapping[str, str] | None = None, side: int = 1, size: float = 4.5, upright: bool = False,
 ) -> None:  # fmt: skip

@@ -218,6 +218,20 @@ def test_probe_and_fine_tuning_start_from_any_epoch(resumable: Studies) -> None:
     assert all(torch.equal(start[key], tuned[key]) for key in backbone)
 
 
+def test_fine_tuning_takes_over_what_it_is_told_to(resumable: Studies) -> None:
+    """With the head, and the order of the data, that it has otherwise; the probe is of all pre-trained weights."""
+    result = resumable("start.transfer=1", "stages=[pretrain,probe,finetune]")
+    assert result.code == 0, result.err
+    assert "probe: complete in" in result.out
+    name = Path("finetune", "checkpoints", "epoch_000.pt")
+    every, first = (
+        torch.load(resumable.output / "digits" / run / name, weights_only=True)
+        for run in ("seed=0", "start.transfer=1/seed=0")
+    )
+    same = {key for key in every if torch.equal(every[key], first[key])}
+    assert same == {key for key in every if key.startswith(("backbone.block1.", "head."))} != set(every)
+
+
 def test_weights_of_several_epochs_are_a_series_to_start_from(resumable: Studies) -> None:
     """Trained elsewhere: a pattern, of which each run takes one file."""
     pretrain = _only(resumable.output / "results" / "pretrain")

@@ -21,7 +21,11 @@ BEYOND = {
     "task": ("more than a model trained from scratch shares", "from a model trained from scratch"),
     "other": ("more than after another pre-training", "from fine-tuning after another pre-training"),
 }
-RECOVERED = {"sign": "if effects were independent", "ceiling": "by a second fine-tuning"}
+RECOVERED = {
+    "placement": "by strengths alone",
+    "sign": "if effects were independent",
+    "ceiling": "by a second fine-tuning",
+}
 ALPHA = 0.05
 
 
@@ -117,11 +121,17 @@ def _recovered(rows: dict[str, pd.Series]) -> Iterator[str]:
     if (row := rows.get("ratio/weighted")) is None or isnan(row["mean"]):
         return
     levels = [
-        f"{row[name]:.2f} would be {how}" for name, how in RECOVERED.items() if not isnan(row.get(name, float("nan")))
+        f"{row[name]:.2f} would be recovered {how}"
+        for name, how in RECOVERED.items()
+        if not isnan(row.get(name, float("nan")))
     ]
     text = f"Of what is preserved, training from scratch recovers {row['mean']:.2f}"
     scale = rows.get("ratio/weighted/scale")
-    on = "" if scale is None or isnan(scale["mean"]) else f" (so it stands at {_numbers(scale)} between these two)"
+    on = (
+        ""
+        if scale is None or isnan(scale["mean"])
+        else f" (so it goes {_numbers(scale)} of the way from independent effects to a second fine-tuning)"
+    )
     yield f"{text}; {', '.join(levels)}{on}." if levels else f"{text}."
 
 

@@ -122,7 +122,7 @@ class Measure:
         return table, pseudo
 
     def figure(self, table: pd.DataFrame) -> Figure | None:
-        return None
+        return self.module.figure(table) if hasattr(self.module, "figure") else None
 
     def claims(self, measured: Measured) -> list[Claim]:
         """Returns the measure's claims; the list is empty if it makes none."""

@@ -40,19 +40,21 @@ class Measured:
         return resamples(self.samples, self.draws, self.seed)
 
     def estimate(
-        self, names: str | tuple[str, ...], statistic: Callable | None = None, *, log: bool = False, steps: bool = False
-    ) -> Estimate:
+        self, names: str | tuple[str, ...], statistic: Callable | None = None, *, log: bool = False,
+        steps: bool = False, alone: bool = False,
+    ) -> Estimate:  # fmt: skip
         """Estimates a statistic of these arrays' means over samples; without one, the mean of the only array.
 
         A name is one of `observed`, or for example "sign/preserved" for an array under a reference. log: the quantity
-        is a ratio of strengths; steps: it moves in steps, such as the number of an epoch.
+        is a ratio of strengths; steps: it moves in steps, such as the number of an epoch; alone: it has no references,
+        for example since it compares with one itself.
         """
 
         def interval(arrays: tuple[np.ndarray, ...], of: Callable | None, log: bool) -> Interval:
             return percentiles(arrays, of, self.weights) if steps else jackknife(arrays, of, log)
 
-        return self._estimated(names, statistic, lambda arrays, of: interval(arrays, of, log),
-                               lambda arrays, of: interval(arrays, of, False))  # fmt: skip
+        beyond = None if alone else lambda arrays, of: interval(arrays, of, False)
+        return self._estimated(names, statistic, lambda arrays, of: interval(arrays, of, log), beyond)
 
     def strength(self, name: str) -> Estimate:
         """Estimates mean strengths [samples, K], such as those of each order. The intervals of the excess over a
@@ -61,7 +63,7 @@ class Measured:
                                lambda arrays, _: together(arrays[0] - arrays[1], self.weights))  # fmt: skip
 
     def _estimated(
-        self, names: str | tuple[str, ...], statistic: Callable | None, own: Callable, beyond: Callable
+        self, names: str | tuple[str, ...], statistic: Callable | None, own: Callable, beyond: Callable | None
     ) -> Estimate:
         names = (names,) if isinstance(names, str) else names
         first, of, levels, excess = tuple(map(self._array, names)), statistic or (lambda mean: mean), {}, {}
@@ -70,7 +72,7 @@ class Measured:
             return np.asarray(of(*means[: len(names)])) - of(*means[len(names) :])
 
         for reference, known in self.references.items():
-            if any(name in known for name in names):
+            if beyond and any(name in known for name in names):
                 second = tuple(known.get(name, array) for name, array in zip(names, first, strict=True))
                 with np.errstate(all="ignore"):
                     levels[reference] = np.asarray(of(*(array.mean(0)[None] for array in second)), dtype=float)[0]

@@ -5,25 +5,21 @@ are the runs themselves. Fewer than three runs have no interval: then only their
 names the settings.
 """
 
-from itertools import cycle, islice
-
 import numpy as np
 import pandas as pd
-from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from analysis.drawing.style import COLOURS
+from analysis.drawing import references as references_of
+from analysis.drawing.beyond import drawn
+from analysis.drawing.style import legend_columns
 from analysis.statistics.between import FEWEST
 
 WIDELY = 30  # times
-REFERENCE = "reference"  # marks its lines
 HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # also for colour-blind readers
 DASHES, MARKS = ("-", (0, (5, 2))), ("o", "s", "^", "D", "v", "P", "X")
 HATCHES = ("", "///")
-GREYS = ("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 4)))
 
 
 def _style(setting: int) -> dict[str, object]:
@@ -38,7 +34,7 @@ def _sizes(setting: int, labels: list[str]) -> dict[str, float]:
 
 
 def curves(
-    axes: Axes, panel: pd.DataFrame, runs: pd.DataFrame, x: str, references: list[str], labels: list[str]
+    axes: Axes, panel: pd.DataFrame, runs: pd.DataFrame, x: str, references: dict[str, str], labels: list[str]
 ) -> None:
     for setting, rows in panel.groupby("setting"):
         rows, style = rows.sort_values(x), _style(setting)
@@ -57,44 +53,33 @@ def curves(
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
-def _levels(axes: Axes, panel: pd.DataFrame, x: str, references: list[str]) -> None:
-    """Draws references in grey, or each in the colour of its setting if settings differ in it."""
-    for reference, line in zip(references, islice(cycle(GREYS), len(references)), strict=True):
+def _levels(axes: Axes, panel: pd.DataFrame, x: str, references: dict[str, str]) -> None:
+    """Draws references in grey; where settings differ in one, its marks have their colours."""
+    for place, (reference, name) in enumerate(references.items()):
         spread = panel.groupby(x)[reference].agg(lambda of_settings: of_settings.max() - of_settings.min()).max()
         differ = spread > 0.03 * abs(panel[reference]).max()
-        for setting, rows in panel.dropna(subset=[reference]).groupby("setting"):
-            rows, mark = rows.sort_values(x), "_" if len(rows) == 1 else ""
-            colour = _style(setting)["color"] if differ else COLOURS["chance"]
-            axes.plot(rows[x], rows[reference], color=colour, linestyle=line, marker=mark, markersize=12, linewidth=1,
-                      label=reference, zorder=1.5, gid=REFERENCE)  # fmt: skip
+        each = panel.dropna(subset=[reference]).groupby("setting")
+        for setting, rows in each if differ else list(each)[:1]:
+            rows, step = rows.sort_values(x), max(1, len(rows) // 6)
+            style = references_of.style(reference, list(references))
+            if differ:
+                style |= {"markerfacecolor": _style(setting)["color"]}
+            start = (place * step // len(references) + setting) % min(step, len(rows))
+            axes.plot(rows[x], rows[reference], **style, zorder=2.5, markevery=(start, step), label=name)
 
 
-def by_magnitude(same: list[Axes]) -> None:
-    """Makes the scale logarithmic if all values are above 0 and differ widely, as strengths per order do."""
-    values = _drawn(same, references=True)
-    if len(values) and values.min() > 0 and values.max() > WIDELY * values.min():
-        for axes in same:
-            axes.set_yscale("log")
-
-
-def with_far_references(same: list[Axes]) -> None:
-    """Makes the scale logarithmic beyond the curves if a reference is so far away that it would press them flat."""
-    own, every = abs(_drawn(same, references=False)), abs(_drawn(same, references=True))
-    if len(own) and 0 < WIDELY * own.max() < every.max():
-        for axes in same:
-            axes.set_yscale("symlog", linthresh=own.max())
-            axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
-
-
-def _drawn(same: list[Axes], references: bool) -> np.ndarray:
-    """Returns the finite values of all curves, with or without those of references."""
-    lines = [line for axes in same for line in axes.lines if references or line.get_gid() != REFERENCE]
-    values = np.concatenate([np.asarray(line.get_ydata(), float) for line in lines] or [np.empty(0)])
-    return values[np.isfinite(values)]
+def by_magnitude(same: list[Axes]) -> bool:
+    """Makes the scale logarithmic if all values are above 0 and differ widely, as strengths per order do. Returns
+    whether it is."""
+    values = drawn(same, references=True)
+    widely = len(values) > 0 and values.min() > 0 and values.max() > WIDELY * values.min()
+    for axes in same if widely else []:
+        axes.set_yscale("log")
+    return widely
 
 
 def bars(
-    axes: Axes, panel: pd.DataFrame, runs: pd.DataFrame, _: None, references: list[str], labels: list[str]
+    axes: Axes, panel: pd.DataFrame, runs: pd.DataFrame, _: None, references: dict[str, str], labels: list[str]
 ) -> None:
     for _, row in panel.iterrows():
         setting = int(row["setting"])
@@ -102,42 +87,33 @@ def bars(
         style = {"color": HUES[setting % len(HUES)], "hatch": HATCHES[setting // len(HUES) % len(HATCHES)]}
         if row["runs"] >= FEWEST:
             axes.bar(setting, row["mean"], 0.74, label=labels[setting], edgecolor="white", linewidth=0, **style)
-            axes.vlines(setting + 0.22, row["low"], row["high"], color="black", linewidth=1.4, zorder=4)
+            axes.vlines(setting + 0.22, row["low"], row["high"], color="black", linewidth=1.4, zorder=4.8)
         beside = (-0.3, 0.08) if row["runs"] >= FEWEST else (-0.1, 0.1)
         spread = np.linspace(*beside, len(own)) if len(own) > 1 else np.zeros(1)
         face = "white" if row["runs"] >= FEWEST else style["color"]
         axes.plot(setting + spread, own, "o", color=face, markeredgecolor="black", markeredgewidth=0.7, markersize=4,
                   zorder=5, label=None if row["runs"] >= FEWEST else labels[setting])  # fmt: skip
-        for reference, line in zip(references, islice(cycle(GREYS), len(references)), strict=True):
-            axes.hlines(row[reference], setting - 0.45, setting + 0.45, color=COLOURS["chance"], linestyle=line,
-                        linewidth=1.6, zorder=3.5, label=reference,
-                        path_effects=[patheffects.withStroke(linewidth=3, foreground="white")])  # fmt: skip
-    axes.set_xlim(-0.6, len(labels) - 0.4)
+    references_of.across(axes, panel["setting"].to_numpy(float), panel, list(references), 0.45, references)
+    beside = max(0.6, 1.2 - 0.3 * len(labels))  # so that one bar does not fill the panel
+    axes.set_xlim(-beside, len(labels) - 1 + beside)
     axes.set_ylim(*_with_zero(axes.get_ylim()))
     axes.set_xticks([])
     if panel["mean"].min() < 0:
         axes.axhline(0, color="black", linewidth=0.8)
 
 
-def with_names(figure: Figure, labels: list[str], references: list[str], title: str) -> Figure:
+def with_names(figure: Figure, labels: list[str], references: dict[str, str], title: str) -> Figure:
     """Adds a legend below all panels: the settings in their order, then the references."""
     found = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
-    names = [name for name in (*labels, *references) if name in found]
-    for name, line in zip(references, islice(cycle(GREYS), len(references)), strict=True):
-        found[name] = Line2D([], [], color=COLOURS["chance"], linestyle=line)  # without the mark of a single value
-    columns = legend_columns(figure.get_size_inches()[0], labels)
-    figure.legend([found[name] for name in names], names, loc="outside lower center", ncols=columns, fontsize=9.5,
-                  title=title, title_fontsize=9.5)  # fmt: skip
+    handles = [found[label] for label in labels if label in found]
+    handles += [references_of.key(reference, list(references), references) for reference in references]
+    names = [handle.get_label() for handle in handles]
+    figure.legend(handles, names, loc="outside lower center", ncols=legend_columns(figure.get_size_inches()[0], names),
+                  fontsize=9.5, title=title, title_fontsize=9.5)  # fmt: skip
     return figure
-
-
-def legend_columns(width: float, labels: list[str]) -> int:
-    """Returns how many columns fit beside each other with the longest label; width in inches."""
-    longest = max(len(label) for label in labels) + 8
-    return int(np.clip(12.5 * width // longest, 1, 6))
 
 
 def _with_zero(limits: tuple[float, float]) -> tuple[float, float]:

@@ -15,7 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.drawing import few_settings, many_settings
-from analysis.drawing.style import NAMES, STYLE
+from analysis.drawing.beyond import without_far_ones
+from analysis.drawing.references import levels
+from analysis.drawing.references import words as in_words
+from analysis.drawing.style import LINE, NAMES, STYLE, legend_columns
 
 MANY = 12  # settings; more have no colours of their own
 WIDEST = 85  # characters in a line of a legend
@@ -29,32 +32,36 @@ def draw(
     legend: str = "", words: Mapping[str, str] = NAMES,
 ) -> Figure:  # fmt: skip
     """Draws a measure's figure. over: columns setting (number of its label), keys, runs, mean, low, high,
-    references; by_run: setting, run, keys, mean; legend: what stands above the labels; words: names for values of
-    keys, in the titles of panels."""
+    references; by_run: setting, run, keys, mean; references: of these columns, excesses, their intervals, and what is
+    at equal strengths are not drawn; legend: what stands above the labels; words: names for values of keys, in the
+    titles of panels, and for references."""
     many = len(labels) > MANY
     labels = labels if many else [fill(label, WIDEST) for label in labels]
     kinds = (many_settings.heat_map, many_settings.forest) if many else (few_settings.curves, few_settings.bars)
     named = many_settings.with_names if many else few_settings.with_names
     over, by_run = (table.replace([np.inf, -np.inf], np.nan) for table in (over, by_run))
     x = _numeric(over, keys)
+    drawn = {name: in_words(name, words) for name in levels(over, references)}
     apart = [key for key in keys if key != x and over[key].nunique() > 1 and not _is_number(over[key])]
     combinations = _combinations(over, apart)
     shown = combinations[:MOST]
     left = f" (the first {MOST} of {len(combinations)} panels)" if len(combinations) > MOST else ""
     crossed = len(apart) == 2 and len(combinations) == over[apart[0]].nunique() * over[apart[1]].nunique()
-    figure, every = _grid(len(shown), title + left, labels, over[apart[0]].nunique() if crossed else 0)
+    below = ([] if many else labels) + list(drawn.values())
+    across = over[apart[0]].nunique() if crossed else 0
+    figure, every = _grid(len(shown), title + left, labels, below, across)
     for axes, values in zip(every, shown, strict=True):
         chosen = dict(zip(apart, values, strict=True))
         panel, runs = (_rows(table, chosen) for table in (over, by_run))
         axes.set_title(", ".join(words.get(value, str(value).replace("_", " ")) for value in values), fontsize=10.5)
-        kinds[x is None](axes, panel, runs, x, references, labels)
+        kinds[x is None](axes, panel, runs, x, drawn, labels)
     _scale(
         [(axes, _of(values, apart)) for axes, values in zip(every, shown, strict=True)],
         many,
         bool(x) and not many,
         x != "epoch",
     )
-    return named(figure, labels, references, legend)
+    return named(figure, labels, drawn, legend)
 
 
 def _numeric(over: pd.DataFrame, keys: list[str]) -> str | None:
@@ -87,16 +94,16 @@ def _of(values: tuple, apart: list[str]) -> object:
     return dict(zip(apart, values, strict=True)).get("quantity")
 
 
-def _grid(count: int, title: str, labels: list[str], across: int) -> tuple[Figure, list[Axes]]:
-    """Makes the figure and its axes. across: panels in a row, if that is known."""
+def _grid(count: int, title: str, labels: list[str], below: list[str], across: int) -> tuple[Figure, list[Axes]]:
+    """Makes the figure and its axes. below: what the legend names; across: panels in a row, if that is known."""
     across = across if 1 < across <= ACROSS else min(count, 2 if count == 4 else ACROSS)
     down = -(-count // across)
     width = 7.6 if across == 1 else 10.5
     if len(labels) > MANY:
         width, height = width + 0.06 * max(map(len, labels)), down * (0.19 * len(labels) + 0.8) + 0.7
     else:
-        below = 0.21 * -(-len(labels) // few_settings.legend_columns(width, labels)) + 0.4
-        height = (3.7 if down == 1 else 2.9 * down + 0.4) + below
+        legend = LINE * -(-len(below) // legend_columns(width, below)) + 0.4
+        height = (3.7 if down == 1 else 2.9 * down + 0.4) + legend
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.07)
     figure.suptitle(fill(title, int(10.5 * width)))
@@ -116,10 +123,9 @@ def _scale(panels: list[tuple[Axes, object]], many: bool, curves: bool, by_magni
             for image in images:
                 image.set_clim(limits[:, 0].min(), limits[:, 1].max())
             continue
-        if curves:
-            few_settings.with_far_references(same)
-        if curves and by_magnitude:  # curves over epochs keep a linear scale
-            few_settings.by_magnitude(same)
+        logarithmic = curves and by_magnitude and few_settings.by_magnitude(same)  # over epochs the scale stays linear
+        if curves and not logarithmic:
+            without_far_ones(same, width=38)
         limits = np.array([axes.get_xlim() if many else axes.get_ylim() for axes in same])
         for axes in same:
             (axes.set_xlim if many else axes.set_ylim)(limits[:, 0].min(), limits[:, 1].max())

@@ -1,12 +1,12 @@
-"""How all figures are drawn: colours, styles, panels, chance levels, legend, files. It uses no global state."""
+"""How all figures are drawn: colours, styles, panels, legend, files. It uses no global state."""
 
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from matplotlib import patheffects, rc_context
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from stages.files import written
 
@@ -17,8 +17,9 @@ COLOURS = {
     "pretrain": "#333333",
     "finetune": "#D55E00",
     "scratch": "#8B5FBF",
-    "chance": "#8A8A8A",
+    "reference": "#5F5F5F",
 }
+REFERENCE = "reference"  # marks its lines (analysis/drawing/references.py)
 NAMES = {
     "pretrain": "pre-trained",
     "finetune": "fine-tuned",
@@ -37,6 +38,7 @@ STYLE = {
     "svg.fonttype": "path",
     "svg.hashsalt": "pretraining-interactions",
 }
+LINE = 0.21  # inches, of a legend
 
 
 def save(figure: Figure, folder: str | Path, name: str) -> tuple[Path, Path]:
@@ -55,22 +57,30 @@ def panels(title: str, count: int = 1, height: float = 4.4) -> tuple[Figure, lis
     return figure, list(figure.subplots(1, count, squeeze=False)[0])
 
 
-def level_marks(axes: Axes, x: np.ndarray, y: pd.Series, reach: float, label: str) -> None:
-    """Draws short grey lines across bars, edged in white so that they are visible on every bar's colour."""
-    if y.isna().all():
-        return
-    grey = {"color": COLOURS["chance"], "linewidth": 2, "zorder": 4}
-    outline = [patheffects.withStroke(linewidth=3.4, foreground="white")]
-    axes.hlines(y, x - reach, x + reach, **grey, path_effects=outline, label=label)
-
-
 def with_legend(figure: Figure, columns: int) -> Figure:
-    """Adds one legend below all panels, where it covers no data; equal names appear once."""
+    """Adds one legend below all panels, where it covers no data; equal names appear once, and references come last.
+    columns: the most that there may be."""
     found = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
-    names = sorted(found, key=lambda name: "chance" in name)
+    names = sorted(found, key=lambda name: is_reference(found[name]))
+    width, height = figure.get_size_inches()
+    columns = legend_columns(width, names, columns)
+    figure.set_size_inches(width, height + LINE * (-(-len(names) // columns) - 1))
     handles = [found[name] for name in names]
     figure.legend(handles, names, loc="outside lower center", ncols=columns, fontsize=9.5)
     return figure
+
+
+def is_reference(handle: object) -> bool:
+    return isinstance(handle, Line2D) and handle.get_gid() == REFERENCE
+
+
+def legend_columns(width: float, labels: list[str], most: int = 6) -> int:
+    """Returns how many columns of labels fit beside each other; width in inches."""
+    for columns in range(min(most, len(labels)), 1, -1):
+        parts = np.array_split(labels, columns)  # as Matplotlib fills them
+        if sum(max(map(len, part)) + 8 for part in parts) <= 12.5 * width:
+            return columns
+    return 1

@@ -17,11 +17,11 @@ SUBJECT = Subject("accuracy", ("finetune", "scratch"))
 QUANTITIES = ("accuracy", "loss")
 QUESTION = "How much better and sooner does fine-tuning learn the task?"
 TITLE = "Accuracy and loss (cross-entropy, nats) on the test set"
-LABELS = {"pretrain": "pre-trained (epochs of the probe)"}
+LABELS = {"pretrain": "pre-trained (epochs of the probe)", "chance": "by class frequencies alone"}
 CAPTION = (
     "Accuracy and loss on the test set after each epoch, with 95% intervals as bands. A dashed line is the pre-trained "
-    "model through its linear probe: what its features are worth without any fine-tuning. Grey is chance: a classifier "
-    "that knows how frequent the classes are, and nothing of the input."
+    "model through its linear probe: what its features are worth without any fine-tuning. Grey is a classifier that "
+    "knows how frequent the classes are, and nothing of the input."
 )
 
 
@@ -46,7 +46,7 @@ def table(measured: Measured) -> pd.DataFrame:
 def figure(table: pd.DataFrame) -> Figure:
     """Draws test accuracy and loss over epochs; the last value of the linear probe is a horizontal line."""
     title = "How fast and how far the models learn the target task (test set)"
-    return two_panels(title, table, {"accuracy": "accuracy", "loss": "cross-entropy (nats)"})
+    return two_panels(title, table, {"accuracy": "accuracy", "loss": "cross-entropy (nats)"}, LABELS)
 
 
 def claims(measured: Measured) -> list[Claim]:

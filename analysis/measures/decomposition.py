@@ -1,16 +1,15 @@
 """What fine-tuning preserves, discards and newly learns, per order (Fig. 2 and section 3.2.1 of arXiv 2410.08455)."""
 
 from dataclasses import replace
-from math import comb, nan
+from math import nan
 
 import numpy as np
 import pandas as pd
-from matplotlib import rc_context
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.claims import Claim
-from analysis.drawing.style import COLOURS, NAMES, STYLE, level_marks, panels, with_legend
+from analysis.drawing.stacks import stacks
+from analysis.drawing.style import NAMES
 from analysis.formulas.decomposition import by_order
 from analysis.formulas.references import by_placement, by_sign, matched, shared, without_strength
 from analysis.measure import Needs, Subject
@@ -29,16 +28,20 @@ THAN = {
     "task": "a model trained from scratch shares",
     "class": "other inputs of the same class share",
     "other": "after another pre-training",
-    "ceiling": "another fine-tuning shares",
 }
 QUESTION = "What does fine-tuning preserve, discard and newly learn?"
 TITLE = "Strength of interactions per order (mean over subsets, log-odds)"
 CAPTION = (
-    "Mean strength of the interactions of each order: above the axis the pre-trained model's (preserved + discarded), "
-    "below it the fine-tuned model's (preserved + new). Black lines are 95% intervals of the preserved part and of the "
-    "whole bar. The grey line is what two models would preserve by chance: orange that reaches beyond it is knowledge "
-    "that the two models share. Left per subset, as in the paper; right summed over all subsets of an order."
+    "Strength of the interactions of each order: above the axis the pre-trained model's (preserved + discarded), below "
+    "it the fine-tuned model's (preserved + new). Left: the mean over the subsets of an order, as in the paper; these "
+    "bars do not add up to a total. Right: the sum over the subsets of an order; these bars add up to the totals that "
+    "the claims compare: an order whose single interactions are weak may still hold most of the strength. All are "
+    "means over samples. Order 0 (the value when nothing is shown) has a scale of its own. Black lines are 95% "
+    "intervals of the preserved part and of the whole bar. Grey lines are references for the orange part, drawn above "
+    "the axis: what would be preserved if something else stood in for one of the models. Where the orange part is too "
+    "thin for them, they are in the table alone."
 )
+LABELS = {"ceiling": "ceiling: another fine-tuning in place of pre-trained"}
 
 
 def samples(study: Study) -> Measured:
@@ -129,45 +132,11 @@ def table(measured: Measured) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["order", "quantity", "estimate"]).sort_values("order", kind="stable")
 
 
-@rc_context(STYLE)
 def figure(table: pd.DataFrame) -> Figure:
-    """Draws mirrored stacks per order: pre-trained above the axis, fine-tuned below, preserved innermost.
-
-    The left panel shows means per subset, as the paper does. The right panel shows sums over the n over |S| subsets
-    of an order: an order whose single interactions are weak may still hold most of the strength.
-    """
-    unit = table.attrs.get("unit", "log-odds")
-    figure, (each, summed) = panels("What fine-tuning keeps, drops and adds, per order", 2, height=4.9)
-    _mirrored(each, table, f"mean strength |I(S)| per subset ({unit})")
-    n = int(table["order"].max())
-    subsets = table["order"].map(lambda order: comb(n, int(order)))
-    totals = table.assign(**{column: table[column] * subsets for column in table.columns[2:]})
-    _mirrored(summed, totals, f"strength |I(S)| summed over the order ({unit})")
-    summed.text(1.02, 0.75, "↑ pre-trained\n(linear probe)", transform=summed.transAxes, va="center")
-    summed.text(1.02, 0.25, "↓ fine-tuned", transform=summed.transAxes, va="center")
-    return with_legend(figure, 4)
-
-
-def _mirrored(axes: Axes, table: pd.DataFrame, label: str) -> None:
-    rows = {quantity: part.set_index("order").sort_index() for quantity, part in table.groupby("quantity")}
-    _half(axes, rows["preserved"], rows["discarded"], rows["pretrain"], +1)
-    _half(axes, rows["preserved"], rows["new"], rows["finetune"], -1)
-    axes.axhline(0, color="black", linewidth=1)
-    reach = 1.05 * np.nanmax(table[["mean", "high", "sign"]].to_numpy(dtype=float)) or 1.0
-    axes.set_ylim(-reach, reach)  # both models on one scale
-    axes.set_xticks(rows["preserved"].index)
-    axes.yaxis.set_major_formatter(lambda y, _: f"{abs(y):g}")
-    axes.set(xlabel="order |S| (number of variables)", ylabel=label)
-
-
-def _half(axes: Axes, inner: pd.DataFrame, outer: pd.DataFrame, total: pd.DataFrame, side: int) -> None:
-    orders = inner.index.to_numpy(dtype=float)
-    segment = "discarded" if side > 0 else "new"
-    axes.bar(orders, side * inner["mean"], 0.74, color=COLOURS["preserved"], label="preserved")
-    axes.bar(orders, side * outer["mean"], 0.74, side * inner["mean"], color=COLOURS[segment], label=segment)
-    for shift, end in ((-0.14, inner), (0.14, total)):  # side by side, for short outer segments
-        axes.vlines(orders + shift, side * end["low"], side * end["high"], color="black", zorder=5)
-    level_marks(axes, orders, side * inner["sign"], 0.46, "preserved by chance")
+    """Draws mirrored stacks per order: pre-trained above the axis, fine-tuned below, preserved innermost."""
+    return stacks(
+        "What fine-tuning keeps, drops and adds, per order", table, table.attrs.get("unit", "log-odds"), LABELS
+    )
 
 
 def claims(measured: Measured) -> list[Claim]:
@@ -197,8 +166,8 @@ def claims(measured: Measured) -> list[Claim]:
         Claim("what is preserved", "preserved/share", "share of the pre-trained model's strength, orders from 1 on",
               measured.estimate(("preserved", "pretrain"), lambda p, a: share(p, a, some)), above=nan),
     ]  # fmt: skip
-    for name in measured.references:
-        beyond = measured.estimate(("preserved", f"{name}/preserved"), lambda p, r: 1 - share(r, p, some))
+    for name in [name for name in measured.references if name in THAN]:
+        beyond = measured.estimate(("preserved", f"{name}/preserved"), lambda p, r: 1 - share(r, p, some), alone=True)
         found.append(Claim(f"preserves more than {THAN[name]}", f"preserved/{name}",
                            "share of the preserved strength beyond it, orders from 1 on", beyond, above=0))  # fmt: skip
     for part, whole in (("discarded", "pretrain"), ("new", "finetune")):

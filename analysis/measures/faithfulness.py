@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.drawing.beyond import drawn, end
 from analysis.drawing.curves import two_panels
 from analysis.formulas.faithfulness import faithfulness
 from analysis.measure import Needs
@@ -15,12 +16,14 @@ from analysis.study import Study
 NEEDS = Needs("interactions")
 QUANTITIES = ("salient_share", "rebuilt")
 QUESTION = "Do a few interactions explain the models?"
+FLOOR = -1  # of the axis of R²
 TITLE = "Share of salient interactions, and R² of values rebuilt from them"
 LABELS = {"salient_share": "salient share", "rebuilt": "R² of rebuilt values"}
 CAPTION = (
     "Left: the share of all subsets whose interaction is salient; the smaller, the sparser the explanation. Right: how "
-    "well the values of all masked inputs are rebuilt from the salient interactions alone (1 is exact). Grey is "
-    "chance: the same after values were exchanged among masked inputs that keep equally many variables."
+    "well the values of all masked inputs are rebuilt from the salient interactions alone: 1 is exact, 0 is as good as "
+    "their mean, and a bad fit may be far below 0: the axis ends at -1, arrows mark what lies below it, and words say "
+    "how far. Grey: the same after values were exchanged among masked inputs that keep equally many variables."
 )
 
 
@@ -56,13 +59,10 @@ def figure(table: pd.DataFrame) -> Figure:
     """Draws the share of salient interactions, and the R² of all values rebuilt from these alone."""
     labels = {
         "salient_share": "salient share of all subsets",
-        "rebuilt": "R² of values rebuilt from the salient",
+        "rebuilt": "R² of values rebuilt\nfrom the salient",
     }
-    figure = two_panels("Are few interactions enough to explain the models?", table, labels)
+    figure = two_panels("Are few interactions enough to explain the models?", table, labels, LABELS)
     rebuilt = figure.axes[1]
-    if rebuilt.get_ylim()[0] < -1:  # R² of a bad fit can be arbitrarily low
-        rebuilt.set_yscale("symlog", linthresh=1, subs=(2, 5))
-        rebuilt.set_ylabel("R² of values rebuilt from the salient\n(logarithmic below -1)")
-        rebuilt.set_yticks([1, 0.5, 0, -0.5, *(-(10.0**k) for k in range(4) if -(10**k) > rebuilt.get_ylim()[0])])
-        rebuilt.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
+    if drawn([rebuilt], references=True).min(initial=0) < FLOOR:
+        end(rebuilt, FLOOR, 1.08)
     return figure

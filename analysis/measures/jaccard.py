@@ -9,8 +9,8 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from analysis.claims import Claim
-from analysis.drawing.curves import curves
-from analysis.drawing.style import STYLE, panels, with_legend
+from analysis.drawing.curves import curves, with_models
+from analysis.drawing.style import NAMES, STYLE, panels
 from analysis.formulas.jaccard import jaccard, of_smaller
 from analysis.formulas.references import by_placement, by_sign
 from analysis.measure import Needs, Subject
@@ -24,9 +24,12 @@ QUESTION = "How soon do the models hold what they end with?"
 TITLE = "Jaccard similarity of interactions to those of the last epoch"
 CAPTION = (
     "Similarity of each epoch's interactions to those after the last epoch, which is 1 there by definition; a curve "
-    "that rises early belongs to a model that soon knows what it will know. Bands are 95% intervals. Grey is the "
-    "similarity of interactions that share nothing but their strengths."
+    "that rises early belongs to a model that soon knows what it will know. Bands are 95% intervals. Grey lines are "
+    "references: what the similarity comes to without shared knowledge, and between two trainings. Where the learning "
+    "rate falls to 0, the last epochs are alike whatever the model has learned."
 )
+LABELS = {"ceiling": "ceiling: last epochs of two fine-tunings"}
+SCHEDULES = {"cosine": "cosine, falls to 0: the last epochs can't differ", "constant": "constant"}
 
 
 def samples(study: Study) -> Measured:
@@ -80,9 +83,19 @@ def table(measured: Measured) -> pd.DataFrame:
 def figure(table: pd.DataFrame) -> Figure:
     """Draws a curve over epochs for each model."""
     figure, (axes,) = panels("How soon the models hold the knowledge they end with")
-    curves(axes, table)
+    curves(axes, table, LABELS)
     axes.set(ylim=(0, 1.03), ylabel="Jaccard similarity to the last epoch")
-    return with_legend(figure, 4)
+    if note := rate_note(table.attrs.get("schedule") or {}):
+        axes.set_xlabel(f"epoch\n{note}")
+    return with_models(figure, 4)
+
+
+def rate_note(schedule: dict[str, str]) -> str:
+    """Says how the learning rate changes: schedule of each model, such as {"finetune": "cosine"}."""
+    each = {model: SCHEDULES.get(name, name) for model, name in schedule.items() if name}
+    if len(set(each.values())) < 2:
+        return "".join(f"learning rate: {text}" for text in set(each.values()))
+    return "learning rate: " + "\n".join(f"{NAMES.get(model, model)}: {text}" for model, text in each.items())
 
 
 def claims(measured: Measured) -> list[Claim]:

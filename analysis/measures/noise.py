@@ -22,6 +22,7 @@ CAPTION = (
     "last epoch. Noise of the values grows by 2^(order/2) if independent. Where the lines come near each other, "
     "interactions of that order are dominated by numerical noise: do not interpret them."
 )
+LABELS = {"explained": "the most that rounding explains"}
 
 
 def samples(study: Study) -> Measured:
@@ -59,9 +60,16 @@ def figure(table: pd.DataFrame) -> Figure:
     for model in models:
         for quantity, line, face in (("strength", "-", COLOURS[model]), ("noise", "--", "white")):
             rows = table[(table["model"] == model) & (table["quantity"] == quantity)].sort_values("order")
-            y = rows["mean"].where(rows["mean"] > 0)  # a log axis has no place for 0
+            y = rows["mean"].where(_can_be_drawn(rows))
             style = {"color": COLOURS[model], "linestyle": line, "marker": MARKERS[model]}
             axes.plot(rows["order"], y, **style, markerfacecolor=face, label=f"{NAMES[model]}: {quantity}")
     axes.set_xticks(sorted(set(table["order"])))
-    axes.set(yscale="log", xlabel="order |S| (number of variables)", ylabel="mean |I(S)|, noise (log-odds)")
+    if _can_be_drawn(table).any():
+        axes.set_yscale("log")
+    axes.set(xlabel="order |S| (number of variables)", ylabel="mean |I(S)|, noise (log-odds)")
     return with_legend(figure, len(models))
+
+
+def _can_be_drawn(table: pd.DataFrame) -> pd.Series:
+    """Tells which means have a place on a log axis."""
+    return (table["mean"] > 0) & np.isfinite(table["mean"])

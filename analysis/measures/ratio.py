@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from analysis.claims import Claim
-from analysis.drawing.style import COLOURS, STYLE, level_marks, panels, with_legend
+from analysis.drawing.references import across as marks
+from analysis.drawing.references import levels
+from analysis.drawing.style import COLOURS, STYLE, panels, with_legend
 from analysis.formulas.ratio import learned, terms
 from analysis.formulas.references import by_placement, by_sign, matched, shared
 from analysis.measure import Needs, Subject
@@ -29,12 +31,18 @@ DEFINITIONS = {
 IN_WORDS = {"paper": "mean over all S", "positive": "mean over S with P > 0", "weighted": "strength-weighted"}
 QUESTION = "How much of the preserved could be learned from scratch?"
 TITLE = "Share of the preserved knowledge that training from scratch finds too"
-LABELS = {"paper": "as in the paper (all S)", "positive": "S with preserved > 0", "weighted": "weighted by strength"}
+LABELS = {
+    "paper": "as in the paper (all S)",
+    "positive": "S with preserved > 0",
+    "weighted": "weighted by strength",
+    "task": "task: another scratch in place of fine-tuned",
+    "ceiling": "ceiling: another fine-tuning in place of scratch",
+}
 CAPTION = (
     "Share of the preserved knowledge that the model trained from scratch holds as well, in the paper's definition and "
-    "in two others; the shaded band is the range that the paper reports. The grey line is the ratio that unrelated "
-    "interactions of the same strengths reach: a bar at that line says nothing about what training from scratch cannot "
-    "learn."
+    "in two others; the shaded band is the range that the paper reports. Grey lines are references: a bar at the level "
+    "of unrelated models says nothing about what training from scratch cannot learn, and where that level and the one "
+    "of another fine-tuning are close to each other the ratio has no room to tell models apart."
 )
 
 
@@ -105,19 +113,19 @@ def table(measured: Measured) -> pd.DataFrame:
 
 @rc_context(STYLE)
 def figure(table: pd.DataFrame) -> Figure:
-    """Draws a bar for each definition, with its interval and chance level."""
+    """Draws a bar for each definition, with its interval and references."""
     figure, (axes,) = panels("How much of the preserved knowledge training from scratch finds too")
-    rows = table.set_index("definition").reindex(list(DEFINITIONS))
+    rows = table.replace([np.inf, -np.inf], np.nan).set_index("definition").reindex(list(DEFINITIONS))
     x = np.arange(len(rows), dtype=float)
     colour = COLOURS["scratch"]
     axes.axhspan(*PAPER, color=colour, alpha=0.13, linewidth=0, label="paper reports 13% to 45%")
     axes.bar(x, rows["mean"], 0.5, color=colour, label="ratio, with 95% interval")
     axes.vlines(x, rows["low"], rows["high"], color="black", zorder=5)
-    level_marks(axes, x, rows["sign"], 0.33, "chance")
-    numbers = [f"{m:.1%} (chance {c:.1%})" for m, c in zip(rows["mean"], rows["sign"], strict=True)]
-    names = [f"{DEFINITIONS[name]}\n{number}" for name, number in zip(rows.index, numbers, strict=True)]
-    axes.set_xticks(x, [name.replace("nan%", "–") for name in names])
-    axes.set(ylim=(0, max(0.5, 1.08 * np.nanmax(rows[["mean", "high", "sign"]]))), ylabel="ratio")
+    marks(axes, x, rows, levels(rows), 0.36, LABELS)
+    numbers = rows["mean"].map("{:.1%}".format).replace("nan%", "–")
+    axes.set_xticks(x, [f"{DEFINITIONS[name]}\n{number}" for name, number in numbers.items()])
+    top = np.nan_to_num(rows[["mean", "high", *levels(rows)]].to_numpy(float)).max()
+    axes.set(xlim=(-0.5, len(rows) - 0.5), ylim=(0, max(0.5, 1.08 * top)), ylabel="ratio")
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     return with_legend(figure, 3)
 

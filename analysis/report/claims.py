@@ -64,8 +64,9 @@ def judged(table: pd.DataFrame) -> list[Judged]:
 
 
 def _counted(row: pd.Series) -> Counted:
-    return Counted(row["quantity"], _interval(row, ""), row["verdict"], _interval(row, EQUAL), at_equal(row),
-                   list(_levels(row)), row["why"], row.get("noise", ""), row.get("runs' verdicts", ""))  # fmt: skip
+    equal = (NOTHING,) * 3 if row["why"] else _interval(row, EQUAL)
+    return Counted(row["quantity"], _interval(row, ""), row["verdict"], equal, at_equal(row),
+                   [] if row["why"] else list(_levels(row)), row["why"], row.get("noise", ""), row.get("runs' verdicts", ""))  # fmt: skip
 
 
 def _interval(row: pd.Series, stem: str) -> tuple[float, float, float]:

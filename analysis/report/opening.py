@@ -11,12 +11,19 @@ from stages.identity import Results
 from stages.versions import about as versions
 from stages.versions import version_line
 
-HOW_TO_READ = """Intervals are 95 % bootstrap intervals over samples: those of the interactions, or the test set where \
-accuracy is concerned. They say nothing of what another seed would give: each model here is one training run.
+HOW_TO_READ = """Intervals are 95 % intervals over samples: those of the interactions, or the test set where accuracy \
+is concerned. They say nothing of what another seed would give: each model here is one training run.
 
-Chance is what the same quantity comes to for models that share nothing: the second model's interactions are permuted \
-within each sample and order. For faithfulness the values themselves are permuted among masked inputs that keep \
-equally many variables; for accuracy chance is the most frequent class, and for a difference in accuracy none.
+No figure means anything without the levels that it would have anyway. Grey marks are these \
+references: what strengths alone would give (placement), what two models share that look at the same \
+variables with independent effects (sign), and what a model shares that was trained on the same task \
+without any pre-training (task). Only what lies clearly above the last one survives because of pre- \
+training. Two more need several runs, and stand in the summary of a sweep: fine-tuning from another \
+pre-training (other), and another fine-tuning (ceiling).
+
+How strong the pre-trained model's interactions are depends on how its linear probe was regularised. \
+So whatever compares the strengths of two models is given a second time with both models scaled to \
+the same strength.
 """
 
 

@@ -13,7 +13,7 @@ from stages.files import write_text
 
 @dataclass(frozen=True)
 class OverRuns:
-    """A measure's figure: name, question that it answers, caption, what a run's report says of the measure, picture (.svg), table (.csv)."""
+    """A measure's figure: name, question, caption, what a run's report says of it, picture (.svg), table (.csv)."""
 
     name: str
     question: str

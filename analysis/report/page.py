@@ -41,8 +41,8 @@ def write_report(
 ) -> None:
     """Writes the report to `path` (as a temporary file, then renamed). It opens offline: images are inside.
 
-    summary: what was run, name -> text; claims: as in claims.csv; gallery: (title, picture); settings: YAML text; how_to_read: plain
-    text, in which blank lines separate paragraphs; answer: the paragraph on top.
+    summary: what was run, name -> text; claims: as in claims.csv; gallery: (title, picture); settings: YAML
+    text; how_to_read: plain text, in which blank lines separate paragraphs; answer: the paragraph on top.
     """
     text = rendered(
         "page.html.j2",

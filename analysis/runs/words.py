@@ -8,6 +8,8 @@ import pandas as pd
 
 from analysis.answer import answer
 from analysis.claims import overall
+from analysis.drawing.references import levels
+from analysis.drawing.references import words as in_words
 from analysis.runs.claims import VERDICTS
 from analysis.runs.found import Run
 from analysis.runs.replicates import level_of, speaks_of, varied
@@ -112,20 +114,26 @@ def count(number: int, what: str) -> str:
 
 def how_to_read(runs: list[Run], settings: Settings) -> list[str]:
     return [
-        f"A setting is what differs between runs, seeds aside. Shown is the mean over its runs, with {INTERVAL}. "
-        + speaks_of(runs, settings),
+        f"A setting is what differs between runs, seeds aside. Shown is the mean over its runs (of strengths and their "
+        f"ratios the geometric mean), with {INTERVAL}. " + speaks_of(runs, settings),
+        "If all runs are measured on the same samples, the interval contains the variation of both, runs and samples. "
+        "Otherwise each run has samples of its own, and their variation is contained in that of the runs. Two runs "
+        "have very wide intervals (Student's t is 12.7). Excesses at several orders are tested together (Holm).",
         "The intervals in a run's own report are over samples: they say how sure that run's value is, and nothing of "
-        "another run. Where samples are the same in all runs, the interval between runs says nothing of other samples.",
+        "another run.",
     ]
 
 
 def caption(table: Table, runs: list[Run], settings: Settings) -> str:
     """Returns the caption of a measure's figure."""
-    grey = f" Thin dashes: {', '.join(table.references)}, as means over runs." if table.references else ""
+    references = [in_words(name) for name in levels(table.over, table.references)]
+    grey = f" Grey: {', '.join(references)}, as means over runs" if references else ""
+    grey += "; where settings differ in one, its marks have their colours." if references else ""
     return (
         f"Each line, bar or row is a setting: the mean over its runs, with {INTERVAL}: a band, or a black line beside "
         f"the bar. Thin lines and small points are the runs. On a logarithmic scale an interval that reaches 0 goes "
-        f"down to the axis.{grey}"
+        f"down to the axis. Arrows mark what lies beyond the end of an axis, and words below it say how far. "
+        f"{speaks_of(runs, settings)}{grey}"
     )
 
 
@@ -144,7 +152,7 @@ def answers(judged: pd.DataFrame, orders: Table | None, runs: list[Run], setting
 def _known(runs: list[Run], settings: Settings) -> str:
     if len(runs) == 1:
         return "All of this is known of one training of each model: how far another differs, only further seeds tell."
-    return f"All of this is known over {len(runs)} runs, which differ in {level_of(runs)}."
+    return f"All of this is known over {len(runs)} runs: {level_of(runs)}."
 
 
 def claim_lines(judged: pd.DataFrame) -> Iterator[str]:

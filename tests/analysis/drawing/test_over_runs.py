@@ -5,7 +5,7 @@ from matplotlib.colors import same_color
 
 from analysis.drawing.few_settings import HUES
 from analysis.drawing.over_runs import MANY, draw
-from analysis.drawing.style import COLOURS
+from analysis.drawing.style import COLOURS, REFERENCE
 
 KEYS = {"ratio": ["definition"], "jaccard": ["model", "epoch"], "accuracy": ["model", "epoch", "quantity"]}
 WORDS = {"definition": ["paper", "weighted"], "model": ["finetune", "scratch"], "quantity": ["accuracy", "loss"]}
@@ -69,7 +69,7 @@ def test_bars_are_the_means_with_their_intervals_and_runs():
     for axes, definition in zip(figure.axes, WORDS["definition"], strict=True):
         rows = over[over["definition"] == definition]
         assert [bar.get_height() for bar in axes.patches] == list(rows["mean"])
-        points = np.concatenate([line.get_ydata() for line in axes.lines])
+        points = np.concatenate([line.get_ydata() for line in axes.lines if line.get_gid() != REFERENCE])
         np.testing.assert_array_equal(points, by_run[by_run["definition"] == definition]["mean"])
         ends = {tuple(segment[:, 1]) for part in axes.collections for segment in part.get_segments()}
         assert set(zip(rows["low"], rows["high"], strict=True)) <= ends
@@ -78,7 +78,7 @@ def test_bars_are_the_means_with_their_intervals_and_runs():
 def test_fewer_than_three_runs_are_points_alone():
     for axes in figure_of("ratio", 2, runs=2).axes:
         assert not axes.patches
-        assert sum(len(line.get_ydata()) for line in axes.lines) == 4
+        assert sum(len(line.get_ydata()) for line in axes.lines if line.get_gid() != REFERENCE) == 4
 
 
 def test_panels_of_one_quantity_have_one_scale_and_stand_side_by_side():
@@ -93,15 +93,60 @@ def test_panels_of_one_quantity_have_one_scale_and_stand_side_by_side():
     assert limits[0] == limits[1] != limits[2] == limits[3]
 
 
+def of_references(axes):
+    return [part for part in (*axes.lines, *axes.collections) if part.get_gid() == REFERENCE]
+
+
 @pytest.mark.parametrize("settings", [2, MANY + 1])
-def test_every_reference_is_grey_and_named(settings):
-    figure = figure_of("ratio", settings, references=("chance", "ceiling"))
-    assert {"chance", "ceiling"} <= set(names(figure))
+@pytest.mark.parametrize(("measure", "known"), [("ratio", True), ("ratio", False), ("jaccard", True)])
+def test_every_reference_is_grey_and_named(measure, known, settings):
+    references = (
+        {"sign": "sign: if signs were independent", "ceiling": "ceiling: another fine-tuning"}
+        if known
+        else {"our_own": "our own", "other_one": "other one"}
+    )
+    figure = figure_of(measure, settings, references=tuple(references))
+    if measure == "jaccard" and settings > MANY:  # a heat map
+        assert not figure.legends
+        return
+    assert set(references.values()) <= set(names(figure))
     for axes in figure.axes:
-        grey = [part for part in axes.collections if same_color(part.get_edgecolor()[0], COLOURS["chance"])]
-        places = {round(value, 9) for part in grey for segment in part.get_segments() for value in segment.ravel()}
-        assert 0.17 in places
-        assert len({str(part.get_linestyle()) for part in grey}) == 2, "told apart by their dashes"
+        parts = of_references(axes)
+        assert len({part.get_marker() for part in parts if hasattr(part, "get_marker")}) == 2
+        drawn = [part for part in parts if hasattr(part, "get_segments") or len(part.get_xdata())]
+        colours = [part.get_edgecolor()[0] if hasattr(part, "get_segments") else part.get_color() for part in drawn]
+        assert all(same_color(colour, COLOURS["reference"]) for colour in colours)
+        levels = {round(value, 9) for part in drawn for value in np.ravel(
+            part.get_segments() if hasattr(part, "get_segments") else part.get_data())}  # fmt: skip
+        assert 0.17 in levels
+
+
+def test_only_levels_are_references():
+    """Excesses, their intervals and what is at equal strengths stand in other columns."""
+    columns = (
+        "sign",
+        "sign_excess",
+        "sign_low",
+        "sign_high",
+        "equal_mean",
+        "equal_sign",
+        "equal_sign_excess",
+        "low_end",
+    )
+    for measure, settings in (("ratio", 2), ("jaccard", 2), ("ratio", MANY + 1)):
+        figure = figure_of(measure, settings, references=columns)
+        assert names(figure)[-2:] == ["sign: if signs were independent", "low end"]
+
+
+def test_references_of_settings_that_differ_have_marks_in_their_colours():
+    over, by_run = tables("jaccard", 2, references=["sign"])
+    for differ in (False, True):
+        each = over.assign(sign=0.17 + 0.1 * over["setting"] * differ)
+        for axes in draw(each, by_run, KEYS["jaccard"], ["sign"], ["a", "b"], "A title").axes:
+            faces = [line.get_markerfacecolor() for line in of_references(axes)]
+            expected = HUES[:2] if differ else [COLOURS["reference"]]
+            assert len(faces) == len(expected)
+            assert all(map(same_color, faces, expected))
 
 
 def test_curves_of_many_magnitudes_have_a_logarithmic_scale():
@@ -116,12 +161,31 @@ def test_curves_of_many_magnitudes_have_a_logarithmic_scale():
     assert [axes.get_yscale() for axes in figure.axes] == ["linear"] * 2, "over epochs"
 
 
-@pytest.mark.parametrize(("level", "scale"), [(-100, "symlog"), (-2, "linear")])
-def test_a_reference_far_away_does_not_press_the_curves_flat(level, scale):
+@pytest.mark.parametrize(("level", "ends"), [(-100, True), (-0.5, False), (100, True), (5, False)])
+def test_a_reference_far_away_does_not_press_the_curves_flat(level, ends):
     over, by_run = tables("jaccard", 1)
-    figure = draw(over.assign(chance=float(level)), by_run, KEYS["jaccard"], ["chance"], ["all"], "A title")
-    assert [axes.get_yscale() for axes in figure.axes] == [scale] * 2
-    assert all(axes.get_ylim()[0] <= level for axes in figure.axes), "and is shown"
+    figure = draw(over.assign(sign=float(level)), by_run, KEYS["jaccard"], ["sign"], ["all"], "A title")
+    for axes in figure.axes:
+        low, high = axes.get_ylim()
+        assert axes.get_yscale() == "linear"
+        assert (low <= level <= high) != ends
+        words = {
+            -100: "▼ below 0: sign: if signs were independent to −100",
+            100: "sign: if signs were independent to 100",
+        }
+        assert words.get(level, "epoch") in " ".join(axes.get_xlabel().split())
+
+
+def test_curves_far_below_0_end_with_an_arrow():
+    """As R² of values that are rebuilt badly."""
+    over, by_run = tables("jaccard", 1)
+    first, second = ((over["model"] == "scratch") & (over["epoch"] == epoch) for epoch in (0, 1))
+    over.loc[first, "mean"], over.loc[second, "mean"] = -37.0, -0.98
+    figure = draw(over, by_run, KEYS["jaccard"], [], ["all runs"], "A title")
+    assert [axes.get_ylim()[0] for axes in figure.axes] == [-1, -1]
+    assert [axes.get_xlabel() for axes in figure.axes] == ["epoch", "epoch\n▼ below −1: all runs to −37"]
+    (arrow,) = [line for line in figure.axes[1].lines if list(line.get_ydata()) == [-1.0]]
+    assert list(arrow.get_xdata()) == [0]
 
 
 def test_more_settings_than_colours_are_rows_with_their_names():

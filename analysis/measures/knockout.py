@@ -18,6 +18,8 @@ from matplotlib.figure import Figure
 from scipy.stats import t
 
 from analysis.claims import Claim
+from analysis.drawing.references import across as marks
+from analysis.drawing.references import levels
 from analysis.drawing.style import COLOURS, STYLE, panels, with_legend
 from analysis.formulas.knockout import flips, groups, knockout
 from analysis.measure import Needs, Subject
@@ -34,6 +36,12 @@ FEWEST = 5  # samples of a group
 GROUPS = {"won": "only fine-tuned is right", "both": "both are right"}
 QUANTITIES = ("advantage", "taken", "shared", "new", "flips")
 REFERENCES = ("elsewhere", "placement")
+BARS = {  # quantity: colour, words
+    "advantage": ("finetune", "ahead of\nscratch"),
+    "taken": ("preserved", "preserved,\nscratch lacks it"),
+    "shared": ("scratch", "preserved,\nscratch has it"),
+    "new": ("new", "newly\nlearned"),
+}
 QUESTION = "Does preserved knowledge carry the fine-tuned model where it wins?"
 TITLE = "The fine-tuned model's answer without the preserved knowledge that scratch lacks (log-odds)"
 LABELS = {
@@ -41,6 +49,8 @@ LABELS = {
     "taken": "preserved, scratch lacks it",
     "shared": "preserved, scratch has it",
     "new": "newly learned",
+    "elsewhere": "elsewhere: as much at other subsets",
+    "placement": "placement: the two other models at other subsets",
 }
 CAPTION = (
     "Log-odds of the true class, as means over samples with 95% intervals: left over those that fine-tuned gets right "
@@ -65,13 +75,13 @@ def samples(study: Study, most: Annotated[int, Number(FEWEST, 1_000_000)] = 200)
     found, (_, answer, scratch) = knockout(*strengths, orders(study.n)), (each.sum(1) for each in strengths)
     parts = {"advantage": answer - scratch, "taken": found.taken, "shared": found.shared, "new": found.new}
     parts |= {"flips": flips(answer, found.taken)}
-    levels = {name: getattr(found, name) for name in REFERENCES}
+    other = {name: getattr(found, name) for name in REFERENCES}
     members = dict(zip(GROUPS, groups(*_right(study), most), strict=True))
     return Measured(
         members | {f"{name}/{group}": each * of for group, of in members.items() for name, each in parts.items()},
         {name: {f"{part}/{group}": each * of for group, of in members.items()
                 for part, each in (("taken", level), ("flips", flips(answer, level)))}
-         for name, level in levels.items()},
+         for name, level in other.items()},
     )  # fmt: skip
 
 
@@ -116,8 +126,8 @@ def _wider(interval: Interval, count: int) -> Interval:
 def claims(measured: Measured) -> list[Claim]:
     """The claim that what is taken out is more than both references, and more than where both models are right."""
     counts = {group: _count(measured, group) for group in GROUPS}
-    few = [f"{count} samples where {GROUPS[group]}" for group, count in counts.items() if count < FEWEST]
-    why = f"there are {' and '.join(few)}, {FEWEST} are needed: raise interactions.samples" if few else ""
+    few = [f"{GROUPS[group]} in {count}" for group, count in counts.items() if count < FEWEST]
+    why = f"{few[0]} of {measured.samples} samples, and {FEWEST} are needed: raise interactions.samples" if few else ""
     carries = "preserved knowledge that scratch lacks carries fine-tuning where it wins"
 
     def beyond(reference: str, group: str) -> tuple[str, ...]:
@@ -149,19 +159,15 @@ def claims(measured: Measured) -> list[Claim]:
 def figure(table: pd.DataFrame) -> Figure:
     """Draws the parts of the answer for each group, with what both references would take out."""
     figure, both = panels("What carries the fine-tuned model?", 2, height=4.6)
-    colours = (COLOURS["finetune"], COLOURS["preserved"], COLOURS["discarded"], COLOURS["new"])
-    names = ("ahead of\nscratch", "preserved,\nscratch lacks it", "preserved,\nscratch has it", "newly\nlearned")
     for axes, (group, title) in zip(both, GROUPS.items(), strict=True):
-        rows = table[table["group"] == group].set_index("quantity").loc[list(QUANTITIES[:-1])]
+        rows = table[table["group"] == group].replace([np.inf, -np.inf], np.nan).set_index("quantity").loc[list(BARS)]
         x = np.arange(len(rows), dtype=float)
-        axes.bar(x, rows["mean"], 0.62, color=colours)
+        axes.bar(x, rows["mean"], 0.62, color=[COLOURS[colour] for colour, _ in BARS.values()])
         axes.vlines(x, rows["low"], rows["high"], color="black", zorder=5)
-        for name, line in zip(REFERENCES, ("-", ":"), strict=True):
-            axes.hlines(rows[name], x - 0.38, x + 0.38, color=COLOURS["chance"], linestyle=line, linewidth=2,
-                        label=name, zorder=6)  # fmt: skip
+        marks(axes, x, rows, levels(rows), 0.38, LABELS)
         axes.axhline(0, color="black", linewidth=0.8)
         axes.set_title(title, fontsize=10.5)
-        axes.set_xticks(x, names, fontsize=8.5)
+        axes.set_xticks(x, [words for _, words in BARS.values()], fontsize=8.5)
     limits = np.array([axes.get_ylim() for axes in both])
     for axes in both:
         axes.set_ylim(limits[:, 0].min(), limits[:, 1].max())

@@ -89,9 +89,9 @@ def test_what_is_preserved_on_purpose_carries(study):
 
 
 @pytest.mark.parametrize(("won", "both", "said"), [
-    (FEWEST - 1, 20, "4 samples where only fine-tuned is right and 4 samples where both are right, 5 are needed"),
-    (12, 3, "3 samples where both are right, 5 are needed: raise interactions.samples"),
-    (0, 20, "0 samples where only fine-tuned is right"),
+    (FEWEST - 1, 20, "only fine-tuned is right in 4 of 40 samples, and 5 are needed: raise interactions.samples"),
+    (12, 3, "both are right in 3 of 40 samples, and 5 are needed"),
+    (0, 20, "only fine-tuned is right in 0 of 40 samples"),
 ])  # fmt: skip
 def test_too_few_samples_are_said_and_not_judged(study, won, both, said):
     found, table = claims(study(won, both)), rows(study(won, both))
@@ -134,7 +134,7 @@ def test_the_figure_shows_all_parts_of_both_groups(study):
     for axes, group in zip(figure.axes, ("won", "both"), strict=True):
         heights = [bar.get_height() for bar in axes.patches]
         assert heights == pytest.approx(table.loc[group].loc[list(QUANTITIES[:-1]), "mean"].tolist())
-    assert [text.get_text() for text in figure.legends[0].texts] == ["elsewhere", "placement"]
+    assert {text.get_text().partition(":")[0] for text in figure.legends[0].texts} == {"elsewhere", "placement"}
 
 
 def test_a_figure_of_nothing_is_drawn(study):

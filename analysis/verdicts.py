@@ -49,6 +49,13 @@ def claim_lines(table: pd.DataFrame) -> Iterator[str]:
             yield INDENT + counted(row)
             if row.get("noise"):
                 yield INDENT + f"numerical noise {row['noise']} this"
+    yield how_many(table)
+
+
+def how_many(table: pd.DataFrame) -> str:
+    """Says how many claims are judged, and how."""
+    claimed = table[table["verdict"] != ""]["claim"].nunique()
+    return f"{claimed} claims, each judged by itself with a 95 % interval: none is corrected for the others"
 
 
 def without_nan(table: pd.DataFrame) -> pd.DataFrame:
@@ -59,9 +66,9 @@ def without_nan(table: pd.DataFrame) -> pd.DataFrame:
 
 def counted(row: pd.Series) -> str:
     """Returns one way to count a claim, in words: its value, verdict, references."""
-    parts = [f"{row['quantity']}: {interval(row)}{_verdict(row['verdict'])}"]
     if row["why"]:
-        return f"{parts[0]}, as {row['why']}"
+        return f"{row['quantity']}: {row['why']}"
+    parts = [f"{row['quantity']}: {interval(row)}{_verdict(row['verdict'])}"]
     if not isnan(row.get(f"{EQUAL}mean", float("nan"))):
         parts.append(f"at equal strengths {interval(row, EQUAL)}{_verdict(at_equal(row))}")
     levels = [f"{name} {row[name]:.3g}" for name in compared_with(list(row.index)) if not isnan(row[name])]

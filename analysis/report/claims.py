@@ -64,9 +64,12 @@ def judged(table: pd.DataFrame) -> list[Judged]:
 
 
 def _counted(row: pd.Series) -> Counted:
-    equal = (NOTHING,) * 3 if row["why"] else _interval(row, EQUAL)
-    return Counted(row["quantity"], _interval(row, ""), row["verdict"], equal, at_equal(row),
-                   [] if row["why"] else list(_levels(row)), row["why"], row.get("noise", ""), row.get("runs' verdicts", ""))  # fmt: skip
+    none = bool(row["why"])  # then nothing beside the reason is shown
+    return Counted(
+        row["quantity"], _interval(row, ""), row["verdict"], (NOTHING,) * 3 if none else _interval(row, EQUAL),
+        "" if none else at_equal(row), [] if none else list(_levels(row)), row["why"], row.get("noise", ""),
+        row.get("runs' verdicts", ""),
+    )  # fmt: skip
 
 
 def _interval(row: pd.Series, stem: str) -> tuple[float, float, float]:

@@ -9,9 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import torch
-from studies import ROOT, Studies, check_refused
+from studies import ROOT, Finished, Studies, check_refused
 
+from analysis.runs.benefit import quantities
 from stages.locks import locked
 
 QUICK = ("analysis.measures=[ratio]", "analysis.gallery=0")
@@ -230,6 +232,12 @@ def test_fine_tuning_takes_over_what_it_is_told_to(resumable: Studies) -> None:
     )
     same = {key for key in every if torch.equal(every[key], first[key])}
     assert same == {key for key in every if key.startswith(("backbone.block1.", "head."))} != set(every)
+
+
+def test_what_graded_starts_are_judged_by_is_among_the_claims_of_a_run(finished: Finished) -> None:
+    claims = pd.read_csv(finished.output / "digits" / "seed=0" / "analysis" / "tables" / "claims.csv")
+    found, means = quantities(claims), claims.set_index("key")["mean"]
+    assert found == {"gain": means["accuracy/gain"], "excess": means["preserved/task"]}
 
 
 def test_weights_of_several_epochs_are_a_series_to_start_from(resumable: Studies) -> None:

@@ -7,59 +7,50 @@ is preserved, P(S), and of that a part is learned by scratch as well, L(S). So w
     + sum sgn(I_ft) L             preserved, and scratch has it as well
     + sum sgn(I_ft) (|I_ft| - P)  newly learned
 
-is v_ft(x_N) - v_ft(x_0). Whatever is taken out of a model that is right makes it less right. So E is compared with as
-much taken out elsewhere: the strength P - L of each subset is moved to another one of the same order, where no more can
-be taken out than there is, |I_ft|. The reference is the mean over all other subsets, without draws. Order n has one
-subset: its strength stays where it is, and adds nothing to the difference.
+is v_ft(x_N) - v_ft(x_0). Whatever is taken out of a model that is right makes it less right. So E is compared with two
+references, which are expectations without draws:
+
+    elsewhere   as much is taken out at other places: the strength P - L of each subset is moved to every other subset
+                of its order in turn, where no more can be taken out than there is, |I_ft|
+    placement   the pre-trained model and scratch stay together, and both are read at every other subset of the order
+
+The first is easy to exceed. Even of models that have nothing to do with each other P is never more than |I_ft| in its
+own place, but is cut to it elsewhere. The second is exact for models that have nothing to do with each other; where
+fine-tuned and scratch alone are alike, it takes out more than E, as scratch then lacks what it has in its own place.
+Order n has one subset: under `elsewhere` its strength stays, under `placement` other samples take its place.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
+from analysis.formulas.references import by_placement, shared
+
 
 class Knockout(NamedTuple):
-    """Sums over the subsets that are not empty, per sample [...], in the unit of the interactions. taken: E; elsewhere:
-    its reference; shared: preserved, and scratch has it as well; new: newly learned."""
+    """Sums over the subsets that are not empty, [samples] each, in the unit of the interactions. taken: E; elsewhere,
+    placement: its references; shared: preserved, and scratch has it as well; new: newly learned."""
 
     taken: np.ndarray
     elsewhere: np.ndarray
+    placement: np.ndarray
     shared: np.ndarray
     new: np.ndarray
 
 
-def knockout(finetune: np.ndarray, preserved: np.ndarray, learned: np.ndarray, order: np.ndarray) -> Knockout:
+def knockout(pretrain: np.ndarray, finetune: np.ndarray, scratch: np.ndarray, order: np.ndarray) -> Knockout:
     """Takes the preserved knowledge that scratch lacks out of the fine-tuned model.
 
-    finetune: I, [samples, 2**n]; preserved, learned: strengths P and L, of the same shape; order: [2**n], |S|.
+    pretrain, finetune, scratch: I, [samples, 2**n]; order: [2**n], |S|.
     """
-    sign, strength, lacking = np.sign(finetune), abs(finetune), preserved - learned
-    filled = order > 0
-    taken, shared, new = (
-        (sign * part)[:, filled].sum(1) for part in (lacking, learned, strength - preserved)
-    )  # fmt: skip
-    expected = np.zeros(len(finetune))
-    for size in np.unique(order[filled]):
-        same = order == size
-        for sample in range(len(finetune)):
-            removed = moved(lacking[sample, same], strength[sample, same])
-            expected[sample] += (sign[sample, same] * removed).sum()
-    return Knockout(taken, expected, shared, new)
-
-
-def moved(lacking: np.ndarray, strength: np.ndarray) -> np.ndarray:
-    """Returns what is taken out at each subset if it gets the strength of another one: the mean of min(lacking[S],
-    strength[T]) over all S other than T, [subsets]. All are of one order; a single one keeps its own.
-
-    By sorting: the strengths below strength[T] are taken as they are, all others are cut to it.
-    """
-    own = np.minimum(lacking, strength)
-    if len(lacking) == 1:
-        return own
-    ordered = np.sort(lacking)
-    below = np.searchsorted(ordered, strength)
-    sums = np.concatenate([[0.0], np.cumsum(ordered)])
-    return (sums[below] + (len(lacking) - below) * strength - own) / (len(lacking) - 1)
+    sign, strength = np.sign(finetune), abs(finetune)
+    common = np.sign(pretrain) * shared(pretrain, scratch)
+    preserved, learned = shared(finetune, pretrain), shared(finetune, common)
+    lacking = preserved - learned
+    elsewhere = np.where(order < order.max(), by_placement(strength, lacking, order), lacking)
+    placement = by_placement(finetune, pretrain, order) - by_placement(finetune, common, order)
+    parts = (lacking, elsewhere, placement, learned, strength - preserved)
+    return Knockout(*((sign * part)[:, order > 0].sum(1) for part in parts))
 
 
 def flips(value: np.ndarray, removed: np.ndarray) -> np.ndarray:

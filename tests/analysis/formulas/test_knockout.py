@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.formulas.decomposition import decompose
-from analysis.formulas.knockout import flips, groups, knockout, moved
+from analysis.formulas.knockout import flips, groups, knockout
 from analysis.formulas.ratio import learned
 from interactions.mobius import orders, values
 
@@ -22,74 +22,82 @@ def models():
     return found
 
 
-def parts(pretrain, finetune, scratch):
-    preserved = decompose(pretrain, finetune).preserved
-    return preserved, learned(preserved, pretrain, scratch)
+def lacking(a: float, b: float, c: float) -> float:
+    """P - L of one subset."""
+    preserved = min(abs(a), abs(b)) if a * b > 0 else 0.0
+    return preserved - (min(preserved, abs(c)) if a * c > 0 else 0.0)
+
+
+def others(subset: int) -> list[int]:
+    return [other for other in range(2**N) if ORDER[other] == ORDER[subset] and other != subset]
 
 
 def test_the_parts_are_the_whole_answer(models):
-    found, v = knockout(models[1], *parts(*models), ORDER), values(models[1])
+    found, v = knockout(*models, ORDER), values(models[1])
     np.testing.assert_allclose(found.taken + found.shared + found.new, v[:, -1] - v[:, 0])
 
 
+def test_the_parts_are_those_of_decomposition_and_ratio(models):
+    pretrain, finetune, scratch = models
+    found, preserved = knockout(*models, ORDER), decompose(pretrain, finetune).preserved
+    known = learned(preserved, pretrain, scratch)
+    for part, strength in ((found.taken, preserved - known), (found.shared, known)):
+        np.testing.assert_allclose(part, (np.sign(finetune) * strength)[:, 1:].sum(1))
+
+
 def test_what_is_taken_out_by_its_definition(models):
-    found = knockout(models[1], *parts(*models), ORDER)
+    found = knockout(*models, ORDER)
+    for sample, (a, b, c) in enumerate(zip(*models, strict=True)):
+        expected = sum(np.sign(b[subset]) * lacking(a[subset], b[subset], c[subset]) for subset in range(1, 2**N))
+        assert found.taken[sample] == pytest.approx(expected)
+
+
+def test_elsewhere_moves_strengths_to_all_other_subsets_of_the_order(models):
+    found = knockout(*models, ORDER)
     for sample, (a, b, c) in enumerate(zip(*models, strict=True)):
         total = 0.0
-        for subset in range(1, 2**N):
-            preserved = min(abs(a[subset]), abs(b[subset])) if a[subset] * b[subset] > 0 else 0.0
-            by_scratch = min(preserved, abs(c[subset])) if a[subset] * c[subset] > 0 else 0.0
-            total += np.sign(b[subset]) * (preserved - by_scratch)
-        assert found.taken[sample] == pytest.approx(total)
-
-
-def test_elsewhere_is_the_mean_over_all_other_subsets_of_the_order(models):
-    finetune, (preserved, shared) = models[1], parts(*models)
-    found = knockout(finetune, preserved, shared, ORDER)
-    for sample in range(len(finetune)):
-        total = 0.0
-        for subset in range(1, 2**N):
-            others = [other for other in range(2**N) if ORDER[other] == ORDER[subset] and other != subset] or [subset]
-            strengths = [preserved[sample, other] - shared[sample, other] for other in others]
-            capped = np.minimum(strengths, abs(finetune[sample, subset]))
-            total += np.sign(finetune[sample, subset]) * capped.mean()
+        for place in range(1, 2**N):
+            moved = [lacking(a[of], b[of], c[of]) for of in others(place) or [place]]
+            total += np.sign(b[place]) * np.minimum(moved, abs(b[place])).mean()
         assert found.elsewhere[sample] == pytest.approx(total)
 
 
-def test_elsewhere_is_the_mean_over_cyclic_moves():
-    """In each the strengths of an order move on by as many places, so that none stays: the same mean, by moving."""
-    draw = np.random.default_rng(1)
-    lacking, strength = draw.exponential(size=(2, 7))
-    moves = [np.minimum(np.roll(lacking, shift), strength) for shift in range(1, 7)]
-    np.testing.assert_allclose(moved(lacking, strength), np.mean(moves, axis=0))
-
-
-def test_ties_and_zeros():
-    lacking, strength = np.array([0.0, 2.0, 2.0, 1.0]), np.array([2.0, 0.0, 1.0, 5.0])
-    np.testing.assert_allclose(moved(lacking, strength), [5 / 3, 0, 2 / 3, 4 / 3])
-    np.testing.assert_allclose(moved(np.array([3.0]), np.array([2.0])), [2.0])
+def test_placement_reads_the_two_other_models_at_all_other_subsets(models):
+    """Without order n, for which other samples count (analysis/formulas/references.py)."""
+    models = [np.where(ORDER < N, each, 0.0) for each in models]
+    found = knockout(*models, ORDER)
+    for sample, (a, b, c) in enumerate(zip(*models, strict=True)):
+        expected = sum(
+            np.sign(b[place]) * np.mean([lacking(a[of], b[place], c[of]) for of in others(place)])
+            for place in range(1, 2**N - 1)
+        )
+        assert found.placement[sample] == pytest.approx(expected)
 
 
 def test_nothing_is_taken_out_where_scratch_has_it_all(models):
     pretrain, finetune, _ = models
-    found = knockout(finetune, *parts(pretrain, finetune, 10 * pretrain), ORDER)
-    np.testing.assert_array_equal(found.taken, 0)
-    np.testing.assert_array_equal(found.elsewhere, 0)
+    found = knockout(pretrain, finetune, 10 * pretrain, ORDER)
+    for part in (found.taken, found.elsewhere, found.placement):
+        np.testing.assert_allclose(part, 0, atol=1e-12)
 
 
-def test_knowledge_in_its_place_counts_for_more_than_elsewhere():
-    """If strengths have nothing to do with places, E and its reference are the same on average; if what is preserved
-    lies where the model is strong, E is more."""
+def test_models_without_anything_in_common_are_told_by_placement_alone():
+    """Their effects speak for the class on average, as those of a model that is right."""
     draw = np.random.default_rng(2)
-    finetune = draw.normal(size=(3000, 2**N)) + 0.5
-    unrelated = np.minimum(draw.exponential(size=finetune.shape), 1e-3)  # too small to be capped
-    found = knockout(finetune, unrelated, np.zeros_like(unrelated), ORDER)
-    difference = found.taken - found.elsewhere
-    assert abs(difference.mean()) < 4 * difference.std() / np.sqrt(3000)
-    effects = np.where(finetune > 0, finetune, 0)  # only what speaks for the class
-    found = knockout(finetune, effects, np.zeros_like(effects), ORDER)
-    difference = found.taken - found.elsewhere
-    assert difference.mean() > 10 * difference.std() / np.sqrt(3000)
+    found = knockout(*(draw.normal(0.3, 1, size=(5000, 2**N)) for _ in range(3)), ORDER)
+    for reference, is_exact in ((found.placement, True), (found.elsewhere, False)):
+        beyond = found.taken - reference
+        assert (abs(beyond.mean()) < 4 * beyond.std() / np.sqrt(5000)) == is_exact
+
+
+def test_what_was_preserved_in_its_place_is_more_than_both():
+    draw = np.random.default_rng(3)
+    finetune = draw.normal(0.3, 1, size=(2000, 2**N))
+    pretrain = finetune + 0.3 * draw.normal(size=finetune.shape)
+    found = knockout(pretrain, finetune, draw.normal(size=finetune.shape), ORDER)
+    for reference in (found.placement, found.elsewhere):
+        beyond = found.taken - reference
+        assert beyond.mean() > 10 * beyond.std() / np.sqrt(2000)
 
 
 def test_flips():

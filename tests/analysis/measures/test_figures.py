@@ -14,6 +14,7 @@ REFERENCES = {  # that each table has here
     "jaccard": ["placement", "sign"],
     "accuracy": ["chance"],
     "faithfulness": ["shuffled"],
+    "knockout": ["placement", "elsewhere"],
 }
 
 
@@ -79,6 +80,12 @@ def noise_table(n):
     return pd.concat(rows, ignore_index=True)
 
 
+def knockout_table():
+    names = [(group, name) for group in ("won", "both") for name in ("advantage", "taken", "shared", "new", "flips")]
+    rows = pd.DataFrame(names, columns=["group", "quantity"])
+    return rows.assign(**interval(np.linspace(-0.5, 2, len(rows)), levels_of("knockout", 0.3)))
+
+
 def table(name, n=5, epochs=4):
     ratio = {
         "definition": ["weighted", "paper", "positive"],
@@ -92,6 +99,7 @@ def table(name, n=5, epochs=4):
         "accuracy": lambda: curves_table("accuracy", epochs, ["accuracy", "loss"], "pretrain"),
         "faithfulness": lambda: curves_table("faithfulness", epochs, ["salient_share", "rebuilt"], "pretrain"),
         "noise": lambda: noise_table(n),
+        "knockout": knockout_table,
     }[name]()
 
 

@@ -129,8 +129,9 @@ def with_names(figure: Figure, labels: list[str], references: list[str], title: 
     for name, line in zip(references, islice(cycle(GREYS), len(references)), strict=True):
         found[name] = Line2D([], [], color=COLOURS["chance"], linestyle=line)  # without the mark of a single value
     columns = legend_columns(figure.get_size_inches()[0], labels)
-    figure.legend([found[name] for name in names], names, loc="outside lower center", ncols=columns, fontsize=9.5,
-                  title=title, title_fontsize=9.5)  # fmt: skip
+    if names:
+        figure.legend([found[name] for name in names], names, loc="outside lower center", ncols=columns, fontsize=9.5,
+                      title=title, title_fontsize=9.5)  # fmt: skip
     return figure
 
 

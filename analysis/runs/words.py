@@ -123,9 +123,9 @@ def caption(table: Table, runs: list[Run], settings: Settings) -> str:
     """Returns the caption of a measure's figure."""
     grey = f" Thin dashes: {', '.join(table.references)}, as means over runs." if table.references else ""
     return (
-        f"Each line, bar or row is a setting: the mean over its runs, with {INTERVAL}: a band, or a black line beside "
-        f"the bar. Thin lines and small points are the runs. On a logarithmic scale an interval that reaches 0 goes "
-        f"down to the axis.{grey}"
+        f"Each line, bar, row or point along the axis is a setting: the mean over its runs, with {INTERVAL}: a band, "
+        f"or a line through the point or beside the bar. Thin lines and small points are the runs. On a logarithmic "
+        f"scale an interval that reaches 0 goes down to the axis.{grey}"
     )
 
 

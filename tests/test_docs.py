@@ -55,7 +55,7 @@ def _files() -> dict[str, str]:
 
 def _runs(words: list[str]) -> list[list[str]]:
     """The overrides of every run: of a sweep, one for each combination of values."""
-    if words[:1] != ["-m"] and "experiment=digits_seeds" not in words:
+    if words[:1] != ["-m"] and not {"experiment=digits_seeds", "experiment=probe_scale"} & {*words}:
         return [words]
     each = [
         [f"{change.get_key_element()}={value}" for value in change.sweep_string_iterator()]

@@ -50,7 +50,7 @@ def _axis(axes: Axes, values: list[float | str], name: str) -> np.ndarray:
         axes.set_xscale("log")
     if words:
         ticks = numbers[:: -(-len(numbers) // TICKS)]
-        axes.set_xticks([*ticks, *after], [*(f"{tick:g}" for tick in ticks), *words])
+        axes.set_xticks([*ticks, *after], [*(f"{tick:g}" for tick in ticks), *words], rotation=30)
         axes.set_xticks([], minor=True)
     place = dict(zip([*numbers.tolist(), *words], [*numbers, *after], strict=True))
     return np.array([place[value] for value in values], float)

@@ -146,7 +146,8 @@ def _figure(folder: Path, table: Table, runs: list[Run], settings: Settings) -> 
     labels = [str(each[0]) if alone else settings.label(each) for each in settings.each]
     over, by_run = (rows.rename(columns={SETTING: "setting"}) for rows in (table.over, table.by_run))
     figure = draw(over, by_run, table.keys, table.references, labels, about.get("title", table.name),
-                  settings.columns[0] if alone else "", NAMES | about.get("labels", {}))  # fmt: skip
+                  settings.columns[0] if alone else "", NAMES | about.get("labels", {}),
+                  [value for (value,) in settings.each] if alone else ())  # fmt: skip
     png, svg = save(figure, folder / "figures", table.name)
     of_runs = folder / "tables" / f"{table.name}.csv"
     caption = words.caption(table, runs, settings)

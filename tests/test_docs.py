@@ -41,7 +41,11 @@ ALL = [block for text in PAGES.values() for block in _blocks(text)]
 LINES = [line for block in ALL for line in block.replace("\\\n", " ").splitlines()]
 COMMANDS = [shlex.split(line, comments=True) for line in LINES if re.match(r"(\w+=\S+ )?(python|make) ", line)]
 STUDIES = [words[2:] for words, _ in itertools.groupby(sorted(COMMANDS)) if words[:2] == ["python", "run.py"]]
-SWEEPS = {"experiment=digits_seeds", "experiment=graded_transfer"}  # by themselves, without -m
+SWEEPS = {
+    "experiment=digits_seeds",
+    "experiment=graded_transfer",
+    "experiment=probe_scale",
+}  # by themselves, without -m
 EXAMPLE = ["PYTHONPATH=.", "python", "-m", "run"]  # it runs
 
 schema.register()

@@ -130,10 +130,10 @@ def caption(table: Table, runs: list[Run], settings: Settings) -> str:
     grey = f" Grey: {', '.join(references)}, as means over runs" if references else ""
     grey += "; where settings differ in one, its marks have their colours." if references else ""
     return (
-        f"Each line, bar or row is a setting: the mean over its runs, with {INTERVAL}: a band, or a black line beside "
-        f"the bar. Thin lines and small points are the runs. On a logarithmic scale an interval that reaches 0 goes "
-        f"down to the axis. Arrows mark what lies beyond the end of an axis, and words below it say how far. "
-        f"{speaks_of(runs, settings)}{grey}"
+        f"Each line, bar, row or point along the axis is a setting: the mean over its runs, with {INTERVAL}: a band, "
+        f"or a line through the point or beside the bar. Thin lines and small points are the runs. On a logarithmic "
+        f"scale an interval that reaches 0 goes down to the axis. Arrows mark what lies beyond the end of an axis, "
+        f"and words below it say how far. {speaks_of(runs, settings)}{grey}"
     )
 
 

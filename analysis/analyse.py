@@ -2,7 +2,7 @@
 
 <run>/analysis/samples/<measure>.npz     what it found for each sample, under each reference as well
 <run>/analysis/tables/<measure>.csv      keys, mean, low, high, reference levels; claims.csv: all claims, with verdicts
-<run>/analysis/figures/<measure>.{png,svg}, gallery/*.{png,svg}, report.html, answer.txt
+<run>/analysis/figures/<measure>.{png,svg}, gallery/*.{png,svg}, report.html, verdicts.txt
 <run>/analysis/measures.json             which measures it holds (analysis/kept.py)
 """
 
@@ -27,7 +27,8 @@ from analysis.report.opening import HOW_TO_READ, left_out, noise_warnings, summa
 from analysis.report.page import FigureEntry, write_report
 from analysis.robust import Noisy, doubtful, with_noise
 from analysis.study import Study
-from analysis.verdicts import ANSWER
+from analysis.told import claim_lines, told
+from analysis.verdicts import FILE
 from conf.errors import BadInput
 from data.splits import build as build_data
 from stages.files import write_text, written
@@ -174,14 +175,14 @@ def _over(samples: int) -> str:
 
 
 def _answer(kept: Kept, claims: pd.DataFrame, study: Study) -> str:
-    """Returns the answer to the title's question, and writes it to answer.txt."""
+    """Returns the answer to the title's question, and writes it with the claims to verdicts.txt."""
     table = kept.file("tables", "decomposition") if "decomposition" in kept.shown else None
     known = (
         f"All of this is known of one training of each model, measured on {study.count} samples and the test set: how "
         f"far another training differs, only further seeds tell."
     )
     text = answer(claims, pd.read_csv(table) if table else None, known) if len(claims) else ""
-    write_text(kept.folder / ANSWER, f"{text}\n")
+    write_text(kept.folder / FILE, told([text], claim_lines(claims) if len(claims) else []))
     return text
 
 

@@ -16,6 +16,7 @@ up on any machine to which these were copied, without models and data.
 import argparse
 import os
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
@@ -25,19 +26,18 @@ from analysis.drawing.over_runs import draw
 from analysis.drawing.style import NAMES, save
 from analysis.report.over_runs import OverRuns, write_report
 from analysis.runs import benefit, found, made, words
-from analysis.runs.across import with_stand_ins
 from analysis.runs.alike import alike
 from analysis.runs.claims import claims
 from analysis.runs.found import Run
 from analysis.runs.replicates import older
 from analysis.runs.settings import Settings, in_order
 from analysis.runs.tables import SETTING, Table, described, tables
-from analysis.verdicts import ANSWER, show_answer
+from analysis.told import told
+from analysis.verdicts import FILE, show
 from conf.errors import BadInput
 from stages.command import errors_in_one_line
 from stages.files import is_temporary, write_text, written
 from stages.locks import locked
-from stages.reading import parsed
 from stages.view import folder_name
 
 ABOUT = """Sets the runs in these folders side by side: the settings that differ, of each the mean over its seeds, and
@@ -75,7 +75,7 @@ def summarise(places: list[Path], anew: bool = False) -> Path | None:
     folder = place_of(runs)
     digest, gained = made.digest_of(runs, left_out), benefit.benefit(runs, settings)
     if anew or not made.is_made(folder, digest):
-        runs, without = with_stand_ins(runs, settings)
+        runs, without = _with_stand_ins(runs, settings)
         for line in without:
             print(line, flush=True)
         with locked(folder):
@@ -84,13 +84,15 @@ def summarise(places: list[Path], anew: bool = False) -> Path | None:
             made.end(folder, digest, len(runs))
             if before > len(runs):
                 print(words.replaced(folder, before), flush=True)
-    show_answer(folder)
-    if (table := folder / "tables" / "claims.csv").exists():
-        print("", *words.claim_lines(parsed(table, pd.read_csv)), sep="\n")
-    if gained:
-        print("", benefit.line(gained), sep="\n")
+    show(folder)
     print(f"\nsummary: {folder / 'report.html'}", flush=True)
     return folder
+
+
+def _with_stand_ins(runs: list[Run], settings: Settings) -> tuple[list[Run], list[str]]:
+    """Adds references that need the values of several models. What reads these is imported only now, and by its name:
+    it takes seconds, and runs can be summed up without it."""
+    return import_module("analysis.runs.across").with_stand_ins(runs, settings) if len(runs) > 1 else (runs, [])
 
 
 def place_of(runs: list[Run]) -> Path:
@@ -130,7 +132,8 @@ def _write(
         figures.append(entry)
     opening = words.opening(runs, settings, left_out, over, other)
     answers = words.answers(judged, over.get("decomposition"), runs, settings)
-    write_text(folder / ANSWER, "".join(f"{paragraph}\n" for paragraph in answers))
+    lines = [*words.claim_lines(judged)] if len(judged) else []
+    write_text(folder / FILE, told(answers, [*lines, *(["", benefit.line(gained)] if gained else [])]))
     write_report(folder / "report.html", words.title(runs, settings), opening, judged, figures, folder / "runs.csv",
                  words.how_to_read(runs, settings), answers)  # fmt: skip
     _remove_others(folder, kept)

@@ -1,85 +1,17 @@
-"""What a study prints at its end: the answer, the claims with their verdicts, and where the report is.
+"""What a study prints at its end: the answer, the claims with their verdicts (which analysis/told.py has written), and
+where the report is. Nothing is imported for it, so that a complete study ends at once."""
 
-fine-tuning discards more than twice what it preserves: depends on the probe's scale
-    strength discarded / preserved, summed over all subsets: 2.8 [2.5, 3.2], met; at equal strengths 1.4
-    [1.2, 1.6], not met
-preserves more than a model trained from scratch shares: undecided
-    ...
-"""
-
-from collections.abc import Iterator
-from math import isnan
 from pathlib import Path
-from textwrap import fill
 
-import pandas as pd
-
-from analysis.claims import EQUAL, at_equal, overall
-from analysis.tables import compared_with
-from stages.reading import parsed
-
-ANSWER = "answer.txt"
-INDENT, WIDTH = "    ", 110
-WORDS = ("verdict", "why", "noise", "runs' verdicts")
+FILE = "verdicts.txt"
 
 
 def show_claims(folder: Path) -> None:
-    """Prints the answer, the claims, and where the report is."""
-    show_answer(folder)
-    path = folder / "tables" / "claims.csv"
-    if path.exists():
-        print("", *claim_lines(parsed(path, pd.read_csv)), sep="\n")
+    """Prints the verdicts, and where the report is."""
+    show(folder)
     print(f"\nreport: {folder / 'report.html'}", flush=True)
 
 
-def show_answer(folder: Path) -> None:
-    """Prints the answer to the title's question in lines that are easy to read."""
-    text = (folder / ANSWER).read_text() if (folder / ANSWER).exists() else ""
-    for paragraph in filter(None, text.splitlines()):
-        print("", fill(paragraph, WIDTH), sep="\n")
-
-
-def claim_lines(table: pd.DataFrame) -> Iterator[str]:
-    """Yields a line for each claim, with a line for each way to count it below. table: as in claims.csv."""
-    table = without_nan(table)
-    for claim, rows in table.groupby("claim", sort=False):
-        verdict = overall(rows)
-        yield f"{claim}: {verdict}" if verdict else claim
-        for _, row in rows.iterrows():
-            yield INDENT + counted(row)
-            if row.get("noise"):
-                yield INDENT + f"numerical noise {row['noise']} this"
-    yield how_many(table)
-
-
-def how_many(table: pd.DataFrame) -> str:
-    """Says how many claims are judged, and how."""
-    claimed = table[table["verdict"] != ""]["claim"].nunique()
-    return f"{claimed} claims, each judged by itself with a 95 % interval: none is corrected for the others"
-
-
-def without_nan(table: pd.DataFrame) -> pd.DataFrame:
-    """Returns claims as read from a file, with "" for words that are missing."""
-    words = [name for name in table if name in WORDS or not pd.api.types.is_numeric_dtype(table[name])]
-    return table.assign(**{name: table[name].astype(object).fillna("") for name in words})
-
-
-def counted(row: pd.Series) -> str:
-    """Returns one way to count a claim, in words: its value, verdict, references."""
-    if row["why"]:
-        return f"{row['quantity']}: {row['why']}"
-    parts = [f"{row['quantity']}: {interval(row)}{_verdict(row['verdict'])}"]
-    if not isnan(row.get(f"{EQUAL}mean", float("nan"))):
-        parts.append(f"at equal strengths {interval(row, EQUAL)}{_verdict(at_equal(row))}")
-    levels = [f"{name} {row[name]:.3g}" for name in compared_with(list(row.index)) if not isnan(row[name])]
-    return "; ".join([*parts, *([", ".join(levels)] if levels else [])])
-
-
-def interval(row: pd.Series, prefix: str = "") -> str:
-    """Returns such as "2.8 [2.5, 3.2]"."""
-    value, low, high = (row[f"{prefix}{name}"] for name in ("mean", "low", "high"))
-    return f"{value:.3g}" if isnan(low) else f"{value:.3g} [{low:.3g}, {high:.3g}]"
-
-
-def _verdict(verdict: str) -> str:
-    return f", {verdict}" if verdict else ""
+def show(folder: Path) -> None:
+    if (folder / FILE).exists():
+        print("", (folder / FILE).read_text(encoding="utf-8").rstrip("\n"), sep="\n")

@@ -154,14 +154,14 @@ def claims(measured: Measured) -> list[Claim]:
         return quotient(share(strength, np.ones_like(strength), high), share(strength, np.ones_like(strength), low))
 
     every = np.ones_like(some)
-    twice, one_half = "fine-tuning discards more than twice what it preserves", "strength discarded / preserved"
+    twice, times = "fine-tuning discards more than twice what it preserves", "strength discarded / preserved"
     both = ("discarded", "preserved")
     found = [
-        Claim(twice, "discarded/all", f"{one_half}, summed over all subsets",
+        Claim(twice, "discarded/all", f"{times}, over all subsets (larger: less is preserved)",
               measured.estimate(both, lambda d, p: share(d, p, every), log=True), above=2),
-        Claim(twice, "discarded/orders", f"{one_half}, mean of the orders' means",
+        Claim(twice, "discarded/orders", f"{times}, of the mean of the orders' means",
               measured.estimate(both, lambda d, p: quotient(d.sum(1), p.sum(1)), log=True), above=2),
-        Claim(twice, "discarded/some", f"{one_half}, summed over the orders from 1 on",
+        Claim(twice, "discarded/some", f"{times}, over the subsets of order 1 and more",
               measured.estimate(both, lambda d, p: share(d, p, some), log=True), above=2),
         Claim("what is preserved", "preserved/share", "share of the pre-trained model's strength, orders from 1 on",
               measured.estimate(("preserved", "pretrain"), lambda p, a: share(p, a, some)), above=nan),

@@ -27,7 +27,7 @@ CAPTION = (
     "references: what the similarity comes to without shared knowledge, and between two trainings. Where the learning "
     "rate falls to 0, the last epochs are alike whatever the model has learned."
 )
-LABELS = {"ceiling": "ceiling: last epochs of two fine-tunings"}
+LABELS = {"ceiling": "ceiling: last epochs of two trainings"}
 SCHEDULES = {"cosine": "cosine, falls to 0: the last epochs can't differ", "constant": "constant"}
 
 

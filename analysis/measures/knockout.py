@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from scipy.stats import t
 
 from analysis.claims import Claim
-from analysis.drawing.references import across as marks
 from analysis.drawing.references import levels
+from analysis.drawing.references import reference_marks as marks
 from analysis.drawing.style import COLOURS, STYLE, panels, with_legend
 from analysis.formulas.knockout import flips, groups, knockout
 from analysis.measure import Needs, Subject

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.claims import EQUAL, at_equal, overall
 from analysis.tables import compared_with
-from analysis.verdicts import without_nan
+from analysis.told import without_nan
 
 NOTHING = float("nan")
 

@@ -16,7 +16,7 @@ from analysis.runs.replicates import level_of, speaks_of, varied
 from analysis.runs.settings import Settings
 from analysis.runs.tables import SETTING, Table
 from analysis.tables import INTERVAL as ESTIMATE
-from analysis.verdicts import INDENT, counted, how_many, without_nan
+from analysis.told import INDENT, counted, how_many, without_nan
 
 LINES = 6  # settings of a claim on the terminal
 LISTED = 30  # settings, or runs, in a list that is read; all are in runs.csv

@@ -118,8 +118,10 @@ def _of_few(estimate: Estimate, count: int) -> Estimate:
 
 def _wider(interval: Interval, count: int) -> Interval:
     """Samples outside a group are zeros that tell nothing: they must not count in Student's t."""
-    value, half = interval.value, (interval.high - interval.low) / 2
-    factor = t.ppf(LEVEL, count - 1) / t.ppf(LEVEL, len(interval.pseudo) - 1) if count >= FEWEST else np.nan
+    value, half, every = interval.value, (interval.high - interval.low) / 2, len(interval.pseudo)
+    factor = np.nan
+    if count >= FEWEST:  # the second part: errors of a mean of few, found by leaving out one, are larger by its inverse
+        factor = t.ppf(LEVEL, count - 1) / t.ppf(LEVEL, every - 1) * np.sqrt((1 - 1 / count) / (1 - 1 / every))
     return interval._replace(low=value - factor * half, high=value + factor * half)
 
 

@@ -29,7 +29,7 @@ def points(
     name: str,
 ) -> None:
     """Draws a line of the numbers, and points of the words. values: of each setting, in the order of `setting`."""
-    at = _axis(axes, values, name)
+    at = axis_of(axes, values, name)
     for words, dashes in ((False, "-"), (True, "")):
         rows = panel[[isinstance(values[setting], str) == words for setting in panel["setting"]]]
         x = at[rows["setting"]]
@@ -41,7 +41,7 @@ def points(
     axes.plot(at[runs["setting"]], runs["mean"], ".", color="black", markersize=4, zorder=4)
 
 
-def _axis(axes: Axes, values: list[float | str], name: str) -> np.ndarray:
+def axis_of(axes: Axes, values: list[float | str], name: str) -> np.ndarray:
     """Makes the axis; returns the place of each value."""
     words = [value for value in values if isinstance(value, str)]
     numbers = np.sort([value for value in values if not isinstance(value, str)])

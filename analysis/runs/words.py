@@ -137,6 +137,16 @@ def caption(table: Table, runs: list[Run], settings: Settings) -> str:
     )
 
 
+def of_claims(runs: list[Run], settings: Settings) -> str:
+    """Returns the caption of the figure of the claims over settings."""
+    return (
+        f"Each point is a setting: what a claim is counted by, as the mean over its runs with {INTERVAL}. Open points: "
+        f"the same at equal strengths (both models' interactions scaled to L1 = 1 in each sample). Dotted lines are "
+        f"the bounds of what is claimed: the claim is met where the whole interval lies within. "
+        f"{speaks_of(runs, settings)}"
+    )
+
+
 def answers(judged: pd.DataFrame, orders: Table | None, runs: list[Run], settings: Settings) -> list[str]:
     """Returns the answer to the title's question for each setting, up to a few of these."""
     found = []
@@ -156,21 +166,22 @@ def _known(runs: list[Run], settings: Settings) -> str:
 
 
 def claim_lines(judged: pd.DataFrame) -> Iterator[str]:
-    """Yields the claims over runs for the terminal. judged: claims.csv of a summary."""
+    """Yields the claims over runs for the terminal: of one setting every way to count a claim, of several the main
+    one. judged: claims.csv of a summary."""
     judged = without_nan(judged)
     for claim, rows in judged.groupby("claim", sort=False):
-        settings = rows["setting"].unique()
-        if len(settings) > LINES:
+        settings = list(rows.groupby("setting", sort=False))
+        if len(settings) == 1:
+            yield f"{claim}: {overall(rows)}".removesuffix(": ")
+            for _, row in rows.iterrows():
+                yield INDENT + counted(row) + (f"; {row[VERDICTS]}" if row[VERDICTS] else "")
+        elif len(settings) <= LINES:
+            yield f"{claim} ({rows['quantity'].iloc[0]})"
+            for setting, of in settings:
+                main = counted(of.iloc[0]).removeprefix(f"{of['quantity'].iloc[0]}: ")
+                yield f"{INDENT}{setting}: {overall(of)}; {main}".replace(": ; ", ": ")
+        else:
             yield from _together(claim, rows)
-            continue
-        alone = len(settings) == 1
-        verdict = overall(rows) if alone else ""
-        yield f"{claim}: {verdict}" if verdict else claim
-        for setting, of in rows.groupby("setting", sort=False):
-            if not alone:
-                yield f"{INDENT}{setting}: {overall(of)}".removesuffix(": ")
-            for _, row in of.iterrows():
-                yield INDENT * (1 if alone else 2) + counted(row) + (f"; {row[VERDICTS]}" if row[VERDICTS] else "")
     yield how_many(judged)
 
 

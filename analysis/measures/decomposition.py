@@ -29,6 +29,13 @@ THAN = {
     "class": "other inputs of the same class share",
     "other": "after another pre-training",
 }
+BEYOND = {
+    "placement": "what strengths alone give",
+    "sign": "what independent effects give",
+    "task": "what a model trained from scratch shares",
+    "class": "what other inputs of the same class share",
+    "other": "what is shared after another pre-training",
+}
 QUESTION = "What does fine-tuning preserve, discard and newly learn?"
 TITLE = "Strength of interactions per order (mean over subsets, log-odds)"
 CAPTION = (
@@ -169,7 +176,8 @@ def claims(measured: Measured) -> list[Claim]:
     for name in [name for name in measured.references if name in THAN]:
         beyond = measured.estimate(("preserved", f"{name}/preserved"), lambda p, r: 1 - share(r, p, some), alone=True)
         found.append(Claim(f"preserves more than {THAN[name]}", f"preserved/{name}",
-                           "share of the preserved strength beyond it, orders from 1 on", beyond, above=0))  # fmt: skip
+                           f"share of the preserved strength beyond {BEYOND[name]}, orders from 1 on", beyond,
+                           above=0))  # fmt: skip
     for part, whole in (("discarded", "pretrain"), ("new", "finetune")):
         claim, model = f"more is {part} at high order than at low", NAMES[whole]
         found += [

@@ -1,78 +1,31 @@
 """What a study prints at its end: the answer, the claims with their verdicts, and where the report is.
 
-fine-tuning discards more than twice what it preserves: depends on the probe's scale
-    strength discarded / preserved, summed over all subsets: 2.8 [2.5, 3.2], met; at equal strengths 1.4
-    [1.2, 1.6], not met
-preserves more than a model trained from scratch shares: undecided
-    ...
+All of it was put into words when the analysis was made (analysis/answer.py, analysis/lines.py), so that a run with
+nothing left to do reads two short files, and imports nothing heavy.
 """
 
-from collections.abc import Iterator
-from math import isnan
 from pathlib import Path
 from textwrap import fill
 
-import pandas as pd
-
-from analysis.claims import EQUAL, at_equal, overall
-from analysis.tables import compared_with
 from stages.reading import parsed
 
-ANSWER = "answer.txt"
-INDENT, WIDTH = "    ", 110
-WORDS = ("verdict", "why", "noise", "runs' verdicts")
+ANSWER, CLAIMS = "answer.txt", "claims.txt"
+WIDTH = 110
 
 
 def show_claims(folder: Path) -> None:
     """Prints the answer, the claims, and where the report is."""
     show_answer(folder)
-    path = folder / "tables" / "claims.csv"
-    if path.exists():
-        print("", *claim_lines(parsed(path, pd.read_csv)), sep="\n")
+    if text := _text(folder / CLAIMS):
+        print("", text, sep="\n", end="")
     print(f"\nreport: {folder / 'report.html'}", flush=True)
 
 
 def show_answer(folder: Path) -> None:
     """Prints the answer to the title's question in lines that are easy to read."""
-    text = (folder / ANSWER).read_text() if (folder / ANSWER).exists() else ""
-    for paragraph in filter(None, text.splitlines()):
+    for paragraph in filter(None, _text(folder / ANSWER).splitlines()):
         print("", fill(paragraph, WIDTH), sep="\n")
 
 
-def claim_lines(table: pd.DataFrame) -> Iterator[str]:
-    """Yields a line for each claim, with a line for each way to count it below. table: as in claims.csv."""
-    table = without_nan(table)
-    for claim, rows in table.groupby("claim", sort=False):
-        verdict = overall(rows)
-        yield f"{claim}: {verdict}" if verdict else claim
-        for _, row in rows.iterrows():
-            yield INDENT + counted(row)
-            if row.get("noise"):
-                yield INDENT + f"numerical noise {row['noise']} this"
-
-
-def without_nan(table: pd.DataFrame) -> pd.DataFrame:
-    """Returns claims as read from a file, with "" for words that are missing."""
-    words = [name for name in table if name in WORDS or not pd.api.types.is_numeric_dtype(table[name])]
-    return table.assign(**{name: table[name].astype(object).fillna("") for name in words})
-
-
-def counted(row: pd.Series) -> str:
-    """Returns one way to count a claim, in words: its value, verdict, references."""
-    parts = [f"{row['quantity']}: {interval(row)}{_verdict(row['verdict'])}"]
-    if row["why"]:
-        return f"{parts[0]}, as {row['why']}"
-    if not isnan(row.get(f"{EQUAL}mean", float("nan"))):
-        parts.append(f"at equal strengths {interval(row, EQUAL)}{_verdict(at_equal(row))}")
-    levels = [f"{name} {row[name]:.3g}" for name in compared_with(list(row.index)) if not isnan(row[name])]
-    return "; ".join([*parts, *([", ".join(levels)] if levels else [])])
-
-
-def interval(row: pd.Series, prefix: str = "") -> str:
-    """Returns such as "2.8 [2.5, 3.2]"."""
-    value, low, high = (row[f"{prefix}{name}"] for name in ("mean", "low", "high"))
-    return f"{value:.3g}" if isnan(low) else f"{value:.3g} [{low:.3g}, {high:.3g}]"
-
-
-def _verdict(verdict: str) -> str:
-    return f", {verdict}" if verdict else ""
+def _text(file: Path) -> str:
+    return parsed(file, lambda opened: opened.read().decode()) if file.exists() else ""

@@ -33,14 +33,15 @@ MATHEMATICS = {
     "models.watch",
     *(
         f"analysis.formulas.{name}"
-        for name in ("decomposition", "ratio", "jaccard", "faithfulness", "noise", "accuracy")
+        for name in ("decomposition", "ratio", "jaccard", "faithfulness", "noise", "accuracy", "references")
     ),
-    *(f"analysis.statistics.{name}" for name in ("between", "chance", "estimate")),
+    *(f"analysis.statistics.{name}" for name in ("between", "estimate", "shuffled")),
 }
 DRAWING = {"analysis.report.page", "analysis.verdicts"}
 DRAWING |= {f"analysis.drawing.{name}" for name in ("style", "curves", "gallery", "glyphs", "labels", "sentence")}
 DRAWING |= {f"analysis.drawing.{name}" for name in ("over_runs", "few_settings", "many_settings")}
-DRAWING |= {"analysis.report.over_runs", "analysis.summarise"}
+DRAWING |= {"analysis.report.over_runs", "analysis.lines", "analysis.runs.tables", "analysis.runs.claims"}
+DRAWING |= {"analysis.runs.words", "analysis.answer"}
 # They take seconds to import: a run with nothing left to do ends before.
 HEAVY = {"torch", "torchvision", "lightning", "pandas", "transformers", "timm", "datasets", "sklearn", "scipy"}
 HEAVY |= {"matplotlib", "wandb", "PIL"}

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from analysis.claims import Claim
-from analysis.drawing.references import levels
 from analysis.drawing.references import across as marks
+from analysis.drawing.references import levels
 from analysis.drawing.style import COLOURS, STYLE, panels, with_legend
 from analysis.formulas.ratio import learned, terms
 from analysis.formulas.references import by_placement, by_sign, matched, shared

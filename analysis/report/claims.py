@@ -7,8 +7,8 @@ from math import isnan
 import pandas as pd
 
 from analysis.claims import EQUAL, at_equal, overall
+from analysis.lines import without_nan
 from analysis.tables import compared_with
-from analysis.verdicts import without_nan
 
 NOTHING = float("nan")
 

@@ -1,0 +1,58 @@
+"""The claims in lines of words, as claims.txt has them and a terminal shows them.
+
+fine-tuning discards more than twice what it preserves: depends on the probe's scale
+    strength discarded / preserved, summed over all subsets: 2.8 [2.5, 3.2], met; at equal strengths 1.4
+    [1.2, 1.6], not met
+preserves more than a model trained from scratch shares: undecided
+    ...
+"""
+
+from collections.abc import Iterator
+from math import isnan
+
+import pandas as pd
+
+from analysis.claims import EQUAL, at_equal, overall
+from analysis.tables import compared_with
+
+INDENT = "    "
+WORDS = ("verdict", "why", "noise", "runs' verdicts")
+
+
+def claim_lines(table: pd.DataFrame) -> Iterator[str]:
+    """Yields a line for each claim, with a line for each way to count it below. table: as in claims.csv."""
+    table = without_nan(table)
+    for claim, rows in table.groupby("claim", sort=False):
+        verdict = overall(rows)
+        yield f"{claim}: {verdict}" if verdict else claim
+        for _, row in rows.iterrows():
+            yield INDENT + counted(row)
+            if row.get("noise"):
+                yield INDENT + f"numerical noise {row['noise']} this"
+
+
+def without_nan(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns claims as read from a file, with "" for words that are missing."""
+    words = [name for name in table if name in WORDS or not pd.api.types.is_numeric_dtype(table[name])]
+    return table.assign(**{name: table[name].astype(object).fillna("") for name in words})
+
+
+def counted(row: pd.Series) -> str:
+    """Returns one way to count a claim, in words: its value, verdict, references."""
+    parts = [f"{row['quantity']}: {interval(row)}{_verdict(row['verdict'])}"]
+    if row["why"]:
+        return f"{parts[0]}, as {row['why']}"
+    if not isnan(row.get(f"{EQUAL}mean", float("nan"))):
+        parts.append(f"at equal strengths {interval(row, EQUAL)}{_verdict(at_equal(row))}")
+    levels = [f"{name} {row[name]:.3g}" for name in compared_with(list(row.index)) if not isnan(row[name])]
+    return "; ".join([*parts, *([", ".join(levels)] if levels else [])])
+
+
+def interval(row: pd.Series, prefix: str = "") -> str:
+    """Returns such as "2.8 [2.5, 3.2]"."""
+    value, low, high = (row[f"{prefix}{name}"] for name in ("mean", "low", "high"))
+    return f"{value:.3g}" if isnan(low) else f"{value:.3g} [{low:.3g}, {high:.3g}]"
+
+
+def _verdict(verdict: str) -> str:
+    return f", {verdict}" if verdict else ""

@@ -215,7 +215,7 @@ def test_models_that_share_nothing_preserve_what_any_two_do(study_of):
         assert list(twice[["placement", "sign", "task"]]) == pytest.approx([1 + np.sqrt(2)] * 3, rel=0.1)
         assert ratio["mean"] == pytest.approx(ratio["sign"], abs=0.06)
     assert (len(beyond), beyond.count(MET)) == (18, 0)
-    assert sum(others) <= 1
+    assert sum(others) <= 2
 
 
 def test_fine_tuning_that_ends_as_scratch_does_preserves_no_more_than_it(study_of):

@@ -74,8 +74,9 @@ def _probe(rows: dict[str, pd.Series]) -> Iterator[str]:
     if row is None or row["verdict"] == IMPOSSIBLE:
         return
     points, also = _points(row), rows.get("accuracy/gain", {}).get("verdict") == MET
+    better = "It is also" if also else "Fine-tuning is"
     yield {
-        MET: f"{'It is also' if also else 'Fine-tuning is'} more accurate than a linear probe on the frozen features, by {points}.",
+        MET: f"{better} more accurate than a linear probe on the frozen features, by {points}.",
         NOT_MET: f"A linear probe on the frozen features is at least as accurate ({points} for fine-tuning).",
     }.get(row["verdict"], f"From a linear probe on the frozen features no difference is shown ({points}).")
 

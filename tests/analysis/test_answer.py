@@ -52,20 +52,19 @@ def test_nothing_is_said_where_nothing_is_claimed():
     assert answer(as_table("mine", [Claim("own", "own/claim", "", estimate(1, 1, 1), 0)])[0], None, KNOWN) == ""
 
 
+BETTER = "Fine-tuning is more accurate than training from scratch, by 4.5 points [2.9, 6.1]"
+WORSE = "Fine-tuning is not more accurate than training from scratch (-2.0 points [-3.0, -1.0])"
+OPEN = "Between fine-tuning and training from scratch no difference in accuracy is shown (+1.0 points [-1.0, 3.0])"
+
+
 @pytest.mark.parametrize(("better", "faster", "expected"), [
-    (MET, MET, "Fine-tuning is more accurate than training from scratch, by 4.5 points [2.9, 6.1], and it converges "
-               "sooner, by 3 [2, 3] epochs."),
-    (MET, UNDECIDED, "Fine-tuning is more accurate than training from scratch, by 4.5 points [2.9, 6.1]; that it "
-                     "converges sooner is undecided."),
-    (MET, NOT_MET, "Fine-tuning is more accurate than training from scratch, by 4.5 points [2.9, 6.1]; that it converges "
-                   "sooner is not the case."),
-    (MET, IMPOSSIBLE, "Fine-tuning is more accurate than training from scratch, by 4.5 points [2.9, 6.1]."),
-    (UNDECIDED, MET, "Between fine-tuning and training from scratch no difference in accuracy is shown (+1.0 points "
-                     "[-1.0, 3.0]), and fine-tuning converges sooner, by 3 [2, 3] epochs."),
-    (UNDECIDED, UNDECIDED, "Between fine-tuning and training from scratch no difference in accuracy is shown (+1.0 "
-                           "points [-1.0, 3.0]); that fine-tuning converges sooner is undecided."),
-    (NOT_MET, NOT_MET, "Fine-tuning is not more accurate than training from scratch (-2.0 points [-3.0, -1.0]); that it "
-                       "converges sooner is not the case."),
+    (MET, MET, f"{BETTER}, and it converges sooner, by 3 [2, 3] epochs."),
+    (MET, UNDECIDED, f"{BETTER}; that it converges sooner is undecided."),
+    (MET, NOT_MET, f"{BETTER}; that it converges sooner is not the case."),
+    (MET, IMPOSSIBLE, f"{BETTER}."),
+    (UNDECIDED, MET, f"{OPEN}, and fine-tuning converges sooner, by 3 [2, 3] epochs."),
+    (UNDECIDED, UNDECIDED, f"{OPEN}; that fine-tuning converges sooner is undecided."),
+    (NOT_MET, NOT_MET, f"{WORSE}; that it converges sooner is not the case."),
     (IMPOSSIBLE, IMPOSSIBLE, "Neither fine-tuning nor training from scratch left the most frequent class: there is "
                              "nothing to compare."),
 ])  # fmt: skip
@@ -73,15 +72,17 @@ def test_the_benefit_of_fine_tuning(better, faster, expected):
     assert told(gain(better), sooner(faster)) == expected
 
 
+FEATURES = "linear probe on the frozen features"
+
+
 @pytest.mark.parametrize(("verdict", "expected"), [
-    (MET, " It is also more accurate than a linear probe on the frozen features, by 4.5 points [2.9, 6.1]."),
-    (NOT_MET, " A linear probe on the frozen features is at least as accurate (-2.0 points [-3.0, -1.0] for fine-tuning)."),
-    (UNDECIDED, " From a linear probe on the frozen features no difference is shown (+1.0 points [-1.0, 3.0])."),
+    (MET, f" It is also more accurate than a {FEATURES}, by 4.5 points [2.9, 6.1]."),
+    (NOT_MET, f" A {FEATURES} is at least as accurate (-2.0 points [-3.0, -1.0] for fine-tuning)."),
+    (UNDECIDED, f" From a {FEATURES} no difference is shown (+1.0 points [-1.0, 3.0])."),
     (IMPOSSIBLE, ""),
 ])  # fmt: skip
 def test_what_the_frozen_features_are_worth(verdict, expected):
-    first = "Fine-tuning is more accurate than training from scratch, by 4.5 points [2.9, 6.1]."
-    assert told(gain(MET), probe(verdict)) == first + expected
+    assert told(gain(MET), probe(verdict)) == f"{BETTER}.{expected}"
 
 
 @pytest.mark.parametrize("better", [UNDECIDED, NOT_MET])
@@ -93,17 +94,20 @@ def test_also_is_said_only_after_something_that_is_shown(better):
 WHOLE = "Of the pre-trained model's strength (orders from 1 on) 26 % [24, 29] is preserved"
 
 
+SURE = "(25 % [14, 36] of it)"
+
+
 @pytest.mark.parametrize(("verdicts", "expected"), [
     ({}, "."),
-    ({"sign": MET}, ": more than if effects were independent (25 % [14, 36] of it)."),
+    ({"sign": MET}, f": more than if effects were independent {SURE}."),
     ({"sign": MET, "task": UNDECIDED},
-     ": more than if effects were independent (25 % [14, 36] of it); from a model trained from scratch no difference is "
-     "shown (+6 % [-3, 15])."),
+     f": more than if effects were independent {SURE}; from a model trained from scratch no difference is shown (+6 % "
+     f"[-3, 15])."),
     ({"task": NOT_MET}, ": no more than a model trained from scratch shares (-20 % [-30, -10])."),
     ({"placement": MET, "sign": MET, "task": MET, "other": UNDECIDED},
-     ": more than if effects were independent (25 % [14, 36] of it), more than strengths alone would give (25 % "
-     "[14, 36] of it), more than a model trained from scratch shares (25 % [14, 36] of it); from fine-tuning after another "
-     "pre-training no difference is shown (+6 % [-3, 15])."),
+     f": more than if effects were independent {SURE}, more than strengths alone would give {SURE}, more than a model "
+     f"trained from scratch shares {SURE}; from fine-tuning after another pre-training no difference is shown (+6 % "
+     f"[-3, 15])."),
 ])  # fmt: skip
 def test_what_is_preserved_is_set_against_each_reference(verdicts, expected):
     assert told(SHARE, *(beyond(name, verdict) for name, verdict in verdicts.items())) == WHOLE + expected
@@ -181,12 +185,11 @@ def test_nothing_that_is_undecided_is_stated_as_a_fact():
     assert not STATED.search(text), text
     assert text.count("no difference") == 6
     assert text.count("undecided") == 2
-    sure = told(gain(MET), sooner(MET), probe(MET), SHARE, beyond("sign", MET))
-    assert len(STATED.findall(sure)) >= 4, "what is sure is stated"
-    for claim, words in ((gain(UNDECIDED), "is more accurate than training"), (sooner(UNDECIDED), "converges sooner, by"),
+    shown = (gain(MET), sooner(MET), probe(MET), SHARE, beyond("sign", MET))
+    assert len(STATED.findall(told(*shown))) >= 4, "what is sure is stated"
+    for claim, words in ((gain(UNDECIDED), "accurate than training"), (sooner(UNDECIDED), "converges sooner, by"),
                          (probe(UNDECIDED), "is also more"), (beyond("sign", UNDECIDED), "more than if")):  # fmt: skip
-        others = [other for other in (gain(MET), sooner(MET), probe(MET), SHARE, beyond("sign", MET))
-                  if other.key != claim.key]  # fmt: skip
+        others = [other for other in shown if other.key != claim.key]
         assert words not in told(claim, *others)
 
 

@@ -2,8 +2,7 @@
 
 <run>/analysis/samples/<measure>.npz     what it found for each sample, under each reference as well
 <run>/analysis/tables/<measure>.csv      keys, mean, low, high, reference levels; claims.csv: all claims, with verdicts
-<run>/analysis/figures/<measure>.{png,svg}, gallery/*.{png,svg}, report.html
-<run>/analysis/answer.txt, claims.txt    what is printed at the end
+<run>/analysis/figures/<measure>.{png,svg}, gallery/*.{png,svg}, report.html, verdicts.txt
 <run>/analysis/measures.json             which measures it holds (analysis/kept.py)
 """
 
@@ -21,7 +20,6 @@ from analysis.claims import as_table, ordered
 from analysis.drawing.style import save
 from analysis.inputs import data_of, study_of
 from analysis.kept import Kept
-from analysis.lines import claim_lines
 from analysis.loading import load
 from analysis.measure import Measure
 from analysis.measured import OWN, PSEUDO, Measured
@@ -29,7 +27,8 @@ from analysis.report.opening import HOW_TO_READ, left_out, noise_warnings, summa
 from analysis.report.page import FigureEntry, write_report
 from analysis.robust import Noisy, doubtful, with_noise
 from analysis.study import Study
-from analysis.verdicts import ANSWER, CLAIMS
+from analysis.told import claim_lines, told
+from analysis.verdicts import FILE
 from conf.errors import BadInput
 from data.splits import build as build_data
 from stages.files import write_text, written
@@ -152,16 +151,13 @@ def _write_table(table: pd.DataFrame, path: Path) -> None:
 
 
 def _claims(kept: Kept) -> pd.DataFrame:
-    """Returns the claims of all measures that are shown, and writes them to tables/claims.csv and, in words, to
-    claims.txt."""
+    """Returns the claims of all measures that are shown, and writes them to tables/claims.csv."""
     rows = [row for name in kept.shown for row in kept.measures[name].get("claims", [])]
     table, path = pd.DataFrame(rows), kept.folder / "tables" / "claims.csv"
     if not rows:
         path.unlink(missing_ok=True)
-        write_text(kept.folder / CLAIMS, "")
         return table
     _write_table(table := ordered(table), path)
-    write_text(kept.folder / CLAIMS, "".join(f"{line}\n" for line in claim_lines(table)))
     return table
 
 
@@ -179,14 +175,14 @@ def _over(samples: int) -> str:
 
 
 def _answer(kept: Kept, claims: pd.DataFrame, study: Study) -> str:
-    """Returns the answer to the title's question, and writes it to answer.txt."""
+    """Returns the answer to the title's question, and writes it with the claims to verdicts.txt."""
     table = kept.file("tables", "decomposition") if "decomposition" in kept.shown else None
     known = (
         f"All of this is known of one training of each model, measured on {study.count} samples and the test set: how "
         f"far another training differs, only further seeds tell."
     )
     text = answer(claims, pd.read_csv(table) if table else None, known) if len(claims) else ""
-    write_text(kept.folder / ANSWER, f"{text}\n")
+    write_text(kept.folder / FILE, told([text], claim_lines(claims) if len(claims) else []))
     return text
 
 

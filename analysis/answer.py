@@ -127,7 +127,9 @@ def _recovered(rows: dict[str, pd.Series]) -> Iterator[str]:
     if (row := rows.get("ratio/weighted")) is None or isnan(row["mean"]):
         return
     levels = [
-        f"{row[name]:.2f} would be {how}" for name, how in RECOVERED.items() if not isnan(row.get(name, float("nan")))
+        f"{row[name]:.2f} would be recovered {how}"
+        for name, how in RECOVERED.items()
+        if not isnan(row.get(name, float("nan")))
     ]
     text = f"Of what is preserved, training from scratch recovers {row['mean']:.2f}"
     scale = rows.get("ratio/weighted/scale")

@@ -31,7 +31,9 @@ class Noisy(Study):
     """The same study with noise added to its values. draw: which draw of the noise."""
 
     def __init__(self, study: Study, draw: int = 0) -> None:
-        super().__init__(study.samples, study.stores, study.compared, study.options)
+        super().__init__(
+            study.samples, study.stores, study.compared, study.options, study.outcomes, study.labels, study.schedules
+        )
         self.sizes = {model: study.noise(model).size for model in study.models}
         self.permutations, self.draw = [], draw
 

@@ -6,6 +6,7 @@ outputs/digits/summary/
   tables/ratio.csv       for each measure, and for the claims: mean over a setting's runs, interval between them
   tables/ratio_by_run.csv
   figures/ratio.{png,svg}
+  tables/benefit.csv     where runs differ in start.transfer: do models that preserve more gain more?
   made_from.json         which runs it was made from: for the same ones it is not made again (analysis/runs/made.py)
 
 Runs of one setting differ only in seeds. Everything is made from the tables in the runs' folders: runs may be summed
@@ -15,27 +16,28 @@ up on any machine to which these were copied, without models and data.
 import argparse
 import os
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
 
+from analysis.drawing import benefit as drawn
 from analysis.drawing.over_runs import draw
 from analysis.drawing.style import NAMES, save
 from analysis.report.over_runs import OverRuns, write_report
-from analysis.runs import found, made, words
-from analysis.runs.across import with_stand_ins
+from analysis.runs import benefit, found, made, words
 from analysis.runs.alike import alike
 from analysis.runs.claims import claims
 from analysis.runs.found import Run
 from analysis.runs.replicates import older
 from analysis.runs.settings import Settings, in_order
 from analysis.runs.tables import SETTING, Table, described, tables
-from analysis.verdicts import ANSWER, show_answer
+from analysis.told import told
+from analysis.verdicts import FILE, show
 from conf.errors import BadInput
 from stages.command import errors_in_one_line
 from stages.files import is_temporary, write_text, written
 from stages.locks import locked
-from stages.reading import parsed
 from stages.view import folder_name
 
 ABOUT = """Sets the runs in these folders side by side: the settings that differ, of each the mean over its seeds, and
@@ -71,22 +73,26 @@ def summarise(places: list[Path], anew: bool = False) -> Path | None:
     if not runs:
         return None
     folder = place_of(runs)
-    digest = made.digest_of(runs, left_out)
+    digest, gained = made.digest_of(runs, left_out), benefit.benefit(runs, settings)
     if anew or not made.is_made(folder, digest):
-        runs, without = with_stand_ins(runs, settings)
+        runs, without = _with_stand_ins(runs, settings)
         for line in without:
             print(line, flush=True)
         with locked(folder):
             before = made.begin(folder)
-            _write(folder, runs, settings, left_out, other + without)
+            _write(folder, runs, settings, left_out, other + without, gained)
             made.end(folder, digest, len(runs))
             if before > len(runs):
                 print(words.replaced(folder, before), flush=True)
-    show_answer(folder)
-    if (table := folder / "tables" / "claims.csv").exists():
-        print("", *words.claim_lines(parsed(table, pd.read_csv)), sep="\n")
+    show(folder)
     print(f"\nsummary: {folder / 'report.html'}", flush=True)
     return folder
+
+
+def _with_stand_ins(runs: list[Run], settings: Settings) -> tuple[list[Run], list[str]]:
+    """Adds references that need the values of several models. What reads these is imported only now, and by its name:
+    it takes seconds, and runs can be summed up without it."""
+    return import_module("analysis.runs.across").with_stand_ins(runs, settings) if len(runs) > 1 else (runs, [])
 
 
 def place_of(runs: list[Run]) -> Path:
@@ -106,11 +112,18 @@ def _judged(runs: list[Run], settings: Settings) -> pd.DataFrame:
     return judged.assign(setting=[settings.label(settings.each[at]) for at in judged[SETTING]])
 
 
-def _write(folder: Path, runs: list[Run], settings: Settings, left_out: dict[Path, str], other: list[str]) -> None:
+def _write(
+    folder: Path, runs: list[Run], settings: Settings, left_out: dict[Path, str], other: list[str],
+    gained: benefit.Benefit | None,
+) -> None:  # fmt: skip
     judged = _judged(runs, settings)
     kept, figures, over = [_csv(folder / "runs.csv", _listed(runs, settings, left_out))], [], tables(runs, settings)
     if len(judged):
         kept.append(_csv(folder / "tables" / "claims.csv", judged.drop(columns=SETTING)))
+    if gained and not gained.lacks:
+        shown, entry = _benefit(folder, gained)
+        kept += shown
+        figures.append(entry)
     for table in over.values():
         for name, rows in ((table.name, table.over), (f"{table.name}_by_run", table.by_run)):
             kept.append(_csv(folder / "tables" / f"{name}.csv", rows.drop(columns=SETTING)))
@@ -119,7 +132,8 @@ def _write(folder: Path, runs: list[Run], settings: Settings, left_out: dict[Pat
         figures.append(entry)
     opening = words.opening(runs, settings, left_out, over, other)
     answers = words.answers(judged, over.get("decomposition"), runs, settings)
-    write_text(folder / ANSWER, "".join(f"{paragraph}\n" for paragraph in answers))
+    lines = [*words.claim_lines(judged)] if len(judged) else []
+    write_text(folder / FILE, told(answers, [*lines, *(["", benefit.line(gained)] if gained else [])]))
     write_report(folder / "report.html", words.title(runs, settings), opening, judged, figures, folder / "runs.csv",
                  words.how_to_read(runs, settings), answers)  # fmt: skip
     _remove_others(folder, kept)
@@ -138,6 +152,14 @@ def _figure(folder: Path, table: Table, runs: list[Run], settings: Settings) -> 
     caption = words.caption(table, runs, settings)
     question = about.get("question", table.name.replace("_", " "))
     return [png, svg], OverRuns(table.name, question, caption, about.get("caption", ""), png, of_runs)
+
+
+def _benefit(folder: Path, gained: benefit.Benefit) -> tuple[list[Path], OverRuns]:
+    """Writes what the runs say of gain and preserved knowledge. Returns its files, and its entry in the report."""
+    of_runs, by_run = (folder / "tables" / f"{benefit.NAME}{part}.csv" for part in ("", "_by_run"))
+    kept = [_csv(of_runs, gained.over), _csv(by_run, gained.by_run)]
+    kept += save(drawn.draw(gained.by_run, gained.over), folder / "figures", benefit.NAME)
+    return kept, OverRuns(benefit.NAME, benefit.QUESTION, benefit.caption(gained), "", kept[2], of_runs)
 
 
 def _listed(runs: list[Run], settings: Settings, left_out: dict[Path, str]) -> pd.DataFrame:

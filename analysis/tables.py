@@ -21,6 +21,7 @@ INTERVAL = ["mean", "low", "high"]
 BEYOND = ("excess", "low", "high")
 ESTIMATE, EQUAL = "estimate", "equal_"
 REFERENCES = ("placement", "sign", "task", "class", "other", "ceiling", "shuffled")  # in the order of the columns
+MANY, GROUPS = 1000, 200
 TAKEN = ("run", "runs", "study", "repeat", "#")  # columns of tables over runs
 
 
@@ -91,10 +92,15 @@ def _place(name: str) -> tuple[bool, int]:
 
 
 def _stacked(known: list[Interval | None]) -> np.ndarray:
-    """Returns pseudo-values [samples, rows], NaN where a row has none."""
+    """Returns pseudo-values [samples, rows], NaN where a row has none. Those of many samples, as of a test set, are
+    put together in groups that are drawn at random, and which serve as samples just as well: [GROUPS, rows]."""
     shape = next(np.shape(interval.pseudo) for interval in known if interval)
     parts = [interval.pseudo if interval else np.full(shape, np.nan) for interval in known]
-    return np.stack(parts, axis=1).astype(np.float32) if shape[0] > 1000 else np.stack(parts, axis=1)
+    together = np.stack(parts, axis=1)
+    if len(together) <= MANY:
+        return together
+    places = np.array_split(np.random.default_rng(0).permutation(len(together)), GROUPS)
+    return np.stack([together[group].mean(0) for group in places])
 
 
 def unusable(table: pd.DataFrame) -> str:

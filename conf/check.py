@@ -48,6 +48,7 @@ def check(cfg: DictConfig) -> None:
     _check_name(cfg)
     _check_run_dir(cfg)
     _check_roles(cfg.interactions)
+    _check_transfer(cfg)
     _check_epochs(cfg)
     _check_precision(cfg)
     _check_processes(cfg)
@@ -167,6 +168,15 @@ def _check_roles(interactions: DictConfig) -> None:
                 f"interactions.checkpoints.{role} is given and interactions.roles=[{chosen}] leaves {role} out: "
                 f"add {role} to the roles, or leave out its files"
             )
+
+
+def _check_transfer(cfg: DictConfig) -> None:
+    """Refuses a start for a fine-tuning that is not done here."""
+    if cfg.start.transfer != "all" and cfg.interactions.checkpoints.finetune:
+        raise BadInput(
+            f"start.transfer={cfg.start.transfer} is not allowed with interactions.checkpoints.finetune, a model that "
+            f"was fine-tuned elsewhere: leave one of them out"
+        )
 
 
 def check_writable(key: str, folder: Path) -> None:

@@ -9,7 +9,7 @@ from conf.allowed import Kind
 from conf.errors import BadInput
 
 FOLDER = Path(__file__).parents[1] / "analysis" / "measures"
-TAKEN = ("claims", "gallery")  # names that an analysis uses for other things
+TAKEN = ("claims", "gallery", "benefit")  # an analysis, or a summary, uses these names for other things
 
 
 def ours() -> list[str]:

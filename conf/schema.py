@@ -87,7 +87,7 @@ class Training:
 @dataclass
 class Probe:
     solver: str = key(Choice(("lbfgs", "sgd")))
-    l2: float = key(Number(0))
+    l2: Any = key(Number(0, words=("auto",)))
     epochs: int = key(Number(1, 100_000))
     lr: float = key(RATE)
     batch_size: int = key(Number(1, MANY))
@@ -96,6 +96,9 @@ class Probe:
 @dataclass
 class Start:
     epoch: Any = key(Number(0, 100_000, words=("last",), whole=True), neutral="last")
+    transfer: Any = key(
+        Number(1, 100_000, words=("all", "nothing", "moments", "shuffled"), whole=True), ("finetune",), neutral="all"
+    )
 
 
 @dataclass
@@ -120,6 +123,7 @@ class Interactions:
     baseline: str = key(Choice(("mean_image", "channel_mean", "zero")), SAMPLES)
     stop_words: Any = key(Listed(Text(), "a list of words such as [the, a]", null=True, words=("default",)), SAMPLES)
     background: str = key(Choice(("keep", "mask")), SAMPLES)
+    shared_variables: bool = key(Flag(), SAMPLES, neutral=False)
     roles: list[str] = key(Several(ROLES))
     checkpoints: Files = field(default_factory=Files)
     precision: str = key(Choice(("float32", "float64", "bfloat16", "float16")), VALUES)

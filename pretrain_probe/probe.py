@@ -1,10 +1,13 @@
-"""Trains a linear classifier on the frozen pre-trained features of the target task: v_pretrain, the paper's Eq. 5."""
+"""Trains a linear classifier on the frozen pre-trained features of the target task: v_pretrain, the paper's Eq. 5.
+
+<probe>/l2.json   with probe.l2=auto: the l2, why it was chosen, the held-out losses of all that were tried
+"""
 
 import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +23,14 @@ from data.splits import InMemory, Splits
 from models import batch_size
 from models.backbone import Classifier
 from models.device import device
+from pretrain_probe import cross_validation
+from stages.files import write_text
 from stages.identity import Result, Results
 from stages.locks import locked
 from stages.need import Need
+from stages.reading import parsed
 from stages.results import finish, hashes, start
+from stages.span import NO_TIME
 from training.classifier import LightningClassifier
 from training.fit import Row, fit
 from training.seeds import seed_of, stream
@@ -40,7 +47,10 @@ def check(cfg: DictConfig, results: Results) -> Need:
     samples = len(splits.train) + len(splits.test)
     width = model.features(tried(cfg, model, splits, "target")).shape[1]
     heads = 8 * (width + 1) * len(splits.classes) * (cfg.probe.epochs + 1)
-    return Need(forward=samples, loaded=samples, disk=4 * samples * width + heads)
+    choice = (
+        cross_validation.seconds(len(splits.train) * width, len(splits.classes)) if _is_auto(cfg.probe) else NO_TIME
+    )
+    return Need(forward=samples, loaded=samples, disk=4 * samples * width + heads, besides=choice)
 
 
 def run(cfg: DictConfig, results: Results, name: str) -> None:
@@ -49,8 +59,10 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
     folder = start(result)
     with locked(kept := features_folder(result, start_file(cfg, results)), minutes=cfg.wait):
         seen = _features_of(model, splits, kept, cfg.num_workers)
+    options = with_l2(cfg.probe, seen.train, seed, folder)
     with tracked(cfg, result) as tracker:
-        module = train(seen, cfg.probe, seed, folder, rows_of(tracker))
+        module = train(seen, options, seed, folder, rows_of(tracker))
+        tracker.summary.update({"l2": options.l2})
         log_checkpoints(tracker, result)
     finish(result, last=cfg.probe.epochs, gradient=gradient_norm(module, seen.train))
 
@@ -63,6 +75,22 @@ def features_folder(probe: Result, weights: Path) -> Path:
     sha256 = hashes(pretrain.folder).get(str(weights.relative_to(pretrain.folder)), weights.name)
     text = json.dumps([target, sha256], sort_keys=True)
     return pretrain.folder / "features" / hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def with_l2(options: DictConfig, train: InMemory, seed: int, folder: Path) -> DictConfig:
+    """Replaces `l2: auto` by the number that cross-validation on the training features chooses, which it prints."""
+    if not _is_auto(options):
+        return options
+    if not (file := folder / "l2.json").exists():
+        chosen = cross_validation.choose(train, seed)
+        write_text(file, json.dumps(asdict(chosen), indent=1) + "\n")
+    found = parsed(file, json.load)
+    print(f"probe: l2 = {found['l2']:g}, {found['why']}", flush=True)
+    return OmegaConf.merge(options, {"l2": found["l2"]})
+
+
+def _is_auto(options: DictConfig) -> bool:
+    return options.l2 == "auto"
 
 
 def train(seen: Splits, options: DictConfig, seed: int, folder: Path, track: Callable[[Row], None]) -> "LinearProbe":

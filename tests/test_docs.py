@@ -41,6 +41,7 @@ ALL = [block for text in PAGES.values() for block in _blocks(text)]
 LINES = [line for block in ALL for line in block.replace("\\\n", " ").splitlines()]
 COMMANDS = [shlex.split(line, comments=True) for line in LINES if re.match(r"(\w+=\S+ )?(python|make) ", line)]
 STUDIES = [words[2:] for words, _ in itertools.groupby(sorted(COMMANDS)) if words[:2] == ["python", "run.py"]]
+SWEEPS = {"experiment=digits_seeds", "experiment=graded_transfer"}  # by themselves, without -m
 EXAMPLE = ["PYTHONPATH=.", "python", "-m", "run"]  # it runs
 
 schema.register()
@@ -55,7 +56,7 @@ def _files() -> dict[str, str]:
 
 def _runs(words: list[str]) -> list[list[str]]:
     """The overrides of every run: of a sweep, one for each combination of values."""
-    if words[:1] != ["-m"] and "experiment=digits_seeds" not in words:
+    if words[:1] != ["-m"] and not SWEEPS & set(words):
         return [words]
     each = [
         [f"{change.get_key_element()}={value}" for value in change.sweep_string_iterator()]

@@ -32,7 +32,8 @@ def composed(*overrides: str) -> object:
 
 
 def test_they_are_all_there() -> None:
-    assert {file.stem for file in (CONF / "experiment").glob("*.yaml")} == PAPER | {"digits", "digits_seeds", "phrases"}
+    ours = {"digits", "digits_seeds", "graded_transfer", "phrases"}
+    assert {file.stem for file in (CONF / "experiment").glob("*.yaml")} == PAPER | ours
 
 
 @pytest.mark.parametrize("name", sorted(PAPER))

@@ -33,15 +33,21 @@ MATHEMATICS = {
     "models.watch",
     *(
         f"analysis.formulas.{name}"
-        for name in ("decomposition", "ratio", "jaccard", "faithfulness", "noise", "accuracy", "references")
+        for name in ("decomposition", "ratio", "references", "jaccard", "faithfulness", "noise", "accuracy", "knockout")
     ),
-    *(f"analysis.statistics.{name}" for name in ("between", "estimate", "shuffled")),
+    *(f"analysis.statistics.{name}" for name in ("between", "estimate", "shuffled", "slope")),
 }
 DRAWING = {"analysis.report.page", "analysis.verdicts"}
 DRAWING |= {f"analysis.drawing.{name}" for name in ("style", "curves", "gallery", "glyphs", "labels", "sentence")}
 DRAWING |= {f"analysis.drawing.{name}" for name in ("over_runs", "few_settings", "many_settings")}
-DRAWING |= {"analysis.report.over_runs", "analysis.lines", "analysis.runs.tables", "analysis.runs.claims"}
-DRAWING |= {"analysis.runs.words", "analysis.answer"}
+DRAWING |= {f"analysis.drawing.{name}" for name in ("references", "stacks", "beyond", "benefit")}
+DRAWING |= {
+    "analysis.report.over_runs",
+    "analysis.report.claims",
+    "analysis.told",
+    "analysis.answer",
+    "analysis.summarise",
+}
 # They take seconds to import: a run with nothing left to do ends before.
 HEAVY = {"torch", "torchvision", "lightning", "pandas", "transformers", "timm", "datasets", "sklearn", "scipy"}
 HEAVY |= {"matplotlib", "wandb", "PIL"}

@@ -1,4 +1,4 @@
-"""All seventeen experiments can be planned on a machine that has no files, no weights and no network."""
+"""All eighteen experiments can be planned on a machine that has no files, no weights and no network."""
 
 import re
 import shutil
@@ -22,7 +22,7 @@ from training import tasks
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 NAMES = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
-BUILT_IN = ("digits", "digits_seeds", "phrases")
+BUILT_IN = ("digits", "digits_seeds", "graded_transfer", "phrases")
 
 schema.register()
 

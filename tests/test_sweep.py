@@ -9,9 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import torch
-from studies import ROOT, Studies, check_refused
+from studies import ROOT, Finished, Studies, check_refused
 
+from analysis.runs.benefit import quantities
 from stages.locks import locked
 
 QUICK = ("analysis.measures=[ratio]", "analysis.gallery=0")
@@ -216,6 +218,26 @@ def test_probe_and_fine_tuning_start_from_any_epoch(resumable: Studies) -> None:
     backbone = [key for key in start if key.startswith("backbone.")]
     assert backbone
     assert all(torch.equal(start[key], tuned[key]) for key in backbone)
+
+
+def test_fine_tuning_takes_over_what_it_is_told_to(resumable: Studies) -> None:
+    """With the head, and the order of the data, that it has otherwise; the probe is of all pre-trained weights."""
+    result = resumable("start.transfer=1", "stages=[pretrain,probe,finetune]")
+    assert result.code == 0, result.err
+    assert "probe: complete in" in result.out
+    name = Path("finetune", "checkpoints", "epoch_000.pt")
+    every, first = (
+        torch.load(resumable.output / "digits" / run / name, weights_only=True)
+        for run in ("seed=0", "start.transfer=1/seed=0")
+    )
+    same = {key for key in every if torch.equal(every[key], first[key])}
+    assert same == {key for key in every if key.startswith(("backbone.block1.", "head."))} != set(every)
+
+
+def test_what_graded_starts_are_judged_by_is_among_the_claims_of_a_run(finished: Finished) -> None:
+    claims = pd.read_csv(finished.output / "digits" / "seed=0" / "analysis" / "tables" / "claims.csv")
+    found, means = quantities(claims), claims.set_index("key")["mean"]
+    assert found == {"gain": means["accuracy/gain"], "excess": means["preserved/task"]}
 
 
 def test_weights_of_several_epochs_are_a_series_to_start_from(resumable: Studies) -> None:

@@ -8,11 +8,10 @@ from checkpoints.roles import start_file
 from data import intact
 from data.splits import Splits
 from data.splits import build as build_data
-from models import outside, trial
+from models import outside, transfer, trial, weights
 from models.backbone import Classifier
 from models.backbone import build as build_model
 from models.text import TextClassifier
-from models.weights import load_backbone
 from stages.checked import checked_images
 from stages.identity import Results
 from training.seeds import seed_of, stream
@@ -38,7 +37,18 @@ def pretrained_model(cfg: DictConfig, results: Results, stage: str) -> tuple[Cla
     fit."""
     model, splits = new_model(cfg, stage, "target")
     file = start_file(cfg, results)
-    load_backbone(model, disk.read(file), file)
+    weights.load_backbone(model, disk.read(file), file)
+    return model, splits
+
+
+def started_model(cfg: DictConfig, results: Results) -> tuple[Classifier, Splits]:
+    """Returns the same for fine-tuning, with as much of the pre-trained backbone as `start.transfer` says."""
+    model, splits = new_model(cfg, "finetune", "target")
+    file = start_file(cfg, results)
+    given = weights.part(disk.read(file), "backbone")
+    weights.check(model.backbone, given, file)
+    seed = stream(seed_of(cfg, "finetune"), "finetune", "transfer")
+    model.backbone.load_state_dict(transfer.start(model.backbone, given, cfg.start.transfer, seed))
     return model, splits
 
 

@@ -1,8 +1,7 @@
 """Draws up to a dozen settings over runs: a line or a bar for each, told apart by colour, dashes and marks.
 
-The band of a line, or the black line beside a bar, is the interval between a setting's runs; thin lines and points
-are the runs themselves. Fewer than three runs have no interval: then only their points are drawn. A legend below
-names the settings.
+The band of a line, or the black line beside a bar, is the interval of a setting; thin lines and points are the runs
+themselves, which stand alone where there is no interval. A legend below names the settings.
 """
 
 import numpy as np
@@ -14,7 +13,6 @@ from matplotlib.ticker import MaxNLocator
 from analysis.drawing import references as references_of
 from analysis.drawing.beyond import drawn
 from analysis.drawing.style import legend_columns
-from analysis.statistics.between import FEWEST
 
 WIDELY = 30  # times
 HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # also for colour-blind readers
@@ -40,7 +38,7 @@ def curves(
         rows, style = rows.sort_values(x), _style(setting)
         for _, each in runs[runs["setting"] == setting].groupby("run"):
             axes.plot(*each.sort_values(x)[[x, "mean"]].to_numpy(float).T, color=style["color"], linewidth=0.7,
-                      alpha=0.45, marker="." if len(each) == 1 or rows["runs"].max() < FEWEST else "")  # fmt: skip
+                      alpha=0.45, marker="." if len(each) == 1 or rows["low"].isna().all() else "")  # fmt: skip
         every = 1 + len(rows) // 20
         axes.plot(rows[x], rows["mean"], **style, **_sizes(setting, labels), markevery=every, label=labels[setting],
                   zorder=3)  # fmt: skip
@@ -84,16 +82,17 @@ def bars(
     for _, row in panel.iterrows():
         setting = int(row["setting"])
         own = runs.loc[runs["setting"] == setting, "mean"].to_numpy(float)
+        has_interval = np.isfinite(row["low"])
         style = {"color": HUES[setting % len(HUES)], "hatch": HATCHES[setting // len(HUES) % len(HATCHES)]}
-        if row["runs"] >= FEWEST:
+        if has_interval:
             axes.bar(setting, row["mean"], 0.74, label=labels[setting], edgecolor="white", linewidth=0, **style)
             axes.vlines(setting + 0.22, row["low"], row["high"], color="black", linewidth=1.4, zorder=4.8)
-        beside = (-0.3, 0.08) if row["runs"] >= FEWEST else (-0.1, 0.1)
+        beside = (-0.3, 0.08) if has_interval else (-0.1, 0.1)
         spread = np.linspace(*beside, len(own)) if len(own) > 1 else np.zeros(1)
-        face = "white" if row["runs"] >= FEWEST else style["color"]
+        face = "white" if has_interval else style["color"]
         axes.plot(setting + spread, own, "o", color=face, markeredgecolor="black", markeredgewidth=0.7, markersize=4,
-                  zorder=5, label=None if row["runs"] >= FEWEST else labels[setting])  # fmt: skip
-    references_of.across(axes, panel["setting"].to_numpy(float), panel, list(references), 0.45, references)
+                  zorder=5, label=None if has_interval else labels[setting])  # fmt: skip
+    references_of.reference_marks(axes, panel["setting"].to_numpy(float), panel, list(references), 0.45, references)
     beside = max(0.6, 1.2 - 0.3 * len(labels))  # so that one bar does not fill the panel
     axes.set_xlim(-beside, len(labels) - 1 + beside)
     axes.set_ylim(*_with_zero(axes.get_ylim()))

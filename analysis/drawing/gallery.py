@@ -65,7 +65,8 @@ def draw(card: Card, strongest: int = 8, tau: float = 0.05, unit: str = "log-odd
     place = _below_sentence if isinstance(card.shown, Sentence) else _beside_picture
     figure, panels = place(card.shown, len(models), height)
     title = "\n".join(wrap(drawable(card.title), 100))
-    figure.suptitle(title, fontfamily=families(title), parse_math=False)
+    # At the left, where it is seen on a narrow screen that shows a part of the card.
+    figure.suptitle(title, x=0.01, ha="left", fontfamily=families(title), parse_math=False)
     for axes, model in zip(panels, models, strict=True):
         _draw_interactions(axes, card.interactions[model], card.shown.label, strongest, tau)
         axes.set_xlabel(f"I(S) ({unit}); dotted: ±τ")

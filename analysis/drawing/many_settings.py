@@ -37,7 +37,9 @@ def forest(
     axes.plot(runs["mean"], own, "o", color=HUES[5], markersize=2.6, label="runs")
     axes.hlines(at, panel["low"], panel["high"], color="black", linewidth=1.3)
     axes.plot(panel["mean"], at, "D", color=HUES[0], markersize=4.5, label="mean of a setting, with its interval")
-    references_of.across(axes, at.to_numpy(float), panel, list(references), 0.45, references, size=3.2, upright=True)
+    references_of.reference_marks(
+        axes, at.to_numpy(float), panel, list(references), 0.45, references, size=3.2, upright=True
+    )
     axes.set_ylim(len(labels) - 0.5, -0.5)
     _rows(axes, labels)
 

@@ -26,7 +26,7 @@ class Mark(NamedTuple):
 
 
 MARKS = {
-    "placement": Mark("placement: what strengths alone would give", (0, (1, 1.5)), "X"),
+    "placement": Mark("placement: strengths alone", (0, (1, 1.5)), "X"),
     "sign": Mark("sign: if signs were independent", (0, (5, 2)), "D"),
     "task": Mark("task: scratch in place of fine-tuned", (0, ()), "s"),
     "other": Mark("other: fine-tuned from another pre-training", (0, (6, 1.5, 1, 1.5)), "P"),
@@ -71,7 +71,7 @@ def key(name: str, among: list[str], other: Mapping[str, str] | None = None) -> 
     return Line2D([], [], **style(name, among), label=words(name, other))
 
 
-def across(
+def reference_marks(
     axes: Axes, at: np.ndarray, table: pd.DataFrame, among: list[str], reach: float,
     other: Mapping[str, str] | None = None, side: int = 1, size: float = 4.5, upright: bool = False,
 ) -> None:  # fmt: skip

@@ -14,7 +14,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from analysis.drawing.references import across, levels
+from analysis.drawing.references import levels, reference_marks
 from analysis.drawing.style import COLOURS, STYLE, with_legend
 
 APART = "#F3F3F3"  # behind order 0
@@ -79,7 +79,7 @@ def _mirrored(axes: Axes, table: pd.DataFrame, other: Mapping[str, str] | None, 
     axes.axhline(0, color="black", linewidth=1)
     values = table[["mean", "high"]].to_numpy(float), inner[among].to_numpy(float)
     reach = 1.05 * max(np.nan_to_num(part).max(initial=0) for part in values) or 1.0
-    across(axes, orders, inner.where(inner["mean"] > THIN * reach), among, 0.46, other, size=size)
+    reference_marks(axes, orders, inner.where(inner["mean"] > THIN * reach), among, 0.46, other, size=size)
     axes.set_ylim(-reach, reach)  # both models on one scale
     axes.set_xlim(orders[0] - 0.6, orders[-1] + 0.6)
     axes.set_xticks(orders, [f"{order:g}" for order in orders])

@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from analysis.claims import Claim
-from analysis.drawing.references import across as marks
-from analysis.drawing.references import levels
+from analysis.drawing.references import levels, reference_marks
 from analysis.drawing.style import COLOURS, STYLE, panels, with_legend
 from analysis.formulas.ratio import learned, terms
 from analysis.formulas.references import by_placement, by_sign, matched, shared
@@ -121,7 +120,7 @@ def figure(table: pd.DataFrame) -> Figure:
     axes.axhspan(*PAPER, color=colour, alpha=0.13, linewidth=0, label="paper reports 13% to 45%")
     axes.bar(x, rows["mean"], 0.5, color=colour, label="ratio, with 95% interval")
     axes.vlines(x, rows["low"], rows["high"], color="black", zorder=5)
-    marks(axes, x, rows, levels(rows), 0.36, LABELS)
+    reference_marks(axes, x, rows, levels(rows), 0.36, LABELS)
     numbers = rows["mean"].map("{:.1%}".format).replace("nan%", "–")
     axes.set_xticks(x, [f"{DEFINITIONS[name]}\n{number}" for name, number in numbers.items()])
     top = np.nan_to_num(rows[["mean", "high", *levels(rows)]].to_numpy(float)).max()

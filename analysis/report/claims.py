@@ -7,8 +7,8 @@ from math import isnan
 import pandas as pd
 
 from analysis.claims import EQUAL, at_equal, overall
-from analysis.lines import without_nan
 from analysis.tables import compared_with
+from analysis.told import without_nan
 
 NOTHING = float("nan")
 
@@ -64,8 +64,12 @@ def judged(table: pd.DataFrame) -> list[Judged]:
 
 
 def _counted(row: pd.Series) -> Counted:
-    return Counted(row["quantity"], _interval(row, ""), row["verdict"], _interval(row, EQUAL), at_equal(row),
-                   list(_levels(row)), row["why"], row.get("noise", ""), row.get("runs' verdicts", ""))  # fmt: skip
+    none = bool(row["why"])  # then nothing beside the reason is shown
+    return Counted(
+        row["quantity"], _interval(row, ""), row["verdict"], (NOTHING,) * 3 if none else _interval(row, EQUAL),
+        "" if none else at_equal(row), [] if none else list(_levels(row)), row["why"], row.get("noise", ""),
+        row.get("runs' verdicts", ""),
+    )  # fmt: skip
 
 
 def _interval(row: pd.Series, stem: str) -> tuple[float, float, float]:

@@ -91,7 +91,19 @@ def summary(cfg: DictConfig, results: Results, study: Study) -> dict[str, str]:
 def _checkpoints(cfg: DictConfig, study: Study, model: str) -> str:
     origin = ", not trained by this program" if cfg.interactions.checkpoints[model] else ""
     epochs = study.epochs(model)
-    return f"{len(epochs)} checkpoints, epochs {epochs[0]} to {epochs[-1]}{origin}"
+    begun = _begun(cfg.start.transfer) if model == "finetune" else ""
+    return f"{len(epochs)} checkpoints, epochs {epochs[0]} to {epochs[-1]}{origin}{begun}"
+
+
+def _begun(transfer: str | int) -> str:
+    """Says what fine-tuning took over, unless it was all of the pre-trained weights."""
+    words = {
+        "all": "",
+        "nothing": ", from random weights",
+        "moments": ", from random weights with the mean and standard deviation of each pre-trained tensor",
+        "shuffled": ", from pre-trained weights that have changed places within each tensor",
+    }
+    return words.get(transfer, f", from the first {transfer} of the pre-trained blocks")
 
 
 def _task(options: DictConfig) -> str:

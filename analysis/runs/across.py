@@ -8,6 +8,7 @@ pre-training. Both are measured from the stored values of the runs, which have t
 from dataclasses import replace
 from itertools import permutations
 from math import factorial
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,9 @@ from analysis.runs.found import Run
 from analysis.runs.settings import Settings
 from analysis.study import Study
 from conf.errors import BadInput
+from stages.measures import OURS
 from stages.progress import Bar
+from stages.reading import parsed
 from stages.view import recorded
 
 DRAWS, PAIRED = 10_000, "preserved/other"
@@ -69,7 +72,7 @@ def _extended(at: int, runs: list[Run], studies: dict[int, Study], p: float) -> 
         measure = _measure(run, name)
         if measure is None or not hasattr(measure.module, "across") or not any(apart.values()):
             continue
-        measured = Measured.read(run.samples[name])
+        measured = parsed(run.folder / "analysis" / "samples" / f"{name}.npz", _measured)
         measured = measured.with_references(measure.module.across(studies[at], **apart))
         tables[name], pseudo = measure.table(measured)
         judged, of_claims = as_table(name, measure.claims(measured))
@@ -109,11 +112,18 @@ def _of_pairings(runs: list[Run], studies: dict[int, Study]) -> float:
     return float(reached / len(sums) if every else (reached + 1) / (len(sums) + 1))
 
 
+def _measured(opened: BinaryIO) -> Measured:
+    return Measured.read(np.load(opened))
+
+
 def _measure(run: Run, name: str) -> Measure | None:
     about = run.about[name]
     if name not in run.samples or "module" not in about:
         return None
-    return load(about["module"].removeprefix("analysis.measures."), about.get("options", {}))
+    try:
+        return load(about["module"].removeprefix(f"{OURS}."), about.get("options", {}))
+    except BadInput:  # a module of the user's that is not at hand
+        return None
 
 
 def _same(run: Run, other: Run, result: str) -> bool:

@@ -9,11 +9,13 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
+from analysis.measured import PSEUDO
 from conf.errors import BadInput
 from conf.schema import NO_NEUTRAL, keys
 from stages import inventory
@@ -115,13 +117,21 @@ def _read(place: Path) -> Run:
     names.sort(key=lambda name: [*about, name.stem].index(name.stem))  # as in a run's own report
     tables = {name.stem: parsed(analysis / name, pd.read_csv) for name in names}
     name, settings, seeds = _settings(place / "config.yaml")
+    if "key" not in tables.get("claims", {"key"}):  # of an earlier version
+        del tables["claims"]
     samples = {measure: _samples(analysis / "samples" / f"{measure}.npz") for measure in about}
     samples = {measure: arrays for measure, arrays in samples.items() if arrays}
     return Run(place, name, settings, seeds, chosen, done["digest"], done.get("finished", ""), tables, about, samples)
 
 
 def _samples(file: Path) -> dict[str, np.ndarray]:
-    return parsed(file, lambda opened: dict(np.load(opened))) if file.exists() else {}
+    """Returns the pseudo-values that are kept, and what tells the samples apart."""
+
+    def kept(opened: BinaryIO) -> dict[str, np.ndarray]:
+        archive = np.load(opened)
+        return {name: archive[name] for name in archive if name in ("data", "index") or name.startswith(PSEUDO)}
+
+    return parsed(file, kept) if file.exists() else {}
 
 
 def _settings(file: Path) -> tuple[str, dict[str, object], dict[str, object]]:

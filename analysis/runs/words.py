@@ -10,13 +10,13 @@ from analysis.answer import answer
 from analysis.claims import overall
 from analysis.drawing.references import levels
 from analysis.drawing.references import words as in_words
-from analysis.lines import INDENT, counted, without_nan
 from analysis.runs.claims import VERDICTS
 from analysis.runs.found import Run
 from analysis.runs.replicates import level_of, speaks_of, varied
 from analysis.runs.settings import Settings
 from analysis.runs.tables import SETTING, Table
 from analysis.tables import INTERVAL as ESTIMATE
+from analysis.told import INDENT, counted, how_many, without_nan
 
 LINES = 6  # settings of a claim on the terminal
 LISTED = 30  # settings, or runs, in a list that is read; all are in runs.csv
@@ -171,6 +171,7 @@ def claim_lines(judged: pd.DataFrame) -> Iterator[str]:
                 yield f"{INDENT}{setting}: {overall(of)}".removesuffix(": ")
             for _, row in of.iterrows():
                 yield INDENT * (1 if alone else 2) + counted(row) + (f"; {row[VERDICTS]}" if row[VERDICTS] else "")
+    yield how_many(judged)
 
 
 def _together(claim: str, rows: pd.DataFrame) -> Iterator[str]:

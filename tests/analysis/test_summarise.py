@@ -6,11 +6,14 @@ import re
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hand_made import HandMade, claims, decomposition, jaccard, ratio
 from hydra import compose, initialize_config_dir
 
+from analysis.claims import Claim, as_table, ordered
 from analysis.runs.found import read
+from analysis.statistics.estimate import Estimate, jackknife
 from analysis.summarise import main, place_of, summarise
 from conf import schema
 from stages.files import beside
@@ -67,6 +70,34 @@ def test_a_sweep_is_summed_up(make, capsys):
     assert str(copy) in text
     assert "Caption of ratio." in text
     assert not re.search(r'(src|href)="(?!data:)', text), "it opens offline"
+
+
+def graded(arm, seed):
+    """A run that gains half of what it preserves beyond the task; the runs of a seed share a level."""
+    excess = {"nothing": 0.0, "shuffled": 0.01, 1: 0.03, 2: 0.05, "all": 0.08}[arm] + (
+        seed * 7 + len(str(arm))
+    ) % 3 / 1e3
+    shown = [Claim(key, key, "a quantity", Estimate(jackknife((np.array([mean - 0.01, mean + 0.01]),))), above=0)
+             for key, mean in (("accuracy/gain", excess / 2 + seed / 10), ("preserved/task", excess))]  # fmt: skip
+    return {"ratio": ratio(0.3), "claims": ordered(as_table("accuracy", shown)[0])}
+
+
+def test_graded_starts_say_whether_who_preserves_more_gains_more(make, capsys):
+    places = [make(graded(arm, seed), start__transfer=arm, seeds__train=seed, finished=str(seed))
+              for seed in range(3) for arm in ("nothing", "shuffled", 1, 2, "all")]  # fmt: skip
+    folder = summarise(places)
+    out = capsys.readouterr().out.splitlines()
+    (said,) = [line for line in out if line.startswith("models that preserve more gain more: ")]
+    found = rows(folder / "tables" / "benefit.csv")
+    assert [row["arms"] for row in found] == ["all", "without shuffled"]
+    assert float(found[0]["mean"]) == pytest.approx(0.5)
+    assert len(rows(folder / "tables" / "benefit_by_run.csv")) == 15
+    assert (folder / "figures" / "benefit.svg").exists()
+    text = (folder / "report.html").read_text()
+    assert "<h2>Do models that preserve more gain more?</h2>" in text
+    assert f"Verdict: {said.split(': ')[1].split(';')[0]} (" in text
+    summarise(places[:5])
+    assert not (folder / "tables" / "benefit.csv").exists(), "one seed alone"
 
 
 def test_a_summary_replaces_the_one_before_entirely(make):

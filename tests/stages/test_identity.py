@@ -43,6 +43,8 @@ def differ(first: dict[str, str], second: dict[str, str]) -> set[str]:
     ("finetune.lr", 0.5, ("finetune", "scratch", "interactions/finetune", "interactions/scratch", "analysis")),
     ("scratch.lr", 0.5, ("scratch", "interactions/scratch", "analysis")),
     ("start.epoch", 3, ("probe", "finetune", "interactions/probe", "interactions/finetune", "analysis")),
+    ("start.transfer", "shuffled", ("finetune", "interactions/finetune", "analysis")),
+    ("start.transfer", 2, ("finetune", "interactions/finetune", "analysis")),
     ("trainer.precision", "bf16-mixed", [name for name in ALL if name != SAMPLES]),
     ("trainer.devices", 2, [name for name in ALL if name != SAMPLES]),
     ("trainer.gradient_clip_val", 1, [name for name in ALL if name != SAMPLES]),
@@ -87,7 +89,8 @@ def test_where_and_how_fast_decides_nothing(cfg, digests, key, value):
     ({"interactions__roles": ["finetune", "pretrain"]}, {"interactions__roles": ["pretrain", "finetune"]}),
     ({"analysis__measures": ["ratio", "noise"]}, {"analysis__measures": ["noise", "ratio"]}),
     ({"data__target__train_samples": 50}, {"data__target__train_samples": 50.0}),
-    ({}, {"model__head": None}), ({}, {"start__epoch": "last"}), ({}, {"seeds__train": 0}),
+    ({}, {"model__head": None}), ({}, {"start__epoch": "last"}), ({}, {"start__transfer": "all"}),
+    ({}, {"seeds__train": 0}),
 ])  # fmt: skip
 def test_what_means_the_same_is_the_same_result(cfg, digests, one, other):
     assert digests(cfg, **one) == digests(cfg, **other)

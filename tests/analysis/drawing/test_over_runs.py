@@ -75,7 +75,7 @@ def test_bars_are_the_means_with_their_intervals_and_runs():
         assert set(zip(rows["low"], rows["high"], strict=True)) <= ends
 
 
-def test_fewer_than_three_runs_are_points_alone():
+def test_runs_without_an_interval_are_points_alone():
     for axes in figure_of("ratio", 2, runs=2).axes:
         assert not axes.patches
         assert sum(len(line.get_ydata()) for line in axes.lines if line.get_gid() != REFERENCE) == 4

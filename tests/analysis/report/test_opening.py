@@ -99,6 +99,12 @@ def test_it_says_what_was_run(summed_up):
     assert found["counted"] == "all interactions"
 
 
+def test_it_says_what_fine_tuning_took_over(summed_up):
+    assert summed_up("start.transfer=2")["fine-tuned"].endswith("to 1, from the first 2 of the pre-trained blocks")
+    assert summed_up("start.transfer=nothing")["fine-tuned"].endswith("to 1, from random weights")
+    assert summed_up("start.transfer=2")["from scratch"] == summed_up()["from scratch"]
+
+
 @pytest.mark.parametrize(("overrides", "expected"), [
     ([], "3 epochs on data.embedded.glyphs, seen through a linear probe"),
     (["start.epoch=2"], "2 epochs on data.embedded.glyphs, seen through a linear probe"),

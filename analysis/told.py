@@ -1,4 +1,4 @@
-"""The claims in lines of words, as claims.txt has them and a terminal shows them.
+"""The claims in words, as they stand in verdicts.txt and on the terminal.
 
 fine-tuning discards more than twice what it preserves: depends on the probe's scale
     strength discarded / preserved, summed over all subsets: 2.8 [2.5, 3.2], met; at equal strengths 1.4
@@ -7,16 +7,24 @@ preserves more than a model trained from scratch shares: undecided
     ...
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import isnan
+from textwrap import fill
 
 import pandas as pd
 
 from analysis.claims import EQUAL, at_equal, overall
 from analysis.tables import compared_with
 
-INDENT = "    "
+INDENT, WIDTH = "    ", 110
 WORDS = ("verdict", "why", "noise", "runs' verdicts")
+
+
+def told(answers: Iterable[str], lines: Iterable[str]) -> str:
+    """Returns the text of verdicts.txt: paragraphs with the answer, and the lines on the claims."""
+    return (
+        "\n\n".join([*(fill(answer, WIDTH) for answer in answers if answer), *filter(None, ["\n".join(lines)])]) + "\n"
+    )
 
 
 def claim_lines(table: pd.DataFrame) -> Iterator[str]:
@@ -29,6 +37,13 @@ def claim_lines(table: pd.DataFrame) -> Iterator[str]:
             yield INDENT + counted(row)
             if row.get("noise"):
                 yield INDENT + f"numerical noise {row['noise']} this"
+    yield how_many(table)
+
+
+def how_many(table: pd.DataFrame) -> str:
+    """Says how many claims are judged, and how."""
+    claimed = table[table["verdict"] != ""]["claim"].nunique()
+    return f"{claimed} claims, each judged by itself with a 95 % interval: none is corrected for the others"
 
 
 def without_nan(table: pd.DataFrame) -> pd.DataFrame:
@@ -39,9 +54,9 @@ def without_nan(table: pd.DataFrame) -> pd.DataFrame:
 
 def counted(row: pd.Series) -> str:
     """Returns one way to count a claim, in words: its value, verdict, references."""
-    parts = [f"{row['quantity']}: {interval(row)}{_verdict(row['verdict'])}"]
     if row["why"]:
-        return f"{parts[0]}, as {row['why']}"
+        return f"{row['quantity']}: {row['why']}"
+    parts = [f"{row['quantity']}: {interval(row)}{_verdict(row['verdict'])}"]
     if not isnan(row.get(f"{EQUAL}mean", float("nan"))):
         parts.append(f"at equal strengths {interval(row, EQUAL)}{_verdict(at_equal(row))}")
     levels = [f"{name} {row[name]:.3g}" for name in compared_with(list(row.index)) if not isnan(row[name])]

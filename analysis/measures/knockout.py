@@ -18,8 +18,7 @@ from matplotlib.figure import Figure
 from scipy.stats import t
 
 from analysis.claims import Claim
-from analysis.drawing.references import across as marks
-from analysis.drawing.references import levels
+from analysis.drawing.references import levels, reference_marks
 from analysis.drawing.style import COLOURS, STYLE, panels, with_legend
 from analysis.formulas.knockout import flips, groups, knockout
 from analysis.measure import Needs, Subject
@@ -164,7 +163,7 @@ def figure(table: pd.DataFrame) -> Figure:
         x = np.arange(len(rows), dtype=float)
         axes.bar(x, rows["mean"], 0.62, color=[COLOURS[colour] for colour, _ in BARS.values()])
         axes.vlines(x, rows["low"], rows["high"], color="black", zorder=5)
-        marks(axes, x, rows, levels(rows), 0.38, LABELS)
+        reference_marks(axes, x, rows, levels(rows), 0.38, LABELS)
         axes.axhline(0, color="black", linewidth=0.8)
         axes.set_title(title, fontsize=10.5)
         axes.set_xticks(x, [words for _, words in BARS.values()], fontsize=8.5)

@@ -8,8 +8,8 @@ import pytest
 from hand_made import claims, estimate
 
 from analysis.claims import Claim, as_table, ordered
-from analysis.lines import claim_lines
-from analysis.verdicts import ANSWER, CLAIMS, show_claims
+from analysis.told import claim_lines, how_many, told
+from analysis.verdicts import FILE, show_claims
 from conf.errors import BadInput
 from stages.checksums import listed
 from stages.records import write_record
@@ -35,9 +35,10 @@ def test_each_claim_has_its_verdict_and_below_it_what_it_was_counted_by():
         "What is kept",
         "    share: 0.25 [0.2, 0.3]; task 0.2",
         "It is steadier.: not measurable",
-        "    falls: 0 [0, 0], not measurable, as no curve falls",
+        "    falls: no curve falls",
         "It is little.: not measurable",
         "    ratio: 0.2, not measurable",
+        "3 claims, each judged by itself with a 95 % interval: none is corrected for the others",
     ]
 
 
@@ -46,6 +47,11 @@ def test_ways_to_count_that_disagree_are_said_to():
         ": depends on how it is counted"
     )
     assert lines(SURE, replace(SURE, key="other"))[0].endswith(": met")
+
+
+def test_how_many_claims_there_are_is_said_without_those_that_claim_nothing():
+    table = as_table("mine", [TWICE, OPEN, KEPT, STEADIER])[0]
+    assert how_many(table).startswith("2 claims, each judged by itself")
 
 
 def test_what_noise_could_overturn_is_said_below():
@@ -62,27 +68,28 @@ def test_words_are_the_same_from_a_table_that_was_written(tmp_path):
 
 
 def test_the_answer_comes_first_then_claims_then_where_the_report_is(tmp_path, capsys):
-    (tmp_path / ANSWER).write_text("word " * 40 + "\nSecond.\n")
-    (tmp_path / CLAIMS).write_text("a claim: met\n    counted: 1\n")
+    text = told(["word " * 40, "", "Second."], ["a claim: met", "    counted: 1"])
+    first, rest = text.split("\n\nSecond.")
+    assert first.split() == ["word"] * 40
+    assert 90 < max(map(len, first.splitlines())) <= 110
+    assert rest == "\n\na claim: met\n    counted: 1\n"
+    (tmp_path / FILE).write_text(text)
     show_claims(tmp_path)
-    said = capsys.readouterr().out
-    assert max(map(len, said.partition("Second")[0].splitlines())) <= 110
-    assert said.split() == [*["word"] * 40, "Second.", *["a", "claim:", "met", "counted:", "1", "report:"],
-                            str(tmp_path / "report.html")]  # fmt: skip
-    assert "\n\na claim: met\n    counted: 1\n\nreport: " in said
+    assert capsys.readouterr().out == f"\n{text}\nreport: {tmp_path / 'report.html'}\n"
 
 
-def test_without_claims_only_the_report_is_named(tmp_path, capsys):
-    for name in (ANSWER, CLAIMS):
-        (tmp_path / name).write_text("\n" if name == ANSWER else "")
+@pytest.mark.parametrize("written", [True, False])
+def test_without_claims_only_the_report_is_named(tmp_path, capsys, written):
+    assert told([""], []) == "\n"
+    if written:
+        (tmp_path / FILE).write_text(told([""], []))
     show_claims(tmp_path)
-    assert capsys.readouterr().out == f"\nreport: {tmp_path / 'report.html'}\n"
+    assert capsys.readouterr().out.strip() == f"report: {tmp_path / 'report.html'}"
 
 
-@pytest.mark.parametrize("name", [ANSWER, CLAIMS])
-def test_words_that_have_changed_since_are_not_said(tmp_path, name):
-    (tmp_path / name).write_text("what was found\n")
+def test_words_that_have_changed_since_are_not_said(tmp_path):
+    (tmp_path / FILE).write_text("what was found\n")
     write_record(tmp_path / "done.json", {"digest": "1", "files": listed(tmp_path)})
-    (tmp_path / name).write_text("what was fouNd\n")
-    with pytest.raises(BadInput, match=f"{name} is damaged"):
+    (tmp_path / FILE).write_text("what was fouNd\n")
+    with pytest.raises(BadInput, match=f"{FILE} is damaged"):
         show_claims(tmp_path)

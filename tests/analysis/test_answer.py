@@ -164,11 +164,11 @@ def test_what_scratch_recovers_is_set_between_floor_and_ceiling():
     text = "Of what is preserved, training from scratch recovers 0.47"
     assert told(recovered()) == f"{text}."
     assert told(recovered(**levels)) == (
-        f"{text}; 0.20 would be by strengths alone, 0.27 would be if effects were independent, 0.59 would be by a "
-        f"second fine-tuning."
+        f"{text}; 0.20 would be recovered by strengths alone, 0.27 would be recovered if effects were independent, "
+        f"0.59 would be recovered by a second fine-tuning."
     )
     assert told(recovered(**levels), SCALED).endswith(
-        "0.59 would be by a second fine-tuning (so it goes 0.61 [0.5, 0.7] of the way from independent effects to a "
+        "0.59 would be recovered by a second fine-tuning (so it goes 0.61 [0.5, 0.7] of the way from independent effects to a "
         "second fine-tuning)."
     )
 

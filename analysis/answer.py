@@ -1,8 +1,9 @@
 """The answer to the title's question, in sentences that are made from the claims, of one run or over runs.
 
-    Fine-tuning is more accurate than training from scratch, by 4.5 points [2.9, 6.1], and converges sooner, by 3 epochs
-    [2, 3]. Of the pre-trained model's strength 26 % [24, 29] is preserved: more than if effects were independent (25 %
-    of it [14, 36], at orders 1 and 2); from a model trained from scratch no difference is shown (+6 % [-3, 15]). ...
+    Fine-tuning is more accurate than training from scratch, by 4.5 points [2.9, 6.1], and converges sooner, by 3 [2, 3]
+    epochs. Of the pre-trained model's strength (orders from 1 on) 26 % [24, 29] is preserved: more than if effects were
+    independent (25 % [14, 36] of it, at orders 1 and 2); from a model trained from scratch no difference is shown (+6 %
+    [-3, 15]). ...
 
 No sentence says more than the interval of its claim does: what is undecided is called so.
 """
@@ -12,7 +13,7 @@ from math import isnan
 
 import pandas as pd
 
-from analysis.claims import EQUAL, IMPOSSIBLE, MET, NOT_MET, SCALE, overall
+from analysis.claims import EQUAL, IMPOSSIBLE, MET, NOT_MET, SCALE, UNDECIDED, overall
 from analysis.tables import ends
 
 BEYOND = {
@@ -56,31 +57,36 @@ def _benefit(rows: dict[str, pd.Series]) -> Iterator[str]:
         return
     else:
         text = f"Between fine-tuning and training from scratch no difference in accuracy is shown ({points})"
-    sooner = rows.get("accuracy/sooner")
-    if sooner is not None and sooner["verdict"] == MET:
-        text += f", and {'it ' if gain != MET else ''}converges sooner, by {_numbers(sooner)} epochs"
-    elif sooner is not None and sooner["verdict"] not in (IMPOSSIBLE, MET):
-        text += f"; that it converges sooner is {sooner['verdict'] if sooner['verdict'] != NOT_MET else 'not the case'}"
-    yield f"{text}."
+    yield f"{text}{_sooner(rows, 'fine-tuning' if gain == UNDECIDED else 'it')}."
+
+
+def _sooner(rows: dict[str, pd.Series], which: str) -> str:
+    row = rows.get("accuracy/sooner")
+    if row is None or row["verdict"] == IMPOSSIBLE:
+        return ""
+    if row["verdict"] == MET:
+        return f", and {which} converges sooner, by {_numbers(row)} epochs"
+    return f"; that {which} converges sooner is {'not the case' if row['verdict'] == NOT_MET else row['verdict']}"
 
 
 def _probe(rows: dict[str, pd.Series]) -> Iterator[str]:
     row = rows.get("accuracy/over_probe")
     if row is None or row["verdict"] == IMPOSSIBLE:
         return
-    points = _points(row)
+    points, also = _points(row), rows.get("accuracy/gain", {}).get("verdict") == MET
+    better = "It is also" if also else "Fine-tuning is"
     yield {
-        MET: f"It is also more accurate than a linear probe on the frozen features, by {points}.",
+        MET: f"{better} more accurate than a linear probe on the frozen features, by {points}.",
         NOT_MET: f"A linear probe on the frozen features is at least as accurate ({points} for fine-tuning).",
     }.get(row["verdict"], f"From a linear probe on the frozen features no difference is shown ({points}).")
 
 
 def _preserved(rows: dict[str, pd.Series], orders: pd.DataFrame | None) -> Iterator[str]:
-    if "preserved/share" not in rows:
+    if "preserved/share" not in rows or isnan(rows["preserved/share"]["mean"]):
         return
     shown, open_ = [], []
     for name, (more, difference) in BEYOND.items():
-        if (row := rows.get(f"preserved/{name}")) is None:
+        if (row := rows.get(f"preserved/{name}")) is None or row["verdict"] == IMPOSSIBLE:
             continue
         if row["verdict"] == MET:
             shown.append(f"{more} ({_percent(row)} of it{_at_orders(name, orders)})")
@@ -107,7 +113,7 @@ def _at_orders(reference: str, orders: pd.DataFrame | None) -> str:
 
 
 def _discarded(claims: pd.DataFrame, rows: dict[str, pd.Series]) -> Iterator[str]:
-    if (row := rows.get("discarded/all")) is None:
+    if (row := rows.get("discarded/all")) is None or row["verdict"] == IMPOSSIBLE:
         return
     verdict = overall(claims[claims["claim"] == row["claim"]])
     text = f"Discards more than twice what it preserves: {row['verdict']}, {_numbers(row)}."
@@ -151,14 +157,12 @@ def _numbers(row: pd.Series, prefix: str = "") -> str:
 
 
 def _listed(numbers: list[int]) -> str:
-    """Returns such as "1 to 4 and 7"."""
+    """Returns such as "1 to 4, 7 and 8"."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][-1] + 1:
             runs[-1].append(number)
         else:
             runs.append([number])
-    parts = [
-        str(run[0]) if len(run) == 1 else f"{run[0]}{' and ' if len(run) == 2 else ' to '}{run[-1]}" for run in runs
-    ]
+    parts = [part for run in runs for part in (map(str, run) if len(run) < 3 else [f"{run[0]} to {run[-1]}"])]
     return ", ".join(parts[:-1]) + (" and " if len(parts) > 1 else "") + parts[-1]

@@ -1,7 +1,9 @@
 """What a study prints at its end: the answer, the claims with their verdicts (which analysis/told.py has written), and
-where the report is. Nothing is imported for it, so that a complete study ends at once."""
+where the report is. Nothing heavy is imported for it, so that a complete study ends at once."""
 
 from pathlib import Path
+
+from stages.reading import parsed
 
 FILE = "verdicts.txt"
 
@@ -14,4 +16,4 @@ def show_claims(folder: Path) -> None:
 
 def show(folder: Path) -> None:
     if (folder / FILE).exists():
-        print("", (folder / FILE).read_text(encoding="utf-8").rstrip("\n"), sep="\n")
+        print("", parsed(folder / FILE, lambda file: file.read().decode()).rstrip("\n"), sep="\n")

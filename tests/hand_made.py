@@ -7,45 +7,67 @@ import pandas as pd
 from changing import changed
 from omegaconf import DictConfig, OmegaConf
 
+from analysis.claims import ordered, with_comparisons
+from analysis.statistics.estimate import Estimate, Interval
 from stages.checksums import listed
 from stages.files import write_text
 from stages.records import write_record
 
 GROUPS = {"data": "digits", "model": "conv4", "analysis": "paper", "experiment": "digits", "debug": None}
 RATIO, LATER = "scratch learns 13 to 45 % of the preserved", "fine-tuning is more accurate"
+HALF = 0.02  # of every interval
 
 
-def row(mean: np.ndarray, chance: float) -> dict[str, np.ndarray]:
+def interval(value: float, low: float, high: float) -> Interval:
+    return Interval(value, low, high, np.array([low, high], dtype=float))
+
+
+def estimate(value: float, low: float, high: float, equal: Estimate | None = None, **levels: tuple) -> Estimate:
+    """levels: of each reference, its level and the interval of the excess over it."""
+    excess = {name: interval(value - level, *ends) for name, (level, *ends) in levels.items()}
+    return Estimate(interval(value, low, high), {name: level for name, (level, *_) in levels.items()}, excess, equal)
+
+
+def row(mean: np.ndarray, **levels: float) -> dict[str, np.ndarray]:
+    """The columns of a quantity with its references."""
     mean = np.asarray(mean, dtype=float)
-    return {"mean": mean, "low": mean - 0.02, "high": mean + 0.02, "chance": np.full(mean.shape, chance)}
+    columns = {"mean": mean, "low": mean - HALF, "high": mean + HALF}
+    for name, level in levels.items():
+        over = mean - level
+        columns |= {name: np.full(mean.shape, level), f"{name}_excess": over}
+        columns |= {f"{name}_low": over - HALF, f"{name}_high": over + HALF}
+    return columns
 
 
 def ratio(level: float = 0.3) -> pd.DataFrame:
-    return pd.DataFrame(
-        {"definition": ["paper", "positive", "weighted"], **row([level, level + 0.1, level + 0.2], 0.2)}
-    )
+    means = [level, level + 0.1, level + 0.2]
+    return pd.DataFrame({"definition": ["paper", "positive", "weighted"], **row(means, sign=0.2)})
 
 
 def jaccard(level: float = 0.3, epochs: int = 5) -> pd.DataFrame:
     curves = {"finetune": 1 - np.exp(-3 * level * np.arange(epochs)), "scratch": 1 - np.exp(-level * np.arange(epochs))}
-    rows = [pd.DataFrame({"model": m, "epoch": np.arange(epochs), **row(y, 0.17)}) for m, y in curves.items()]
+    rows = [pd.DataFrame({"model": m, "epoch": np.arange(epochs), **row(y, sign=0.17)}) for m, y in curves.items()]
     return pd.concat(rows, ignore_index=True)
 
 
 def decomposition(level: float = 0.3, n: int = 5) -> pd.DataFrame:
     order = np.arange(n + 1)
     parts = {"pretrain": 3, "finetune": 2, "preserved": 1, "discarded": 2, "new": 1}
-    rows = [pd.DataFrame({"order": order, "quantity": name, **row(level * part * (1 + order), 0.1)})
+    rows = [pd.DataFrame({"order": order, "quantity": name, **row(level * part * (1 + order), sign=0.1)})
             for name, part in parts.items()]  # fmt: skip
     return pd.concat(rows, ignore_index=True)
 
 
-def claims(level: float = 0.3, verdict: str = "holds") -> pd.DataFrame:
-    names = ["measure", "claim", "quantity", "value", "low", "high", "chance", "above", "below", "verdict", "noise"]
-    rows = [("ratio", RATIO, "ratio, mean over all S", level, level - 0.02, level + 0.02, 0.1, 0.13, 0.45, verdict, ""),
-            ("accuracy", LATER, "final accuracy, fine-tuned - scratch", level - 0.2, -0.1, 0.3, 0.0, 0.0, None, "fails",
-             "could overturn")]  # fmt: skip
-    return pd.DataFrame(rows, columns=names)
+def claims(level: float = 0.3, verdict: str = "met", why: str = "") -> pd.DataFrame:
+    """Two claims: one is met, and noise could overturn that the other one is undecided."""
+    keys = {"measure": ["ratio", "accuracy"], "claim": [RATIO, LATER], "key": ["ratio/paper", "accuracy/gain"],
+            "quantity": ["ratio, mean over all S", "final accuracy, fine-tuned - scratch"]}  # fmt: skip
+    table = pd.DataFrame(keys | row([level, level - 0.2], sign=0.1))
+    table.loc[1, ["low", "high"]] = -0.1, 0.3
+    table.loc[1, ["sign", "sign_excess", "sign_low", "sign_high"]] = np.nan
+    judged = {"above": [0.13, 0], "below": [0.45, np.nan], "verdict": [verdict, "undecided"], "why": [why, ""],
+              "noise": ["", "could overturn"]}  # fmt: skip
+    return ordered(with_comparisons(table.assign(**judged)))
 
 
 def tables(level: float = 0.3) -> dict[str, pd.DataFrame]:

@@ -126,7 +126,7 @@ def test_a_changed_bit_is_noticed_when_it_is_read_and_mended_by_the_command_that
     remove(run, "probe", "analysis")
     shutil.rmtree((run / "interactions" / "finetune").resolve())
     assert sorted(_mended(resumable)) == sorted(files)
-    claims = run / "analysis" / "tables" / "claims.csv"
+    claims = run / "analysis" / "verdicts.txt"
     flip(claims, -20)
     assert _mended(resumable) == [claims], "by the last line of a complete study"
     assert (_tables(run), _weights(run / "finetune")) == (wanted, weights)

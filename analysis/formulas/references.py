@@ -22,7 +22,8 @@ import torch
 
 
 def shared(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Returns [a b > 0] min(|a|, |b|), of any shape."""
+    """Returns [a b > 0] min(|a|, |b|), of any shape. Of the pre-trained and the fine-tuned model, it is the preserved
+    strength P of Eqs. 6 and 7 of arXiv 2410.08455: |a| - P is discarded, |b| - P is new."""
     return np.where(first * second > 0, np.minimum(abs(first), abs(second)), 0.0)
 
 

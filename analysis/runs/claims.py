@@ -15,6 +15,7 @@ from analysis.runs.scale import on_scale_rows
 from analysis.runs.settings import Settings
 from analysis.runs.tables import SETTING, Rows, before, over_runs, which_samples
 from analysis.tables import compared_with
+from analysis.told import without_nan
 
 VERDICTS = "runs' verdicts"
 ORDER = {MET: 0, UNDECIDED: 1, NOT_MET: 2}
@@ -51,18 +52,19 @@ def _of_setting(runs: list[Run], measure: str) -> pd.DataFrame:
     given = every.groupby(KEYS, sort=False)
     for name in RANGE:
         found[name] = given[name].first().to_numpy()
-    impossible = given["why"].agg(lambda why: next((text for text in why.fillna("") if text), "")).to_numpy()
+    impossible = given["why"].agg(lambda why: next(filter(None, why), "")).to_numpy()
     all_so = given["verdict"].agg(lambda each: set(each) == {IMPOSSIBLE}).to_numpy()
     found["verdict"] = [
         IMPOSSIBLE if without else judged(*row) for *row, without in
         zip(found["low"], found["high"], found["above"], found["below"], all_so, strict=True)
     ]  # fmt: skip
     if "p" in found:  # of an exact test: it decides
-        exact = np.select([found["p"] <= ALPHA, found["p"] >= 1 - ALPHA], [MET, NOT_MET], UNDECIDED)
+        p = found["p"].round(12)  # it is the same in all runs; their mean is rounded
+        exact = np.select([p <= ALPHA, p >= 1 - ALPHA], [MET, NOT_MET], UNDECIDED)
         found["verdict"] = np.where(found["p"].notna(), exact, found["verdict"])
     found["why"] = np.where(all_so, impossible, "")
-    found[VERDICTS] = [counted(list(of["verdict"].fillna(""))) for _, of in given]
-    doubtful = given["noise"].agg(lambda noise: int((noise.fillna("") != "").sum())).to_numpy()
+    found[VERDICTS] = [counted(list(of["verdict"])) for _, of in given]
+    doubtful = given["noise"].agg(lambda noise: int((noise != "").sum())).to_numpy()
     found["noise"] = [f"could overturn {count} of {len(runs)}" if count else "" for count in doubtful]
     found = pd.concat([found, on_scale_rows(rows, found)], ignore_index=True)
     for reference in compared_with(list(found)):
@@ -74,7 +76,7 @@ def _of_setting(runs: list[Run], measure: str) -> pd.DataFrame:
 def _rows(run: Run, measure: str) -> Rows:
     """Returns the claims of a measure with their pseudo-values."""
     table = run.tables["claims"]
-    table = table[table["measure"] == measure].reset_index(drop=True)
+    table = without_nan(table[table["measure"] == measure].reset_index(drop=True))
     kept = run.samples.get(measure, {})
     pseudo = {name.removeprefix("claims/"): kept[name] for name in kept if name.startswith("claims/")}
     return Rows(table, pseudo, which_samples(run, measure))

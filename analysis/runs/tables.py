@@ -117,9 +117,8 @@ def _with_interval(
         scaled = log[which] & (theta[np.ix_(chosen, which)] > 0).all(0)
         found, p[which] = _combined(found, name, theta[np.ix_(chosen, which)], crossed, scaled, which)
     if family and name.endswith("_excess") and len(rows) >= FEWEST:
-        groups = found.groupby([key for key in _keysbefore(found) if key != family], sort=False).indices
-        adjusted = np.full(len(found), np.nan)
-        for places in groups.values() if groups else [np.arange(len(found))]:
+        adjusted, others = np.full(len(found), np.nan), [key for key in _keysbefore(found) if key != family]
+        for places in found.groupby(others, sort=False).indices.values() if others else [np.arange(len(found))]:
             adjusted[places] = holm(p[places])
         found.insert(list(found).index(high) + 1, name.replace("_excess", "_p"), adjusted)
     return found

@@ -1,36 +1,124 @@
 import warnings
+from math import inf, nan
 
 import numpy as np
 import pandas as pd
 import pytest
+from hand_made import estimate
 
-from analysis.claims import as_table, inside, more_than
+from analysis.claims import (
+    COUNTED,
+    IMPOSSIBLE,
+    KEYS,
+    MET,
+    NOT_MET,
+    SCALE,
+    UNDECIDED,
+    Claim,
+    as_table,
+    compared,
+    judged,
+    ordered,
+    overall,
+)
 from analysis.formulas.accuracy import Outcomes
 from analysis.loading import load
 from analysis.measures.jaccard import early_epochs, falls
-from analysis.statistics.estimate import Estimate
+from analysis.tables import INTERVAL
+from interactions.mobius import orders
 
 SAMPLES, N = 40, 6
-JUDGED = ("decomposition", "ratio", "jaccard", "accuracy")  # the measures with claims
+MEASURES = ("decomposition", "ratio", "jaccard", "accuracy")  # those with claims
+ORDER = orders(N)
 
 
 @pytest.mark.parametrize(
-    ("low", "above_chance", "verdict"),
-    [(2.1, 0.1, "holds"), (2.1, 0.0, "within chance"), (2.1, -0.3, "within chance"), (2.1, np.nan, "within chance"),
-     (2.0, 1.0, "fails"), (1.9, 1.0, "fails"), (1.9, -0.5, "fails"), (np.nan, 1.0, "fails")],
+    ("low", "high", "verdict"),
+    [(2.1, 3, MET), (2.0, 3, UNDECIDED), (1.9, 3, UNDECIDED), (1.9, 2.0, NOT_MET), (1, 1.9, NOT_MET), (2, 2, NOT_MET),
+     (nan, 3, IMPOSSIBLE), (2.1, nan, IMPOSSIBLE), (2.1, inf, MET), (inf, inf, MET)],
 )  # fmt: skip
-def test_verdict_on_more_than_2(low, above_chance, verdict):
-    assert more_than(Estimate(2.5, low, 3.0, 1.0, above_chance), 2) == verdict
+def test_more_than_2_is_judged_by_the_whole_interval(low, high, verdict):
+    assert judged(low, high, above=2) == judged(low, high, above=2, below=nan) == verdict
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "chance", "verdict"),
-    [(0.2, 0.3, 0.1, "holds"), (0.2, 0.3, 0.5, "holds"), (0.2, 0.3, 0.4, "within chance"),
-     (0.2, 0.3, 0.25, "within chance"), (0.1, 0.3, 0.0, "fails"), (0.2, 0.5, 0.0, "fails"), (0.5, 0.6, 0.55, "fails"),
-     (np.nan, np.nan, 0.2, "fails")],
+    ("low", "high", "verdict"),
+    [(0.2, 0.3, MET), (0.13, 0.45, MET), (0.1, 0.3, UNDECIDED), (0.4, 0.46, UNDECIDED), (0.1, 0.5, UNDECIDED),
+     (0.5, 0.6, NOT_MET), (0.45, 0.6, NOT_MET), (0.0, 0.13, NOT_MET), (nan, nan, IMPOSSIBLE)],
 )  # fmt: skip
-def test_verdict_on_between_13_and_45_percent(low, high, chance, verdict):
-    assert inside(Estimate(0.25, low, high, chance, 0.1), 0.13, 0.45) == verdict
+def test_a_range_is_judged_by_the_whole_interval(low, high, verdict):
+    assert judged(low, high, above=0.13, below=0.45) == verdict
+
+
+def test_what_claims_nothing_has_no_verdict():
+    assert judged(1, 2, nan) == judged(nan, nan, nan) == judged(1, 2, nan, nan) == ""
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.1, 0.3, "more"), (-0.3, -0.1, "less"), (-0.3, 0.3, "undecided"), (0, 0.3, "undecided"), (-0.2, 0.2, "equal"),
+     (-0.21, 0.1, "undecided"), (-0.1, 0.21, "undecided"), (0, 0, "equal"), (0.01, 0.02, "more"), (nan, 0.3, "")],
+)  # fmt: skip
+def test_an_excess_is_judged_by_its_whole_interval_and_equal_means_within_a_tenth(low, high, verdict):
+    for value in (2.0, -2.0):
+        assert compared(low, high, value) == verdict
+
+
+def rows_of(*results, above=2):
+    """Claims that differ in how they are counted, as in claims.csv."""
+    return as_table("mine", [Claim("one", f"key{at}", "", result, above) for at, result in enumerate(results)])[0]
+
+
+YES, NO, OPEN = estimate(3, 2.5, 3.5), estimate(1, 0.5, 1.5), estimate(2, 1.5, 2.5)
+NEVER = estimate(nan, nan, nan)
+
+
+@pytest.mark.parametrize(
+    ("results", "verdict"),
+    [([YES], MET), ([NO], NOT_MET), ([OPEN], UNDECIDED), ([NEVER], IMPOSSIBLE), ([YES, YES], MET),
+     ([YES, NO], COUNTED), ([NO, YES], COUNTED), ([YES, OPEN], COUNTED), ([OPEN, OPEN], UNDECIDED),
+     ([YES, NEVER], MET), ([NEVER, YES], IMPOSSIBLE)],
+)  # fmt: skip
+def test_ways_to_count_that_disagree_leave_no_verdict(results, verdict):
+    assert overall(rows_of(*results)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("value", "equal", "verdict"),
+    [(YES, YES, MET), (YES, NO, SCALE), (NO, YES, SCALE), (YES, OPEN, SCALE), (OPEN, YES, SCALE), (NO, NO, NOT_MET),
+     (YES, NEVER, MET), (NEVER, YES, IMPOSSIBLE)],
+)  # fmt: skip
+def test_a_verdict_that_changes_at_equal_strengths_depends_on_the_probe(value, equal, verdict):
+    own = value.own
+    both = estimate(*(float(part) for part in own[:3]), equal)
+    assert overall(rows_of(both)) == verdict
+    if verdict == SCALE:
+        assert overall(rows_of(value, both)) == SCALE, "in any of the ways to count"
+
+
+def test_a_row_has_what_was_measured_what_is_claimed_and_every_reference():
+    result = estimate(3, 2.5, 3.5, estimate(1.0, 0.5, 1.5), task=(2.9, -0.2, 0.3), sign=(2.0, 0.5, 1.5))
+    claims = [Claim("It is much.", "all", "how much", result, above=2), Claim("It is.", "some", "it", NO, 0.1, 0.9)]
+    table = ordered(as_table("mine", claims, [False, True])[0])
+    first, second = (row for _, row in table.iterrows())
+    assert list(table)[:16] == [*KEYS, *INTERVAL, "above", "below", "verdict", "vs_sign", "vs_task", "why", "noise",
+                                "sign", "sign_excess"]  # fmt: skip
+    assert list(first[KEYS]) == ["mine", "It is much.", "all", "how much"]
+    assert list(first[["mean", "low", "high", "sign", "sign_excess", "sign_low", "sign_high"]]) == [
+        3, 2.5, 3.5, 2, 1, 0.5, 1.5
+    ]  # fmt: skip
+    assert list(first[["equal_mean", "equal_low", "equal_high", "verdict"]]) == [1, 0.5, 1.5, MET]
+    assert list(first[["vs_sign", "vs_task", "noise"]]) == ["more", "equal", ""]
+    assert list(second[["above", "below", "verdict", "vs_sign", "noise"]]) == [
+        0.1, 0.9, UNDECIDED, "", "could overturn"
+    ]  # fmt: skip
+    assert np.isnan(first["below"])
+    assert np.isnan(second["sign"])
+
+
+def test_what_there_is_nothing_to_compare_in_says_why():
+    (row,) = as_table("mine", [Claim("one", "", "", YES, above=2, impossible="no curve falls")])[0].to_dict("records")
+    assert (row["verdict"], row["why"]) == (IMPOSSIBLE, "no curve falls")
 
 
 @pytest.mark.parametrize(
@@ -51,106 +139,200 @@ def gaussian(count, seed=0):
     return np.random.default_rng(seed).normal(size=(count, SAMPLES, 2**N))
 
 
-def outcomes(finetune, scratch):
-    """Of 200 test samples; each epoch's accuracy is given."""
+def outcomes(**accuracies):
+    """Of 200 test samples; each model's accuracy after each epoch is given."""
 
-    def of(accuracies):
-        correct = (np.arange(200)[:, None] < 200 * np.array(accuracies)).astype(float)
+    def of(shares):
+        correct = (np.arange(200)[:, None] < 200 * np.array(shares)).astype(float)
         return Outcomes(correct, 1 - correct)
 
-    return {"finetune": of(finetune), "scratch": of(scratch)}
+    return {model: of(shares) for model, shares in accuracies.items()}
 
 
-EQUAL = outcomes([0.1, 0.5, 0.9], [0.1, 0.5, 0.9])
+SAME = outcomes(finetune=[0.1, 0.5, 0.9], scratch=[0.1, 0.5, 0.9])
 
 
-def verdicts(study, trained=EQUAL):
+def claimed(study, trained=SAME):
+    """All claims of a study, by key."""
     study.outcomes, study.labels = trained, np.arange(200) % 4
-    measured = {name: load(name, {}).samples(study) for name in JUDGED}
-    found = {name: load(name, {}).claims(each, study.weights(each.samples)) for name, each in measured.items()}
-    table = pd.concat([as_table(name, claims, [False] * len(claims)) for name, claims in found.items()])
+    measures = [load(name, {}) for name in MEASURES]
+    parts = [as_table(each.name, each.claims(each.samples(study)))[0] for each in measures]
+    table = ordered(pd.concat(parts, ignore_index=True))
     assert (table["low"].isna() | (table["low"] <= table["high"])).all()
-    return {(row.claim, row.quantity): (row.verdict, row.value, row.chance) for row in table.itertuples()}
+    assert table["key"].is_unique
+    return table.set_index("key", drop=False)
 
 
-def about(found, word):
-    """The verdicts on the claims with this word in them."""
-    chosen = [verdict for (claim, quantity), (verdict, *_) in found.items() if word in f"{claim}: {quantity}"]
-    assert chosen
-    return chosen
+def of_keys(table, start):
+    """The verdicts of the quantities whose keys begin so."""
+    found = list(table[table["key"].str.startswith(start)]["verdict"])
+    assert found
+    return found
+
+
+def test_every_claim_has_a_stable_key_and_reads_the_same_whatever_was_found(study_of):
+    models = gaussian(7)
+    trained = SAME | outcomes(pretrain=[0.4])
+    first = claimed(study_of(models[0], models[1:4], models[4:]), trained)
+    assert list(first["key"]) == [
+        "discarded/all", "discarded/orders", "discarded/some", "preserved/share", "preserved/placement",
+        "preserved/sign", "preserved/task", "discarded/growth", "discarded/share", "new/growth", "new/share",
+        "ratio/paper", "ratio/positive", "ratio/weighted", "jaccard/early", "jaccard/falls", "jaccard/falls_each",
+        "accuracy/gain", "accuracy/sooner", "accuracy/over_probe",
+    ]  # fmt: skip
+    second = claimed(study_of(models[0], [models[0]] * 3, [models[0]] * 3), trained)
+    pd.testing.assert_frame_equal(first[KEYS], second[KEYS])
 
 
 def test_fine_tuning_that_changes_nothing_discards_nothing(study_of):
     pretrain, *scratch = gaussian(4)
-    found = verdicts(study_of(pretrain, [pretrain] * 3, scratch))
-    verdict, value, chance = found["discards more than twice what it preserves", "strength discarded / preserved"]
-    assert (verdict, value) == ("fails", 0)
-    assert 1.5 < chance < 1 + np.sqrt(2)  # a permutation leaves one subset of each order in its place
-    assert about(found, "more discarded") == ["fails"] * 2
-    assert about(found, "more new") == ["fails"] * 2
-    assert about(found, "sooner: Jaccard") == ["holds"]  # similar to its last epoch from the first on; scratch is not
+    found = claimed(study_of(pretrain, [pretrain] * 3, scratch))
+    assert list(found.loc[["discarded/all", "discarded/orders", "discarded/some"], "mean"]) == pytest.approx([0] * 3)
+    assert of_keys(found, "discarded/a") == [NOT_MET]
+    assert overall(found[found["key"].isin(["discarded/all", "discarded/orders", "discarded/some"])]) == NOT_MET
+    assert found.loc["discarded/all", "vs_sign"] == found.loc["discarded/all", "vs_placement"] == "less"
+    assert found.loc["discarded/all", "sign"] == pytest.approx(1, rel=0.1)  # half of the signs agree
+    assert found.loc["preserved/share", "mean"] == pytest.approx(1)
+    assert of_keys(found, "preserved/") == ["", MET, MET, MET]
+    assert found.loc["preserved/sign", "mean"] == pytest.approx(0.5, abs=0.05)
+    assert MET not in [*of_keys(found, "discarded/"), *of_keys(found, "new/")]
+    assert of_keys(found, "jaccard/early") == [MET]  # similar to its last epoch from the first on; scratch is not
 
 
-def test_models_that_share_nothing_are_within_chance(study_of):
-    pretrain, finetune, scratch, *early = gaussian(7, seed=2)
-    found = verdicts(study_of(pretrain, [early[0], early[1], finetune], [early[2], early[3], scratch]))
-    verdict, value, chance = found["discards more than twice what it preserves", "strength discarded / preserved"]
-    assert verdict == "within chance"
-    assert value == pytest.approx(1 + np.sqrt(2), rel=0.05)
-    assert chance == pytest.approx(1 + np.sqrt(2), rel=0.05)
-    assert about(found, "scratch learns") == ["within chance"] * 3
-    assert about(found, "more discarded") == ["fails"] * 2
-    assert about(found, "sooner: Jaccard") == ["fails"]
+def test_models_that_share_nothing_preserve_what_any_two_do(study_of):
+    """Over several draws: by accident one in forty of the claims is met, which rest on the same numbers in part."""
+    beyond, others = [], []
+    for seed in range(6):
+        pretrain, finetune, scratch, *early = gaussian(7, seed)
+        found = claimed(study_of(pretrain, [early[0], early[1], finetune], [early[2], early[3], scratch]))
+        beyond += of_keys(found, "preserved/")[1:]
+        others.append(
+            MET in [*of_keys(found, "discarded/")[3:], *of_keys(found, "new/"), *of_keys(found, "jaccard/early")]
+        )
+        twice, ratio = found.loc["discarded/all"], found.loc["ratio/weighted"]
+        assert twice["mean"] == pytest.approx(1 + np.sqrt(2), rel=0.1)
+        assert twice["verdict"] == MET, "unrelated models do, too, as the references say:"
+        assert list(twice[["placement", "sign", "task"]]) == pytest.approx([1 + np.sqrt(2)] * 3, rel=0.1)
+        assert ratio["mean"] == pytest.approx(ratio["sign"], abs=0.06)
+    assert (len(beyond), beyond.count(MET)) == (18, 0)
+    assert sum(others) <= 2
 
 
-def test_fine_tuning_that_reverses_everything_discards_more_than_chance(study_of):
+def test_fine_tuning_that_ends_as_scratch_does_preserves_no_more_than_it(study_of):
+    pretrain, early, last = gaussian(3)
+    found = claimed(study_of(pretrain, [early, last], [early, last]))
+    task = found.loc["preserved/task"]
+    assert list(task[["mean", "low", "high", "verdict"]]) == [0, 0, 0, NOT_MET]
+    for name in ("discarded/all", "discarded/some", "preserved/share", "discarded/share"):
+        row = found.loc[name]
+        assert list(row[["task_excess", "task_low", "task_high", "vs_task"]]) == [0, 0, 0, "equal"], name
+        assert list(row[["equal_task_excess", "equal_task_low", "equal_task_high"]]) == pytest.approx([0] * 3), name
+    assert found.loc["ratio/weighted", "mean"] == 1
+
+
+def test_what_depends_on_the_probes_regularisation_is_said_to(study_of):
+    """The pre-trained model's interactions are five times as strong: most of them is discarded, for no other reason."""
+    pretrain, *others = gaussian(4)
+    found = claimed(study_of(5 * pretrain, [pretrain] * 3, others))
+    rows = found[found["claim"] == found.loc["discarded/all", "claim"]]
+    assert list(rows["mean"]) == pytest.approx([4] * 3)
+    assert list(rows["verdict"]) == [MET] * 3
+    assert list(rows["equal_mean"]) == pytest.approx([0] * 3, abs=1e-9)
+    assert overall(rows) == SCALE
+    assert overall(found[found["claim"] == found.loc["preserved/sign", "claim"]]) == MET
+
+
+def test_fine_tuning_that_reverses_everything_discards_more_than_independent_models_would(study_of):
     pretrain, *scratch = gaussian(4)
     finetune = np.where(np.random.default_rng(9).random(pretrain.shape) < 0.05, pretrain, -pretrain)
-    assert about(verdicts(study_of(pretrain, [finetune] * 3, scratch)), "twice") == ["holds"]
+    found = claimed(study_of(pretrain, [finetune] * 3, scratch))
+    twice = found[found["claim"] == found.loc["discarded/all", "claim"]]
+    assert overall(twice) == MET
+    assert found.loc["discarded/all", "vs_sign"] == "more"
+    assert of_keys(found, "preserved/") == ["", NOT_MET, NOT_MET, NOT_MET]
 
 
 def test_scratch_that_learns_30_percent_of_everything_preserved(study_of):
     pretrain = gaussian(1)[0]
-    found = verdicts(study_of(pretrain, [pretrain] * 3, [0.3 * pretrain] * 3))
-    assert about(found, "scratch learns") == ["within chance"] * 3  # unrelated models meet "13 to 45 %", too
-    assert [value for (claim, _), (_, value, _) in found.items() if "scratch learns" in claim] == pytest.approx(
-        [0.3] * 3
-    )
+    found = claimed(study_of(pretrain, [pretrain] * 3, [0.3 * pretrain] * 3))
+    rows = found[found["measure"] == "ratio"]
+    assert list(rows["mean"]) == pytest.approx([0.3] * 3)
+    assert overall(rows.drop(columns=[name for name in rows if name.startswith("equal_")])) == MET
+    assert list(rows["equal_mean"]) == pytest.approx([1] * 3)
+    assert overall(rows) == SCALE
+    assert set(rows["vs_sign"]) == {"more"}, "its signs agree"
+    assert list(rows["sign"]) == pytest.approx([0.15] * 3, abs=0.02)
 
 
 def test_knowledge_that_is_lost_at_high_order_only(study_of):
     pretrain, *scratch = gaussian(4)
-    order = np.bitwise_count(np.arange(2**N))
-    finetune = np.where(order > N / 2, -pretrain, np.where(order % 2, 0.9, 1.1) * pretrain)
-    found = verdicts(study_of(pretrain, [finetune] * 3, scratch))
-    assert about(found, "more discarded") == ["holds"] * 2
-    assert about(found, "more new") == ["holds"] * 2
+    finetune = np.where(ORDER > N / 2, -pretrain, np.where(ORDER % 2, 0.9, 1.1) * pretrain)
+    found = claimed(study_of(pretrain, [finetune] * 3, scratch))
+    assert of_keys(found, "discarded/growth") == of_keys(found, "discarded/share") == [MET]
+    assert of_keys(found, "new/") == [MET] * 2
+    same = claimed(study_of(pretrain, [-finetune] * 3, scratch))
+    assert of_keys(same, "discarded/growth") == of_keys(same, "discarded/share") == of_keys(same, "new/sh") == [NOT_MET]
+
+
+def test_shares_of_the_strength_leave_the_empty_set_out(study_of):
+    """It is what the models say of no variable at all."""
+    pretrain, *scratch = gaussian(4)
+    finetune = np.where(ORDER == 0, 1000.0, np.where(ORDER % 2, 1, -1) * pretrain)
+    found = claimed(study_of(np.where(ORDER == 0, 1000.0, pretrain), [finetune] * 3, scratch))
+    assert found.loc["discarded/all", "mean"] < 0.1
+    some = abs(pretrain[:, ORDER > 0])
+    share = some[:, ORDER[ORDER > 0] % 2 == 1].sum() / some.sum()
+    assert found.loc["preserved/share", "mean"] == pytest.approx(share)
+    assert found.loc["discarded/some", "mean"] == pytest.approx((1 - share) / share)
 
 
 def test_a_curve_that_goes_up_and_down_is_less_steady(study_of):
     pretrain, last, noise = gaussian(3)
     steady = [share * last + (1 - share) * noise for share in (0.2, 0.4, 0.6, 0.8, 1)]
     shaky = [share * last + (1 - share) * noise for share in (0.2, 0.8, 0.2, 0.8, 1)]
-    assert about(verdicts(study_of(pretrain, steady, shaky)), "steadily") == ["holds"]
+    assert of_keys(claimed(study_of(pretrain, steady, shaky)), "jaccard/falls") == [MET] * 2
+    assert of_keys(claimed(study_of(pretrain, shaky, steady)), "jaccard/falls") == [NOT_MET] * 2
 
 
-def test_the_same_curve_is_not_steadier_than_itself(study_of):
-    pretrain, *curve = gaussian(4)
-    found = verdicts(study_of(pretrain, curve, curve))
-    assert about(found, "steadily") == ["fails"]
-    assert about(found, "sooner: Jaccard") == ["fails"]
+def test_the_same_curve_is_neither_steadier_nor_sooner_than_itself(study_of):
+    pretrain, early, last = gaussian(3)
+    curve = [early, 0.5 * early + 0.5 * last, early, last]
+    found = claimed(study_of(pretrain, curve, curve))
+    assert of_keys(found, "jaccard/") == [NOT_MET] * 3
+    assert list(found.loc[found["measure"] == "jaccard", "mean"]) == [0] * 3
+
+
+def test_where_no_curve_falls_none_is_steadier(study_of):
+    pretrain, early, last = gaussian(3)
+    found = claimed(study_of(pretrain, [early, last], [early, early, last]))
+    falls = found.loc["jaccard/falls"]
+    assert (falls["verdict"], falls["why"]) == (IMPOSSIBLE, "no curve falls")
+    assert overall(found[found["claim"] == falls["claim"]]) == IMPOSSIBLE
 
 
 def test_benefit_is_measured_on_the_test_set(study_of):
     models = gaussian(3)
     study = study_of(models[0], [models[1]] * 3, [models[2]] * 3)
-    found = verdicts(study, outcomes([0.1, 0.9, 0.95], [0.1, 0.5, 0.8]))
-    quantity = f"final accuracy on {len(EQUAL['scratch'].correct)} test samples, fine-tuned - scratch"
-    assert found["fine-tuning is more accurate", quantity] == (
-        "holds", pytest.approx(0.15), 0)  # fmt: skip
-    assert about(found, "converges sooner") == ["holds"]
-    found = verdicts(study, EQUAL)
-    assert about(found, "more accurate") == about(found, "converges sooner") == ["fails"]
+    trained = outcomes(pretrain=[0.7], finetune=[0.1, 0.9, 0.95], scratch=[0.1, 0.5, 0.8])
+    found = claimed(study, trained)
+    assert list(found.loc[["accuracy/gain", "accuracy/sooner", "accuracy/over_probe"], "mean"]) == pytest.approx(
+        [0.15, 1, 0.25]
+    )
+    assert "on 200 test samples" in found.loc["accuracy/gain", "quantity"]
+    assert of_keys(found, "accuracy/") == [MET] * 3
+    assert of_keys(claimed(study), "accuracy/") == [NOT_MET] * 2
+
+
+def test_a_model_that_never_leaves_the_most_frequent_class_converges_at_no_epoch(study_of):
+    models = gaussian(3)
+    study = study_of(models[0], [models[1]] * 3, [models[2]] * 3)
+    flat = claimed(study, outcomes(finetune=[0.1, 0.9, 0.95], scratch=[0.25, 0.25, 0.2]))
+    assert of_keys(flat, "accuracy/gain") == [MET]
+    assert list(flat.loc["accuracy/sooner", ["verdict", "why"]]) == [
+        IMPOSSIBLE, "from scratch never left the most frequent class"
+    ]  # fmt: skip
+    both = claimed(study, outcomes(finetune=[0.1, 0.25, 0.25], scratch=[0.2, 0.2, 0.2]))
+    assert of_keys(both, "accuracy/") == [IMPOSSIBLE] * 2
 
 
 @pytest.mark.parametrize("n", [1, 2])
@@ -158,5 +340,5 @@ def test_few_variables_and_one_epoch_make_claims_without_warnings(study_of, n):
     models = np.random.default_rng(0).normal(size=(3, 5, 2**n))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = verdicts(study_of(models[0], [models[1]] * 2, [models[2]] * 2, empty_set=False))
-    assert {verdict for verdict, *_ in found.values()} <= {"holds", "within chance", "fails"}
+        found = claimed(study_of(models[0], [models[1]] * 2, [models[2]] * 2, empty_set=False))
+    assert set(found["verdict"]) <= {"", MET, NOT_MET, UNDECIDED, IMPOSSIBLE}

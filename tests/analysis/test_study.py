@@ -61,9 +61,10 @@ def test_the_empty_set_can_be_left_out_of_all_measures(study_of, models, empty_s
     first = 0 if empty_set else 1
     assert study.order.tolist() == orders(5)[first:].tolist()
     strengths = load("decomposition", {}).samples(study)
-    drawn = strengths.references["chance"]
-    assert all(part.shape == (6, 6 - first) for part in strengths.observed.values())
-    strongest = max(part.max() for part in (*strengths.observed.values(), *drawn.values()))
+    levels = [part for level in strengths.references.values() for part in level.values()]
+    assert len(levels) == 9, "preserved, discarded and new under placement, sign and task"
+    assert all(part.shape == (6, 6 - first) for part in (*strengths.observed.values(), *levels))
+    strongest = max(part.max() for part in (*strengths.observed.values(), *levels))
     assert (strongest > 100) == empty_set
     assert (load("ratio", {}).samples(study).observed["weighted/preserved"].max() > 100) == empty_set
     a, b = models[1][:, first:], models[2][:, first:]
@@ -96,8 +97,62 @@ def test_the_precision_is_that_of_the_last_epoch(study_of, models):
             study.precision("finetune")
 
 
-def test_weights_and_permutations_are_the_same_for_all_measures(study_of, models):
-    study = study_with(study_of, models, permutations=3, resamples=40)
-    assert study.weights(6).shape == (40, 6)
-    np.testing.assert_array_equal(study.weights(6), study.weights(6))
+def test_permutations_are_the_same_for_all_measures(study_of, models):
+    study = study_with(study_of, models, permutations=3)
     assert [permutation.shape for permutation in study.permutations] == [(6, 32)] * 3
+    again = study_with(study_of, models, permutations=3).permutations
+    assert all((one == other).all() for one, other in zip(study.permutations, again, strict=True))
+
+
+def test_draws_of_resamples_are_the_same_for_all_measures_on_the_same_samples(study_of, models):
+    study = study_with(study_of, models, resamples=40)
+    first, second = (load(name, {}).samples(study) for name in ("decomposition", "ratio"))
+    for measured in (first, first.equal, second):
+        assert measured.weights.shape == (40, 6)
+        np.testing.assert_array_equal(measured.weights, first.weights)
+
+
+@pytest.mark.parametrize("empty_set", [True, False])
+def test_at_equal_strength_each_models_interactions_add_up_to_1_in_each_sample(study_of, models, empty_set):
+    study = study_with(study_of, models, empty_set=empty_set)
+    equal = study.at_equal_strength()
+    for model, epoch in (("pretrain", 7), ("finetune", 0), ("finetune", 1), ("scratch", 0)):
+        found, plain = equal.interactions(model, epoch), study.interactions(model, epoch)
+        chosen = plain[:, study.subsets]
+        np.testing.assert_allclose(abs(found[:, study.subsets]).sum(1), 1, rtol=1e-12)
+        np.testing.assert_allclose(found, plain / abs(chosen).sum(1, keepdims=True), rtol=1e-12)
+    np.testing.assert_allclose(study.final("scratch"), models[3], atol=1e-12)  # it is a copy that is scaled
+
+
+def test_at_equal_strength_only_what_is_salient_counts(study_of, models):
+    found = study_with(study_of, models, salient=True, tau=0.5).at_equal_strength().final("scratch")
+    assert ((found != 0) == salient(models[3], 0.5)).all()
+    np.testing.assert_allclose(abs(found).sum(1), 1, rtol=1e-12)
+
+
+def test_at_equal_strength_the_scale_of_a_model_and_of_each_of_its_samples_does_not_matter(study_of, models):
+    scale = 10.0 ** np.arange(-3, 3)[:, None]
+    study = study_of(scale * models[0], [models[0]], [models[1]]).at_equal_strength()
+    np.testing.assert_allclose(study.final("pretrain"), study.final("finetune"), rtol=1e-6, atol=1e-9)
+    strengths = load("decomposition", {}).samples(study_of(scale * models[0], [models[0]], [models[1]])).equal.observed
+    np.testing.assert_allclose(strengths["discarded"], 0, atol=1e-9)
+
+
+def test_at_equal_strength_a_sample_without_interactions_has_none(study_of, models):
+    models[3, 2] = 0
+    found = study_with(study_of, models).at_equal_strength().final("scratch")
+    assert (found[2] == 0).all()
+    np.testing.assert_allclose(abs(found[[0, 1, 3, 4, 5]]).sum(1), 1)
+
+
+@pytest.mark.parametrize(("classes", "shared", "expected"), [
+    ("aab", True, True), ("abc", True, False), ("aab", False, False), ("aab", None, False)
+])  # fmt: skip
+def test_samples_share_their_variables_if_that_was_asked_for_and_a_class_has_several(
+    study_of, classes, shared, expected
+):
+    study = study_with(study_of, np.zeros((4, 3, 8)))
+    for sample, name in zip(study.about["samples"], classes, strict=True):
+        sample["class"] = name
+    study.about.update({} if shared is None else {"shared_variables": shared})
+    assert study.is_shared == expected

@@ -55,7 +55,9 @@ def test_a_sweep_is_summed_up(make, capsys):
     assert folder == make.outputs / "digits" / "summary"
     assert out.splitlines()[-1] == f"summary: {folder / 'report.html'}"
     assert f"left out: {begun}: it has no complete analysis" in out
-    assert re.search(r"holds  finetune.lr=0.01 +0.22 \[0.195, 0.245\], chance 0.1; holds in 3 of 3", out)
+    assert re.search(r"ratio, mean over all S: 0.22 \[0.195, 0.245\], met; sign 0.1; met in 3 of 3", out)
+    assert "    finetune.lr=0.01: met" in out
+    assert "undecided in 3 of 3" in out
     listed = rows(folder / "runs.csv")
     assert [row["used"] for row in listed] == 6 * ["yes"] + 2 * ["no"]
     assert [row["run"] for row in listed] == [str(place) for place in (*places, copy, begun)]
@@ -120,6 +122,7 @@ def test_a_summary_replaces_the_one_before_entirely(make):
         "ratio_by_run.csv",
         "ratio.png",
         "ratio.svg",
+        "verdicts.txt",
     }
     assert all(path.read_bytes() != content for path, content in before.items() if path != left)
 
@@ -148,11 +151,14 @@ def test_what_is_there_already_is_not_written_again(make, capsys):
 
 
 def test_a_measure_of_the_users_own_is_summed_up_like_any_other(make):
-    own = decomposition().rename(columns={"order": "layer", "quantity": "kind", "chance": "shuffled"})
+    own = decomposition().rename(columns={"order": "layer", "quantity": "kind"})
+    own = own.rename(columns=lambda column: column.replace("sign", "rest"))
     folder = summarise([make({"mine": own}, seeds__train=seed) for seed in range(3)])
-    assert list(rows(folder / "tables" / "mine.csv")[0]) == ["layer", "kind", "runs", "mean", "low", "high", "shuffled"]
+    assert list(rows(folder / "tables" / "mine.csv")[0]) == [
+        "layer", "kind", "runs", "mean", "low", "high", "rest", "rest_excess", "rest_low", "rest_high"
+    ]  # fmt: skip
     assert (folder / "figures" / "mine.svg").exists()
-    assert "Claims over runs" not in (folder / "report.html").read_text()
+    assert "Which of the paper" not in (folder / "report.html").read_text()
 
 
 def test_several_studies_have_a_summary_beside_them(make, monkeypatch):
@@ -208,4 +214,4 @@ def test_the_command_takes_folders_and_patterns(make, capsys):
     for seed in range(2):
         make(tables(0.3), seeds__train=seed)
     main([str(make.outputs / "digits" / "*")])
-    assert "holds in 2 of 2" in capsys.readouterr().out
+    assert "met in 2 of 2" in capsys.readouterr().out

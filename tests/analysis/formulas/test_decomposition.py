@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from analysis.formulas.decomposition import by_order, decompose
+from analysis.formulas.decomposition import by_order
+from analysis.formulas.references import shared
 from interactions.mobius import orders
 
 
@@ -14,17 +15,20 @@ def pair():
     return pretrain, finetune
 
 
-def test_the_parts_sum_up_to_the_strengths(pair):
-    pretrain, finetune = pair
-    preserved, discarded, new = decompose(pretrain, finetune)
-    np.testing.assert_allclose(preserved + discarded, abs(pretrain), rtol=1e-15)
-    np.testing.assert_allclose(preserved + new, abs(finetune), rtol=1e-15)
-    assert min(preserved.min(), discarded.min(), new.min()) >= 0
+def parts(pretrain, finetune):
+    """Preserved, discarded and new strength."""
+    preserved = shared(pretrain, finetune)
+    return preserved, abs(pretrain) - preserved, abs(finetune) - preserved
+
+
+def test_no_part_is_negative_or_more_than_a_strength(pair):
+    assert min(part.min() for part in parts(*pair)) == 0
+    assert (shared(*pair) <= np.minimum(*map(abs, pair))).all()
 
 
 def test_equals_equations_6_and_7(pair):
     pretrain, finetune = pair
-    found = decompose(pretrain, finetune)
+    found = parts(pretrain, finetune)
     for at in np.ndindex(pretrain.shape):
         a, b = pretrain[at], finetune[at]
         preserved = min(abs(a), abs(b)) if (a > 0 and b > 0) or (a < 0 and b < 0) else 0
@@ -43,13 +47,13 @@ def test_equals_equations_6_and_7(pair):
     ],
 )
 def test_signs(pretrain, finetune, expected):
-    assert tuple(part.item() for part in decompose(np.array([pretrain]), np.array([finetune]))) == expected
+    assert tuple(part.item() for part in parts(np.array([pretrain]), np.array([finetune]))) == expected
 
 
 def test_exchanging_the_models_exchanges_discarded_and_new(pair):
-    forward, backward = decompose(*pair), decompose(*pair[::-1])
-    np.testing.assert_array_equal(forward.preserved, backward.preserved)
-    np.testing.assert_array_equal(forward.discarded, backward.new)
+    preserved, discarded, new = parts(*pair)
+    for found, expected in zip(parts(*pair[::-1]), (preserved, new, discarded), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_by_order_is_the_mean_over_the_subsets_of_an_order():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from analysis.formulas.faithfulness import faithfulness, rebuilt, salient
-from analysis.statistics.chance import permutations, permuted
+from analysis.statistics.shuffled import permutations, permuted
 from interactions.mobius import interactions, values
 
 N = 6

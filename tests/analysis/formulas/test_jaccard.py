@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analysis.formulas.jaccard import jaccard
+from analysis.formulas.jaccard import jaccard, of_smaller
 
 
 @pytest.fixture
@@ -46,3 +46,17 @@ def test_two_models_without_interactions_are_equal_and_one_is_unlike_any_other()
     nothing, something = np.zeros((2, 8)), np.ones((2, 8))
     assert jaccard(nothing, nothing).tolist() == [1, 1]
     assert jaccard(nothing, something).tolist() == [0, 0]
+
+
+def test_of_smaller_is_the_similarity_where_models_share_that_much(pair):
+    a, b = (np.concatenate([np.maximum(model, 0), np.maximum(-model, 0)], axis=-1) for model in pair)
+    np.testing.assert_allclose(of_smaller(*pair, np.minimum(a, b).sum(-1)), jaccard(*pair), rtol=1e-13)
+    both = abs(pair[0]).sum(-1) + abs(pair[1]).sum(-1)
+    assert (of_smaller(*pair, np.zeros(9)) == 0).all()
+    np.testing.assert_allclose(of_smaller(*pair, both / 4), 1 / 3, rtol=1e-13)
+    np.testing.assert_allclose(of_smaller(*pair, both / 2), 1, rtol=1e-13)
+
+
+def test_of_smaller_takes_two_models_without_interactions_for_equal():
+    with np.errstate(all="raise"):
+        assert of_smaller(np.zeros((2, 8)), np.zeros((2, 8)), np.zeros(2)).tolist() == [1, 1]

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from analysis.formulas.decomposition import decompose
 from analysis.formulas.knockout import flips, groups, knockout
 from analysis.formulas.ratio import learned
+from analysis.formulas.references import shared
 from interactions.mobius import orders, values
 
 N = 4
@@ -39,7 +39,7 @@ def test_the_parts_are_the_whole_answer(models):
 
 def test_the_parts_are_those_of_decomposition_and_ratio(models):
     pretrain, finetune, scratch = models
-    found, preserved = knockout(*models, ORDER), decompose(pretrain, finetune).preserved
+    found, preserved = knockout(*models, ORDER), shared(pretrain, finetune)
     known = learned(preserved, pretrain, scratch)
     for part, strength in ((found.taken, preserved - known), (found.shared, known)):
         np.testing.assert_allclose(part, (np.sign(finetune) * strength)[:, 1:].sum(1))

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from analysis.formulas.decomposition import decompose
 from analysis.formulas.ratio import learned, terms
+from analysis.formulas.references import shared
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def by_loop(pretrain, finetune, scratch):
 
 
 def ratios(pretrain, finetune, scratch):
-    preserved = decompose(pretrain, finetune).preserved
+    preserved = shared(pretrain, finetune)
     return terms(preserved, learned(preserved, pretrain, scratch))
 
 
@@ -60,7 +60,7 @@ def test_scratch_that_has_the_preserved_learns_all_of_it(models):
 
 def test_the_opposite_sign_is_not_learned(models):
     pretrain, finetune, _ = models
-    assert (learned(decompose(pretrain, finetune).preserved, pretrain, -pretrain) == 0).all()
+    assert (learned(shared(pretrain, finetune), pretrain, -pretrain) == 0).all()
 
 
 def test_nothing_preserved_gives_zero_over_zero_without_warnings(models):

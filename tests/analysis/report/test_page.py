@@ -4,29 +4,31 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from hand_made import estimate
 
+from analysis.claims import Claim, as_table, ordered
 from analysis.loading import load
 from analysis.report.page import FigureEntry, number, write_report
+from analysis.tables import REFERENCES
 from conf.measures import ours
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
-CLAIMS = pd.DataFrame(
-    [
-        (
-            "More is discarded than kept.",
-            "discarded / preserved",
-            2.4567,
-            2.1,
-            2.8,
-            2.41,
-            "within chance",
-            "could overturn",
-        ),
-        ("Scratch learns little.", "ratio", 0.2, 0.19, 0.21, np.nan, "holds", ""),
-        ("High orders go first.", "slope", -0.001234, -0.1, 0.1, 0.0, "fails", ""),
+OF = {
+    "More is discarded than kept.": [
+        ("discarded / preserved", estimate(2.4567, 2.1, 2.8, estimate(1.4, 1.2, 1.6), sign=(2.41, -0.1, 0.2)), 2),
+        ("some discarded / preserved", estimate(2.3, 1.9, 2.7), 2),
     ],
-    columns=["claim", "quantity", "value", "low", "high", "chance", "verdict", "noise"],
-)
+    "Scratch learns little.": [
+        ("ratio", estimate(0.2, 0.19, 0.21, sign=(0.1, 0.05, 0.15), task=(0.4, -0.3, -0.1)), 0.1)
+    ],
+    "What is kept": [("share", estimate(0.25, 0.2, 0.3), float("nan"))],
+    "High orders go first.": [("slope", estimate(-0.001234, -0.1, 0.1), 0)],
+    "It is steadier.": [("falls", estimate(0, 0, 0), 0)],
+}
+NEVER = "no curve falls"
+MADE = [Claim(name, f"{name}/{at}", way, result, above, impossible=NEVER if way == "falls" else "")
+        for name, ways in OF.items() for at, (way, result, above) in enumerate(ways)]  # fmt: skip
+CLAIMS = ordered(as_table("mine", MADE, [True, *[False] * 5])[0])
 
 
 @pytest.fixture
@@ -41,7 +43,9 @@ def write(tmp_path):
             "title": "Study",
             "summary": {"model": "conv4"},
             "claims": CLAIMS,
-            "figures": [FigureEntry("Ratio", "A caption.", tmp_path / "ratio.svg", tmp_path / "ratio.csv")],
+            "figures": [
+                FigureEntry("ratio", "How much?", "A caption.", tmp_path / "ratio.svg", tmp_path / "ratio.csv")
+            ],
             "gallery": [("sample 0", tmp_path / "card.png")],
             "settings": "n: 10",
         }
@@ -63,20 +67,53 @@ def test_report_needs_nothing_from_elsewhere(write):
     assert base64.b64decode(sources[0].split(",")[1]).decode() == SVG
 
 
-def test_claims_come_first_and_in_order_with_their_verdicts(write):
-    text = write()
-    places = [text.index(claim) for claim in CLAIMS["claim"]]
+def test_the_answer_comes_first_then_claims_in_order_with_their_verdicts(write):
+    text = write(answer="Yes & no.")
+    places = [text.index("Yes &amp; no."), *(text.index(f"<strong>{claim}</strong>") for claim in OF)]
     assert places == sorted(places)
     assert places[-1] < text.index("A caption.") < text.index("sample 0") < text.index("n: 10")
-    badges = re.findall(r'<span class="badge ([\w-]+)">([\w ]+)</span>', text)
-    assert badges == [("within-chance", "within chance"), ("holds", "holds"), ("fails", "fails")]
+    assert "answer" not in write().partition("</style>")[2]
+    badges = re.findall(r'<span class="badge ([\w-]+)">([^<]+)</span>', text)
+    assert badges == [
+        ("depends-on", "depends on the probe&#39;s scale"), ("met", "met"), ("not-met", "not met"),
+        ("undecided", "undecided"), ("met", "met"), ("undecided", "undecided"), ("not-measurable", "not measurable"),
+    ]  # fmt: skip
+    for name in {kind for kind, _ in badges}:
+        assert f".{name}" in text.partition("</style>")[0], "each has its colour"
     assert "2.46 [2.10, 2.80]" in text
     assert "0.200 [0.190, 0.210]" in text
 
 
-def test_a_claim_that_noise_could_overturn_says_so_beside_its_verdict(write):
-    rows = re.findall(r"<tr>.*?</tr>", write().split("<tbody>")[1].split("</tbody>")[0], flags=re.DOTALL)
-    assert ["noise could overturn" in row for row in rows] == [True, False, False]
+def ways(text):
+    """What stands beside each way to count, without marks."""
+    table = text.partition('<table class="claims">')[2].partition("</table>")[0]
+    rows = re.findall(r"<tr>.*?</tr>", table.partition("</thead>")[2], flags=re.DOTALL)
+    return [" ".join(re.sub("<[^>]*>", " ", row).split()) for row in rows]
+
+
+def test_each_way_to_count_has_its_value_that_at_equal_strengths_and_its_references(write):
+    assert ways(write()) == [
+        "discarded / preserved noise could overturn 2.46 [2.10, 2.80] met 1.40 [1.20, 1.60] not met sign 2.41 equal",
+        "some discarded / preserved 2.30 [1.90, 2.70] undecided – –",
+        "ratio 0.200 [0.190, 0.210] – sign 0.100 more task 0.400 less",
+        "share 0.250 [0.200, 0.300] – –",
+        "slope −0.00123 [−0.100, 0.100] – –",
+        "falls no curve falls 0 [0, 0] – –",
+    ]
+    assert 'title="excess 0.0467 [−0.100, 0.200]"' in write()
+
+
+def test_it_is_said_how_many_claims_there_are_and_what_verdicts_mean(write):
+    text = write()
+    assert "5 claims; each is judged by itself" in text
+    for word in ("met", "not met", "undecided", "not measurable", "depends on the probe's scale", "more", "equal"):
+        assert f"<strong>{word}</strong>" in text
+
+
+@pytest.mark.parametrize("word", ["interaction I(S)", "preserved", "at equal strengths", "chance", "excess",
+                                  *(name for name in REFERENCES)])  # fmt: skip
+def test_the_glossary_says_what_words_mean(write, word):
+    assert f"<dt>{word}</dt>" in write()
 
 
 def test_a_warning_in_the_summary_stands_out(write):
@@ -87,32 +124,36 @@ def test_a_warning_in_the_summary_stands_out(write):
 
 def test_text_of_users_is_escaped(write):
     hostile = "<script>alert(1)</script> & co"
-    claims = CLAIMS.assign(claim=hostile)
-    text = write(settings=hostile, title=hostile, summary={hostile: hostile}, claims=claims, how_to_read=hostile)
+    claims = CLAIMS.head(1).assign(claim=hostile, quantity=hostile)
+    text = write(settings=hostile, title=hostile, summary={hostile: hostile}, claims=claims, how_to_read=hostile,
+                 answer=hostile)  # fmt: skip
     assert "<script" not in text
-    assert text.count("&lt;script&gt;alert(1)&lt;/script&gt; &amp; co") == 2 + 2 + 3 + 1 + 1
+    assert text.count("&lt;script&gt;alert(1)&lt;/script&gt; &amp; co") == 2 + 2 + 2 + 1 + 1 + 1
 
 
 def test_data_of_a_figure_can_be_unfolded(write):
-    cells = re.findall(r'<td class="number">([^<]*)</td>', write())
+    cells = re.findall(r'<td class="number">([^<]*)</td>', write().partition("A caption.")[2])
     assert cells == ["0", "0.123", "1", "–"]
 
 
 def test_figures_need_no_table_and_the_gallery_may_be_empty(write, tmp_path):
-    text = write(figures=[FigureEntry("Ratio", "A caption.", tmp_path / "ratio.svg")], gallery=[])
+    text = write(figures=[FigureEntry("ratio", "How much?", "A caption.", tmp_path / "ratio.svg")], gallery=[])
     assert "Data (" not in text
     assert "Samples" not in text
 
 
 def test_a_report_without_claims_does_not_explain_verdicts(write):
-    assert "verdict" not in write(claims=CLAIMS.head(0))
+    text = write(claims=CLAIMS.head(0))
+    assert "badge" not in text.partition("</style>")[2]
+    assert "claims" not in text.partition("</style>")[2].partition("Glossary")[0]
 
 
 def test_how_to_read_is_shown_in_paragraphs(write):
     text = write(how_to_read="First.\n\nSecond.")
     assert "<p>First.</p>" in text
     assert "<p>Second.</p>" in text
-    assert "How to read" not in write()
+    assert "What do intervals and references say?" in text
+    assert "What do intervals and references say?" not in write()
 
 
 def test_a_failed_report_leaves_the_old_one(write, tmp_path):
@@ -132,8 +173,10 @@ def test_every_caption_of_grey_lines_says_what_they_are():
     captions = [load(name, {}).about["caption"] for name in ours()]
     assert all(captions)
     grey = [text for text in captions if "Grey" in text or "grey" in text]
-    assert len(grey) == 5
-    assert all(re.search("references|a classifier that|values were exchanged", text) for text in grey)
+    assert len(grey) == 6
+    assert all(
+        re.search("references|a classifier that|values were exchanged|taken out at other", text) for text in grey
+    )
 
 
 @pytest.mark.parametrize(

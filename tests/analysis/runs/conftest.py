@@ -25,14 +25,17 @@ def run_of() -> Callable[..., Run]:
 
     def make(
         settings: dict, groups: dict | None = None, *, chosen: list | None = None, name: str = "digits",
-        tables: dict | None = None, finished: str = "", repeat: str | None = None, **seeds: int,
+        tables: dict | None = None, kept: dict | None = None, about: dict | None = None, finished: str = "",
+        repeat: str | None = None, **seeds: int,
     ) -> Run:  # fmt: skip
-        """chosen: the keys that were, if not all; groups: None for a run of before they were written down."""
+        """chosen: the keys that were, if not all; groups: None for a run of before they were written down; kept: what
+        each measure has kept of its samples."""
         nonlocal count
         count += 1
         every = {"seed": 0} | {key: seeds.get(key.partition(".")[2], 0) for key in SEEDS} | {"repeat": repeat}
         keys = {key: settings[key] for key in (settings if chosen is None else chosen)}
         recorded = None if groups is None else {"groups": groups, "keys": keys}
-        return Run(Path(f"run{count}"), name, settings, every, recorded, f"digest{count}", finished, tables or {})
+        return Run(Path(f"run{count}"), name, settings, every, recorded, f"digest{count}", finished, tables or {},
+                   about or {}, kept or {})  # fmt: skip
 
     return make

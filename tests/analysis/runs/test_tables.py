@@ -1,11 +1,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hand_made import jaccard, ratio
+from hand_made import jaccard, ratio, row
+from scipy.stats import t
 
+from analysis.measured import Measured
 from analysis.runs.settings import in_order
-from analysis.runs.tables import SETTING, tables
-from analysis.statistics.between import of_runs
+from analysis.runs.tables import SETTING, Rows, over_runs, tables
+from analysis.statistics.between import holm, spread
+from analysis.tables import expanded
 
 BOTH = {"data": "digits", "model": "conv4"}
 
@@ -22,24 +25,40 @@ def made(run_of):
     return of
 
 
-def test_the_mean_of_a_setting_has_students_interval_between_its_runs(made):
+def students(values):
+    """Mean, and the ends of Student's interval, of each column."""
+    values = np.array(values, dtype=float)
+    half = t.ppf(0.975, len(values) - 1) * values.std(0, ddof=1) / np.sqrt(len(values))
+    return values.mean(0), values.mean(0) - half, values.mean(0) + half
+
+
+def test_without_pseudo_values_the_mean_of_a_setting_has_students_interval_between_its_runs(made):
     levels = ([0.1, 0.2, 0.4, 0.3], [0.5, 0.9])
     over = made(*levels).over
-    assert list(over) == [SETTING, "lr", "definition", "runs", "mean", "low", "high", "chance"]
+    assert list(over) == [SETTING, "lr", "definition", "runs", "mean", "low", "high", "sign", "sign_excess", "sign_low",
+                          "sign_high"]  # fmt: skip
     for at, some in enumerate(levels):
-        row = over[(over["lr"] == at) & (over["definition"] == "paper")].squeeze()
-        np.testing.assert_allclose(row[["mean", "low", "high"]].to_numpy(float), of_runs(np.array(some)))
-        assert row["runs"] == len(some)
-        assert row["chance"] == pytest.approx(0.2)
+        found = over[(over["lr"] == at) & (over["definition"] == "paper")].squeeze()
+        np.testing.assert_allclose(found[["mean", "low", "high"]].to_numpy(float), students(some))
+        excess = found[["sign_excess", "sign_low", "sign_high"]].to_numpy(float)
+        np.testing.assert_allclose(excess, np.array(students(some)) - 0.2)
+        assert (found["runs"], found["sign"]) == (len(some), pytest.approx(0.2))
     assert len(over) == 6
 
 
+def test_a_single_run_has_its_own_interval(made):
+    first = made([0.1]).over.iloc[0]
+    assert list(first[["runs", "mean", "low", "high", "sign_low", "sign_high"]]) == pytest.approx(
+        [1, 0.1, 0.08, 0.12, -0.12, -0.08]
+    )
+
+
 def test_references_are_means_over_the_runs_whatever_they_are_called(run_of):
-    of_run = [ratio().assign(chance=level, ceiling=2 * level, remark="a word") for level in (0.1, 0.3)]
+    of_run = [ratio().assign(own=level, ceiling=2 * level, remark="a word", empty=np.nan) for level in (0.1, 0.3)]
     runs = [run_of({}, BOTH, train=seed, tables={"ratio": table}) for seed, table in enumerate(of_run)]
     table = tables(*in_order(runs))["ratio"]
-    assert table.references == ["chance", "ceiling"], "a word is none"
-    np.testing.assert_allclose(table.over[["chance", "ceiling"]], [[0.2, 0.4]] * 3)
+    assert table.references == ["sign", "own", "ceiling"], "a word is none, nor is an excess, nor an empty one"
+    np.testing.assert_allclose(table.over[["own", "ceiling"]], [[0.2, 0.4]] * 3)
 
 
 def test_a_row_counts_the_runs_that_have_a_number_there(run_of):
@@ -52,7 +71,97 @@ def test_a_row_counts_the_runs_that_have_a_number_there(run_of):
     over = tables(*in_order(runs))["jaccard"].over.set_index(["model", "epoch"])
     assert over["runs"]["finetune"].to_list() == [3, 2, 1]
     assert over["runs"]["scratch"].to_list() == [3, 3, 2]
-    assert np.isfinite(over["mean"]).all()
+    assert np.isfinite(over[["mean", "low", "high"]]).all(axis=None)
+    means = [second["mean"][1], third["mean"][1]]
+    np.testing.assert_allclose(over.loc[("finetune", 1), ["mean", "low", "high"]].to_numpy(float), students(means))
+    assert over.loc[("finetune", 2), "low"] == first["low"][2], "of the only run that has it"
+
+
+SAMPLES, ORDERS = 12, 4
+
+
+def of_samples(arrays, log=False, index=0):
+    """The table and samples of a run: strengths [samples, orders] and what they would be under `sign`."""
+    strength, level = arrays
+    measured = Measured({"strength": strength}, {"sign": {"strength": level}})
+    found = measured.estimate("strength", (lambda mean: mean) if log else None, log=log)
+    table, pseudo = expanded(pd.DataFrame({"order": range(ORDERS), "estimate": list(found.rows())}))
+    kept = {"data": np.array("digits/test"), "index": np.arange(SAMPLES) + index}
+    return table, kept | {f"rows/{name}": array for name, array in pseudo.items()}
+
+
+def runs_of(run_of, arrays, log=False, same=True):
+    made = [of_samples(each, log, 0 if same else 100 * seed) for seed, each in enumerate(arrays)]
+    about = {"strength": {"family": "order"}}
+    return [run_of({}, BOTH, train=seed, tables={"strength": table}, kept={"strength": kept}, about=about)
+            for seed, (table, kept) in enumerate(made)]  # fmt: skip
+
+
+@pytest.fixture
+def arrays():
+    """Of three runs: what a sample has in common is large, and the runs differ a little."""
+    draw = np.random.default_rng(0)
+    common = draw.lognormal(size=(SAMPLES, ORDERS))
+    strength = [common * factor + draw.normal(0, 0.02, common.shape) ** 2 for factor in (1, 1.2, 1.3)]
+    return [(each, 0.6 * common) for each in strength]
+
+
+def test_on_the_same_samples_runs_and_samples_both_vary(run_of, arrays):
+    over = tables(*in_order(runs_of(run_of, arrays)))["strength"].over
+    observed = np.stack([strength for strength, _ in arrays])
+    for name, values in (("mean", observed), ("sign_excess", observed - arrays[0][1])):
+        expected = spread(values.mean(1), values)
+        stem = name.removesuffix("mean").removesuffix("excess")
+        np.testing.assert_allclose(over[name], expected.mean)
+        np.testing.assert_allclose(over[f"{stem}low"], expected.mean - expected.half())
+        np.testing.assert_allclose(over[f"{stem}high"], expected.mean + expected.half())
+        assert (over[f"{stem}high"] - over[name] > students(values.mean(1))[2] - values.mean((0, 1)) + 0.05).all()
+
+
+def test_on_samples_of_their_own_the_runs_vary(run_of, arrays):
+    over = tables(*in_order(runs_of(run_of, arrays, same=False)))["strength"].over
+    means = np.stack([strength.mean(0) for strength, _ in arrays])
+    np.testing.assert_allclose(over[["mean", "low", "high"]].to_numpy().T, students(means))
+
+
+def test_ratios_and_strengths_have_their_geometric_mean(run_of, arrays):
+    over = tables(*in_order(runs_of(run_of, arrays, log=True, same=False)))["strength"].over
+    means = np.stack([strength.mean(0) for strength, _ in arrays])
+    np.testing.assert_allclose(over[["mean", "low", "high"]].to_numpy().T, np.exp(students(np.log(means))))
+    excess = means - arrays[0][1].mean(0)
+    np.testing.assert_allclose(over["sign_excess"], excess.mean(0))
+
+
+def test_equal_runs_on_the_same_samples_leave_the_samples_interval(run_of, arrays):
+    over = tables(*in_order(runs_of(run_of, [arrays[0]] * 3)))["strength"].over
+    table = of_samples(arrays[0])[0]
+    np.testing.assert_allclose(over[["mean", "low", "high"]], table[["mean", "low", "high"]])
+    nested = tables(*in_order(runs_of(run_of, [arrays[0]] * 3, same=False)))["strength"].over
+    np.testing.assert_allclose(nested["low"], nested["mean"])
+
+
+def test_orders_are_tested_together(run_of, arrays):
+    over = tables(*in_order(runs_of(run_of, arrays)))["strength"].over
+    excess = np.stack([strength - level for strength, level in arrays])
+    alone = spread(excess.mean(1), excess).p_value()
+    np.testing.assert_allclose(over["sign_p"], holm(alone))
+    assert (over["sign_p"] > alone).any()
+    assert "mean_p" not in over
+    assert "sign_p" not in tables(*in_order(runs_of(run_of, arrays[:1])))["strength"].over, "one run"
+
+
+def test_orders_are_tested_together_within_the_other_keys():
+    draw, keys = np.random.default_rng(1), {"model": list("aaabbb"), "order": [0, 1, 2] * 2}
+    excess = draw.normal(0.3, 0.1, size=(4, 6))
+    rows = [Rows(pd.DataFrame(keys | row(0.5 + each, sign=0.5)), {}, None) for each in excess]
+    alone = spread(excess).p_value()
+    found = over_runs(rows, list(keys), "order")
+    np.testing.assert_allclose(found["sign_p"], np.concatenate([holm(alone[:3]), holm(alone[3:])]))
+    assert "sign_p" not in over_runs(rows, list(keys))
+
+
+def test_p_values_are_no_references(run_of, arrays):
+    assert tables(*in_order(runs_of(run_of, arrays)))["strength"].references == ["sign"]
 
 
 def test_every_runs_own_rows_stand_beside(made):

@@ -9,9 +9,9 @@ python -m benchmarks.statistics writes benchmarks/statistics.csv, in a few minut
 """
 
 import os
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from itertools import product
 from multiprocessing import get_context
 
 import numpy as np
@@ -24,11 +24,12 @@ from analysis.runs.tables import Rows, over_runs
 from analysis.statistics.estimate import Interval, quotient
 from analysis.study import Study
 from benchmarks.timing import record
-from benchmarks.worlds import World
+from benchmarks.worlds import TESTS, World
 
 SAMPLES, SCALES, RUNS = (20, 50, 100), (0.5, 1.0, 1.5), (1, 2, 3, 5, 10)
 SETS, STUDIES = 400, 400  # of runs for each number of coverage, of other numbers
 OF_TRUTH = {"sets": 100, "samples": 1000}
+ACCURACIES = ("accuracy/finetune", "accuracy/scratch")
 STEP = 7  # nested runs of one set are taken from so distant sets
 CORRELATED = World(n=5, salience=0, training=0.1, kept=0.5, found=0.3)
 NOTHING = {"sample scale": World(scale=1.2, salience=0), "patch salience": World(scale=0), "both": World()}
@@ -57,24 +58,23 @@ def coverage(
     """Returns how often intervals contain the truth, in worlds whose samples' strengths have this log-sd. Columns: ROW,
     then one for each number of samples."""
     draw, several = np.random.default_rng(int(10 * scale)), replace(CORRELATED, scale=scale)
-    cells = {}
+    cells = []
     for world, numbers in ((replace(several, training=0), [1]), (several, [each for each in runs if each > 1])):
         truth = _truth(world, draw)
         each = [per_sample(run, sets) for run in world.runs(max(numbers), max(samples), draw, sets)]
-        for count in samples:
-            rows = [as_rows(run, count) for run in each]
+        for of, count in product(range(len(each[0])), samples):
+            rows = [as_rows(run[of], count) for run in each]
             for number in numbers:
-                for design, of in (("crossed", rows), ("nested", nested(rows, sets)))[: min(number, 2)]:
-                    name = f"{number} {design}" if number > 1 else "1"
-                    cells[name, count] = _covered(over_runs(of[:number], ["quantity", "set"]), truth)
-    found = pd.DataFrame({count: pd.concat({name: cell for (name, of), cell in cells.items() if of == count})
-                          for count in samples})  # fmt: skip
-    found = found.rename_axis(["runs", "quantity"]).reset_index()
-    return _with_words(found, question="coverage", world=f"log-sd {scale:g}")
+                for design, chosen in (("crossed", rows), ("nested", nested(rows, sets)))[: min(number, 2)]:
+                    found = _covered(over_runs(chosen[:number], ["quantity", "set"]), truth)
+                    cells.append(found.assign(runs=f"{number} {design}" if number > 1 else "1", samples=count))
+    found = pd.concat(cells).pivot_table("covered", ["quantity", "runs"], "samples", sort=False)
+    return _with_words(found.reset_index().rename_axis(columns=None), question="coverage", world=f"log-sd {scale:g}")
 
 
-def per_sample(study: Study, sets: int) -> Measured:
-    """Returns what the measures find on each sample of each set of runs [samples, sets, ...]."""
+def per_sample(study: Study, sets: int) -> tuple[Measured, Measured]:
+    """Returns what the measures find on each sample of each set of runs [samples, sets, ...]: on those with
+    interactions, and on those of the test set."""
     parts, shares, curves, right = (of.samples(study) for of in (decomposition, ratio, jaccard, accuracy))
     some, subsets = parts.about["order"] > 0, parts.about["subsets"]
 
@@ -84,17 +84,19 @@ def per_sample(study: Study, sets: int) -> Measured:
     found = {name: total(parts.observed[name]) for name in ("preserved", "discarded", "pretrain")}
     found |= {"strengths": parts.observed["preserved"], "jaccard": curves.observed["finetune"][:, 0]}
     found |= {name: shares.observed[name] for name in shares.observed}
-    found |= {name: array[:, -1] for name, array in right.observed.items()}
+    outcomes = {name: array[:, -1] for name, array in right.observed.items()}
     levels = {"preserved": total(parts.references["sign"]["preserved"])}
 
     def apart(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {name: array.reshape(-1, sets, *array.shape[1:]) for name, array in arrays.items()}
 
-    return Measured(apart(found), {"sign": apart(levels)})
+    return Measured(apart(found), {"sign": apart(levels)}), Measured(apart(outcomes))
 
 
 def intervals(of: Measured) -> dict[str, Interval]:
     """Returns the interval of each quantity, [sets] or [sets, orders]."""
+    if ACCURACIES[0] in of.observed:
+        return {"accuracy difference": of.estimate(ACCURACIES, np.subtract).own}
     share = of.estimate(("preserved", "pretrain"), quotient)
     part = of.estimate(("preserved", "sign/preserved"), lambda p, r: 1 - quotient(r, p), alone=True)
     return {
@@ -106,12 +108,15 @@ def intervals(of: Measured) -> dict[str, Interval]:
         "ratio, all S": of.estimate(("paper/learned", "paper/preserved"), quotient).own,
         "ratio, weighted": of.estimate(("weighted/learned", "weighted/preserved"), quotient).own,
         "Jaccard": of.estimate("jaccard").own,
-        "accuracy difference": of.estimate(("accuracy/finetune", "accuracy/scratch"), np.subtract).own,
     }
 
 
 def as_rows(measured: Measured, count: int) -> Rows:
-    """Returns intervals of the first samples of each set as rows of a table, with pseudo-values."""
+    """Returns intervals of the first `count` samples of each set (and all test samples that belong to them) as rows of
+    a table, with pseudo-values."""
+    if ACCURACIES[0] in measured.observed:
+        count *= TESTS
+
     def first(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {name: array[:count] for name, array in arrays.items()}
 
@@ -144,17 +149,18 @@ def _truth(world: World, draw: np.random.Generator) -> dict[str, np.ndarray]:
     """Returns the mean of each quantity over trainings (of the logarithm, where it is estimated so): name -> [] or
     [orders]."""
     (run,) = world.runs(1, OF_TRUTH["samples"], draw, OF_TRUTH["sets"])
-    found = intervals(per_sample(run, OF_TRUTH["sets"]))
+    found = {name: each for of in per_sample(run, OF_TRUTH["sets"]) for name, each in intervals(of).items()}
     return {name: np.exp(np.log(each.value).mean(0)) if each.log else each.value.mean(0)
             for name, each in found.items()}  # fmt: skip
 
 
-def _covered(over: pd.DataFrame, truth: dict[str, np.ndarray]) -> pd.Series:
+def _covered(over: pd.DataFrame, truth: dict[str, np.ndarray]) -> pd.DataFrame:
     """Returns the % of intervals of each quantity that contain the truth."""
-    expected = np.concatenate([np.repeat(truth[name], (over["quantity"] == name).sum() // max(truth[name].size, 1))
-                               for name in over["quantity"].unique()])  # fmt: skip
-    inside = (over["low"] <= expected) & (expected <= over["high"])
-    return (100 * inside.groupby(over["quantity"], sort=False).mean()).round(1)
+    inside = []
+    for name, rows in over.groupby("quantity", sort=False):
+        expected = np.repeat(truth[name], len(rows) // truth[name].size)  # sets next to each other
+        inside.append((name, round(100 * np.mean((rows["low"] <= expected) & (expected <= rows["high"])), 1)))
+    return pd.DataFrame(inside, columns=["quantity", "covered"])
 
 
 def found_more(

@@ -22,9 +22,8 @@ from analysis.study import Options, Study
 from interactions.mobius import orders, values
 
 DECAY = np.array([2.6, 0.57, 0.10, 0.05, 0.04, 0.036])  # mean strength per order, as of a trained network
-OPTIONS = Options(
-    salient=False, tau=0.05, empty_set=True, normalise=False, permutations=0, resamples=1000, seed=0
-)  # fmt: skip
+OPTIONS = Options(salient=False, tau=0.05, empty_set=True, normalise=False, permutations=0, resamples=1000, seed=0)
+TESTS = 10  # test samples for each sample whose interactions are known
 EASE = {"finetune": 1.0, "scratch": 0.5}  # how far a test sample of medium difficulty is from being misclassified
 
 
@@ -55,7 +54,7 @@ class World:
         salience = self.salience * draw.standard_normal((samples * times, self.n)) @ member.T
         strength = self.scale * draw.standard_normal((samples * times, 1))
         common = np.exp(strength + salience) * DECAY[np.minimum(orders(self.n), len(DECAY) - 1)]
-        effect, ease = draw.laplace(size=common.shape), draw.standard_normal((samples * times, 1))
+        effect, ease = draw.laplace(size=common.shape), draw.standard_normal((TESTS * samples * times, 1))
         pretrain = common * self._own(effect, draw) * effect
 
         for _ in range(count):
@@ -63,7 +62,7 @@ class World:
             of_run = [np.tile(np.concatenate([each, -each])[:times], (samples, 1)) for each in half]
             finetune = common * self._own(effect, draw) * np.exp(of_run[0]) * self._finetune(effect, of_run[1], draw)
             scratch = common * self._own(effect, draw) * np.exp(of_run[2]) * self._scratch(effect, of_run[3], draw)
-            correct = {model: ease + draw.standard_normal(ease.shape) + mean + of > 0
+            correct = {model: ease + draw.standard_normal(ease.shape) + mean + np.tile(of, (TESTS, 1)) > 0
                        for (model, mean), of in zip(EASE.items(), of_run[4:], strict=True)}  # fmt: skip
             yield study(pretrain, finetune, scratch, correct)
 
@@ -105,4 +104,4 @@ def study(
               "scratch": Held(scratch * half, scratch)}  # fmt: skip
     outcomes = {model: Outcomes(right.astype(float), 1.0 - right) for model, right in (correct or {}).items()}
     epochs = {model: list(range(len(store.v))) for model, store in stores.items()}
-    return Study(stores["pretrain"], stores, epochs, OPTIONS, outcomes, np.arange(len(pretrain)) % 2)
+    return Study(stores["pretrain"], stores, epochs, OPTIONS, outcomes, np.arange(TESTS * len(pretrain)) % 2)

@@ -60,6 +60,8 @@ def coverage(
     draw, several = np.random.default_rng(int(10 * scale)), replace(CORRELATED, scale=scale)
     cells = []
     for world, numbers in ((replace(several, training=0), [1]), (several, [each for each in runs if each > 1])):
+        if not numbers:
+            continue
         truth = _truth(world, draw)
         each = [per_sample(run, sets) for run in world.runs(max(numbers), max(samples), draw, sets)]
         for of, count in product(range(len(each[0])), samples):

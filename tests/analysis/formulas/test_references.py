@@ -123,4 +123,5 @@ def test_what_cannot_be_matched_is_told(models):
     for sample, size in np.ndindex(SAMPLES, N + 1):
         of = order == size
         assert found[sample, size] == ((other[sample, of] == 0).all() and (model[sample, of] != 0).any())
-    assert found[2, 2] and not found[3, 3]
+    assert found[2, 2]
+    assert not found[3, 3]

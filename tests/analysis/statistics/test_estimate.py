@@ -94,7 +94,8 @@ def test_together_bounds_the_largest_distance_of_every_resample(strengths):
     np.testing.assert_allclose((found.low, found.high), (x.mean(0) - half, x.mean(0) + half), rtol=1e-9)
     np.testing.assert_array_equal(found.pseudo, x)
     one = jackknife((x,))
-    assert (found.low < one.low).all() and (found.high > one.high).all()
+    assert (found.low < one.low).all()
+    assert (found.high > one.high).all()
 
 
 def test_a_single_difference_has_its_own_interval(strengths):

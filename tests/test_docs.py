@@ -144,8 +144,10 @@ def test_the_readme_names_every_page() -> None:
     assert len(PAGES["README.md"].splitlines()) <= 100
 
 
-@pytest.mark.parametrize(("name", "first"), [("values", "model"), ("peers", "n"), ("convnets", "convnet")])
-def test_the_figures_of_speed_are_those_that_were_measured(name: str, first: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "first"), [("values", "model"), ("peers", "n"), ("convnets", "convnet"), ("statistics", "question")]
+)
+def test_the_figures_of_benchmarks_are_those_that_were_measured(name: str, first: str) -> None:
     """Every row of a table stands in the CSV."""
     with (ROOT / "benchmarks" / f"{name}.csv").open() as file:
         measured = [{value or "–" for value in row.values()} for row in csv.DictReader(file)]

@@ -35,7 +35,7 @@ MATHEMATICS = {
         f"analysis.formulas.{name}"
         for name in ("decomposition", "ratio", "jaccard", "faithfulness", "noise", "accuracy")
     ),
-    *(f"analysis.statistics.{name}" for name in ("between", "chance", "estimate")),
+    *(f"analysis.statistics.{name}" for name in ("between", "estimate", "shuffled")),
 }
 DRAWING = {"analysis.report.page", "analysis.verdicts"}
 DRAWING |= {f"analysis.drawing.{name}" for name in ("style", "curves", "gallery", "glyphs", "labels", "sentence")}

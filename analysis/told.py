@@ -23,7 +23,13 @@ WORDS = ("verdict", "why", "noise", "runs' verdicts")
 def told(answers: Iterable[str], lines: Iterable[str]) -> str:
     """Returns the text of verdicts.txt: paragraphs with the answer, and the lines on the claims."""
     return (
-        "\n\n".join([*(fill(answer, WIDTH) for answer in answers if answer), *filter(None, ["\n".join(lines)])]) + "\n"
+        "\n\n".join(
+            [
+                *(fill(answer, WIDTH, break_on_hyphens=False) for answer in answers if answer),
+                *filter(None, ["\n".join(lines)]),
+            ]
+        )
+        + "\n"
     )
 
 

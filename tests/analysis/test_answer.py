@@ -168,8 +168,8 @@ def test_what_scratch_recovers_is_set_between_floor_and_ceiling():
         f"0.59 would be recovered by a second fine-tuning."
     )
     assert told(recovered(**levels), SCALED).endswith(
-        "0.59 would be recovered by a second fine-tuning (so it goes 0.61 [0.5, 0.7] of the way from independent effects to a "
-        "second fine-tuning)."
+        "0.59 would be recovered by a second fine-tuning (so it goes 0.61 [0.5, 0.7] of the way from independent "
+        "effects to a second fine-tuning)."
     )
 
 

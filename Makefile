@@ -1,6 +1,6 @@
 # make demo    a study of three trainings on data that comes with the program (minutes on 2 cores)
 # make test    formatting, lint and tests
-# make bench   speed, as ratios within one run
+# make bench   speed, as ratios within one run; how often intervals contain the truth
 # make lock    pins every dependency anew from pyproject.toml
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -19,7 +19,7 @@ test: install
 	$(PYTHON) -m pytest -n 2 --dist loadfile   # most tests keep one core busy; a file shares its trainings
 
 bench: install
-	for script in values convnets peers probe demo analysis noise processes two_runs; do $(PYTHON) -m benchmarks.$$script || exit 1; done
+	for script in values convnets peers probe demo analysis noise processes two_runs statistics; do $(PYTHON) -m benchmarks.$$script || exit 1; done
 
 install: $(VENV)/installed
 

@@ -22,7 +22,8 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.drawing import benefit as drawn
-from analysis.drawing.over_runs import draw
+from analysis.drawing import claims as of_claims
+from analysis.drawing.over_runs import MANY, draw
 from analysis.drawing.style import NAMES, save
 from analysis.report.over_runs import OverRuns, write_report
 from analysis.runs import benefit, found, made, words
@@ -40,6 +41,7 @@ from stages.files import is_temporary, write_text, written
 from stages.locks import locked
 from stages.view import folder_name
 
+FEW = 3  # answers on the terminal; the report has more
 ABOUT = """Sets the runs in these folders side by side: the settings that differ, of each the mean over its seeds, and
 the interval between its runs. Writes tables, figures and a report into the folder summary/ of the study."""
 
@@ -130,10 +132,17 @@ def _write(
         drawn, entry = _figure(folder, table, runs, settings)
         kept += drawn
         figures.append(entry)
+    if len(judged) and 1 < len(settings.each) <= MANY:
+        shown, entry = _of_claims(folder, judged, runs, settings)
+        kept += shown
+        figures.insert(0, entry)
     opening = words.opening(runs, settings, left_out, over, other)
     answers = words.answers(judged, over.get("decomposition"), runs, settings)
     lines = [*words.claim_lines(judged)] if len(judged) else []
-    write_text(folder / FILE, told(answers, [*lines, *(["", benefit.line(gained)] if gained else [])]))
+    write_text(
+        folder / FILE,
+        told(answers if len(answers) <= FEW else [], [*lines, *(["", benefit.line(gained)] if gained else [])]),
+    )
     write_report(folder / "report.html", words.title(runs, settings), opening, judged, figures, folder / "runs.csv",
                  words.how_to_read(runs, settings), answers)  # fmt: skip
     _remove_others(folder, kept)
@@ -142,16 +151,31 @@ def _write(
 def _figure(folder: Path, table: Table, runs: list[Run], settings: Settings) -> tuple[list[Path], OverRuns]:
     """Draws a measure's figure. Returns its files, and its entry in the report."""
     about = next((run.about[table.name] for run in runs if table.name in run.about), {})
-    alone = len(settings.columns) == 1  # then its name stands above the legend
-    labels = [str(each[0]) if alone else settings.label(each) for each in settings.each]
+    labels, name, values = _along(settings)  # the name stands above the legend
     over, by_run = (rows.rename(columns={SETTING: "setting"}) for rows in (table.over, table.by_run))
     figure = draw(over, by_run, table.keys, table.references, labels, about.get("title", table.name),
-                  settings.columns[0] if alone else "", NAMES | about.get("labels", {}))  # fmt: skip
+                  name, NAMES | about.get("labels", {}), values)  # fmt: skip
     png, svg = save(figure, folder / "figures", table.name)
     of_runs = folder / "tables" / f"{table.name}.csv"
     caption = words.caption(table, runs, settings)
     question = about.get("question", table.name.replace("_", " "))
     return [png, svg], OverRuns(table.name, question, caption, about.get("caption", ""), png, of_runs)
+
+
+def _of_claims(folder: Path, judged: pd.DataFrame, runs: list[Run], settings: Settings) -> tuple[list[Path], OverRuns]:
+    """Draws what the claims are counted by, for each setting. Returns its files, and its entry in the report."""
+    labels, name, values = _along(settings)
+    rows = judged.drop(columns="setting").rename(columns={SETTING: "setting"})
+    kept = [*save(of_claims.draw(rows, labels, name, values), folder / "figures", "claims")]
+    table = folder / "tables" / "claims.csv"
+    return kept, OverRuns("claims", of_claims.QUESTION, words.of_claims(runs, settings), "", kept[0], table)
+
+
+def _along(settings: Settings) -> tuple[list[str], str, list[object]]:
+    """Returns the names of the settings; if one key alone differs, its name and values as well."""
+    alone = len(settings.columns) == 1
+    labels = [str(each[0]) if alone else settings.label(each) for each in settings.each]
+    return labels, settings.columns[0] if alone else "", [value for (value,) in settings.each] if alone else []
 
 
 def _benefit(folder: Path, gained: benefit.Benefit) -> tuple[list[Path], OverRuns]:

@@ -2,7 +2,8 @@
 
 dense: all 2**n masked inputs go through the network. local: a convolutional network's early layers are computed once
 per version that a tile has (interactions/local/). Both give the same values. The program takes the one that it predicts
-to be faster, from counts of operations and not from measured time, so that a run repeats bit for bit.
+to be faster, from counts of operations and not from measured time, so that a run repeats bit for bit on a machine of
+the same kind, with as many threads and the same libraries.
 """
 
 from dataclasses import dataclass

@@ -18,7 +18,8 @@ def fitting(model: nn.Module, inputs: torch.Tensor, where: torch.device) -> int:
     memory.
 
     inputs: [1, ...], where the model is now; where: the device that they will run on. The size depends on nothing else,
-    such as other programs on the device, so that a run repeats bit for bit.
+    such as other programs on the device, so that a run repeats bit for bit on a machine of the same kind, with as many
+    threads and the same libraries.
     """
     sizes = []
     watch(model, inputs, lambda _, given, out: sizes.append(_bytes(given) + _bytes(out)))

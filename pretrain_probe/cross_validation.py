@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import log_softmax
+from threadpoolctl import threadpool_limits
 
 from data.splits import InMemory
 from stages.progress import Bar
@@ -28,6 +29,7 @@ BEYOND = 2  # values that are tried below the best one
 FALLBACK = 0.01
 # From this product of samples, features and classes on, one part is held out: a fit takes seconds for each value.
 LARGE = 1e9
+SMALL = 1e7  # up to this product, threads wait for each other longer than they compute
 # Seconds of a whole search, and of each sample x feature x class of a part, measured on two cores that were in use:
 # 2e-8 where classes are easily told apart, 1e-7 where they are not; other machines are up to ten times as fast.
 SEARCH, EACH = Span(0.5, 4), Span(2e-9, 1e-7)
@@ -50,8 +52,10 @@ def choose(train: InMemory, seed: int) -> Chosen:
     folds = parts(labels, seed)
     if not folds:
         return Chosen(FALLBACK, "since cross-validation needs two classes with two training samples each", {})
-    paths = [_Path(inputs, labels, part) for part in folds[: _held_out(inputs.size, len(np.unique(labels)))]]
-    with Bar(desc="l2 of the probe", unit="value") as bar:
+    classes = len(np.unique(labels))
+    paths = [_Path(inputs, labels, part) for part in folds[: _held_out(inputs.size, classes)]]
+    threads = 1 if inputs.size * classes < SMALL else None
+    with threadpool_limits(threads), Bar(desc="l2 of the probe", unit="value") as bar:
 
         def loss(l2: float) -> float:
             bar.update()
@@ -111,7 +115,7 @@ class _Path:
 
         self.inputs, self.labels, self.held = inputs, labels, held
         self.fitted = np.setdiff1d(np.arange(len(labels)), held)
-        self.model = LogisticRegression(warm_start=True, max_iter=1000)
+        self.model = LogisticRegression(warm_start=True, max_iter=200)
 
     def losses(self, l2: float) -> np.ndarray:
         """Returns the cross-entropies [H] of the samples held out."""

@@ -26,7 +26,12 @@ STAGES = ("pretrain", "probe", "finetune", "scratch", "interactions", "analysis"
 CONF = ROOT / "tests" / "conf"  # experiment=tiny
 IMPORTED_ONCE = ["pytest", "run", "data.embedded", "models.vision", "finetune.finetune", "scratch.scratch"]
 IMPORTED_ONCE += ["pretrain_probe.pretrain", "pretrain_probe.probe", "interactions.evaluate", "analysis.analyse"]
-IMPORTED_ONCE += ["requests", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg"]
+IMPORTED_ONCE += [
+    "requests",
+    "sklearn.linear_model",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_svg",
+]
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(IMPORTED_ONCE)
 # Starting a process asks all others whether they have ended, and an exit code can be read once only.

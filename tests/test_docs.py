@@ -41,7 +41,11 @@ ALL = [block for text in PAGES.values() for block in _blocks(text)]
 LINES = [line for block in ALL for line in block.replace("\\\n", " ").splitlines()]
 COMMANDS = [shlex.split(line, comments=True) for line in LINES if re.match(r"(\w+=\S+ )?(python|make) ", line)]
 STUDIES = [words[2:] for words, _ in itertools.groupby(sorted(COMMANDS)) if words[:2] == ["python", "run.py"]]
-SWEEPS = {"experiment=digits_seeds", "experiment=graded_transfer"}  # by themselves, without -m
+SWEEPS = {
+    "experiment=digits_seeds",
+    "experiment=graded_transfer",
+    "experiment=probe_scale",
+}  # by themselves, without -m
 EXAMPLE = ["PYTHONPATH=.", "python", "-m", "run"]  # it runs
 
 schema.register()
@@ -140,8 +144,10 @@ def test_the_readme_names_every_page() -> None:
     assert len(PAGES["README.md"].splitlines()) <= 100
 
 
-@pytest.mark.parametrize(("name", "first"), [("values", "model"), ("peers", "n"), ("convnets", "convnet")])
-def test_the_figures_of_speed_are_those_that_were_measured(name: str, first: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "first"), [("values", "model"), ("peers", "n"), ("convnets", "convnet"), ("statistics", "question")]
+)
+def test_the_figures_of_benchmarks_are_those_that_were_measured(name: str, first: str) -> None:
     """Every row of a table stands in the CSV."""
     with (ROOT / "benchmarks" / f"{name}.csv").open() as file:
         measured = [{value or "–" for value in row.values()} for row in csv.DictReader(file)]

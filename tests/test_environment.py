@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 LOCK = (ROOT / "requirements.lock").read_text()
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
-BROUGHT = {"yaml"}  # by omegaconf, which reads configurations with it
+BROUGHT = {"yaml", "threadpoolctl"}  # by omegaconf, which reads with it; by scikit-learn, which computes with it
 
 
 def pinned():

@@ -23,6 +23,8 @@ CLASSES = {"cifar10": 10, "cub200": 200, "cars": 196, "sst2": 2}
 # One network of each kind, with images as small as it takes.
 DEBUGGED = {"cub200_resnet50": ["model.input.size=64"], "cars_vit_s": [], "sst2_bert": []}
 
+BUILT_IN = {"digits", "digits_seeds", "graded_transfer", "phrases", "probe_scale"}
+
 schema.register()
 
 
@@ -32,8 +34,7 @@ def composed(*overrides: str) -> object:
 
 
 def test_they_are_all_there() -> None:
-    ours = {"digits", "digits_seeds", "graded_transfer", "phrases"}
-    assert {file.stem for file in (CONF / "experiment").glob("*.yaml")} == PAPER | ours
+    assert {file.stem for file in (CONF / "experiment").glob("*.yaml")} == PAPER | BUILT_IN
 
 
 @pytest.mark.parametrize("name", sorted(PAPER))

@@ -48,7 +48,8 @@ def test_files_are_as_documented(run: Path, finished: Finished) -> None:
     trained |= {f"checkpoints/epoch_{epoch:03d}.pt" for epoch in EPOCHS}
     features = {name for name in files(run / "pretrain") if name.startswith("features/")}
     assert files(run / "pretrain") - features == trained
-    assert files(run / "probe") == files(run / "finetune") == files(run / "scratch") == trained
+    assert files(run / "probe") == trained | {"l2.json"}
+    assert files(run / "finetune") == files(run / "scratch") == trained
     assert sorted(Path(name).name for name in features) == ["features_test.npz", "features_train.npz"]
     units = [("probe", 2), *((stage, epoch) for stage in ("finetune", "scratch") for epoch in EPOCHS)]
     stored = {f"{stage}/epoch_{epoch:03d}/{file}" for stage, epoch in units for file in ("values.npy", "meta.json")}
@@ -63,6 +64,15 @@ def test_files_are_as_documented(run: Path, finished: Finished) -> None:
     gallery = {name for name in files(run / "analysis") if name.startswith("gallery/")}
     assert files(run / "analysis") - gallery == made
     assert sorted(Path(name).suffix for name in gallery) == [".png", ".svg"]
+
+
+def test_the_l2_of_the_probe_is_said_wherever_it_matters(run: Path, finished: Finished) -> None:
+    chosen = json.loads((run / "probe" / "l2.json").read_text())
+    assert chosen["l2"] == float(min(chosen["losses"], key=chosen["losses"].get))
+    text = f"l2 = {chosen['l2']:g}, {chosen['why']}"
+    assert chosen["why"].startswith("chosen by 2-fold cross-validation"), "of two samples of each class"
+    assert f"probe: {text}\n" in finished.result.out
+    assert f"seen through a linear probe with {text}" in (run / "analysis" / "report.html").read_text()
 
 
 def test_nothing_else_lies_about(run: Path, finished: Finished) -> None:

@@ -22,7 +22,7 @@ from training import tasks
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 NAMES = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
-BUILT_IN = ("digits", "digits_seeds", "graded_transfer", "phrases")
+BUILT_IN = ("digits", "digits_seeds", "graded_transfer", "phrases", "probe_scale")
 
 schema.register()
 

@@ -110,8 +110,10 @@ def with_names(figure: Figure, labels: list[str], references: dict[str, str], ti
     handles = [found[label] for label in labels if label in found]
     handles += [references_of.key(reference, list(references), references) for reference in references]
     names = [handle.get_label() for handle in handles]
-    figure.legend(handles, names, loc="outside lower center", ncols=legend_columns(figure.get_size_inches()[0], names),
-                  fontsize=9.5, title=title, title_fontsize=9.5)  # fmt: skip
+    if handles:
+        columns = legend_columns(figure.get_size_inches()[0], names)
+        figure.legend(handles, names, loc="outside lower center", ncols=columns, fontsize=9.5, title=title,
+                      title_fontsize=9.5)  # fmt: skip
     return figure
 
 

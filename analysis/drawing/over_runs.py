@@ -2,10 +2,11 @@
 
 Each combination of the keys that are words, such as model and quantity, has a panel. Its x axis is the numeric key
 with the most values (epoch, order), and a line is a setting. Without such a key (three definitions of a ratio), a
-setting is a bar. More settings than colours can tell apart are rows with their names, in a heat map or as intervals.
+setting is a bar, or, where settings differ in a number alone, a point along that number. More settings than colours
+can tell apart are rows with their names, in a heat map or as intervals.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from textwrap import fill
 
 import numpy as np
@@ -14,7 +15,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.drawing import few_settings, many_settings
+from analysis.drawing import along_settings, few_settings, many_settings
 from analysis.drawing.beyond import without_far_ones
 from analysis.drawing.references import levels
 from analysis.drawing.references import words as in_words
@@ -29,12 +30,12 @@ ACROSS = 3
 @rc_context(STYLE)
 def draw(
     over: pd.DataFrame, by_run: pd.DataFrame, keys: list[str], references: list[str], labels: list[str], title: str,
-    legend: str = "", words: Mapping[str, str] = NAMES,
+    legend: str = "", words: Mapping[str, str] = NAMES, settings: Sequence[object] = (),
 ) -> Figure:  # fmt: skip
     """Draws a measure's figure. over: columns setting (number of its label), keys, runs, mean, low, high,
     references; by_run: setting, run, keys, mean; references: of these columns, excesses, their intervals, and what is
     at equal strengths are not drawn; legend: what stands above the labels; words: names for values of keys, in the
-    titles of panels, and for references."""
+    titles of panels, and for references; settings: their values, if they differ in one key, called `legend`."""
     many = len(labels) > MANY
     labels = labels if many else [fill(label, WIDEST) for label in labels]
     kinds = (many_settings.heat_map, many_settings.forest) if many else (few_settings.curves, few_settings.bars)
@@ -42,6 +43,7 @@ def draw(
     over, by_run = (table.replace([np.inf, -np.inf], np.nan) for table in (over, by_run))
     x = _numeric(over, keys)
     drawn = {name: in_words(name, words) for name in levels(over, references)}
+    along = x is None and not many and along_settings.are_along(settings)
     apart = [key for key in keys if key != x and over[key].nunique() > 1 and not _is_number(over[key])]
     combinations = _combinations(over, apart)
     shown = combinations[:MOST]
@@ -54,14 +56,17 @@ def draw(
         chosen = dict(zip(apart, values, strict=True))
         panel, runs = (_rows(table, chosen) for table in (over, by_run))
         axes.set_title(", ".join(words.get(value, str(value).replace("_", " ")) for value in values), fontsize=10.5)
-        kinds[x is None](axes, panel, runs, x, drawn, labels)
+        if along:
+            along_settings.points(axes, panel, runs, settings, drawn, legend)
+        else:
+            kinds[x is None](axes, panel, runs, x, drawn, labels)
     _scale(
         [(axes, _of(values, apart)) for axes, values in zip(every, shown, strict=True)],
         many,
-        bool(x) and not many,
+        along or (bool(x) and not many),
         x != "epoch",
     )
-    return named(figure, labels, drawn, legend)
+    return named(figure, labels, drawn, "" if along else legend)
 
 
 def _numeric(over: pd.DataFrame, keys: list[str]) -> str | None:

@@ -11,8 +11,8 @@ For example a = (3, 1), b = (2, -4), of one order: 2 are shared, at the first su
 meets -4 and the second 2: 0 and 1 are shared. Under sign, the first would share 2 if its sign agreed; among the other
 subsets (there is one, negative) none has that sign: 0.
 
-Orders 0 and n hold one subset each: for these, other samples take the place of other subsets, in both references. All
-arrays are [samples, subsets]; `order` [subsets] is |S| of each.
+Orders 0 and n hold one subset each: for these, placement is the same as sign, and other samples take the place of other
+subsets. All arrays are [samples, subsets]; `order` [subsets] is |S| of each.
 """
 
 from collections.abc import Iterator

@@ -29,6 +29,13 @@ THAN = {
     "class": "other inputs of the same class share",
     "other": "after another pre-training",
 }
+BEYOND = {
+    "placement": "what strengths alone give",
+    "sign": "what independent effects give",
+    "task": "what a model trained from scratch shares",
+    "class": "what other inputs of the same class share",
+    "other": "what is shared after another pre-training",
+}
 QUESTION = "What does fine-tuning preserve, discard and newly learn?"
 TITLE = "Strength of interactions per order (mean over subsets, log-odds)"
 CAPTION = (
@@ -154,14 +161,14 @@ def claims(measured: Measured) -> list[Claim]:
         return quotient(share(strength, np.ones_like(strength), high), share(strength, np.ones_like(strength), low))
 
     every = np.ones_like(some)
-    twice, one_half = "fine-tuning discards more than twice what it preserves", "strength discarded / preserved"
+    twice, times = "fine-tuning discards more than twice what it preserves", "strength discarded / preserved"
     both = ("discarded", "preserved")
     found = [
-        Claim(twice, "discarded/all", f"{one_half}, summed over all subsets",
+        Claim(twice, "discarded/all", f"{times}, over all subsets (larger: less is preserved)",
               measured.estimate(both, lambda d, p: share(d, p, every), log=True), above=2),
-        Claim(twice, "discarded/orders", f"{one_half}, mean of the orders' means",
+        Claim(twice, "discarded/orders", f"{times}, of the mean of the orders' means",
               measured.estimate(both, lambda d, p: quotient(d.sum(1), p.sum(1)), log=True), above=2),
-        Claim(twice, "discarded/some", f"{one_half}, summed over the orders from 1 on",
+        Claim(twice, "discarded/some", f"{times}, over the subsets of order 1 and more",
               measured.estimate(both, lambda d, p: share(d, p, some), log=True), above=2),
         Claim("what is preserved", "preserved/share", "share of the pre-trained model's strength, orders from 1 on",
               measured.estimate(("preserved", "pretrain"), lambda p, a: share(p, a, some)), above=nan),
@@ -169,7 +176,8 @@ def claims(measured: Measured) -> list[Claim]:
     for name in [name for name in measured.references if name in THAN]:
         beyond = measured.estimate(("preserved", f"{name}/preserved"), lambda p, r: 1 - share(r, p, some), alone=True)
         found.append(Claim(f"preserves more than {THAN[name]}", f"preserved/{name}",
-                           "share of the preserved strength beyond it, orders from 1 on", beyond, above=0))  # fmt: skip
+                           f"share of the preserved strength beyond {BEYOND[name]}, orders from 1 on", beyond,
+                           above=0))  # fmt: skip
     for part, whole in (("discarded", "pretrain"), ("new", "finetune")):
         claim, model = f"more is {part} at high order than at low", NAMES[whole]
         found += [

@@ -1,5 +1,7 @@
 """The opening of the report: warnings, what is left out, and what was run."""
 
+import json
+
 from omegaconf import DictConfig
 
 from analysis.drawing.style import NAMES
@@ -8,6 +10,7 @@ from analysis.study import Study
 from checkpoints.roles import start_epoch
 from stages.given import weights_of
 from stages.identity import Results
+from stages.reading import parsed
 from stages.versions import about as versions
 from stages.versions import version_line
 
@@ -76,7 +79,8 @@ def summary(cfg: DictConfig, results: Results, study: Study) -> dict[str, str]:
         "run": str(cfg.run_dir),
         "model": str(cfg.model.get("name", cfg.model._target_)),
         "target task": _task(cfg.data.target),
-        "variables": f"n = {study.n}, so {2**study.n} masked inputs per sample and checkpoint",
+        "variables": f"n = {study.n}, so {2**study.n} masked inputs per sample and checkpoint"
+        + (", the same variables in all samples" if about.get("shared_variables") else ""),
         "samples": f"{study.count}, from the {cfg.interactions.split} set{too_short}",
         "precision of the values": cfg.interactions.precision
         + (" (half precision: see the noise before believing anything)" if half else ""),
@@ -115,7 +119,16 @@ def _origin(cfg: DictConfig, results: Results) -> str:
     """Says where the pre-trained model comes from."""
     if cfg.interactions.checkpoints.pretrain:
         return f"{cfg.interactions.checkpoints.pretrain}, with its linear probe"
+    probe = f"seen through a linear probe with l2 = {_l2(cfg, results)}"
     if weights_of(cfg) == "pretrain":
         epochs = start_epoch(cfg, results)
-        return f"{epochs} epoch{'s' * (epochs != 1)} on {_task(cfg.data.source)}, seen through a linear probe"
-    return f"weights: {weights_of(cfg)}, seen through a linear probe"
+        return f"{epochs} epoch{'s' * (epochs != 1)} on {_task(cfg.data.source)}, {probe}"
+    return f"weights: {weights_of(cfg)}, {probe}"
+
+
+def _l2(cfg: DictConfig, results: Results) -> str:
+    """Returns the l2 of the probe, and why it was chosen if it was not given."""
+    if cfg.probe.l2 != "auto":
+        return f"{cfg.probe.l2:g}"
+    chosen = parsed(results["probe"].folder / "l2.json", json.load)
+    return f"{chosen['l2']:g}, {chosen['why']}"

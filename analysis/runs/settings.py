@@ -121,10 +121,9 @@ def _some(names: list[str]) -> str:
 
 
 def _ranks(values: list[object]) -> list[int]:
-    """Ranks numbers by size, and words in their order of appearance."""
+    """Ranks numbers by size, and after them words in their order of appearance."""
     distinct = list(dict.fromkeys(values))
-    if all(isinstance(value, int | float) for value in distinct):
-        distinct.sort()
+    distinct.sort(key=lambda value: (1, 0) if isinstance(value, str) else (0, value))
     return [distinct.index(value) for value in values]
 
 

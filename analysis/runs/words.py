@@ -130,10 +130,20 @@ def caption(table: Table, runs: list[Run], settings: Settings) -> str:
     grey = f" Grey: {', '.join(references)}, as means over runs" if references else ""
     grey += "; where settings differ in one, its marks have their colours." if references else ""
     return (
-        f"Each line, bar or row is a setting: the mean over its runs, with {INTERVAL}: a band, or a black line beside "
-        f"the bar. Thin lines and small points are the runs. On a logarithmic scale an interval that reaches 0 goes "
-        f"down to the axis. Arrows mark what lies beyond the end of an axis, and words below it say how far. "
-        f"{speaks_of(runs, settings)}{grey}"
+        f"Each line, bar, row or point along the axis is a setting: the mean over its runs, with {INTERVAL}: a band, "
+        f"or a line through the point or beside the bar. Thin lines and small points are the runs. On a logarithmic "
+        f"scale an interval that reaches 0 goes down to the axis. Arrows mark what lies beyond the end of an axis, "
+        f"and words below it say how far. {speaks_of(runs, settings)}{grey}"
+    )
+
+
+def of_claims(runs: list[Run], settings: Settings) -> str:
+    """Returns the caption of the figure of the claims over settings."""
+    return (
+        f"Each point is a setting: what a claim is counted by, as the mean over its runs with {INTERVAL}. Open points: "
+        f"the same at equal strengths (both models' interactions scaled to L1 = 1 in each sample). Dotted lines are "
+        f"the bounds of what is claimed: the claim is met where the whole interval lies within. "
+        f"{speaks_of(runs, settings)}"
     )
 
 
@@ -156,21 +166,22 @@ def _known(runs: list[Run], settings: Settings) -> str:
 
 
 def claim_lines(judged: pd.DataFrame) -> Iterator[str]:
-    """Yields the claims over runs for the terminal. judged: claims.csv of a summary."""
+    """Yields the claims over runs for the terminal: of one setting every way to count a claim, of several the main
+    one. judged: claims.csv of a summary."""
     judged = without_nan(judged)
     for claim, rows in judged.groupby("claim", sort=False):
-        settings = rows["setting"].unique()
-        if len(settings) > LINES:
+        settings = list(rows.groupby("setting", sort=False))
+        if len(settings) == 1:
+            yield f"{claim}: {overall(rows)}".removesuffix(": ")
+            for _, row in rows.iterrows():
+                yield INDENT + counted(row) + (f"; {row[VERDICTS]}" if row[VERDICTS] else "")
+        elif len(settings) <= LINES:
+            yield f"{claim} ({rows['quantity'].iloc[0]})"
+            for setting, of in settings:
+                main = counted(of.iloc[0]).removeprefix(f"{of['quantity'].iloc[0]}: ")
+                yield f"{INDENT}{setting}: {overall(of)}; {main}".replace(": ; ", ": ")
+        else:
             yield from _together(claim, rows)
-            continue
-        alone = len(settings) == 1
-        verdict = overall(rows) if alone else ""
-        yield f"{claim}: {verdict}" if verdict else claim
-        for setting, of in rows.groupby("setting", sort=False):
-            if not alone:
-                yield f"{INDENT}{setting}: {overall(of)}".removesuffix(": ")
-            for _, row in of.iterrows():
-                yield INDENT * (1 if alone else 2) + counted(row) + (f"; {row[VERDICTS]}" if row[VERDICTS] else "")
     yield how_many(judged)
 
 

@@ -1,4 +1,4 @@
-"""Draws the variables of an image: n cells of a grid over it, at random per image."""
+"""Draws the variables of an image: n cells of a grid over it, at random, per image or once for all images."""
 
 import numpy as np
 import torch

@@ -70,7 +70,7 @@ def _too_few(options: DictConfig, name: str, wanted: int, there: int, short: int
 
 
 def describe(splits: Splits, options: DictConfig, seed: int) -> dict:
-    """Returns the content of samples.json: which samples, with which variables.
+    """Returns the content of samples.json: which samples, with which variables; shared_variables, if all have the same.
 
     Raises BadInput if there are too few.
     """
@@ -79,12 +79,13 @@ def describe(splits: Splits, options: DictConfig, seed: int) -> dict:
     about = {"split": options.split, "n": options.n, "kind": splits.kind}
     if splits.kind == "text":
         return about | _sentences(dataset, labels, splits, options, seed)
-    samples = []
+    shared, samples = options.shared_variables, []
     for index in choose(labels, splits.classes, options, seed):
         height, width = dataset[index][0].shape[-2:]
-        boxes = patches.draw_patches(options.n, options.grid, options.margin, height, width, seed, index)
+        drawn = 0 if shared else index
+        boxes = patches.draw_patches(options.n, options.grid, options.margin, height, width, seed, drawn)
         samples.append({**_sample(index, labels, splits), "variables": boxes})
-    return about | {"samples": samples}
+    return about | ({"shared_variables": True} if shared else {}) | {"samples": samples}
 
 
 def _sentences(dataset: object, labels: np.ndarray, splits: Splits, options: DictConfig, seed: int) -> dict:
@@ -92,6 +93,11 @@ def _sentences(dataset: object, labels: np.ndarray, splits: Splits, options: Dic
 
     stop_share: the share of stop words among the words of all sentences.
     """
+    if options.shared_variables:
+        raise BadInput(
+            "interactions.shared_variables=true is not allowed for text, where each sentence has its own words: false "
+            "is expected"
+        )
     stop, drawn, listed = words.stop_words(options.stop_words), [], []
     for index in range(len(labels)):
         sentence = dataset.words(index)

@@ -75,6 +75,42 @@ def test_bars_are_the_means_with_their_intervals_and_runs():
         assert set(zip(rows["low"], rows["high"], strict=True)) <= ends
 
 
+@pytest.mark.parametrize(("settings", "scale", "places"), [
+    ([1e-4, 1e-3, 0.01, 0.1, "auto"], "log", [1e-4, 1e-3, 0.01, 0.1, 0.4]),
+    ([2, 4, 6, 8], "linear", [2, 4, 6, 8]),
+    ([0, 1, 10, 100, "last"], "linear", [0, 1, 10, 100, 115]),
+])  # fmt: skip
+def test_settings_that_are_numbers_are_an_axis(settings, scale, places):
+    over, by_run = tables("ratio", len(settings))
+    figure = draw(over, by_run, ["definition"], ["chance"], list(map(str, settings)), "A title", "probe.l2",
+                  settings=settings)  # fmt: skip
+    figure.draw_without_rendering()
+    for axes, definition in zip(figure.axes, WORDS["definition"], strict=True):
+        rows = over[over["definition"] == definition]
+        lines = [line for line in axes.lines if same_color(line.get_color(), HUES[0])]
+        drawn = np.concatenate([line.get_xydata() for line in lines])
+        np.testing.assert_allclose(drawn, np.stack([places, rows["mean"]], 1))
+        assert len(lines[0].get_xdata()) == sum(not isinstance(value, str) for value in settings)
+        assert lines[1].get_linestyle() == "None", "a word is on no line"
+        ends = {tuple(segment[:, 1]) for part in axes.collections for segment in part.get_segments()}
+        assert set(zip(rows["low"], rows["high"], strict=True)) <= ends
+        (runs,) = (line for line in axes.lines if line.get_color() == "black")
+        assert len(runs.get_xdata()) == 3 * len(settings)
+        assert (axes.get_xscale(), axes.get_xlabel()) == (scale, "probe.l2")
+        words = [value for value in settings if isinstance(value, str)]
+        assert [label.get_text() for label in axes.get_xticklabels()][
+            len(settings) - len(words) :
+        ] == words or not words
+    assert names(figure) == ["by chance"]
+
+
+@pytest.mark.parametrize("settings", [[1, 2, 3], ["a", "b", "c", "d"], [1, 2, 3, "a"], []])
+def test_few_numbers_and_words_stay_bars(settings):
+    over, by_run = tables("ratio", 4)
+    figure = draw(over, by_run, ["definition"], ["chance"], list("abcd"), "A title", "key", settings=settings)
+    assert all(len(axes.patches) == 4 for axes in figure.axes)
+
+
 def test_runs_without_an_interval_are_points_alone():
     for axes in figure_of("ratio", 2, runs=2).axes:
         assert not axes.patches

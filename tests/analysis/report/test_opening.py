@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from analysis.loading import load
 from analysis.report.opening import left_out, noise_warnings, summary
 from conf import schema
 from conf.measures import ours
+from stages.files import write_text
 from stages.identity import results_of
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
@@ -82,10 +84,13 @@ def summed_up(study_of, tmp_path):
     models = np.random.default_rng(0).normal(size=(4, 6, 16))
     study = study_of(models[0], models[1:3], models[3:])
 
-    def said(*overrides):
+    def said(*overrides, l2=None):
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            cfg = compose("config", [f"output={tmp_path}", "pretrain.epochs=3", *overrides])
-        return summary(cfg, results_of(cfg), study)
+            cfg = compose("config", [f"output={tmp_path}", "pretrain.epochs=3", "probe.l2=0.01", *overrides])
+        results = results_of(cfg)
+        if l2:
+            write_text(results["probe"].folder / "l2.json", json.dumps(l2))
+        return summary(cfg, results, study)
 
     return said
 
@@ -106,11 +111,17 @@ def test_it_says_what_fine_tuning_took_over(summed_up):
 
 
 @pytest.mark.parametrize(("overrides", "expected"), [
-    ([], "3 epochs on data.embedded.glyphs, seen through a linear probe"),
-    (["start.epoch=2"], "2 epochs on data.embedded.glyphs, seen through a linear probe"),
-    (["model.weights=scratch"], "weights: scratch, seen through a linear probe"),
+    (["probe.l2=1e-5"], "3 epochs on data.embedded.glyphs, seen through a linear probe with l2 = 1e-05"),
+    ([], "3 epochs on data.embedded.glyphs, seen through a linear probe with l2 = 0.01"),
+    (["start.epoch=2"], "2 epochs on data.embedded.glyphs, seen through a linear probe with l2 = 0.01"),
+    (["model.weights=scratch"], "weights: scratch, seen through a linear probe with l2 = 0.01"),
     (["interactions.checkpoints.pretrain=run.py"], "run.py, with its linear probe"),
 ])  # fmt: skip
 def test_the_pre_trained_model_is_what_probe_and_fine_tuning_start_from(summed_up, monkeypatch, overrides, expected):
     monkeypatch.chdir(CONF.parent)
     assert summed_up(*overrides)["pre-trained"] == expected
+
+
+def test_the_l2_that_cross_validation_chose_is_said_with_the_reason(summed_up):
+    found = summed_up("probe.l2=auto", l2={"l2": 0.03, "why": "chosen by 5-fold cross-validation", "losses": {}})
+    assert found["pre-trained"].endswith("a linear probe with l2 = 0.03, chosen by 5-fold cross-validation")

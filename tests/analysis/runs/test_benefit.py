@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.runs.benefit import ARM, benefit, caption, line, place, quantities
+from analysis.runs.benefit import ARM, Benefit, benefit, caption, line, place, quantities
 from analysis.runs.settings import in_order
 from analysis.statistics.slope import slope
 
@@ -63,6 +63,14 @@ def test_the_control_can_not_make_the_claim_true(found):
                   lambda arm, seed: (arm == "shuffled") + noisy(arm, seed + 50))  # fmt: skip
     assert shown.over["mean"].iloc[0] > 0.9
     assert shown.verdict == "undecided"
+
+
+@pytest.mark.parametrize(("verdicts", "together"), [
+    (["met", "met"], "met"), (["met", "undecided"], "undecided"), (["undecided", "met"], "undecided"),
+    (["met", "not met"], "not met"), (["undecided", "not met"], "not met"), ([], "not measurable"),
+])  # fmt: skip
+def test_the_weakest_verdict_counts(verdicts, together):
+    assert Benefit(pd.DataFrame(), pd.DataFrame({"verdict": verdicts})).verdict == together
 
 
 def test_the_words_say_what_was_found(found):

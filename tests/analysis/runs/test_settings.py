@@ -80,6 +80,11 @@ def test_a_setting_that_happens_to_equal_a_seed_is_a_setting(run_of, key, chosen
     assert in_order(runs)[1].columns == (key,)
 
 
+def test_numbers_go_upwards_and_words_follow(run_of):
+    runs = [run_of({"probe.l2": value}, BOTH) for value in ("auto", 0.1, 1e-4, "none", 1)]
+    assert in_order(runs)[1].of_run == [(1e-4,), (0.1,), (1,), ("auto",), ("none",)]
+
+
 def test_lists_flags_and_nothing_are_words(run_of):
     runs = [run_of({"checkpoints.epochs": value}, BOTH) for value in ([0, 1], None, True, "all")]
     assert sorted(in_order(runs)[1].of_run) == [("[0, 1]",), ("all",), ("null",), ("true",)]

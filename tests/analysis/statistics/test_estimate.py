@@ -1,7 +1,29 @@
+"""Each kind of interval against its definition, by hand or by a loop."""
+
 import numpy as np
 import pytest
+from scipy import stats
 
-from analysis.statistics.estimate import estimate, quotient, resamples
+from analysis.statistics.estimate import bootstrap_t, jackknife, percentiles, quotient, resamples, together
+
+WEIGHTS = resamples(12, 400, seed=0)
+
+
+@pytest.fixture
+def strengths():
+    return np.random.default_rng(0).lognormal(size=(2, 12, 3))
+
+
+def drawn():
+    """Yields the samples of each resample."""
+    for row in WEIGHTS:
+        chosen = np.repeat(np.arange(12), np.round(12 * row).astype(int))
+        assert len(chosen) == 12
+        yield chosen
+
+
+def ends(distance, level=95):
+    return np.percentile(distance, [50 - level / 2, 50 + level / 2], axis=0)
 
 
 def test_weights_are_how_often_each_sample_is_drawn():
@@ -15,62 +37,105 @@ def test_weights_are_how_often_each_sample_is_drawn():
     assert (weights != resamples(7, 500, seed=1)).any()
 
 
-def test_mean_and_interval_equal_a_loop_over_resamples():
-    weights = resamples(12, 200, seed=0)
-    per_sample = np.random.default_rng(0).normal(size=(12, 3))
-    draws = []
-    for row in weights:
-        drawn = np.repeat(np.arange(12), np.round(12 * row).astype(int))
-        assert len(drawn) == 12
-        draws.append(per_sample[drawn].mean(0))
-    low, high = np.percentile(draws, (2.5, 97.5), axis=0, method="inverted_cdf")
-    found = estimate((per_sample,), [], weights)
-    np.testing.assert_allclose(found.mean, per_sample.mean(0), rtol=1e-12)
-    np.testing.assert_allclose(found.low, low, rtol=1e-9)
-    np.testing.assert_allclose(found.high, high, rtol=1e-9)
-    assert np.isnan(found.chance).all()
+def test_the_interval_of_a_mean_is_students(strengths):
+    found = jackknife((strengths[0],))
+    expected = stats.ttest_1samp(strengths[0], 0).confidence_interval(0.95)
+    np.testing.assert_allclose(found.value, strengths[0].mean(0), rtol=1e-12)
+    np.testing.assert_allclose((found.low, found.high), expected, rtol=1e-12)
+    np.testing.assert_array_equal(found.pseudo, strengths[0])
+    assert not found.log
 
 
-def test_a_ratio_is_that_of_the_means_in_every_resample():
-    weights = resamples(12, 200, seed=0)
-    above, below = np.random.default_rng(0).random((2, 12)) + 0.1
-    low, high = np.percentile(
-        [(row * above).sum() / (row * below).sum() for row in weights], (2.5, 97.5), method="inverted_cdf"
-    )
-    found = estimate((above, below), [], weights, quotient)
-    assert found[:3] == pytest.approx((above.sum() / below.sum(), low, high), rel=1e-12)
-    assert found.mean != pytest.approx((above / below).mean(), rel=0.05)
+@pytest.mark.parametrize("log", [False, True])
+def test_pseudo_values_come_from_leaving_each_sample_out(strengths, log):
+    above, below = strengths
+    found, scale = jackknife((above, below), quotient, log), np.log if log else np.asarray
+    whole, pseudo = above.sum(0) / below.sum(0), []
+    for sample in range(12):
+        rest = np.arange(12) != sample
+        pseudo.append(12 * scale(whole) - 11 * scale(above[rest].sum(0) / below[rest].sum(0)))
+    np.testing.assert_allclose(found.value, whole, rtol=1e-12)
+    np.testing.assert_allclose(found.pseudo, pseudo, rtol=1e-10)
+    half = stats.t.ppf(0.975, 11) * np.std(pseudo, axis=0, ddof=1) / np.sqrt(12)
+    expected = (whole / np.exp(half), whole * np.exp(half)) if log else (whole - half, whole + half)
+    np.testing.assert_allclose((found.low, found.high), expected, rtol=1e-10)
+    assert found.log is log
 
 
-def test_chance_is_the_mean_over_permutations_of_the_statistic():
-    weights = resamples(4, 20, seed=0)
-    pairs = [(np.array([1.0, 2, 3, 4]), np.full(4, 2.0)), (np.array([4.0, 4, 4, 8]), np.full(4, 4.0))]
-    found = estimate(pairs[0], pairs, weights, quotient)
-    assert found.chance == pytest.approx((1.25 + 1.25) / 2)
-    found = estimate(pairs[0], [pairs[0], (np.zeros(4), np.ones(4))], weights, quotient)
-    assert found.chance == pytest.approx(1.25 / 2)
+def test_a_statistic_may_be_of_several_numbers(strengths):
+    found = jackknife((strengths[0],), lambda mean: mean[:, 0] - mean[:, 1])
+    expected = jackknife((strengths[0][:, 0] - strengths[0][:, 1],))
+    for one, other in zip(found[:4], expected[:4], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
 
 
-def test_intervals_contain_the_truth_about_as_often_as_they_say():
-    datasets = np.random.default_rng(0).exponential(size=(50, 800))  # of 50 samples each; the truth is 1
-    found = estimate((datasets,), [], resamples(50, 1000, seed=0))
-    assert ((found.low < found.mean) & (found.mean < found.high)).all()
-    assert 0.89 < ((found.low < 1) & (found.high > 1)).mean() < 0.97
+def test_bootstrap_t_studentises_the_logarithm_of_every_resample(strengths):
+    x, distance = strengths[0], []
+    for chosen in drawn():
+        again = x[chosen]
+        error = again.std(0, ddof=0) / np.sqrt(11) / again.mean(0)
+        distance.append((np.log(again.mean(0)) - np.log(x.mean(0))) / error)
+    low, high = ends(distance)
+    error = x.std(0, ddof=1) / np.sqrt(12) / x.mean(0)
+    found = bootstrap_t(x, WEIGHTS)
+    np.testing.assert_allclose(found.low, x.mean(0) * np.exp(-high * error), rtol=1e-9)
+    np.testing.assert_allclose(found.high, x.mean(0) * np.exp(-low * error), rtol=1e-9)
+    np.testing.assert_array_equal(found.pseudo, jackknife((x,), log=True).pseudo)
+    assert found.log
 
 
-def test_intervals_shrink_with_the_square_root_of_the_samples():
-    def width(samples):
-        datasets = np.random.default_rng(0).normal(size=(samples, 200))
-        found = estimate((datasets,), [], resamples(samples, 1000, seed=0))
-        return (found.high - found.low).mean()
+def test_together_bounds_the_largest_distance_of_every_resample(strengths):
+    x, largest = strengths[0] - strengths[1], []
+    for chosen in drawn():
+        error = x[chosen].std(0) / np.sqrt(11)
+        largest.append((abs(x[chosen].mean(0) - x.mean(0)) / error).max())
+    half = np.percentile(largest, 95) * x.std(0, ddof=1) / np.sqrt(12)
+    found = together(x, WEIGHTS)
+    np.testing.assert_allclose((found.low, found.high), (x.mean(0) - half, x.mean(0) + half), rtol=1e-9)
+    np.testing.assert_array_equal(found.pseudo, x)
+    one = jackknife((x,))
+    assert (found.low < one.low).all()
+    assert (found.high > one.high).all()
 
-    assert width(400) == pytest.approx(2 * 1.96 / 20, rel=0.05)
-    assert width(25) / width(400) == pytest.approx(4, rel=0.1)
+
+def test_a_single_difference_has_its_own_interval(strengths):
+    found, expected = together(strengths[0][:, :1], WEIGHTS), jackknife((strengths[0][:, :1],))
+    for one, other in zip(found[:4], expected[:4], strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
-def test_samples_that_agree_leave_no_doubt():
-    found = estimate((np.full((5, 2), 3.0),), [], resamples(5, 100, seed=0))
-    np.testing.assert_allclose([found.mean, found.low, found.high], 3, rtol=1e-12)
+def test_percentiles_are_those_of_the_statistic_in_every_resample(strengths):
+    def step(mean):
+        return np.round(mean.sum(-1)).astype(int)
+
+    again = [step(strengths[0][chosen].mean(0)) for chosen in drawn()]
+    found = percentiles((strengths[0],), step, WEIGHTS)
+    assert found.value == step(strengths[0].mean(0))
+    assert (found.low, found.high) == tuple(np.percentile(again, [2.5, 97.5], method="inverted_cdf"))
+    assert found.low < found.high
+    assert found.pseudo.tolist() == [float(found.value)] * 12
+
+
+@pytest.mark.parametrize("interval", [
+    lambda x: jackknife((x,)), lambda x: jackknife((x, x), quotient), lambda x: jackknife((x,), log=True),
+    lambda x: bootstrap_t(x, resamples(5, 100, 0)), lambda x: together(x, resamples(5, 100, 0)),
+    lambda x: percentiles((x,), np.asarray, resamples(5, 100, 0)),
+])  # fmt: skip
+def test_samples_that_agree_leave_no_doubt(interval):
+    with np.errstate(all="raise"):
+        found = interval(np.full((5, 2), 3.0))
+    np.testing.assert_allclose((found.low, found.high), (found.value, found.value), rtol=1e-12)
+    assert found.value[0] == pytest.approx(1) or found.value[0] == pytest.approx(3)
+
+
+@pytest.mark.parametrize("interval", [
+    lambda x: jackknife((x,)), lambda x: jackknife((x, x), quotient, log=True),
+    lambda x: bootstrap_t(x, resamples(1, 100, 0)), lambda x: together(x, resamples(1, 100, 0)),
+])  # fmt: skip
+def test_a_single_sample_has_a_value_and_no_interval(interval):
+    found = interval(np.array([[2.0, 3.0]]))
+    assert np.isfinite(found.value).all()
+    assert np.isnan([found.low, found.high]).all()
 
 
 def test_quotients_by_zero_warn_of_nothing():
@@ -80,15 +145,16 @@ def test_quotients_by_zero_warn_of_nothing():
     assert found[1:].tolist() == [np.inf, 1.5]
 
 
-def test_a_quotient_that_is_infinite_in_every_resample_has_an_infinite_interval():
+def test_a_quotient_that_is_infinite_whatever_is_left_out_has_an_infinite_interval():
     with np.errstate(all="raise"):
-        found = estimate((np.ones(5), np.zeros(5)), [], resamples(5, 100, seed=0), quotient)
+        found = jackknife((np.ones(5), np.zeros(5)), quotient, log=True)
     assert found[:3] == (np.inf, np.inf, np.inf)
 
 
-def test_what_is_above_chance_in_every_sample_is_beyond_chance_however_much_samples_differ():
-    level = np.random.default_rng(0).exponential(10, size=20)
-    found = estimate((level + 0.1,), [(level,)], resamples(20, 1000, seed=0))
-    assert found.low < found.chance < found.mean
-    assert found.beyond == pytest.approx(0.1)
-    assert estimate((level,), [(level,)], resamples(20, 1000, seed=0)).beyond == 0
+def test_intervals_shrink_with_the_square_root_of_the_samples():
+    def width(samples):
+        found = jackknife((np.random.default_rng(0).normal(size=(samples, 200)),))
+        return (found.high - found.low).mean()
+
+    assert width(400) == pytest.approx(2 * 1.966 / 20, rel=0.02)
+    assert width(25) / width(400) == pytest.approx(4 * 2.064 / 1.966, rel=0.05)

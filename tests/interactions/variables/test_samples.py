@@ -22,7 +22,8 @@ def splits():
 
 
 def options(**changed):
-    return OmegaConf.create({"n": 4, "grid": 4, "margin": 1, "samples": 9, "split": "test"} | changed)
+    usual = {"n": 4, "grid": 4, "margin": 0, "samples": 9, "split": "test", "shared_variables": False}
+    return OmegaConf.create(usual | changed)
 
 
 def chosen(count, seed=0, **given):
@@ -101,6 +102,25 @@ def test_a_samples_variables_do_not_depend_on_the_other_samples(splits):
     few, all_ = (describe(splits, options(samples=count), seed=5)["samples"] for count in (6, 90))
     boxes = {sample["index"]: sample["variables"] for sample in all_}
     assert all(boxes[sample["index"]] == sample["variables"] for sample in few)
+
+
+def test_all_samples_share_their_variables_if_that_is_asked_for(splits):
+    own, shared = (describe(splits, options(shared_variables=value), seed=5) for value in (False, True))
+    assert "shared_variables" not in own, "as before there was the key: the file keeps its content"
+    assert shared["shared_variables"] is True
+    different = [{tuple(sample["variables"]) for sample in about["samples"]} for about in (own, shared)]
+    assert len(different[0]) > 5
+    assert len(different[1]) == 1
+    chosen = [[sample["index"] for sample in about["samples"]] for about in (own, shared)]
+    assert chosen[0] == chosen[1]
+    other = describe(splits, options(shared_variables=True), seed=6)["samples"]
+    assert tuple(other[0]["variables"]) not in different[1], "the seed decides"
+
+
+def test_sentences_can_not_share_their_variables():
+    reviews = Reviews("The film is great !", "A film ; very bad")
+    with pytest.raises(BadInput, match=r"^interactions\.shared_variables=true is not allowed for text, .* false is"):
+        describe(Splits(reviews, reviews, ("a", "b"), kind="text"), options(n=1, samples=2, shared_variables=True), 0)
 
 
 def test_samples_come_from_the_split_that_is_asked_for(splits):

@@ -5,7 +5,7 @@ coverage          % of 95 % intervals that contain the truth: of one run, for ot
 false positives   % of studies in which the fine-tuned model is found to share more, where it does not
 power             % of studies in which it is found, where it does
 
-python -m benchmarks.statistics writes benchmarks/statistics.csv, in a few minutes on two cores.
+python -m benchmarks.statistics writes benchmarks/statistics.csv, in about five minutes on two cores.
 """
 
 import os
@@ -27,7 +27,7 @@ from benchmarks.timing import record
 from benchmarks.worlds import TESTS, World
 
 SAMPLES, SCALES, RUNS = (20, 50, 100), (0.5, 1.0, 1.5), (1, 2, 3, 5, 10)
-SETS, STUDIES = 400, 400  # of runs for each number of coverage, of other numbers
+SETS, STUDIES = 400, 300  # of runs for each number of coverage, of other numbers
 OF_TRUTH = {"sets": 100, "samples": 1000}
 ACCURACIES = ("accuracy/finetune", "accuracy/scratch")
 STEP = 7  # nested runs of one set are taken from so distant sets

@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 from scipy.stats import t
 
 from analysis.claims import Claim
-from analysis.drawing.references import levels, reference_marks
+from analysis.drawing.references import levels
+from analysis.drawing.references import reference_marks as marks
 from analysis.drawing.style import COLOURS, STYLE, panels, with_legend
 from analysis.formulas.knockout import flips, groups, knockout
 from analysis.measure import Needs, Subject
@@ -117,8 +118,10 @@ def _of_few(estimate: Estimate, count: int) -> Estimate:
 
 def _wider(interval: Interval, count: int) -> Interval:
     """Samples outside a group are zeros that tell nothing: they must not count in Student's t."""
-    value, half = interval.value, (interval.high - interval.low) / 2
-    factor = t.ppf(LEVEL, count - 1) / t.ppf(LEVEL, len(interval.pseudo) - 1) if count >= FEWEST else np.nan
+    value, half, every = interval.value, (interval.high - interval.low) / 2, len(interval.pseudo)
+    factor = np.nan
+    if count >= FEWEST:  # the second part: errors of a mean of few, found by leaving out one, are larger by its inverse
+        factor = t.ppf(LEVEL, count - 1) / t.ppf(LEVEL, every - 1) * np.sqrt((1 - 1 / count) / (1 - 1 / every))
     return interval._replace(low=value - factor * half, high=value + factor * half)
 
 
@@ -163,7 +166,7 @@ def figure(table: pd.DataFrame) -> Figure:
         x = np.arange(len(rows), dtype=float)
         axes.bar(x, rows["mean"], 0.62, color=[COLOURS[colour] for colour, _ in BARS.values()])
         axes.vlines(x, rows["low"], rows["high"], color="black", zorder=5)
-        reference_marks(axes, x, rows, levels(rows), 0.38, LABELS)
+        marks(axes, x, rows, levels(rows), 0.38, LABELS)
         axes.axhline(0, color="black", linewidth=0.8)
         axes.set_title(title, fontsize=10.5)
         axes.set_xticks(x, [words for _, words in BARS.values()], fontsize=8.5)

@@ -179,7 +179,9 @@ def claim_lines(judged: pd.DataFrame) -> Iterator[str]:
             yield f"{claim} ({rows['quantity'].iloc[0]})"
             for setting, of in settings:
                 main = counted(of.iloc[0]).removeprefix(f"{of['quantity'].iloc[0]}: ")
-                yield f"{INDENT}{setting}: {overall(of)}; {main}".replace(": ; ", ": ")
+                each = of[VERDICTS].iloc[0]
+                parts = [overall(of), main, each if int(of["runs"].max()) > 1 else ""]
+                yield f"{INDENT}{setting}: " + "; ".join(filter(None, parts))
         else:
             yield from _together(claim, rows)
     yield how_many(judged)

@@ -8,7 +8,7 @@ that are too narrow (benchmarks/statistics.py shows how often each kind contains
     ratios of strengths               the same of the logarithm
     mean strengths                    bootstrap-t of the logarithm: resamples tell how far (theta* - theta) / error lies
     steps, such as an epoch           percentiles of the bootstrap: a step has no useful pseudo-values
-    the excess at several orders      one bound for the largest |t| of all: with 95 % none of them lies outside
+    the excess at several orders      bootstrap-t with one bound on either side for all orders: with 95 % none misses
 
 Pseudo-values are kept, as the interval over several runs is made from them (analysis/statistics/between.py).
 """
@@ -130,17 +130,19 @@ def percentiles(arrays: Arrays, statistic: Callable, weights: np.ndarray) -> Int
 
 
 def together(differences: np.ndarray, weights: np.ndarray) -> Interval:
-    """Returns intervals of the means of several differences [samples, K] that hold together: the largest |t| of all
-    is bounded, so that one in twenty sets of K has an interval that misses."""
+    """Returns intervals of the means of several differences [samples, K] that hold together: the largest t of all K is
+    bounded on either side, so that one in twenty sets of K has an interval that misses."""
     found = jackknife((differences,))
     if differences.shape[1] < 2 or len(differences) < 2:
         return found
     with np.errstate(all="ignore"):
         mean, again = differences.mean(0), np.tensordot(weights, differences, axes=1)
-        distance = abs(again - mean) / _errors(differences, again, weights)
-        distance = np.where(np.isfinite(distance), distance, 0.0).max(1)
-        half = np.percentile(distance, 95) * differences.std(0, ddof=1) / np.sqrt(len(differences))
-    return found._replace(low=mean - half, high=mean + half)
+        distance = (again - mean) / _errors(differences, again, weights)
+        distance = np.where(np.isfinite(distance), distance, 0.0)
+        error = differences.std(0, ddof=1) / np.sqrt(len(differences))
+    # Differences are skewed: a bound on |t| would be set by one side, and be far too wide for the other.
+    above, below = np.percentile(distance.max(1), 97.5), np.percentile(distance.min(1), 2.5)
+    return found._replace(low=mean - above * error, high=mean - below * error)
 
 
 def _errors(values: np.ndarray, means: np.ndarray, weights: np.ndarray) -> np.ndarray:

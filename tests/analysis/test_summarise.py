@@ -56,7 +56,7 @@ def test_a_sweep_is_summed_up(make, capsys):
     assert folder == make.outputs / "digits" / "summary"
     assert out.splitlines()[-1] == f"summary: {folder / 'report.html'}"
     assert f"left out: {begun}: it has no complete analysis" in out
-    assert re.search(r"ratio, mean over all S: 0.22 \[0.195, 0.245\], met; sign 0.1; met in 3 of 3", out)
+    assert re.search(r"finetune.lr=0.01: met; 0.22 \[0.195, 0.245\], met; sign 0.1; met in 3 of 3$", out, flags=re.M)
     assert "    finetune.lr=0.01: met" in out
     assert "undecided in 3 of 3" in out
     listed = rows(folder / "runs.csv")

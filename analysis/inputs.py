@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from analysis.formulas.accuracy import Outcomes, outcomes
 from analysis.study import Options, Study
+from conf.errors import BadInput
 from data.splits import Splits
 from interactions.store import Samples, Store
 from stages.identity import Result, task_name
@@ -50,6 +51,8 @@ def study_at(run: Path) -> Study:
     stores = {role: Store(folders[name], samples) for role, stage in ROLES.items()
               if (name := f"interactions/{stage}") in folders}  # fmt: skip
     epochs = {role: epochs_kept(store.folder)[-1:] for role, store in stores.items()}
+    if gone := [store.folder for role, store in stores.items() if not epochs[role]]:
+        raise BadInput(f"there are no values in {gone[0]}")
     return Study(samples, stores, epochs, _options(cfg))
 
 

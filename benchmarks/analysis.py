@@ -19,7 +19,7 @@ from analysis.claims import Claim
 from analysis.formulas.accuracy import Outcomes
 from analysis.loading import load
 from analysis.measure import Measure
-from analysis.robust import Noisy, doubtful
+from analysis.robust import doubtful, with_noise
 from analysis.study import Options, Study
 from benchmarks.timing import record
 from conf.measures import ours
@@ -72,7 +72,7 @@ def measure(study: Study) -> dict[str, float]:
     steps: dict[str, Callable] = {
         "reading all values": lambda: v.extend(study.values(model, epoch) for model, epoch in stored),
         "transforming them": lambda: [interactions(values) for values in v],
-        "permutations and resamples": lambda: (study.permutations, study.weights(SAMPLES)),
+        "permutations": lambda: study.permutations,
         **{name: partial(tables, load(name, {}), study, found) for name in ours()},
         "claims against noise": lambda: against_noise(study, found),
     }
@@ -87,13 +87,12 @@ def measure(study: Study) -> dict[str, float]:
 def tables(measure: Measure, study: Study, found: Claims) -> None:
     """Computes all of a measure but its figure, and adds its claims to `found`."""
     measured = measure.samples(study)
-    weights = study.weights(measured.samples)
-    measure.table(measured, weights)
-    found.append((measure, measure.claims(measured, weights)))
+    measure.table(measured)
+    found.append((measure, measure.claims(measured)))
 
 
 def against_noise(study: Study, found: Claims) -> None:
-    noisy = Noisy(study)
+    noisy = with_noise(study)
     for measure, claims in found:
         doubtful(noisy, measure, claims)
 

@@ -19,7 +19,7 @@ import torch
 from omegaconf import OmegaConf
 from studies import CONF, ROOT, contents
 
-from analysis.statistics.estimate import resamples
+from analysis.statistics.estimate import bootstrap_t, resamples
 from conf.arguments import declared
 from conf.errors import BadInput
 from stages.identity import Result
@@ -247,10 +247,10 @@ def test_the_measure_computes_what_it_says(program: Program) -> None:
     assert found.keys() == MODELS.keys()
     for model, stage in MODELS.items():
         per_sample = recomputed_strength(np.load(run / "interactions" / stage / "epoch_002" / "values.npy"))
-        means = resamples(len(per_sample), 20, seed=0) @ per_sample
-        expected = [per_sample.mean(), *np.percentile(means, [2.5, 97.5], method="inverted_cdf")]
+        interval = bootstrap_t(per_sample, resamples(len(per_sample), 20, seed=0))
+        expected = [per_sample.mean(), float(interval.low), float(interval.high)]
+        assert list(found[model]) == ["model", "mean", "low", "high"]
         np.testing.assert_allclose([float(found[model][key]) for key in ("mean", "low", "high")], expected, rtol=1e-9)
-        assert found[model]["chance"] == ""
 
 
 def _results(output: Path) -> dict[str, tuple]:

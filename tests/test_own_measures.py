@@ -33,12 +33,12 @@ def test_a_measure_added_to_a_finished_analysis_is_computed_alone(resumable: Stu
     written = {name for name in after if after[name] != before.get(name)}
     new = {"samples/mean_strength.npz", "tables/mean_strength.csv"}
     new |= {f"figures/mean_strength.{kind}" for kind in ("png", "svg")}
-    written_again = {"measures.json", "report.html", "tables/claims.csv", "tracked.json"}
+    written_again = {"measures.json", "report.html", "tables/claims.csv", "verdicts.txt", "tracked.json"}
     assert written == new | written_again | {"done.json", "inputs.json", "config.yaml"}
     assert after["tables/claims.csv"][1] == before["tables/claims.csv"][1]
     _check_numbers(resumable, analysis)
     report = (analysis / "report.html").read_text()
-    assert report.index("<h3>noise</h3>") < report.index("<h3>mean strength</h3>")
+    assert report.index("<h2>Which orders are free of numerical noise?</h2>") < report.index("<h2>mean strength</h2>")
     assert "Mean strength of each model&#39;s interactions over all subsets" in report
     assert list(resumable.output.rglob("wandb/offline-run-*/files/media/table/tables/mean_strength_*.table.json"))
     assert list(resumable.output.rglob("wandb/offline-run-*/files/media/images/figures/mean_strength_*.png"))
@@ -52,7 +52,9 @@ def test_a_measure_that_is_not_asked_for_any_more_is_not_shown_and_nothing_is_co
     fewer = resumable("analysis.measures=[noise,ratio]")
     assert fewer.code == 0, fewer.err
     assert "analysis: to do; it shows decomposition, ratio, jaccard, ..." in fewer.out
-    assert re.findall("<h3>(.*?)</h3>", (analysis / "report.html").read_text()) == ["noise", "ratio"]
+    headings = re.findall("<h2>(.*?)</h2>\n<figure>", (analysis / "report.html").read_text())
+    assert headings == ["Which orders are free of numerical noise?",
+                        "How much of the preserved could be learned from scratch?"]  # fmt: skip
     with (analysis / "tables" / "claims.csv").open(newline="") as file:
         assert {row["measure"] for row in csv.DictReader(file)} == {"ratio"}
     assert resumable().code == 0
@@ -75,10 +77,14 @@ MISTAKES = {
     "typo": ('Needs("interactions")', 'Needs("interaction")', "my_measures.typo.NEEDS"),
     "one_number": (".mean(1) for", ".mean() for", "pretrain has the shape []: a first axis of 10 samples is expected"),
     "taken": ("{model: (abs", "{f'about/{model}': (abs", "about/pretrain is not allowed as a name"),
-    "column": ('["model", *COLUMNS]', '["runs", *COLUMNS]', "runs is not allowed as a column"),
-    "order": ('["model", *COLUMNS]', '["model", *COLUMNS[::-1]]', "keys, then mean, low, high"),
+    "column": ('["model", "estimate"]', '["runs", "estimate"]', "runs is not allowed as a column"),
+    "order": ('["model", "estimate"]', '["model", "mean"]', "keys, then estimate (or mean, low, high)"),
     "twice": ("in measured.observed]", "in [*measured.observed] * 2]", "two rows have the same model"),
-    "words": ("(model, *", "('a', model, *", "the column mean has to be numbers"),
+    "words": (
+        '["model", "estimate"]',
+        '["model", "estimate"]).assign(remark="a"',
+        "the column remark has to be numbers",
+    ),
     "leaves": ('    """Of each model [samples]."""', "    raise SystemExit(0)", "left in the middle by sys.exit(0)"),
     "half": ("CAPTION =", "SUBJECT = None; claims = CAPTION =", "claims need both"),
 }
@@ -90,8 +96,6 @@ def test_mistakes_in_a_measure_are_one_line_each(resumable: Studies, folder: Pat
     for name, (old, new, _) in MISTAKES.items():
         assert old in code, name
         changed = code.replace(old, new)
-        if name == "words":
-            changed = changed.replace('["model", *COLUMNS]', '["kind", *COLUMNS[:1], "low", "high", "chance", "more"]')
         (folder / "my_measures" / f"{name}.py").write_text(changed)
     choices = ",".join(f"[my_measures.{name}]" for name in MISTAKES)
     result = resumable("-m", f"analysis.measures={choices}", PYTHONPATH=str(folder))
@@ -116,10 +120,11 @@ def test_over_runs(resumable: Studies, folder: Path) -> None:
     for model in ("pretrain", "finetune", "scratch"):
         means = [float(row["mean"]) for row in by_run if row["model"] == model]
         assert len(set(means)) == 2 == int(over[model]["runs"])
-        assert float(over[model]["mean"]) == pytest.approx(np.mean(means))
-        assert over[model]["low"] == "", "two runs have no interval"
+        assert float(over[model]["mean"]) == pytest.approx(np.sqrt(np.prod(means))), "of strengths, the geometric mean"
+        half = abs(np.log(means[1] / means[0])) / 2 * 12.706204736  # Student's t of one degree of freedom
+        assert float(over[model]["high"]) == pytest.approx(np.sqrt(np.prod(means)) * np.exp(half))
     assert (summary / "figures" / "mean_strength.png").exists()
-    assert "<h3>mean strength</h3>" in (summary / "report.html").read_text()
+    assert "<h2>mean strength</h2>" in (summary / "report.html").read_text()
 
 
 def _check_numbers(study: Studies, analysis: Path) -> None:

@@ -75,12 +75,13 @@ def _extended(at: int, runs: list[Run], studies: dict[int, Study], p: float) -> 
         measured = parsed(run.folder / "analysis" / "samples" / f"{name}.npz", _measured)
         measured = measured.with_references(measure.module.across(studies[at], **apart))
         tables[name], pseudo = measure.table(measured)
-        judged, of_claims = as_table(name, measure.claims(measured))
-        judged["p"] = np.where(judged["key"] == PAIRED, p, np.nan)
+        made = [] if measure.claims_lack(studies[at]) else measure.claims(measured)
+        judged, of_claims = as_table(name, made)
         samples[name] = {key: run.samples[name][key] for key in ("data", "index")}
         samples[name] |= {f"rows/{key}": each for key, each in pseudo.items()}
         samples[name] |= {f"claims/{key}": each for key, each in of_claims.items()}
-        claims.append(judged)
+        if made:
+            claims.append(judged.assign(p=np.where(judged["key"] == PAIRED, p, np.nan)))
     return replace(run, tables=_with_claims(tables, claims), samples=samples)
 
 

@@ -1,6 +1,7 @@
 """Runs side by side, from their folders to the report."""
 
 import csv
+import json
 import os
 import re
 import threading
@@ -215,3 +216,17 @@ def test_the_command_takes_folders_and_patterns(make, capsys):
         make(tables(0.3), seeds__train=seed)
     main([str(make.outputs / "digits" / "*")])
     assert "met in 2 of 2" in capsys.readouterr().out
+
+
+def test_runs_whose_values_are_gone_are_summed_up_without_what_needs_them(make, capsys):
+    places = [make(tables(0.3), seeds__train=seed) for seed in range(2)]
+    names = ("interactions/samples", "interactions/probe", "interactions/finetune")
+    for place in places:
+        gone = {name: {"path": f"../../../results/{name}/gone", "digest": "same"} for name in names}
+        (place / "results.json").write_text(json.dumps(gone))
+    folder = summarise(places)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("references over runs")]
+    assert len(lines) == 1
+    assert "are not there: " in lines[0]
+    assert len(rows(folder / "tables" / "ratio.csv")) == 3
+    assert "references over runs (ceiling, other) are not there" in (folder / "report.html").read_text()

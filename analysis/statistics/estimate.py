@@ -8,7 +8,7 @@ that are too narrow (benchmarks/statistics.py shows how often each kind contains
     ratios of strengths               the same of the logarithm
     mean strengths                    bootstrap-t of the logarithm: resamples tell how far (theta* - theta) / error lies
     steps, such as an epoch           percentiles of the bootstrap: a step has no useful pseudo-values
-    the excess at several orders      bootstrap-t with one bound on either side for all orders: with 95 % none misses
+    the excess at several orders      bootstrap-t, at a level that holds for all orders: with 95 % none misses
 
 Pseudo-values are kept, as the interval over several runs is made from them (analysis/statistics/between.py).
 """
@@ -130,18 +130,25 @@ def percentiles(arrays: Arrays, statistic: Callable, weights: np.ndarray) -> Int
 
 
 def together(differences: np.ndarray, weights: np.ndarray) -> Interval:
-    """Returns intervals of the means of several differences [samples, K] that hold together: the largest t of all K is
-    bounded on either side, so that one in twenty sets of K has an interval that misses."""
+    """Returns intervals of the means of several differences [samples, K] that hold together: one in twenty sets of K
+    has an interval that misses.
+
+    It is bootstrap-t for each of the K at one level, which is so high that the largest of all K passes it as rarely. So
+    one that is skewed widens its own interval, and not those of the others. Differences without an error stay as they
+    are.
+    """
     found = jackknife((differences,))
     if differences.shape[1] < 2 or len(differences) < 2:
         return found
-    with np.errstate(all="ignore"):
-        mean, again = differences.mean(0), np.tensordot(weights, differences, axes=1)
-        distance = (again - mean) / _errors(differences, again, weights)
-        distance = np.where(np.isfinite(distance), distance, 0.0)
-        error = differences.std(0, ddof=1) / np.sqrt(len(differences))
-    # Differences are skewed: a bound on |t| would be set by one side, and be far too wide for the other.
-    above, below = np.percentile(distance.max(1), 97.5), np.percentile(distance.min(1), 2.5)
+    mean, error = differences.mean(0), differences.std(0, ddof=1) / np.sqrt(len(differences))
+    again = np.tensordot(weights, differences, axes=1)
+    errors = _errors(differences, again, weights)
+    known = errors > 1e-6 * error  # a resample of equal values tells nothing
+    distance = np.divide(again - mean, errors, out=np.zeros_like(again), where=known)
+    rank = distance.argsort(0, kind="stable").argsort(0) / (len(weights) - 1)
+    rank[:, error == 0] = 0.5
+    above = np.quantile(distance, np.quantile(rank.max(1), LEVEL), axis=0)
+    below = np.quantile(distance, np.quantile(rank.min(1), 1 - LEVEL), axis=0)
     return found._replace(low=mean - above * error, high=mean - below * error)
 
 

@@ -20,6 +20,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+NOTHING = 1e-12  # of a sample's strongest interaction: what rounding leaves where there is none
+
 
 def shared(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Returns [a b > 0] min(|a|, |b|), of any shape. Of the pre-trained and the fine-tuned model, it is the preserved
@@ -55,7 +57,8 @@ def matched(other: np.ndarray, model: np.ndarray, order: np.ndarray) -> np.ndarr
     for size in np.unique(order):
         of = order == size
         wanted, has = (abs(each[:, of]).sum(1, keepdims=True) for each in (model, other))
-        found[:, of] = other[:, of] * np.divide(wanted, has, out=np.zeros_like(has), where=has > 0)
+        known = has > NOTHING * abs(other).max(1, keepdims=True)
+        found[:, of] = other[:, of] * np.divide(wanted, has, out=np.zeros_like(has), where=known)
     return found
 
 
@@ -63,8 +66,9 @@ def without_strength(other: np.ndarray, model: np.ndarray, order: np.ndarray) ->
     """Tells where only `model` has strength in a sample and order, so that `other` can't be matched to it: bool
     [samples, orders]."""
     orders = np.unique(order)
-    strength = [[abs(each[:, order == size]).sum(1) for size in orders] for each in (other, model)]
-    return ((np.array(strength[0]) == 0) & (np.array(strength[1]) > 0)).T
+    has, wanted = (np.array([abs(each[:, order == size]).sum(1) for size in orders]) for each in (other, model))
+    nothing = (NOTHING * abs(each).max(1) for each in (other, model))
+    return ((has <= next(nothing)) & (wanted > next(nothing))).T
 
 
 def _blocks(order: np.ndarray) -> Iterator[np.ndarray]:

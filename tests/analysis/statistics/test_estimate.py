@@ -84,20 +84,32 @@ def test_bootstrap_t_studentises_the_logarithm_of_every_resample(strengths):
     assert found.log
 
 
-def test_together_bounds_the_largest_distance_of_every_resample_on_either_side(strengths):
-    x, above, below = strengths[0] - strengths[1], [], []
+def test_together_takes_each_column_to_the_level_that_the_largest_of_all_passes_as_rarely(strengths):
+    x, distances = strengths[0] - strengths[1], []
     for chosen in drawn():
-        error = x[chosen].std(0) / np.sqrt(11)
-        distance = (x[chosen].mean(0) - x.mean(0)) / error
-        above.append(distance.max())
-        below.append(distance.min())
+        distances.append((x[chosen].mean(0) - x.mean(0)) / (x[chosen].std(0) / np.sqrt(11)))
+    distances = np.array(distances)
+    rank = np.array([[np.sum(column < value) for value in column] for column in distances.T]).T / (len(distances) - 1)
+    above = np.quantile(distances, np.quantile(rank.max(1), 0.975), axis=0)
+    below = np.quantile(distances, np.quantile(rank.min(1), 0.025), axis=0)
     error = x.std(0, ddof=1) / np.sqrt(12)
     found = together(x, WEIGHTS)
-    np.testing.assert_allclose(found.low, x.mean(0) - np.percentile(above, 97.5) * error, rtol=1e-9)
-    np.testing.assert_allclose(found.high, x.mean(0) - np.percentile(below, 2.5) * error, rtol=1e-9)
+    np.testing.assert_allclose(found.low, x.mean(0) - above * error, rtol=1e-9)
+    np.testing.assert_allclose(found.high, x.mean(0) - below * error, rtol=1e-9)
     np.testing.assert_array_equal(found.pseudo, x)
     one = jackknife((x,))
     assert (found.high - found.low > one.high - one.low).all()
+
+
+def test_together_is_not_widened_by_one_wild_column_nor_by_one_without_an_error(strengths):
+    calm = np.random.default_rng(1).normal(1, 0.3, size=(12, 3))
+    wild = np.where(np.arange(12) == 5, -1000.0, 0.001)[:, None]
+    weights = resamples(12, 4000, 0)
+    alone, among = together(calm, weights), together(np.hstack([calm, wild, np.zeros((12, 1))]), weights)
+    assert (among.low[:3] > 0.5).all()
+    assert ((among.high - among.low)[:3] < 1.6 * (alone.high - alone.low)).all()
+    assert among.low[4] == among.high[4] == 0
+    assert np.isfinite(np.stack([among.low, among.high])).all()
 
 
 def test_a_single_difference_has_its_own_interval(strengths):

@@ -205,7 +205,7 @@ def _report(result: Result, which: str, summary: dict[str, str], claims: pd.Data
 
 
 def _log(tracker: wandb.Run, claims: pd.DataFrame, kept: Kept, text: str) -> None:
-    tracker.summary["answer"] = text
+    tracker.summary["answer"] = tracker.notes = text  # notes stand on top of a run's page
     entries = _entries(kept)
     tables = {entry.name: pd.read_csv(entry.table) for entry in entries} | ({"claims": claims} if len(claims) else {})
     tracker.log({f"tables/{name}": wandb.Table(dataframe=table) for name, table in tables.items()})

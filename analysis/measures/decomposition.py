@@ -166,7 +166,7 @@ def claims(measured: Measured) -> list[Claim]:
     found = [
         Claim(twice, "discarded/all", f"{times}, over all subsets (larger: less is preserved)",
               measured.estimate(both, lambda d, p: share(d, p, every), log=True), above=2),
-        Claim(twice, "discarded/orders", f"{times}, of the mean of the orders' means",
+        Claim(twice, "discarded/orders", f"{times}, mean of the orders' means",
               measured.estimate(both, lambda d, p: quotient(d.sum(1), p.sum(1)), log=True), above=2),
         Claim(twice, "discarded/some", f"{times}, over the subsets of order 1 and more",
               measured.estimate(both, lambda d, p: share(d, p, some), log=True), above=2),

@@ -18,6 +18,10 @@ from analysis.runs.tables import SETTING, Table
 from analysis.tables import INTERVAL as ESTIMATE
 from analysis.told import INDENT, counted, how_many, without_nan
 
+NEEDS = {
+    "ceiling": "several trainings from one pre-training on the same samples, such as -m seeds.train=0,1,2",
+    "other": "several pre-trainings on the same samples, such as -m seeds.pretrain=0,1,2,3,4",
+}
 LINES = 6  # settings of a claim on the terminal
 LISTED = 30  # settings, or runs, in a list that is read; all are in runs.csv
 INTERVAL = "the 95 % interval over runs and samples (Student's t; with one run, over its samples only)"
@@ -47,9 +51,19 @@ def opening(
         "runs": _first(replicates),
         "the runs of a setting": [speaks_of(runs, settings)],
         "what else differs": settings.also,
+        "references over runs": [_over_runs(runs, tables)],
         "left out": _first([f"{folder}: {why}" for folder, why in left_out.items()]) + other + _absent(runs, tables),
     }
     return {name: some for name, some in lines.items() if some}
+
+
+def _over_runs(runs: list[Run], tables: dict[str, Table]) -> str:
+    """Says which references that need several runs there are, and what the others would take."""
+    there = {name for table in tables.values() for name in table.references}
+    missing = {name: needs for name, needs in NEEDS.items() if name not in there}
+    found = [name for name in NEEDS if name in there]
+    lines = [", ".join(found)] if found else []
+    return "; ".join(lines + [f"no {name}: it takes {needs}" for name, needs in missing.items()])
 
 
 def _replicates(runs: list[Run], settings: Settings, each: tuple[object, ...]) -> str:

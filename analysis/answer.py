@@ -20,6 +20,7 @@ BEYOND = {
     "sign": ("more than if effects were independent", "from independent effects"),
     "placement": ("more than strengths alone would give", "from what strengths alone would give"),
     "task": ("more than a model trained from scratch shares", "from a model trained from scratch"),
+    "class": ("more than other inputs of the same class share", "from other inputs of the same class"),
     "other": ("more than after another pre-training", "from fine-tuning after another pre-training"),
 }
 RECOVERED = {

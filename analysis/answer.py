@@ -13,7 +13,7 @@ from math import isnan
 
 import pandas as pd
 
-from analysis.claims import EQUAL, IMPOSSIBLE, MET, NOT_MET, SCALE, UNDECIDED, overall
+from analysis.claims import COUNTED, EQUAL, IMPOSSIBLE, MET, NOT_MET, SCALE, UNDECIDED, overall
 from analysis.tables import ends
 
 BEYOND = {
@@ -23,9 +23,10 @@ BEYOND = {
     "class": ("more than other inputs of the same class share", "from other inputs of the same class"),
     "other": ("more than after another pre-training", "from fine-tuning after another pre-training"),
 }
+CAVEATS = {"task": "; up to about 10 % may only be scratch's noise"}
 RECOVERED = {
     "placement": "by strengths alone",
-    "sign": "if effects were independent",
+    "sign": "with independent effects",
     "ceiling": "by a second fine-tuning",
 }
 ALPHA = 0.05
@@ -89,28 +90,35 @@ def _preserved(rows: dict[str, pd.Series], orders: pd.DataFrame | None) -> Itera
     for name, (more, difference) in BEYOND.items():
         if (row := rows.get(f"preserved/{name}")) is None or row["verdict"] == IMPOSSIBLE:
             continue
-        if row["verdict"] == MET:
-            shown.append(f"{more} ({_percent(row)} of it{_at_orders(name, orders)})")
-        elif row["verdict"] == NOT_MET:
-            open_.append(f"no {more} ({_percent(row, signed=True)})")
+        verdict, excess = overall(row.to_frame().T), f"{_percent(row, signed=True)} of it"
+        if verdict == MET:
+            shown.append(f"{more} ({_percent(row)} of it{_at_orders(name, orders)}{CAVEATS.get(name, '')})")
+        elif verdict == SCALE:
+            open_.append(f"whether {more} {verdict} ({excess})")
+        elif verdict == NOT_MET:
+            open_.append(f"not {more} ({excess})")
         else:
-            open_.append(f"{difference} no difference is shown ({_percent(row, signed=True)})")
+            open_.append(f"{difference} no difference is shown ({excess})")
     parts = "; ".join([*([", ".join(shown)] if shown else []), *open_])
     whole = f"Of the pre-trained model's strength (orders from 1 on) {_percent(rows['preserved/share'])} is preserved"
     yield f"{whole}: {parts}." if parts else f"{whole}."
 
 
 def _at_orders(reference: str, orders: pd.DataFrame | None) -> str:
-    """Names the orders at which the excess over a reference is clear, all orders taken together."""
+    """Names the orders at which the excess over a reference is clear by itself, all orders taken together."""
     excess = f"{reference}_excess"
     if orders is None or excess not in orders:
         return ""
     rows = orders[(orders["quantity"] == "preserved") & (orders["order"] > 0)]
+    if len(rows) < 2:
+        return ""
     clear = rows[f"{reference}_p"] < ALPHA if f"{reference}_p" in rows else rows[ends(excess)[1]] > 0
     found = [int(order) for order in rows["order"][clear & (rows[excess] > 0)]]
     if not found:
-        return ", at no single order"
-    return f", at order{'s' * (len(found) > 1)} {_listed(found)}"
+        return "; no order shows it by itself"
+    if len(found) == 1:
+        return f"; order {found[0]} shows it by itself"
+    return f"; orders {_listed(found)} show it by themselves"
 
 
 def _discarded(claims: pd.DataFrame, rows: dict[str, pd.Series]) -> Iterator[str]:
@@ -120,36 +128,36 @@ def _discarded(claims: pd.DataFrame, rows: dict[str, pd.Series]) -> Iterator[str
     text = f"Discards more than twice what it preserves: {row['verdict']}, {_numbers(row)}."
     if not isnan(row.get(f"{EQUAL}mean", float("nan"))):
         text += f" At equal strengths {_numbers(row, EQUAL)}"
-        text += f": {verdict}." if verdict == SCALE else "."
+        text += f": {verdict}." if verdict in (SCALE, COUNTED) else "."
     yield text
 
 
 def _recovered(rows: dict[str, pd.Series]) -> Iterator[str]:
     if (row := rows.get("ratio/weighted")) is None or isnan(row["mean"]):
         return
-    levels = [
-        f"{row[name]:.2f} would be recovered {how}"
-        for name, how in RECOVERED.items()
-        if not isnan(row.get(name, float("nan")))
-    ]
-    text = f"Of what is preserved, training from scratch recovers {row['mean']:.2f}"
+    known = {name: how for name, how in RECOVERED.items() if not isnan(row.get(name, float("nan")))}
+    levels = [f"{row[name]:.2f} {how}" for name, how in known.items()]
+    text = f"Of what is preserved, by strength, training from scratch recovers {_numbers(row)}"
     scale = rows.get("ratio/weighted/scale")
     on = (
-        ""
-        if scale is None or isnan(scale["mean"])
-        else f" (so it goes {_numbers(scale)} of the way from independent effects to a second fine-tuning)"
+        "" if scale is None or isnan(scale["mean"]) else f", which is {_numbers(scale)} of the way from sign to ceiling"
     )
-    yield f"{text}; {', '.join(levels)}{on}." if levels else f"{text}."
+    yield f"{text}; it would be {', '.join(levels)}{on}." if levels else f"{text}."
 
 
 def _points(row: pd.Series) -> str:
-    value, low, high = (100 * row[name] for name in ("mean", "low", "high"))
-    return f"{value:+.1f} points [{low:.1f}, {high:.1f}]".replace("+", "" if low > 0 else "+")
+    value, low, high = (_rounded(100 * row[name], 1) for name in ("mean", "low", "high"))
+    return f"{value:{'' if low > 0 else '+'}.1f} points [{low:.1f}, {high:.1f}]"
 
 
 def _percent(row: pd.Series, signed: bool = False) -> str:
-    value, low, high = (100 * row[name] for name in ("mean", "low", "high"))
+    value, low, high = (_rounded(100 * row[name], 0) for name in ("mean", "low", "high"))
     return f"{value:{'+' if signed else ''}.0f} % [{low:.0f}, {high:.0f}]"
+
+
+def _rounded(value: float, digits: int) -> float:
+    """Rounds without leaving a -0."""
+    return round(value, digits) + 0.0
 
 
 def _numbers(row: pd.Series, prefix: str = "") -> str:

@@ -5,8 +5,9 @@ The claim itself, by the 95 % interval of each quantity that it may mean:
     not met         the whole interval lies outside
     undecided       neither
     not measurable  there is nothing to compare
-If the quantities disagree, the claim "depends on how it is counted"; if one is judged otherwise once both models have
-the same strength, it "depends on the probe's scale".
+If one is met and another is not, the claim "depends on how it is counted"; if that is so of the same quantity as
+measured and once both models have the same strength, it "depends on the probe's scale". If the main one is decided as
+measured, and undecided at the same strength, the claim is undecided.
 
 Against each reference, by the interval of the excess over it:
     more, less      the interval lies above 0, below 0
@@ -83,21 +84,25 @@ def compared(low: float, high: float, value: float) -> str:
 
 
 def overall(rows: pd.DataFrame) -> str:
-    """Returns the verdict on a claim from the rows of its quantities, the main one first."""
-    verdicts = [verdict for verdict in rows["verdict"] if verdict and verdict != IMPOSSIBLE]
+    """Returns the verdict on a claim from the rows of its quantities, the main one first. Only "met" and "not met"
+    contradict each other: what is undecided does not show that anything depends on something."""
     main = rows["verdict"].iloc[0]
-    if main in ("", IMPOSSIBLE) or not verdicts:
+    if main in ("", IMPOSSIBLE):
         return main
-    both = [(row["verdict"], at_equal(row)) for _, row in rows.iterrows()]
-    if any(other and other != IMPOSSIBLE and other != verdict for verdict, other in both if verdict != IMPOSSIBLE):
+    both = [{row["verdict"], at_equal(row)} for _, row in rows.iterrows() if row["verdict"] != IMPOSSIBLE]
+    if any({MET, NOT_MET} <= verdicts for verdicts in both):
         return SCALE
-    return main if len(set(verdicts)) == 1 else COUNTED
+    if {MET, NOT_MET} <= set().union(*both):
+        return COUNTED
+    return UNDECIDED if UNDECIDED in both[0] else main
 
 
 def at_equal(row: pd.Series) -> str:
-    """Returns the verdict where both models have the same strength, "" if it has none."""
+    """Returns the verdict where both models have the same strength, "" if it has none: nothing is claimed, or an exact
+    test decides, which is of the strengths as measured."""
     ends = [row.get(f"{EQUAL}{end}", np.nan) for end in ("low", "high")]
-    return "" if any(map(isnan, ends)) else judged(*ends, row["above"], row["below"])
+    exact = not isnan(row.get("p", np.nan))
+    return "" if exact or any(map(isnan, ends)) else judged(*ends, row["above"], row["below"])
 
 
 def as_table(

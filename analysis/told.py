@@ -16,21 +16,22 @@ import pandas as pd
 from analysis.claims import EQUAL, at_equal, overall
 from analysis.tables import compared_with
 
-INDENT, WIDTH = "    ", 110
+INDENT, WIDTH, WIDE = "    ", 110, 140
 WORDS = ("verdict", "why", "noise", "runs' verdicts")
 
 
 def told(answers: Iterable[str], lines: Iterable[str]) -> str:
     """Returns the text of verdicts.txt: paragraphs with the answer, and the lines on the claims."""
-    return (
-        "\n\n".join(
-            [
-                *(fill(answer, WIDTH, break_on_hyphens=False) for answer in answers if answer),
-                *filter(None, ["\n".join(lines)]),
-            ]
-        )
-        + "\n"
-    )
+    paragraphs = [fill(answer, WIDTH, break_on_hyphens=False) for answer in answers if answer]
+    claims = "\n".join(map(_wrapped, lines))
+    return "\n\n".join(filter(None, [*paragraphs, claims])) + "\n"
+
+
+def _wrapped(line: str) -> str:
+    """Breaks a long line; what goes on stands further to the right."""
+    indent = line[: len(line) - len(line.lstrip())]
+    return fill(line.strip(), WIDE, initial_indent=indent, subsequent_indent=indent + INDENT, break_on_hyphens=False,
+                break_long_words=False)  # fmt: skip
 
 
 def claim_lines(table: pd.DataFrame) -> Iterator[str]:
@@ -65,7 +66,13 @@ def counted(row: pd.Series) -> str:
     parts = [f"{row['quantity']}: {interval(row)}{_verdict(row['verdict'])}"]
     if not isnan(row.get(f"{EQUAL}mean", float("nan"))):
         parts.append(f"at equal strengths {interval(row, EQUAL)}{_verdict(at_equal(row))}")
-    levels = [f"{name} {row[name]:.3g}" for name in compared_with(list(row.index)) if not isnan(row[name])]
+    if not isnan(row.get("p", float("nan"))):
+        parts.append(f"exact p {row['p']:.2g} over all pairings of the pre-trainings (five or more can decide)")
+    levels = [
+        f"{name} {row[name]:.3g}{_compared(row.get(f'vs_{name}', ''))}"
+        for name in compared_with(list(row.index))
+        if not isnan(row[name])
+    ]
     return "; ".join([*parts, *([", ".join(levels)] if levels else [])])
 
 
@@ -73,6 +80,10 @@ def interval(row: pd.Series, prefix: str = "") -> str:
     """Returns such as "2.8 [2.5, 3.2]"."""
     value, low, high = (row[f"{prefix}{name}"] for name in ("mean", "low", "high"))
     return f"{value:.3g}" if isnan(low) else f"{value:.3g} [{low:.3g}, {high:.3g}]"
+
+
+def _compared(verdict: str) -> str:
+    return f" ({verdict})" if verdict else ""
 
 
 def _verdict(verdict: str) -> str:

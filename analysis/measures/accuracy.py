@@ -13,7 +13,7 @@ from analysis.measured import Measured
 from analysis.study import Study
 
 NEEDS = Needs("predictions")
-SUBJECT = Subject("accuracy", ("finetune", "scratch"))
+SUBJECT = Subject("accuracy", ("finetune",))
 QUANTITIES = ("accuracy", "loss")
 QUESTION = "How much better and sooner does fine-tuning learn the task?"
 TITLE = "Accuracy and loss (cross-entropy, nats) on the test set"
@@ -50,31 +50,35 @@ def figure(table: pd.DataFrame) -> Figure:
 
 
 def claims(measured: Measured) -> list[Claim]:
-    """The claims of footnote 5, and whether fine-tuning is worth it at all."""
-    finetune, scratch = (f"accuracy/{model}" for model in ("finetune", "scratch"))
+    """The claims of footnote 5, and whether fine-tuning is worth it at all: each if the models it needs are there."""
+    models, on = measured.about["models"], f"on {measured.samples} test samples"
+    found = _against_scratch(measured, on) if "scratch" in models else []
+    if "pretrain" in models:
+        over = measured.estimate(("accuracy/finetune", "accuracy/pretrain"), _difference)
+        found.append(Claim("fine-tuning is more accurate than the frozen features", "accuracy/over_probe",
+                           f"final accuracy {on}, fine-tuned - linear probe", over, above=0))  # fmt: skip
+    return found
 
-    def difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        return first[:, -1] - second[:, -1]
+
+def _difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return first[:, -1] - second[:, -1]
+
+
+def _against_scratch(measured: Measured, on: str) -> list[Claim]:
+    both = ("accuracy/finetune", "accuracy/scratch")
 
     def saved(of_finetune: np.ndarray, of_scratch: np.ndarray) -> np.ndarray:
         target = 0.95 * of_scratch[:, -1]
         return (epochs_to_reach(of_scratch, target) - epochs_to_reach(of_finetune, target)).astype(float)
 
-    level, on = chance(measured.about["labels"])["accuracy"], f"on {measured.samples} test samples"
-    flat = [name for name in (finetune, scratch) if measured.observed[name].mean(0).max() <= level]
+    level = chance(measured.about["labels"])["accuracy"]
+    flat = [name for name in both if measured.observed[name].mean(0).max() <= level]
     never = f"{NAMES[flat[0].partition('/')[2]]} never left the most frequent class" if flat else ""
-    found = [
+    return [
         Claim("fine-tuning is more accurate than training from scratch", "accuracy/gain",
-              f"final accuracy {on}, fine-tuned - scratch", measured.estimate((finetune, scratch), difference),
-              above=0, impossible=never if len(flat) == 2 else ""),
+              f"final accuracy {on}, fine-tuned - scratch", measured.estimate(both, _difference), above=0,
+              impossible=never if len(flat) == 2 else ""),
         Claim("fine-tuning converges sooner", "accuracy/sooner",
               f"epochs to 95 % of scratch's final accuracy {on}, scratch - fine-tuned",
-              measured.estimate((finetune, scratch), saved, steps=True), above=0, impossible=never),
+              measured.estimate(both, saved, steps=True), above=0, impossible=never),
     ]  # fmt: skip
-    if "pretrain" in measured.about["models"]:
-        found.append(
-            Claim("fine-tuning is more accurate than the frozen features", "accuracy/over_probe",
-                  f"final accuracy {on}, fine-tuned - linear probe",
-                  measured.estimate((finetune, "accuracy/pretrain"), difference), above=0)
-        )  # fmt: skip
-    return found

@@ -73,9 +73,22 @@ def _samples(study: Study) -> Measured:
         references["class"] = of_same_class(pretrain, finetune, study)
     parts = _strengths(pretrain, finetune, shared(pretrain, finetune), order)
     levels = {name: _strengths(pretrain, finetune, level, order) for name, level in references.items()}
-    for name in PARTS if "task" in levels else ():  # what can't be matched is left out on both sides
-        levels["task"][name] = np.where(about["unmatched"], parts[name], levels["task"][name])
-    return Measured(parts, {name: {part: level[part] for part in PARTS} for name, level in levels.items()}, about=about)
+    found = {name: {part: level[part] for part in PARTS} for name, level in levels.items()}
+    if "task" in found:
+        found["task"] |= _without(about["unmatched"], parts, found["task"])
+    return Measured(parts, found, about=about)
+
+
+def _without(
+    unmatched: np.ndarray, parts: dict[str, np.ndarray], level: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Leaves out, on both sides, samples and orders whose strength can't be matched: they count as observed, so that
+    they add nothing to an excess. An order without any that can has no level: NaN. Returns PARTS, and both sides of
+    the preserved alone, `common` and `observed`, in which they are 0."""
+    none = unmatched.all(0)
+    found = {part: np.where(none, np.nan, np.where(unmatched, parts[part], level[part])) for part in PARTS}
+    both = {"observed": parts["preserved"], "common": level["preserved"]}
+    return found | {name: np.where(unmatched, 0.0, array) for name, array in both.items()}
 
 
 def _strengths(
@@ -113,12 +126,19 @@ def _across(study: Study, siblings: list[Study], strangers: list[Study]) -> Meas
     pretrain, finetune = (study.final(model)[:, chosen] for model in ("pretrain", "finetune"))
     levels = {}
     if siblings:
-        again = (each.final("finetune")[:, chosen] for each in siblings)
-        levels["ceiling"] = np.mean([shared(matched(each, pretrain, order), finetune) for each in again], axis=0)
+        again = [each.final("finetune")[:, chosen] for each in siblings]
+        levels["ceiling"] = np.mean([_ceiling(each, pretrain, finetune, order) for each in again], axis=0)
     if strangers:
         levels["other"] = np.mean([shared(pretrain, each.final("finetune")[:, chosen]) for each in strangers], axis=0)
     strengths = {name: _strengths(pretrain, finetune, level, order) for name, level in levels.items()}
     return Measured({}, {name: {part: found[part] for part in PARTS} for name, found in strengths.items()})
+
+
+def _ceiling(again: np.ndarray, pretrain: np.ndarray, finetune: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Returns what the fine-tuned model shares with another fine-tuning that has the pre-trained model's strength: as
+    observed where it has none to be matched."""
+    unmatched = np.take_along_axis(without_strength(again, pretrain, order), (order - order.min())[None], axis=1)
+    return np.where(unmatched, shared(pretrain, finetune), shared(matched(again, pretrain, order), finetune))
 
 
 def paired(first: Study, second: Study) -> float:
@@ -174,7 +194,8 @@ def claims(measured: Measured) -> list[Claim]:
               measured.estimate(("preserved", "pretrain"), lambda p, a: share(p, a, some)), above=nan),
     ]  # fmt: skip
     for name in [name for name in measured.references if name in THAN]:
-        beyond = measured.estimate(("preserved", f"{name}/preserved"), lambda p, r: 1 - share(r, p, some), alone=True)
+        sides = (f"{name}/observed", f"{name}/common") if name == "task" else ("preserved", f"{name}/preserved")
+        beyond = measured.estimate(sides, lambda p, r: 1 - share(r, p, some), alone=True)
         found.append(Claim(f"preserves more than {THAN[name]}", f"preserved/{name}",
                            f"share of the preserved strength beyond {BEYOND[name]}, orders from 1 on", beyond,
                            above=0))  # fmt: skip

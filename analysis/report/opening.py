@@ -20,8 +20,8 @@ is concerned. They say nothing of what another seed would give: each model here 
 No figure means anything without the levels that it would have anyway. Grey marks are these \
 references: what strengths alone would give (placement), what two models share that look at the same \
 variables with independent effects (sign), and what a model shares that was trained on the same task \
-without any pre-training (task). Only what lies clearly above the last one survives because of pre- \
-training. Two more need several runs, and stand in the summary of a sweep: fine-tuning from another \
+without any pre-training (task). Only what lies clearly above the last one survives because of \
+pre-training. Two more need several runs, and stand in the summary of a sweep: fine-tuning from another \
 pre-training (other), and another fine-tuning (ceiling).
 
 How strong the pre-trained model's interactions are depends on how its linear probe was regularised. \

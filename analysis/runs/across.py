@@ -59,7 +59,7 @@ def _digest(run: Run, result: str) -> str | None:
     return recorded(run.folder).get(result, {}).get("digest")
 
 
-def _extended(at: int, runs: list[Run], studies: dict[int, Study], p: float) -> Run:
+def _extended(at: int, runs: list[Run], studies: dict[int, Study], p: tuple[float, float]) -> Run:
     """Returns a run whose tables and claims have the references that the other runs give."""
     run, others = runs[at], [other for other in studies if other != at]
     apart = {
@@ -81,8 +81,13 @@ def _extended(at: int, runs: list[Run], studies: dict[int, Study], p: float) -> 
         samples[name] |= {f"rows/{key}": each for key, each in pseudo.items()}
         samples[name] |= {f"claims/{key}": each for key, each in of_claims.items()}
         if made:
-            claims.append(judged.assign(p=np.where(judged["key"] == PAIRED, p, np.nan)))
+            claims.append(_with_p(judged, *p))
     return replace(run, tables=_with_claims(tables, claims), samples=samples)
+
+
+def _with_p(judged: pd.DataFrame, p: float, p_less: float) -> pd.DataFrame:
+    paired = judged["key"] == PAIRED
+    return judged.assign(p=np.where(paired, p, np.nan), p_less=np.where(paired, p_less, np.nan))
 
 
 def _with_claims(tables: dict, claims: list) -> dict:
@@ -98,19 +103,21 @@ def _with_claims(tables: dict, claims: list) -> dict:
     return tables | {"claims": table}
 
 
-def _of_pairings(runs: list[Run], studies: dict[int, Study]) -> float:
-    """Returns how often what pre-trained and fine-tuned models of the same runs share is reached, if they are paired
-    in any other way (one run of each pre-training): exact, or from 10,000 draws for more than 7 runs."""
+def _of_pairings(runs: list[Run], studies: dict[int, Study]) -> tuple[float, float]:
+    """Returns how often as much is shared as by pre-trained and fine-tuned models of the same runs, and how often as
+    little, if they are paired in any way (one run of each pre-training): exact, or from 10,000 draws for more than 7
+    runs."""
     first = {_digest(runs[at], "pretrain"): studies[at] for at in reversed(studies)}
     if len(first) < 2:
-        return np.nan
+        return np.nan, np.nan
     shared = np.array([[paired(one, other) for other in first.values()] for one in first.values()])
     count, draw = len(shared), np.random.default_rng(0)
     every = factorial(count) <= DRAWS
     pairings = permutations(range(count)) if every else (draw.permutation(count) for _ in range(DRAWS))
     sums = np.array([shared[np.arange(count), list(pairing)].sum() for pairing in pairings])
-    reached = np.sum(sums >= shared.trace() * (1 - 1e-12))
-    return float(reached / len(sums) if every else (reached + 1) / (len(sums) + 1))
+    own = shared.trace()
+    reached = (np.sum(sums >= own * (1 - 1e-12)), np.sum(sums <= own * (1 + 1e-12)))
+    return tuple(float(count / len(sums) if every else (count + 1) / (len(sums) + 1)) for count in reached)
 
 
 def _measured(opened: BinaryIO) -> Measured:

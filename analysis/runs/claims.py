@@ -59,8 +59,8 @@ def _of_setting(runs: list[Run], measure: str) -> pd.DataFrame:
         zip(found["low"], found["high"], found["above"], found["below"], all_so, strict=True)
     ]  # fmt: skip
     if "p" in found:  # of an exact test: it decides
-        p = found["p"].round(12)  # it is the same in all runs; their mean is rounded
-        exact = np.select([p <= ALPHA, p >= 1 - ALPHA], [MET, NOT_MET], UNDECIDED)
+        p, less = found["p"].round(12), found["p_less"].round(12)  # the same in all runs; their mean is rounded
+        exact = np.select([p <= ALPHA, less <= ALPHA], [MET, NOT_MET], UNDECIDED)
         found["verdict"] = np.where(found["p"].notna(), exact, found["verdict"])
     found["why"] = np.where(all_so, impossible, "")
     found[VERDICTS] = [counted(list(of["verdict"])) for _, of in given]

@@ -168,15 +168,17 @@ def answers(judged: pd.DataFrame, orders: Table | None, runs: list[Run], setting
         rows = judged[judged[SETTING] == number]
         of = [run for run, values in zip(runs, settings.of_run, strict=True) if values == each]
         table = orders.over[orders.over[SETTING] == number] if orders else None
-        if text := answer(rows, table, _known(of, settings)):
+        if text := answer(rows, table, _known(of, rows)):
             found.append(f"{settings.label(each)}: {text}" if len(settings.each) > 1 else text)
     return found
 
 
-def _known(runs: list[Run], settings: Settings) -> str:
+def _known(runs: list[Run], rows: pd.DataFrame) -> str:
     if len(runs) == 1:
         return "All of this is known of one training of each model: how far another differs, only further seeds tell."
-    return f"All of this is known over {len(runs)} runs: {level_of(runs)}."
+    fewest = int(rows["runs"].min()) if len(rows) else len(runs)
+    some = f", some of it over {fewest} of them" if fewest < len(runs) else ""
+    return f"This is known over {len(runs)} runs{some}: {level_of(runs)}."
 
 
 def claim_lines(judged: pd.DataFrame) -> Iterator[str]:

@@ -22,6 +22,9 @@ from scipy.stats import t
 
 Arrays = tuple[np.ndarray, ...]
 LEVEL = 0.975
+FEW = 10  # samples
+FAR = 3
+TINY = 1e-6  # of the error: a resample of equal values, but for rounding, tells nothing
 
 
 class Interval(NamedTuple):
@@ -104,29 +107,42 @@ def _of_pseudo(value: np.ndarray, pseudo: np.ndarray, log: bool) -> Interval:
 
 
 def bootstrap_t(strength: np.ndarray, weights: np.ndarray) -> Interval:
-    """Returns the interval of mean strengths: [samples, ...], none below 0. weights: from `resamples`."""
+    """Returns the interval of mean strengths: [samples, ...], none below 0. weights: from `resamples`.
+
+    Fewer than FEW samples have the jackknife's interval, as their resamples are too much alike. For the same reason the
+    distances are bounded, at FAR times what Student's t would be.
+    """
     found = jackknife((strength,), log=True)
+    if len(strength) < FEW:
+        return found
     with np.errstate(all="ignore"):
         mean, again = strength.mean(0), np.tensordot(weights, strength, axes=1)
-        error = strength.std(0, ddof=1) / np.sqrt(len(strength)) / mean if len(strength) > 1 else np.nan * mean
-        distance = (np.log(again) - np.log(mean)) / (_errors(strength, again, weights) / again)
+        error = strength.std(0, ddof=1) / np.sqrt(len(strength)) / mean
+        errors = _errors(strength, again, weights) / again
+        distance = np.where(errors > TINY * error, (np.log(again) - np.log(mean)) / errors, np.nan)
         distance = np.where(np.isfinite(distance), distance, np.nan)
         known = np.isfinite(distance).any(0)
         low, high = np.nanpercentile(np.where(known, distance, 0.0), [2.5, 97.5], axis=0)
-        ends = mean * np.exp(-high * error), mean * np.exp(-low * error)
-    same = found.low == found.high
-    return found._replace(low=np.where(same, mean, ends[0]), high=np.where(same, mean, ends[1]))
+        bound = FAR * t.ppf(LEVEL, len(strength) - 1)
+        ends = mean * np.exp(-np.minimum(high, bound) * error), mean * np.exp(-np.maximum(low, -bound) * error)
+    same, unknown = found.low == found.high, np.isnan(found.low)  # all from one sample: nothing is known
+    ends = (np.where(unknown, np.nan, end) for end in ends)
+    low, high = (np.where(same, mean, end) for end in ends)
+    return found._replace(low=low, high=high)
 
 
 def percentiles(arrays: Arrays, statistic: Callable, weights: np.ndarray) -> Interval:
-    """Returns the bootstrap interval of a statistic that moves in steps. Its pseudo-values are all equal."""
-    everyone = np.full((1, len(arrays[0])), 1 / len(arrays[0]))
+    """Returns the bootstrap interval of a statistic that moves in steps. Its pseudo-values say how it goes with each
+    sample's weight in the resamples (infinitesimal jackknife)."""
+    count = len(arrays[0])
     value, again = (
         np.asarray(statistic(*(np.tensordot(rows, array, axes=1) for array in arrays)), dtype=float)
-        for rows in (everyone, weights)
+        for rows in (np.full((1, count), 1 / count), weights)
     )
     low, high = (np.percentile(again, level, axis=0, method="inverted_cdf") for level in (2.5, 97.5))
-    return Interval(value[0], low, high, np.broadcast_to(value, (len(arrays[0]), *value.shape[1:])))
+    with np.errstate(invalid="ignore"):
+        moves = np.tensordot((count * weights - 1).T, again - again.mean(0), axes=1) / len(weights)
+    return Interval(value[0], low, high, value + count * moves)
 
 
 def together(differences: np.ndarray, weights: np.ndarray) -> Interval:
@@ -141,14 +157,19 @@ def together(differences: np.ndarray, weights: np.ndarray) -> Interval:
     if differences.shape[1] < 2 or len(differences) < 2:
         return found
     mean, error = differences.mean(0), differences.std(0, ddof=1) / np.sqrt(len(differences))
+    bound = t.ppf(
+        1 - (1 - LEVEL) / differences.shape[1], len(differences) - 1
+    )  # if they had nothing to do with each other
+    if len(differences) < FEW:
+        return found._replace(low=mean - bound * error, high=mean + bound * error)
     again = np.tensordot(weights, differences, axes=1)
     errors = _errors(differences, again, weights)
-    known = errors > 1e-6 * error  # a resample of equal values tells nothing
-    distance = np.divide(again - mean, errors, out=np.zeros_like(again), where=known)
+    distance = np.divide(again - mean, errors, out=np.zeros_like(again), where=errors > TINY * error)
     rank = distance.argsort(0, kind="stable").argsort(0) / (len(weights) - 1)
     rank[:, error == 0] = 0.5
     above = np.quantile(distance, np.quantile(rank.max(1), LEVEL), axis=0)
     below = np.quantile(distance, np.quantile(rank.min(1), 1 - LEVEL), axis=0)
+    above, below = np.minimum(above, FAR * bound), np.maximum(below, -FAR * bound)
     return found._replace(low=mean - above * error, high=mean - below * error)
 
 

@@ -30,6 +30,7 @@ PATIENCE = 1  # seconds for those that were started to end by themselves
 unfinished: set[Path] = set()  # files and folders that this process is writing, and will rename when they are whole
 started: list[subprocess.Popen] = []  # processes that compute with this one, beside those of multiprocessing
 _doing = ["before any work"]
+_starting = threading.Lock()  # held while processes are started
 _interrupted: list[int] = []  # the signal that is ending this process
 
 
@@ -56,12 +57,15 @@ def watch(first: bool = True, parent: int | None = None) -> None:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Makes signals wait in processes that are started meanwhile, until these call `watch`."""
+    """Makes signals wait in processes that are started meanwhile, until these call `watch`. This process ends when
+    they are started: one that is left in between would report that it was sent nothing."""
     _hold()
     try:
-        yield
+        with _starting:
+            yield
     finally:
         _release()
+    let_it_end()
 
 
 @contextmanager
@@ -91,6 +95,8 @@ def let_it_end() -> None:
 
 def leave(code: int) -> None:
     """Ends this process at once, together with those that it started, and removes what it was writing."""
+    if _starting.acquire(timeout=PATIENCE):
+        _starting.release()
     end_started()
     for path in list(unfinished):
         shutil.rmtree(path, ignore_errors=True)
@@ -132,6 +138,8 @@ def _listen(heard: int, parent: int | None) -> None:
 
 def _stand_still(number: int, _: object) -> None:
     """Keeps the main thread still meanwhile: it begins nothing, and does not report that other processes ended."""
+    if _starting.locked():  # it finishes that first
+        return
     _as_usual()  # a second signal ends it at once
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch raises an error if its data loaders end
     time.sleep(5 * PATIENCE)

@@ -121,7 +121,7 @@ def test_what_a_measure_keeps_is_read_as_it_is_shown(finished: Finished, monkeyp
     names = {}
     exec(code, names)
     assert names["kept"]["preserved"].shape == (10, 4)
-    assert names["kept"]["chance/preserved"].shape == (2, 10, 4)
+    assert names["kept"]["sign/preserved"].shape == names["kept"]["equal/preserved"].shape == (10, 4)
 
 
 @pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md"])

@@ -15,14 +15,25 @@ from studies import STAGES, Finished, Studies, files
 
 EPOCHS = range(3)
 PARTS = ("samples", "probe", "finetune", "scratch")
+INTERVAL = ["mean", "low", "high"]
+
+
+def _under(*references: str, equal: bool = True) -> list[str]:
+    """The columns of a quantity under these references, and of all that at equal strengths."""
+    ends = [f"{name}{end}" for name in references for end in ("", "_excess", "_low", "_high")]
+    return [*INTERVAL, *ends, *(f"equal_{name}" for name in (*INTERVAL, *ends) if equal)]
+
+
+OF_CLAIMS = ["measure", "claim", "key", "quantity", *INTERVAL, "above", "below", "verdict"]
+OF_CLAIMS += ["vs_placement", "vs_sign", "vs_task", "why", "noise"]
 TABLES = {
-    "decomposition": ["order", "quantity", "mean", "low", "high", "chance"],
-    "ratio": ["definition", "mean", "low", "high", "chance"],
-    "jaccard": ["model", "epoch", "mean", "low", "high", "chance"],
-    "accuracy": ["model", "epoch", "quantity", "mean", "low", "high", "chance"],
-    "faithfulness": ["model", "epoch", "quantity", "mean", "low", "high", "chance"],
-    "noise": ["model", "order", "quantity", "mean", "low", "high", "explained"],
-    "claims": ["measure", "claim", "quantity", "value", "low", "high", "chance", "above", "below", "verdict", "noise"],
+    "decomposition": ["order", "quantity", *_under("placement", "sign", "task")],
+    "ratio": ["definition", *_under("placement", "sign")],
+    "jaccard": ["model", "epoch", *_under("placement", "sign")],
+    "accuracy": ["model", "epoch", "quantity", *INTERVAL, "chance"],
+    "faithfulness": ["model", "epoch", "quantity", *_under("shuffled", equal=False)],
+    "noise": ["model", "order", "quantity", *INTERVAL, "explained"],
+    "claims": OF_CLAIMS + [name for name in _under("placement", "sign", "task") if name not in INTERVAL],
 }
 MEASURES = tuple(name for name in TABLES if name != "claims")
 UP_TO_THE_STORE = "stages=[pretrain,probe,finetune,scratch,interactions]"
@@ -58,7 +69,7 @@ def test_files_are_as_documented(run: Path, finished: Finished) -> None:
     for stage in ("probe", "finetune", "scratch"):
         stored |= {f"{stage}/{file}" for file in (*always, "engine.json", "epoch_002/noise.npz")}
     assert {f"{part}/{name}" for part in PARTS for name in files(run / "interactions" / part)} == stored
-    made = {*always, "measures.json", "report.html", *(f"tables/{name}.csv" for name in TABLES)}
+    made = {*always, "measures.json", "report.html", "verdicts.txt", *(f"tables/{name}.csv" for name in TABLES)}
     made |= {f"figures/{name}.{kind}" for name in MEASURES for kind in ("png", "svg")}
     made |= {f"samples/{name}.npz" for name in MEASURES}
     gallery = {name for name in files(run / "analysis") if name.startswith("gallery/")}
@@ -111,7 +122,8 @@ def test_rows(run: Path) -> None:
     assert _keys(found["noise"], "model", "order") == {
         (model, str(order)) for model in ("pretrain", "finetune", "scratch") for order in range(4)
     }
-    assert {row["verdict"] for row in found["claims"]} <= {"holds", "fails", "within chance"}
+    assert {row["verdict"] for row in found["claims"]} <= {"met", "not met", "undecided", "not measurable", ""}
+    assert {row["vs_sign"] for row in found["claims"]} <= {"more", "less", "equal", "undecided", ""}
 
 
 def test_what_was_found_for_each_sample_is_kept(run: Path) -> None:
@@ -123,7 +135,7 @@ def test_what_was_found_for_each_sample_is_kept(run: Path) -> None:
         assert re.fullmatch(r"digits-[0-9a-f]{12}/test", str(kept["data"]))
         for place, order in enumerate(kept["about/order"]):
             assert kept["preserved"][:, place].mean() == pytest.approx(means[str(order), "preserved"])
-        assert kept["chance/preserved"].shape == (2, 10, 4)
+        assert kept["sign/preserved"].shape == kept["equal/preserved"].shape == (10, 4)
     with np.load(run / "analysis" / "samples" / "accuracy.npz") as kept:
         assert kept["index"].tolist() == list(range(40))
         assert kept["accuracy/finetune"].shape == (40, 3)
@@ -192,8 +204,11 @@ def test_report_is_one_file(run: Path) -> None:
 def test_it_ends_with_claims_and_report(run: Path, finished: Finished) -> None:
     lines = finished.result.out.splitlines()
     assert lines[-1] == f"report: {run / 'analysis' / 'report.html'}"
+    said = " ".join(" ".join(lines).split())
     for row in _table(run / "analysis", "claims"):
-        assert any(row["claim"] in line and row["verdict"] in line for line in lines)
+        assert row["claim"] in said
+        assert f"{row['quantity']}: " in said
+    assert " ".join((run / "analysis" / "verdicts.txt").read_text().split()) in said
 
 
 def test_without_a_terminal_there_is_a_line_per_epoch_and_no_bar(finished: Finished) -> None:

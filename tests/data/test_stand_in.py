@@ -41,7 +41,8 @@ def test_variables_are_drawn_in_them_as_in_others(given, tokens):
     splits = build(OmegaConf.create({"_target_": "data.stand_in.task", "input": given, "train": 4, "test": 6,
                                      "classes": 2, "tokens": tokens}), "data.target")  # fmt: skip
     assert is_stand_in(splits.train)
-    options = OmegaConf.create({"split": "test", "n": 3, "samples": 4, "grid": 2, "margin": 0, "stop_words": "default"})
+    options = OmegaConf.create({"split": "test", "n": 3, "samples": 4, "grid": 2, "margin": 0, "stop_words": "default",
+                                "shared_variables": False})  # fmt: skip
     (group,) = load(splits, describe(splits, options, seed=0))
     assert len(group.inputs) == 4
     assert set(group.owner.flatten().tolist()) >= {-1, 0, 1, 2}

@@ -12,7 +12,6 @@ from stages.files import write_archive
 
 OWN = ("data", "index", "draws", "seed", "references")  # of an archive
 PSEUDO = ("rows/", "claims/")
-MORE = 4  # times the draws, where ends lie far out: of ten orders together, each end is that of one in 400
 
 
 @dataclass(frozen=True)
@@ -60,9 +59,8 @@ class Measured:
     def strength(self, name: str) -> Estimate:
         """Estimates mean strengths [samples, K], such as those of each order. The intervals of the excess over a
         reference hold for all K together."""
-        more = resamples(self.samples, MORE * self.draws, self.seed)
         return self._estimated(name, None, lambda arrays, _: bootstrap_t(*arrays, self.weights),
-                               lambda arrays, _: together(arrays[0] - arrays[1], more))  # fmt: skip
+                               lambda arrays, _: together(arrays[0] - arrays[1]))  # fmt: skip
 
     def _estimated(
         self, names: str | tuple[str, ...], statistic: Callable | None, own: Callable, beyond: Callable | None

@@ -8,7 +8,7 @@ that are too narrow (benchmarks/statistics.py shows how often each kind contains
     ratios of strengths               the same of the logarithm
     mean strengths                    bootstrap-t of the logarithm: resamples tell how far (theta* - theta) / error lies
     steps, such as an epoch           percentiles of the bootstrap: a step has no useful pseudo-values
-    the excess at several orders      bootstrap-t, at a level that holds for all orders: with 95 % none misses
+    the excess at several orders      one bound for the largest |t| of all: with 95 % none misses
 
 Pseudo-values are kept, as the interval over several runs is made from them (analysis/statistics/between.py).
 """
@@ -24,6 +24,7 @@ Arrays = tuple[np.ndarray, ...]
 LEVEL = 0.975
 FEW = 10  # samples
 FAR = 3
+DRAWS = 20_000
 TINY = 1e-6  # of the error: a resample of equal values, but for rounding, tells nothing
 
 
@@ -145,32 +146,31 @@ def percentiles(arrays: Arrays, statistic: Callable, weights: np.ndarray) -> Int
     return Interval(value[0], low, high, value + count * moves)
 
 
-def together(differences: np.ndarray, weights: np.ndarray) -> Interval:
-    """Returns intervals of the means of several differences [samples, K] that hold together: one in twenty sets of K
-    has an interval that misses.
+def together(differences: np.ndarray) -> Interval:
+    """Returns intervals of the means of several differences [samples, K] that hold together: in one of twenty sets of
+    K, one misses.
 
-    It is bootstrap-t for each of the K at one level, which is so high that the largest of all K passes it as rarely. So
-    one that is skewed widens its own interval, and not those of the others. Differences without an error stay as they
+    All have the same bound on |t|: the one that the largest of K values of t exceeds as rarely, if they are correlated
+    as the differences are (multivariate t, from draws). Resamples do worse here: differences with agreeing and opposite
+    effects are symmetric with heavy tails, which few samples do not show. Differences without an error stay as they
     are.
     """
     found = jackknife((differences,))
-    if differences.shape[1] < 2 or len(differences) < 2:
+    mean, error = differences.mean(0), differences.std(0) / np.sqrt(max(1, len(differences) - 1))
+    varies = error > TINY * abs(differences).max(0)
+    if varies.sum() < 2 or len(differences) < 2:
         return found
-    mean, error = differences.mean(0), differences.std(0, ddof=1) / np.sqrt(len(differences))
-    bound = t.ppf(
-        1 - (1 - LEVEL) / differences.shape[1], len(differences) - 1
-    )  # if they had nothing to do with each other
-    if len(differences) < FEW:
-        return found._replace(low=mean - bound * error, high=mean + bound * error)
-    again = np.tensordot(weights, differences, axes=1)
-    errors = _errors(differences, again, weights)
-    distance = np.divide(again - mean, errors, out=np.zeros_like(again), where=errors > TINY * error)
-    rank = distance.argsort(0, kind="stable").argsort(0) / (len(weights) - 1)
-    rank[:, error == 0] = 0.5
-    above = np.quantile(distance, np.quantile(rank.max(1), LEVEL), axis=0)
-    below = np.quantile(distance, np.quantile(rank.min(1), 1 - LEVEL), axis=0)
-    above, below = np.minimum(above, FAR * bound), np.maximum(below, -FAR * bound)
-    return found._replace(low=mean - above * error, high=mean - below * error)
+    half = _largest_t(np.corrcoef(differences[:, varies], rowvar=False), len(differences) - 1) * error
+    return found._replace(low=np.where(varies, mean - half, mean), high=np.where(varies, mean + half, mean))
+
+
+def _largest_t(correlation: np.ndarray, freedom: int) -> float:
+    """Returns what the largest |t| of K, correlated like this [K, K], exceeds in one of twenty cases."""
+    draw = np.random.default_rng(0)
+    roots = np.linalg.eigh(correlation)
+    normal = draw.standard_normal((DRAWS, len(correlation))) * np.sqrt(np.maximum(roots[0], 0)) @ roots[1].T
+    spread = np.sqrt(draw.chisquare(freedom, DRAWS) / freedom)
+    return float(np.quantile(abs(normal).max(1) / spread, 2 * LEVEL - 1))
 
 
 def _errors(values: np.ndarray, means: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ that are too narrow (benchmarks/statistics.py shows how often each kind contains
                                       theta(-s) is the quantity without sample s; a mean's pseudo-values are the samples
     ratios of strengths               the same of the logarithm
     mean strengths                    bootstrap-t of the logarithm: resamples tell how far (theta* - theta) / error lies
-    steps, such as an epoch           percentiles of the bootstrap: a step has no useful pseudo-values
+    steps, such as an epoch           percentiles of the bootstrap; how it goes with each sample's weight
     the excess at several orders      bootstrap-t, at a level that holds for all orders: with 95 % none misses
 
 Pseudo-values are kept, as the interval over several runs is made from them (analysis/statistics/between.py).
@@ -133,7 +133,8 @@ def bootstrap_t(strength: np.ndarray, weights: np.ndarray) -> Interval:
 
 def percentiles(arrays: Arrays, statistic: Callable, weights: np.ndarray) -> Interval:
     """Returns the bootstrap interval of a statistic that moves in steps. Its pseudo-values say how it goes with each
-    sample's weight in the resamples (infinitesimal jackknife)."""
+    sample's weight in the resamples (infinitesimal jackknife). Chance adds to that, the more so if the samples are more
+    than the resamples: they are scaled, so that they vary as the resamples do."""
     count = len(arrays[0])
     value, again = (
         np.asarray(statistic(*(np.tensordot(rows, array, axes=1) for array in arrays)), dtype=float)
@@ -141,8 +142,10 @@ def percentiles(arrays: Arrays, statistic: Callable, weights: np.ndarray) -> Int
     )
     low, high = (np.percentile(again, level, axis=0, method="inverted_cdf") for level in (2.5, 97.5))
     with np.errstate(invalid="ignore"):
-        moves = np.tensordot((count * weights - 1).T, again - again.mean(0), axes=1) / len(weights)
-    return Interval(value[0], low, high, value + count * moves)
+        moves = np.tensordot((count * weights - 1).T, again - again.mean(0), axes=1)
+        size = moves.std(0)
+        scaled = np.divide(moves, size, out=np.zeros_like(moves), where=size != 0) * np.sqrt(count) * again.std(0)
+    return Interval(value[0], low, high, value + scaled)
 
 
 def together(differences: np.ndarray, weights: np.ndarray) -> Interval:
@@ -157,16 +160,16 @@ def together(differences: np.ndarray, weights: np.ndarray) -> Interval:
     if differences.shape[1] < 2 or len(differences) < 2:
         return found
     mean, error = differences.mean(0), differences.std(0, ddof=1) / np.sqrt(len(differences))
-    bound = t.ppf(
-        1 - (1 - LEVEL) / differences.shape[1], len(differences) - 1
-    )  # if they had nothing to do with each other
+    vary = error > 0  # neither without an error nor, as NaN, without a reference
+    alone = 1 - (1 - LEVEL) / max(vary.sum(), 1)  # if they had nothing to do with each other
+    bound = t.ppf(alone, len(differences) - 1)
     if len(differences) < FEW:
         return found._replace(low=mean - bound * error, high=mean + bound * error)
     again = np.tensordot(weights, differences, axes=1)
     errors = _errors(differences, again, weights)
     distance = np.divide(again - mean, errors, out=np.zeros_like(again), where=errors > TINY * error)
     rank = distance.argsort(0, kind="stable").argsort(0) / (len(weights) - 1)
-    rank[:, error == 0] = 0.5
+    rank[:, ~vary] = 0.5
     above = np.quantile(distance, np.quantile(rank.max(1), LEVEL), axis=0)
     below = np.quantile(distance, np.quantile(rank.min(1), 1 - LEVEL), axis=0)
     above, below = np.minimum(above, FAR * bound), np.maximum(below, -FAR * bound)

@@ -148,8 +148,10 @@ def orders_table(**columns):
 
 
 @pytest.mark.parametrize(("low", "words"), [
-    ([1, 1, 1, -1, -1, 1], "; orders 1 and 2 show it by themselves"), ([1, -1, -1, -1, 1, 1], "; order 4 shows it by itself"),
-    ([1, -1, -1, -1, -1, 1], "; no order shows it by itself"), ([-1, 1, 1, 1, -1, 1], "; orders 1 to 3 show it by themselves"),
+    ([1, 1, 1, -1, -1, 1], "; orders 1 and 2 show it by themselves"),
+    ([1, -1, -1, -1, 1, 1], "; order 4 shows it by itself"),
+    ([1, -1, -1, -1, -1, 1], "; no order shows it by itself"),
+    ([-1, 1, 1, 1, -1, 1], "; orders 1 to 3 show it by themselves"),
     ([-1, 1, -1, 1, 1, -1], "; orders 1, 3 and 4 show it by themselves"),
 ])  # fmt: skip
 def test_the_orders_are_named_at_which_more_is_preserved(low, words):

@@ -68,8 +68,8 @@ NEVER = estimate(nan, nan, nan)
 @pytest.mark.parametrize(
     ("results", "verdict"),
     [([YES], MET), ([NO], NOT_MET), ([OPEN], UNDECIDED), ([NEVER], IMPOSSIBLE), ([YES, YES], MET),
-     ([YES, NO], COUNTED), ([NO, YES], COUNTED), ([YES, OPEN], MET), ([OPEN, YES], UNDECIDED), ([OPEN, OPEN], UNDECIDED),
-     ([OPEN, YES, NO], COUNTED),
+     ([YES, NO], COUNTED), ([NO, YES], COUNTED), ([YES, OPEN], MET), ([OPEN, YES], UNDECIDED),
+     ([OPEN, OPEN], UNDECIDED), ([OPEN, YES, NO], COUNTED),
      ([YES, NEVER], MET), ([NEVER, YES], IMPOSSIBLE)],
 )  # fmt: skip
 def test_ways_to_count_that_contradict_each_other_leave_no_verdict_and_else_the_main_one_decides(results, verdict):
@@ -78,8 +78,8 @@ def test_ways_to_count_that_contradict_each_other_leave_no_verdict_and_else_the_
 
 @pytest.mark.parametrize(
     ("value", "equal", "verdict"),
-    [(YES, YES, MET), (YES, NO, SCALE), (NO, YES, SCALE), (YES, OPEN, UNDECIDED), (NO, OPEN, UNDECIDED), (OPEN, YES, UNDECIDED),
-     (NO, NO, NOT_MET), (YES, NEVER, MET), (NEVER, YES, IMPOSSIBLE)],
+    [(YES, YES, MET), (YES, NO, SCALE), (NO, YES, SCALE), (YES, OPEN, UNDECIDED), (NO, OPEN, UNDECIDED),
+     (OPEN, YES, UNDECIDED), (NO, NO, NOT_MET), (YES, NEVER, MET), (NEVER, YES, IMPOSSIBLE)],
 )  # fmt: skip
 def test_met_and_not_met_at_equal_strengths_depends_on_the_probe_and_met_and_undecided_is_undecided(
     value, equal, verdict

@@ -87,21 +87,26 @@ def over_runs(rows: list[Rows], keys: list[str], family: str = "") -> pd.DataFra
     values = {name: np.stack([_taken(each.table, name, place) for each, place in zip(rows, at, strict=True)])
               for name in columns}  # fmt: skip
     found["runs"] = np.isfinite(values["mean"]).sum(0)
-    sets = [each.of for each in rows]
-    together = len(set(sets)) == 1 and sets[0] is not None
-    sets = None if together or len(set(sets)) == len(sets) or None in sets else np.unique(sets, return_inverse=True)[1]
+    sets = _sets(rows)
     for name in columns:
         with np.errstate(invalid="ignore"):
             known = np.where(np.isfinite(values[name]), values[name], np.nan)
         found[name] = [_mean(column) for column in known.T]
     for name in quantities_of(columns):
-        found = _with_interval(found, name, rows, at, values, together, family, sets)
+        found = _with_interval(found, name, rows, at, values, sets, family)
     return found
+
+
+def _sets(rows: list[Rows]) -> np.ndarray:
+    """Returns the number of each run's set of samples. If one is unknown, each run counts as on a set of its own."""
+    sets = [each.of for each in rows]
+    first = list(range(len(sets))) if None in sets else [sets.index(each) for each in sets]
+    return np.array(first)
 
 
 def _with_interval(
     found: pd.DataFrame, name: str, rows: list[Rows], at: list[np.ndarray], values: dict[str, np.ndarray],
-    together: bool, family: str, sets: np.ndarray | None,
+    sets: np.ndarray, family: str,
 ) -> pd.DataFrame:  # fmt: skip
     theta, (_, low, high) = values[name], ends(name)
     pseudo = [_pseudo(each, name, place) for each, place in zip(rows, at, strict=True)]
@@ -115,10 +120,10 @@ def _with_interval(
                 found.loc[which, end] = values[end][chosen[0], which] if len(chosen) else np.nan
             continue
         of = [None if pseudo[run] is None else pseudo[run][:, which] for run in chosen]
-        crossed = np.stack(of) if together and not any(each is None for each in of) else None
+        together = len(set(sets[chosen])) == 1 and not any(each is None for each in of)
+        crossed = np.stack(of) if together else None
         scaled = log[which] & (theta[np.ix_(chosen, which)] > 0).all(0)
-        of_sets = None if sets is None else sets[chosen]
-        found, p[which] = _combined(found, name, theta[np.ix_(chosen, which)], crossed, scaled, which, of_sets)
+        found, p[which] = _combined(found, name, theta[np.ix_(chosen, which)], crossed, scaled, which, sets[chosen])
     if family and name.endswith("_excess") and len(rows) >= FEWEST:
         adjusted, others = np.full(len(found), np.nan), [key for key in _keysbefore(found) if key != family]
         for places in found.groupby(others, sort=False).indices.values() if others else [np.arange(len(found))]:
@@ -129,13 +134,13 @@ def _with_interval(
 
 def _combined(
     found: pd.DataFrame, name: str, theta: np.ndarray, pseudo: np.ndarray | None, log: np.ndarray, which: np.ndarray,
-    sets: np.ndarray | None,
+    sets: np.ndarray,
 ) -> tuple[pd.DataFrame, np.ndarray]:  # fmt: skip
-    """Sets the mean over runs and its interval. Returns p-values of a mean of 0. sets: of samples, one for each run,
-    if some runs share theirs: then the means over the runs of each set are what varies."""
+    """Sets the mean over runs and its interval. Returns p-values of a mean of 0. sets: of samples, one for each run;
+    if there are several, the means over the runs of each set are what varies."""
     with np.errstate(divide="ignore", invalid="ignore"):
         theta = np.where(log, np.log(theta), theta)
-        if sets is not None and len(np.unique(sets)) > 1:
+        if len(set(sets)) > 1:
             theta = np.stack([theta[sets == each].mean(0) for each in np.unique(sets)])
         of = spread(theta, pseudo)
     half, (_, low, high) = of.half(), ends(name)

@@ -7,7 +7,7 @@ that are too narrow (benchmarks/statistics.py shows how often each kind contains
                                       theta(-s) is the quantity without sample s; a mean's pseudo-values are the samples
     ratios of strengths               the same of the logarithm
     mean strengths                    bootstrap-t of the logarithm: resamples tell how far (theta* - theta) / error lies
-    steps, such as an epoch           percentiles of the bootstrap: a step has no useful pseudo-values
+    steps, such as an epoch           percentiles of the bootstrap; how it goes with each sample's weight
     the excess at several orders      one bound for the largest |t| of all: with 95 % none misses
 
 Pseudo-values are kept, as the interval over several runs is made from them (analysis/statistics/between.py).
@@ -134,7 +134,8 @@ def bootstrap_t(strength: np.ndarray, weights: np.ndarray) -> Interval:
 
 def percentiles(arrays: Arrays, statistic: Callable, weights: np.ndarray) -> Interval:
     """Returns the bootstrap interval of a statistic that moves in steps. Its pseudo-values say how it goes with each
-    sample's weight in the resamples (infinitesimal jackknife)."""
+    sample's weight in the resamples (infinitesimal jackknife). Chance adds to that, the more so if the samples are more
+    than the resamples: they are scaled, so that they vary as the resamples do."""
     count = len(arrays[0])
     value, again = (
         np.asarray(statistic(*(np.tensordot(rows, array, axes=1) for array in arrays)), dtype=float)
@@ -142,8 +143,10 @@ def percentiles(arrays: Arrays, statistic: Callable, weights: np.ndarray) -> Int
     )
     low, high = (np.percentile(again, level, axis=0, method="inverted_cdf") for level in (2.5, 97.5))
     with np.errstate(invalid="ignore"):
-        moves = np.tensordot((count * weights - 1).T, again - again.mean(0), axes=1) / len(weights)
-    return Interval(value[0], low, high, value + count * moves)
+        moves = np.tensordot((count * weights - 1).T, again - again.mean(0), axes=1)
+        size = moves.std(0)
+        scaled = np.divide(moves, size, out=np.zeros_like(moves), where=size != 0) * np.sqrt(count) * again.std(0)
+    return Interval(value[0], low, high, value + scaled)
 
 
 def together(differences: np.ndarray) -> Interval:

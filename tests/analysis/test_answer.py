@@ -1,6 +1,7 @@
 """The answer to the title's question: each sentence says what its claim's interval says, and no more."""
 
 import re
+from dataclasses import replace
 from math import nan
 
 import pandas as pd
@@ -95,6 +96,7 @@ WHOLE = "Of the pre-trained model's strength (orders from 1 on) 26 % [24, 29] is
 
 
 SURE = "(25 % [14, 36] of it)"
+NOISY = "(25 % [14, 36] of it; up to about 10 % may only be scratch's noise)"
 
 
 @pytest.mark.parametrize(("verdicts", "expected"), [
@@ -102,15 +104,35 @@ SURE = "(25 % [14, 36] of it)"
     ({"sign": MET}, f": more than if effects were independent {SURE}."),
     ({"sign": MET, "task": UNDECIDED},
      f": more than if effects were independent {SURE}; from a model trained from scratch no difference is shown (+6 % "
-     f"[-3, 15])."),
-    ({"task": NOT_MET}, ": no more than a model trained from scratch shares (-20 % [-30, -10])."),
+     f"[-3, 15] of it)."),
+    ({"task": NOT_MET}, ": not more than a model trained from scratch shares (-20 % [-30, -10] of it)."),
     ({"placement": MET, "sign": MET, "task": MET, "other": UNDECIDED},
      f": more than if effects were independent {SURE}, more than strengths alone would give {SURE}, more than a model "
-     f"trained from scratch shares {SURE}; from fine-tuning after another pre-training no difference is shown (+6 % "
-     f"[-3, 15])."),
+     f"trained from scratch shares {NOISY}; from fine-tuning after another pre-training no difference is shown (+6 % "
+     f"[-3, 15] of it)."),
 ])  # fmt: skip
 def test_what_is_preserved_is_set_against_each_reference(verdicts, expected):
     assert told(SHARE, *(beyond(name, verdict) for name, verdict in verdicts.items())) == WHOLE + expected
+
+
+@pytest.mark.parametrize(("equal", "expected"), [
+    (MET, f": more than if effects were independent {SURE}."),
+    (UNDECIDED, ": from independent effects no difference is shown (+25 % [14, 36] of it)."),
+    (NOT_MET, f": whether more than if effects were independent {SCALE} (+25 % [14, 36] of it)."),
+])  # fmt: skip
+def test_what_is_preserved_is_only_more_if_it_is_so_at_equal_strengths(equal, expected):
+    both = replace(beyond("sign", MET), result=estimate(*BEYOND[MET], estimate(*BEYOND[equal])))
+    assert told(SHARE, both) == WHOLE + expected
+
+
+def test_a_single_order_is_not_said_to_show_what_all_do():
+    table = orders_table(sign_excess=[0.5] * 6, sign_low=[1] * 6, sign_high=[1] * 6)
+    assert told(SHARE, beyond("sign", MET), orders=table[table["order"] < 2]).endswith(f"independent {SURE}.")
+
+
+def test_what_rounds_to_0_has_no_minus():
+    low = Claim("better", "accuracy/gain", "", estimate(-0.0002, -0.0004, -0.0001), 0)
+    assert "(+0.0 points [0.0, 0.0])" in told(low)
 
 
 def test_without_interactions_nothing_is_preserved_that_could_be_compared():
@@ -126,9 +148,11 @@ def orders_table(**columns):
 
 
 @pytest.mark.parametrize(("low", "words"), [
-    ([1, 1, 1, -1, -1, 1], ", at orders 1 and 2"), ([1, -1, -1, -1, 1, 1], ", at order 4"),
-    ([1, -1, -1, -1, -1, 1], ", at no single order"), ([-1, 1, 1, 1, -1, 1], ", at orders 1 to 3"),
-    ([-1, 1, -1, 1, 1, -1], ", at orders 1, 3 and 4"),
+    ([1, 1, 1, -1, -1, 1], "; orders 1 and 2 show it by themselves"),
+    ([1, -1, -1, -1, 1, 1], "; order 4 shows it by itself"),
+    ([1, -1, -1, -1, -1, 1], "; no order shows it by itself"),
+    ([-1, 1, 1, 1, -1, 1], "; orders 1 to 3 show it by themselves"),
+    ([-1, 1, -1, 1, 1, -1], "; orders 1, 3 and 4 show it by themselves"),
 ])  # fmt: skip
 def test_the_orders_are_named_at_which_more_is_preserved(low, words):
     table = orders_table(sign_excess=[0.5] * 6, sign_low=low, sign_high=[1] * 6)
@@ -138,7 +162,7 @@ def test_the_orders_are_named_at_which_more_is_preserved(low, words):
 def test_over_runs_the_orders_are_those_whose_p_values_hold_together():
     table = orders_table(sign_excess=[0.5, 0.5, -0.5, 0.5, 0.5, 0.5], sign_low=[-1] * 6, sign_high=[1] * 6,
                          sign_p=[0, 0.04, 0.01, 0.06, nan, 0])  # fmt: skip
-    assert "(25 % [14, 36] of it, at order 1)" in told(SHARE, beyond("sign", MET), orders=table)
+    assert "(25 % [14, 36] of it; order 1 shows it by itself)" in told(SHARE, beyond("sign", MET), orders=table)
 
 
 @pytest.mark.parametrize(("numbers", "equal", "expected"), [
@@ -161,16 +185,11 @@ SCALED = Claim("part", "ratio/weighted/scale", "", estimate(0.61, 0.5, 0.7), abo
 
 def test_what_scratch_recovers_is_set_between_floor_and_ceiling():
     levels = {"placement": (0.2, 0, 1), "sign": (0.27, 0, 1), "ceiling": (0.59, -1, 0)}
-    text = "Of what is preserved, training from scratch recovers 0.47"
+    text = "Of what is preserved, by strength, training from scratch recovers 0.47 [0.44, 0.5]"
+    would = f"{text}; it would be 0.20 by strengths alone, 0.27 with independent effects, 0.59 by a second fine-tuning"
     assert told(recovered()) == f"{text}."
-    assert told(recovered(**levels)) == (
-        f"{text}; 0.20 would be recovered by strengths alone, 0.27 would be recovered if effects were independent, "
-        f"0.59 would be recovered by a second fine-tuning."
-    )
-    assert told(recovered(**levels), SCALED).endswith(
-        "0.59 would be recovered by a second fine-tuning (so it goes 0.61 [0.5, 0.7] of the way from independent "
-        "effects to a second fine-tuning)."
-    )
+    assert told(recovered(**levels)) == f"{would}."
+    assert told(recovered(**levels), SCALED) == f"{would}, which is 0.61 [0.5, 0.7] of the way from sign to ceiling."
 
 
 STATED = re.compile(r"more than (?!twice)|by [\d.]+|converges sooner, by|is more accurate")

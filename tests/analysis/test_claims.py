@@ -68,24 +68,39 @@ NEVER = estimate(nan, nan, nan)
 @pytest.mark.parametrize(
     ("results", "verdict"),
     [([YES], MET), ([NO], NOT_MET), ([OPEN], UNDECIDED), ([NEVER], IMPOSSIBLE), ([YES, YES], MET),
-     ([YES, NO], COUNTED), ([NO, YES], COUNTED), ([YES, OPEN], COUNTED), ([OPEN, OPEN], UNDECIDED),
+     ([YES, NO], COUNTED), ([NO, YES], COUNTED), ([YES, OPEN], MET), ([OPEN, YES], UNDECIDED),
+     ([OPEN, OPEN], UNDECIDED), ([OPEN, YES, NO], COUNTED),
      ([YES, NEVER], MET), ([NEVER, YES], IMPOSSIBLE)],
 )  # fmt: skip
-def test_ways_to_count_that_disagree_leave_no_verdict(results, verdict):
+def test_ways_to_count_that_contradict_each_other_leave_no_verdict_and_else_the_main_one_decides(results, verdict):
     assert overall(rows_of(*results)) == verdict
 
 
 @pytest.mark.parametrize(
     ("value", "equal", "verdict"),
-    [(YES, YES, MET), (YES, NO, SCALE), (NO, YES, SCALE), (YES, OPEN, SCALE), (OPEN, YES, SCALE), (NO, NO, NOT_MET),
-     (YES, NEVER, MET), (NEVER, YES, IMPOSSIBLE)],
+    [(YES, YES, MET), (YES, NO, SCALE), (NO, YES, SCALE), (YES, OPEN, UNDECIDED), (NO, OPEN, UNDECIDED),
+     (OPEN, YES, UNDECIDED), (NO, NO, NOT_MET), (YES, NEVER, MET), (NEVER, YES, IMPOSSIBLE)],
 )  # fmt: skip
-def test_a_verdict_that_changes_at_equal_strengths_depends_on_the_probe(value, equal, verdict):
+def test_met_and_not_met_at_equal_strengths_depends_on_the_probe_and_met_and_undecided_is_undecided(
+    value, equal, verdict
+):
     own = value.own
     both = estimate(*(float(part) for part in own[:3]), equal)
     assert overall(rows_of(both)) == verdict
     if verdict == SCALE:
         assert overall(rows_of(value, both)) == SCALE, "in any of the ways to count"
+
+
+def test_what_is_met_in_one_way_and_not_met_in_another_at_equal_strengths_depends_on_how_it_is_counted():
+    undecided_but_no = estimate(2, 1.5, 2.5, NO)
+    assert overall(rows_of(YES, undecided_but_no)) == COUNTED
+
+
+def test_where_an_exact_test_decides_equal_strengths_do_not():
+    """It is of the strengths as measured."""
+    table = rows_of(estimate(3, 2.5, 3.5, NO))
+    assert overall(table) == overall(table.assign(p=nan)) == SCALE
+    assert overall(table.assign(p=0.01)) == MET
 
 
 def test_a_row_has_what_was_measured_what_is_claimed_and_every_reference():

@@ -62,7 +62,7 @@ def test_the_empty_set_can_be_left_out_of_all_measures(study_of, models, empty_s
     assert study.order.tolist() == orders(5)[first:].tolist()
     strengths = load("decomposition", {}).samples(study)
     levels = [part for level in strengths.references.values() for part in level.values()]
-    assert len(levels) == 9, "preserved, discarded and new under placement, sign and task"
+    assert len(levels) == 11, "preserved, discarded and new under placement, sign and task, and both sides of the last"
     assert all(part.shape == (6, 6 - first) for part in (*strengths.observed.values(), *levels))
     strongest = max(part.max() for part in (*strengths.observed.values(), *levels))
     assert (strongest > 100) == empty_set

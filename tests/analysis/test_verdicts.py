@@ -8,7 +8,7 @@ import pytest
 from hand_made import claims, estimate
 
 from analysis.claims import Claim, as_table, ordered
-from analysis.told import claim_lines, how_many, told
+from analysis.told import claim_lines, counted, how_many, told
 from analysis.verdicts import FILE, show_claims
 from conf.errors import BadInput
 from stages.checksums import listed
@@ -21,6 +21,7 @@ STEADIER = Claim("It is steadier.", "falls", "falls", estimate(0, 0, 0), above=0
 ALONE = Claim("It is little.", "ratio", "ratio", estimate(0.2, nan, nan), above=0.1, below=0.4)
 SURE = replace(TWICE, key="some", quantity="some old / new", result=estimate(2.6, 2.4, 2.9))
 OPEN = replace(SURE, result=estimate(2.3, 1.9, 2.7))
+FEW = replace(SURE, key="few", result=estimate(1.6, 1.4, 1.9))
 
 
 def lines(*claims, noise=()):
@@ -30,10 +31,10 @@ def lines(*claims, noise=()):
 def test_each_claim_has_its_verdict_and_below_it_what_it_was_counted_by():
     assert lines(TWICE, OPEN, KEPT, STEADIER, ALONE) == [
         "Discards more than twice.: depends on the probe's scale",
-        "    old / new: 2.8 [2.5, 3.2], met; at equal strengths 1.4 [1.2, 1.6], not met; sign 4.1",
+        "    old / new: 2.8 [2.5, 3.2], met; at equal strengths 1.4 [1.2, 1.6], not met; sign 4.1 (less)",
         "    some old / new: 2.3 [1.9, 2.7], undecided",
         "What is kept",
-        "    share: 0.25 [0.2, 0.3]; task 0.2",
+        "    share: 0.25 [0.2, 0.3]; task 0.2 (undecided)",
         "It is steadier.: not measurable",
         "    falls: no curve falls",
         "It is little.: not measurable",
@@ -43,9 +44,10 @@ def test_each_claim_has_its_verdict_and_below_it_what_it_was_counted_by():
 
 
 def test_ways_to_count_that_disagree_are_said_to():
-    assert lines(replace(SURE, result=replace(TWICE.result, equal=None)), OPEN)[0].endswith(
+    assert lines(replace(SURE, result=replace(TWICE.result, equal=None)), FEW)[0].endswith(
         ": depends on how it is counted"
     )
+    assert lines(SURE, replace(OPEN, key="other"))[0].endswith(": met")
     assert lines(SURE, replace(SURE, key="other"))[0].endswith(": met")
 
 
@@ -76,6 +78,24 @@ def test_the_answer_comes_first_then_claims_then_where_the_report_is(tmp_path, c
     (tmp_path / FILE).write_text(text)
     show_claims(tmp_path)
     assert capsys.readouterr().out == f"\n{text}\nreport: {tmp_path / 'report.html'}\n"
+
+
+def test_a_long_line_goes_on_further_to_the_right_and_no_word_is_broken():
+    text = told([], ["a claim: met", "    counted: " + 40 * "non-zero " + "x" * 150])
+    first, *more = text.splitlines()[1:]
+    assert first.startswith("    counted: non-zero")
+    assert 125 < len(first) <= 140
+    assert all(line.startswith(8 * " ") for line in more)
+    assert " ".join(text.split()) == "a claim: met counted: " + 40 * "non-zero " + "x" * 150
+
+
+def test_an_exact_test_is_told_with_its_p():
+    table = as_table("mine", [SURE, KEPT])[0].assign(p=[1 / 24, nan])
+    assert counted(table.iloc[0]) == (
+        "some old / new: 2.6 [2.4, 2.9], met; exact p 0.042 over all pairings of the pre-trainings (five or more can "
+        "decide)"
+    )
+    assert "exact" not in counted(table.iloc[1])
 
 
 @pytest.mark.parametrize("written", [True, False])

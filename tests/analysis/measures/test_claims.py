@@ -231,6 +231,25 @@ def test_a_model_that_never_leaves_the_most_frequent_class_converges_at_no_epoch
     assert of_keys(both, "accuracy/") == [IMPOSSIBLE] * 2
 
 
+def test_without_training_from_scratch_fine_tuning_is_compared_with_the_frozen_features_alone(study_of):
+    models = gaussian(2)
+    study = study_of(models[0], [models[1]] * 2, [])
+    study.outcomes, study.labels = outcomes(pretrain=[0.7], finetune=[0.1, 0.9]), np.arange(200) % 4
+    accuracy = load("accuracy", {})
+    assert not accuracy.claims_lack(study)
+    (claim,) = accuracy.claims(accuracy.samples(study))
+    assert (claim.key, claim.verdict) == ("accuracy/over_probe", MET)
+    assert claim.result.value == pytest.approx(0.2)
+
+
+def test_one_epoch_alone_is_neither_steadier_nor_sooner(study_of):
+    pretrain, finetune, scratch = gaussian(3)
+    for models in (([finetune], [scratch]), ([finetune] * 2, [scratch])):
+        found = claimed(study_of(pretrain, *models), outcomes(finetune=[0.9], scratch=[0.8]))
+        assert of_keys(found, "jaccard/") == [IMPOSSIBLE] * 3
+        assert set(found.loc[found["measure"] == "jaccard", "why"]) == {"there is one epoch alone"}
+
+
 @pytest.mark.parametrize("n", [1, 2])
 def test_few_variables_and_one_epoch_make_claims_without_warnings(study_of, n):
     models = np.random.default_rng(0).normal(size=(3, 5, 2**n))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from analysis.claims import IMPOSSIBLE
 from analysis.formulas.accuracy import Outcomes
 from analysis.formulas.decomposition import by_order
 from analysis.formulas.faithfulness import faithfulness
@@ -163,10 +164,12 @@ def test_what_would_be_preserved_anyway_is_that_of_the_references(study, models)
     assert measured.references.keys() == levels.keys()
     for name, preserved in levels.items():
         expected = by_part(pretrain, finetune, preserved)
+        if name == "task":  # both sides of what is preserved, where all can be matched
+            expected |= {"observed": measured.observed["preserved"], "common": expected["preserved"]}
         assert measured.references[name].keys() == expected.keys(), "strengths of the models are what they are"
         for part, strength in expected.items():
             np.testing.assert_allclose(measured.references[name][part], strength, rtol=1e-9, atol=1e-12)
-            for k in range(5):
+            for k in range(5) if part in measured.observed else ():
                 assert made.loc[(k, part), name] == pytest.approx(strength[:, k].mean())
     assert made.xs("pretrain", level="quantity")[list(levels)].isna().all(axis=None)
 
@@ -180,6 +183,32 @@ def test_where_scratch_has_no_strength_to_match_it_is_no_reference(study_of, mod
     for part in ("preserved", "discarded", "new"):
         equal = np.isclose(task[part], measured.observed[part])[:, 1:4]  # other orders hold a single subset
         assert np.argwhere(equal).tolist() == [[2, 2]], part
+    assert task["observed"][2, 3] == task["common"][2, 3] == 0
+    matched_ones = ~measured.about["unmatched"]
+    np.testing.assert_array_equal(task["observed"][matched_ones], measured.observed["preserved"][matched_ones])
+    np.testing.assert_array_equal(task["common"][matched_ones], task["preserved"][matched_ones])
+
+
+def test_an_order_where_scratch_has_no_strength_has_no_level_and_the_claim_is_of_the_rest(study_of, models):
+    models[4][:, ORDER == 3] = 0
+    study = study_of(models[0], [models[2]], [models[4]])
+    made = table(study, "decomposition").set_index(["order", "quantity"])
+    for part in ("preserved", "discarded", "new"):
+        row = made.loc[(slice(None), part), ["task", "task_excess", "task_low", "task_high"]]
+        assert row.isna().all(axis=1).tolist() == [False, False, False, True, False], part
+        assert row.droplevel("quantity").drop(3).notna().all(axis=None)
+        assert np.isfinite(made.loc[(slice(None), part), ["low", "high", "sign"]]).all(axis=None)
+    rest = (ORDER > 0) & (ORDER != 3)
+    kept = shared(models[0], models[2])[:, rest].sum()
+    task = shared(models[0], matched(models[4], models[2], ORDER))[:, rest].sum()
+    claims = {claim.key: claim.result for claim in load("decomposition", {}).claims(found(study, "decomposition"))}
+    assert claims["preserved/task"].value == pytest.approx(1 - task / kept)
+
+
+def test_without_any_strength_of_scratch_nothing_is_said_of_the_task(study_of, models):
+    measured = found(study_of(models[0], [models[2]], [0 * models[4]]), "decomposition")
+    (claim,) = [claim for claim in load("decomposition", {}).claims(measured) if claim.key == "preserved/task"]
+    assert claim.verdict == IMPOSSIBLE
 
 
 def test_without_a_model_trained_from_scratch_there_is_no_task_reference(study_of, models):

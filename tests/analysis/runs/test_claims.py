@@ -113,11 +113,13 @@ def test_on_the_same_samples_the_interval_is_that_of_runs_and_samples(run_of, sa
     assert (row["high"] - row["mean"] > 0.2) == same, "the samples differ more than the runs do"
 
 
-@pytest.mark.parametrize(("p", "expected"), [
-    (0.025, MET), (0.026, UNDECIDED), (0.5, UNDECIDED), (0.974, UNDECIDED), (0.975, NOT_MET), (np.nan, MET)
+@pytest.mark.parametrize(("p", "less", "expected"), [
+    (0.025, 0.99, MET), (0.026, 0.99, UNDECIDED), (0.5, 0.6, UNDECIDED), (0.99, 0.026, UNDECIDED),
+    (0.99, 0.025, NOT_MET), (1.0, 1.0, UNDECIDED), (np.nan, np.nan, MET)
 ])  # fmt: skip
-def test_an_exact_test_decides_where_there_is_one(over, p, expected):
-    tables = [table.assign(p=p) for table in one([2.4, 2.5, 2.6])]
+def test_an_exact_test_decides_where_there_is_one(over, p, less, expected):
+    """Where all pairings share the same, both p are 1: that is not less."""
+    tables = [table.assign(p=p, p_less=less) for table in one([2.4, 2.5, 2.6])]
     assert over(tables).iloc[0]["verdict"] == expected
 
 

@@ -124,6 +124,46 @@ def test_on_samples_of_their_own_the_runs_vary(run_of, arrays):
     np.testing.assert_allclose(over[["mean", "low", "high"]].to_numpy().T, students(means))
 
 
+def on_sets(arrays, sets, log=False):
+    """Rows of runs, each on the set of samples of this name."""
+    found = []
+    for each, name in zip(arrays, sets, strict=True):
+        table, kept = of_samples(each, log)
+        pseudo = {key.removeprefix("rows/"): array for key, array in kept.items() if key.startswith("rows/")}
+        found.append(Rows(table, pseudo, name))
+    return found
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_of_two_sets_of_samples_with_two_runs_each_the_means_of_the_sets_vary(arrays, log):
+    four = [*arrays, arrays[1]]
+    means = np.stack([strength.mean(0) for strength, _ in four])
+    scale, back = (np.log, np.exp) if log else (np.asarray, np.asarray)
+    for names in ([b"one", b"one", b"two", b"two"], [b"1", b"1\0", b"1", b"1\0"]):
+        of = [[at for at, name in enumerate(names) if name == each] for each in dict.fromkeys(names)]
+        expected = back(students([scale(means)[each].mean(0) for each in of]))
+        over = over_runs(on_sets(four, names, log), ["order"])
+        np.testing.assert_allclose(over[["mean", "low", "high"]].to_numpy().T, expected)
+        assert (over["runs"] == 4).all()
+
+
+def test_runs_on_unknown_samples_count_as_on_their_own(arrays):
+    means = np.stack([strength.mean(0) for strength, _ in arrays])
+    for names in ([None] * 3, [b"one", b"one", None]):
+        over = over_runs(on_sets(arrays, names), ["order"])
+        np.testing.assert_allclose(over[["mean", "low", "high"]].to_numpy().T, students(means))
+
+
+def test_where_only_runs_on_the_same_samples_have_a_number_both_vary(arrays):
+    rows = on_sets([*arrays, arrays[0]], [b"one"] * 3 + [b"two"])
+    rows[3].table.loc[1, "mean"] = np.nan
+    over, alone = over_runs(rows, ["order"]), over_runs(rows[:3], ["order"])
+    np.testing.assert_allclose(
+        over.loc[1, ["low", "high"]].to_numpy(float), alone.loc[1, ["low", "high"]].to_numpy(float)
+    )
+    assert (over.loc[0, ["low", "high"]] != alone.loc[0, ["low", "high"]]).all()
+
+
 def test_ratios_and_strengths_have_their_geometric_mean(run_of, arrays):
     over = tables(*in_order(runs_of(run_of, arrays, log=True, same=False)))["strength"].over
     means = np.stack([strength.mean(0) for strength, _ in arrays])

@@ -46,6 +46,14 @@ def test_runs_on_the_same_samples_add_what_samples_vary_beyond_the_rest(pseudo):
         assert of_samples > rest
 
 
+def test_runs_that_are_nearer_to_each_other_than_they_are_known_vary_by_the_rest(pseudo):
+    same = pseudo - pseudo.mean(1, keepdims=True)  # by luck, all runs have the same mean
+    rest = np.square(same - same.mean(0)).sum((0, 1)) / ((RUNS - 1) * (SAMPLES - 1))
+    of_samples = RUNS * np.square(same.mean(0)).sum(0) / (SAMPLES - 1)
+    squared = student(RUNS) ** 2 * rest + student(SAMPLES) ** 2 * np.maximum(of_samples - rest, 0)
+    np.testing.assert_allclose(spread(same.mean(1), same).half(), np.sqrt(squared / (RUNS * SAMPLES)), rtol=1e-12)
+
+
 def test_samples_that_vary_less_than_the_rest_add_nothing(pseudo):
     balanced = pseudo - pseudo.mean(0, keepdims=True)
     balanced += np.arange(RUNS)[:, None, None]

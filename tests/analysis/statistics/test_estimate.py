@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.stats import t
 
 from analysis.statistics.estimate import bootstrap_t, jackknife, percentiles, quotient, resamples, together
 
@@ -84,38 +85,36 @@ def test_bootstrap_t_studentises_the_logarithm_of_every_resample(strengths):
     assert found.log
 
 
-def test_together_takes_each_column_to_the_level_that_the_largest_of_all_passes_as_rarely(strengths):
-    x, distances = strengths[0] - strengths[1], []
-    for chosen in drawn():
-        distances.append((x[chosen].mean(0) - x.mean(0)) / (x[chosen].std(0) / np.sqrt(11)))
-    distances = np.array(distances)
-    rank = np.array([[np.sum(column < value) for value in column] for column in distances.T]).T / (len(distances) - 1)
-    above = np.quantile(distances, np.quantile(rank.max(1), 0.975), axis=0)
-    below = np.quantile(distances, np.quantile(rank.min(1), 0.025), axis=0)
-    error = x.std(0, ddof=1) / np.sqrt(12)
-    found = together(x, WEIGHTS)
-    np.testing.assert_allclose(found.low, x.mean(0) - above * error, rtol=1e-9)
-    np.testing.assert_allclose(found.high, x.mean(0) - below * error, rtol=1e-9)
-    np.testing.assert_array_equal(found.pseudo, x)
-    one = jackknife((x,))
-    assert (found.high - found.low > one.high - one.low).all()
+def test_together_has_the_bound_of_independent_or_of_equal_differences():
+    draw = np.random.default_rng(3)
+    apart = np.linalg.qr(draw.normal(size=(12, 5)) - 0.0)[0]
+    apart = np.linalg.qr(apart - apart.mean(0))[0] + 1  # five that are not correlated, of one spread
+    error = apart.std(0, ddof=1) / np.sqrt(12)
+    # Of five independent numerators over one error: the 95 % quantile of the largest |t| of 11 degrees of freedom.
+    simulated = draw.standard_normal((100_000, 5)) / np.sqrt(draw.chisquare(11, (100_000, 1)) / 11)
+    bound = np.quantile(abs(simulated).max(1), 0.95)
+    found = together(apart)
+    np.testing.assert_allclose((found.high - found.low) / 2 / error, bound, rtol=0.02)
+    np.testing.assert_array_equal(found.pseudo, apart)
+    equal = together(np.repeat(apart[:, :1], 5, axis=1))
+    np.testing.assert_allclose((equal.high - equal.low) / 2 / error[0], t.ppf(0.975, 11), rtol=0.02)
 
 
-def test_together_is_not_widened_by_one_wild_column_nor_by_one_without_an_error(strengths):
+def test_together_is_not_widened_by_one_wild_column_nor_by_one_without_an_error_or_a_number():
     calm = np.random.default_rng(1).normal(1, 0.3, size=(12, 3))
     wild = np.where(np.arange(12) == 5, -1000.0, 0.001)[:, None]
-    weights = resamples(12, 4000, 0)
-    alone, among = together(calm, weights), together(np.hstack([calm, wild, np.zeros((12, 1))]), weights)
-    assert (among.low[:3] > 0.5).all()
-    assert ((among.high - among.low)[:3] < 1.6 * (alone.high - alone.low)).all()
-    assert among.low[4] == among.high[4] == 0
-    assert np.isfinite(np.stack([among.low, among.high])).all()
+    nothing, unknown = np.full((12, 1), 2.0) + 1e-17, np.full((12, 1), np.nan)
+    alone, among = together(calm), together(np.hstack([calm, wild, nothing, unknown]))
+    assert ((among.high - among.low)[:3] < 1.2 * (alone.high - alone.low)).all()
+    assert among.low[4] == among.high[4] == 2
+    assert np.isnan([among.low[5], among.high[5]]).all()
+    assert np.isfinite(np.stack([among.low, among.high])[:, :5]).all()
 
 
 def test_a_single_difference_has_its_own_interval(strengths):
-    found, expected = together(strengths[0][:, :1], WEIGHTS), jackknife((strengths[0][:, :1],))
+    found, expected = together(strengths[0][:, :1]), jackknife((strengths[0][:, :1],))
     for one, other in zip(found[:4], expected[:4], strict=True):
-        np.testing.assert_array_equal(one, other)
+        np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
 def test_percentiles_are_those_of_the_statistic_in_every_resample(strengths):
@@ -127,7 +126,73 @@ def test_percentiles_are_those_of_the_statistic_in_every_resample(strengths):
     assert found.value == step(strengths[0].mean(0))
     assert (found.low, found.high) == tuple(np.percentile(again, [2.5, 97.5], method="inverted_cdf"))
     assert found.low < found.high
-    assert found.pseudo.tolist() == [float(found.value)] * 12
+
+
+@pytest.mark.parametrize("samples", [12, 300])
+def test_pseudo_values_of_steps_vary_as_the_resamples_do_and_follow_the_samples(samples):
+    """Also with more samples than resamples."""
+    x, weights = np.random.default_rng(0).lognormal(size=(samples, 2)), resamples(samples, 100, 0)
+    found = percentiles((x,), lambda mean: np.round(50 * mean), weights)
+    again = np.round(50 * np.tensordot(weights, x, axes=1))
+    np.testing.assert_allclose(found.pseudo.std(0) / np.sqrt(samples), again.std(0), rtol=1e-9)
+    np.testing.assert_allclose(found.pseudo.mean(0), found.value, rtol=1e-9)
+    assert np.corrcoef(found.pseudo[:, 0], x[:, 0])[0, 1] > (0.9 if samples == 12 else 0.3)
+
+
+def test_of_a_mean_they_are_nearly_the_samples():
+    x = np.random.default_rng(0).normal(size=(8, 1))
+    found = percentiles((x,), np.asarray, resamples(8, 100_000, 0))
+    np.testing.assert_allclose(found.pseudo, x, atol=0.05)
+
+
+def test_a_step_that_no_resample_takes_has_equal_pseudo_values(strengths):
+    found = percentiles((strengths[0],), lambda mean: np.ones(len(mean)), WEIGHTS)
+    assert found.pseudo.tolist() == [1.0] * 12
+
+
+@pytest.mark.parametrize("samples", [2, 4, 9])
+def test_few_samples_have_the_jackknifes_interval(strengths, samples):
+    x, weights = strengths[0][:samples], resamples(samples, 400, 0)
+    found, expected = bootstrap_t(x, weights), jackknife((x,), log=True)
+    for one, other in zip(found[:4], expected[:4], strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert (bootstrap_t(strengths[0], WEIGHTS).low != jackknife((strengths[0],), log=True).low).all()
+
+
+@pytest.mark.parametrize("samples", [2, 4, 9])
+def test_few_samples_have_students_interval_together_at_the_level_of_all_columns(strengths, samples):
+    x = (strengths[0] - strengths[1])[:samples]
+    found = together(x, resamples(samples, 400, 0))
+    expected = stats.ttest_1samp(x, 0).confidence_interval(1 - 0.05 / 3)
+    np.testing.assert_allclose((found.low, found.high), expected, rtol=1e-9)
+
+
+def test_one_wild_sample_gives_an_end_that_is_bounded(strengths):
+    """Resamples without it lie far off, and vary little."""
+    x = np.where(np.arange(12) == 5, 1000.0, 1 + 1e-2 * strengths[0][:, 0])[:, None]
+    found = bootstrap_t(x, resamples(12, 4000, 0))
+    error = x.std(0, ddof=1) / np.sqrt(12) / x.mean(0)
+    bound = 3 * stats.t.ppf(0.975, 11)
+    np.testing.assert_allclose(found.high, x.mean(0) * np.exp(bound * error), rtol=1e-9)
+    assert 0 < found.low[0] < x.mean() < found.high[0]
+    among = together(np.hstack([x, x]), resamples(12, 4000, 0))
+    half = 3 * stats.t.ppf(1 - 0.025 / 2, 11) * x.std(0, ddof=1) / np.sqrt(12)
+    np.testing.assert_allclose(among.high, np.repeat(x.mean(0) + half, 2), rtol=1e-9)
+
+
+def test_strength_of_a_single_sample_alone_has_no_interval():
+    found = bootstrap_t(np.where(np.arange(12) == 5, 1.0, 0.0)[:, None], WEIGHTS)
+    assert found.value == pytest.approx(1 / 12)
+    assert np.isnan([found.low, found.high]).all()
+
+
+@pytest.mark.parametrize("samples", [5, 12])
+def test_a_column_without_a_reference_does_not_widen_the_others(strengths, samples):
+    x, weights = (strengths[0] - strengths[1])[:samples], resamples(samples, 400, 0)
+    expected, found = together(x, weights), together(np.insert(x, 1, np.nan, axis=1), weights)
+    assert np.isnan([found.low[1], found.high[1]]).all()
+    for one, other in zip(found[:3], expected[:3], strict=True):
+        np.testing.assert_array_equal(np.delete(one, 1), other)
 
 
 @pytest.mark.parametrize("interval", [

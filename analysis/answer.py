@@ -2,8 +2,8 @@
 
     Fine-tuning is more accurate than training from scratch, by 4.5 points [2.9, 6.1], and converges sooner, by 3 [2, 3]
     epochs. Of the pre-trained model's strength (orders from 1 on) 26 % [24, 29] is preserved: more than if effects were
-    independent (25 % [14, 36] of it, at orders 1 and 2); from a model trained from scratch no difference is shown (+6 %
-    [-3, 15]). ...
+    independent (25 % [14, 36] of it; orders 1 and 2 show it by themselves); from a model trained from scratch no
+    difference is shown (+6 % [-3, 15] of it). ...
 
 No sentence says more than the interval of its claim does: what is undecided is called so.
 """

@@ -329,7 +329,10 @@ def test_missing_intervals_and_references_are_left_out(name, tmp_path):
 def test_numbers_that_say_nothing_are_drawn(name, value, tmp_path):
     data = table(name, n=2, epochs=2)
     numbers = [column for column in data.select_dtypes("number") if column not in ("order", "epoch")]
-    save(drawn(name, data.assign(**dict.fromkeys(numbers, value))), tmp_path, name)
+    figure = drawn(name, data.assign(**dict.fromkeys(numbers, value)))
+    save(figure, tmp_path, name)
+    limits = np.array([[*axes.get_xlim(), *axes.get_ylim()] for axes in figure.axes])
+    assert np.isfinite(limits).all()
 
 
 @pytest.mark.parametrize("name", ours())

@@ -139,4 +139,6 @@ def test_the_figure_shows_all_parts_of_both_groups(study):
 
 def test_a_figure_of_nothing_is_drawn(study):
     measure = load("knockout", {})
-    measure.module.figure(measure.table(measure.samples(study(0, 20)))[0])
+    figure = measure.module.figure(measure.table(measure.samples(study(0, 20)))[0])
+    assert all(np.isfinite(axes.get_ylim()).all() for axes in figure.axes)
+    assert not any(bar.get_height() > 0 for bar in figure.axes[0].patches), "none is won"

@@ -35,7 +35,7 @@ class Noisy(Study):
             study.samples, study.stores, study.compared, study.options, study.outcomes, study.labels, study.schedules
         )
         self.sizes = {model: study.noise(model).size for model in study.models}
-        self.permutations, self.draw = [], draw
+        self.permutations, self.draw, self.bare = [], draw, True
 
     @cached_property
     def drawn(self) -> dict[str, np.ndarray]:

@@ -53,6 +53,7 @@ class Study:
     outcomes: dict[str, Outcomes] = field(default_factory=dict)
     labels: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
     schedules: dict[str, str] = field(default_factory=dict)
+    bare: bool = False  # whether references may be left out, since only the claims' own values are asked for
 
     @cached_property
     def about(self) -> dict:

@@ -33,18 +33,22 @@ SCHEDULES = {"cosine": "cosine, falls to 0: the last epochs can't differ", "cons
 
 def samples(study: Study) -> Measured:
     """Returns each trained model's similarity to its last epoch [samples, epochs], also at equal strengths."""
-    return replace(_samples(study), equal=_samples(study.at_equal_strength()))
+    found = _samples(study)
+    return found if study.bare else replace(found, equal=_samples(study.at_equal_strength()))
 
 
 def _samples(study: Study) -> Measured:
-    observed, levels, about, chosen = {}, {"placement": {}, "sign": {}}, {}, study.subsets
+    references = {} if study.bare else {"placement": by_placement, "sign": by_sign}
+    observed, levels, about, chosen = {}, {name: {} for name in references}, {}, study.subsets
     for model in [model for model in MODELS if model in study.models]:
         last, found = study.final(model)[:, chosen], []
         for epoch in study.epochs(model):
             strength = study.interactions(model, epoch)[:, chosen]
-            smaller = (by_placement(strength, last, study.order), by_sign(strength, last, study.order))
-            found.append((jaccard(strength, last), *(of_smaller(strength, last, each.sum(1)) for each in smaller)))
-        observed[model], levels["placement"][model], levels["sign"][model] = np.stack(found, axis=-1)
+            smaller = (of(strength, last, study.order).sum(1) for of in references.values())
+            found.append((jaccard(strength, last), *(of_smaller(strength, last, each) for each in smaller)))
+        observed[model], *of_levels = np.stack(found, axis=-1)
+        for name, level in zip(references, of_levels, strict=True):
+            levels[name][model] = level
         about[f"epochs/{model}"] = np.array(study.epochs(model))
         about[f"schedule/{model}"] = np.array(study.schedules.get(model, ""))
     return Measured(observed, levels, about=about)

@@ -15,6 +15,7 @@ import pandas as pd
 
 from analysis.claims import COUNTED, EQUAL, IMPOSSIBLE, MET, NOT_MET, SCALE, UNDECIDED, overall
 from analysis.tables import ends
+from analysis.told import interval
 
 BEYOND = {
     "sign": ("more than if effects were independent", "from independent effects"),
@@ -161,8 +162,7 @@ def _rounded(value: float, digits: int) -> float:
 
 
 def _numbers(row: pd.Series, prefix: str = "") -> str:
-    value, low, high = (row[f"{prefix}{name}"] for name in ("mean", "low", "high"))
-    return f"{value:.2g}" if isnan(low) else f"{value:.2g} [{low:.2g}, {high:.2g}]"
+    return interval(row, prefix, digits=2)
 
 
 def _listed(numbers: list[int]) -> str:

@@ -76,10 +76,10 @@ def counted(row: pd.Series) -> str:
     return "; ".join([*parts, *([", ".join(levels)] if levels else [])])
 
 
-def interval(row: pd.Series, prefix: str = "") -> str:
+def interval(row: pd.Series, prefix: str = "", digits: int = 3) -> str:
     """Returns such as "2.8 [2.5, 3.2]"."""
-    value, low, high = (row[f"{prefix}{name}"] for name in ("mean", "low", "high"))
-    return f"{value:.3g}" if isnan(low) else f"{value:.3g} [{low:.3g}, {high:.3g}]"
+    value, low, high = (f"{row[f'{prefix}{name}']:.{digits}g}" for name in ("mean", "low", "high"))
+    return value if isnan(row[f"{prefix}low"]) else f"{value} [{low}, {high}]"
 
 
 def _compared(verdict: str) -> str:

@@ -25,9 +25,9 @@ import numpy as np
 
 from analysis.formulas.spectrum import Spectrum, decomposed
 
-EXACT = 1e-12  # parts of |y|^2 outside the features that are rounding
+EXACT, LITTLE = 1e-12, 0.1  # parts of |y|^2 outside the features: so little is rounding; has lost a digit
 BEYOND, STEP = 46.0, 0.25  # of log t: what is so far outside the eigenvalues is the limit; peaks are wider than 1
-GOLDEN, SECTIONS = (np.sqrt(5) - 1) / 2, 36  # the last section is 1e-8 wide, and L is flat at its maximum
+GOLDEN, SECTIONS = (np.sqrt(5) - 1) / 2, 22  # the last section is 1e-5 wide, where L differs by 1e-10
 
 
 def logme(features: np.ndarray, labels: np.ndarray) -> float:
@@ -41,28 +41,34 @@ def logme(features: np.ndarray, labels: np.ndarray) -> float:
     targets = (np.asarray(labels)[:, None] == np.unique(labels)).astype(np.float64)
     sums = spectrum.vectors.T @ (features.T @ targets)
     z2, g = np.square(sums.T / spectrum.values), np.square(spectrum.values)
-    outside = _outside(features, spectrum, targets)
+    outside = _outside(features, spectrum, targets, z2)
     if len(g) < n and not outside.all():
         return float("inf")
     if not len(g):
         g, z2 = np.ones(1), np.zeros((len(outside), 1))  # all features are 0: as good as any that say nothing
-    return float(_greatest(g, z2, outside, n).mean())
+    return float(greatest_evidence(g, z2, outside, n).mean())
 
 
-def _outside(features: np.ndarray, spectrum: Spectrum, targets: np.ndarray) -> np.ndarray:
-    """Returns r0 of each class [C]: targets [N, C] are projected out twice, as what one time leaves of y is rounding
-    where eigenvalues differ by many orders."""
+def _outside(features: np.ndarray, spectrum: Spectrum, targets: np.ndarray, z2: np.ndarray) -> np.ndarray:
+    """Returns r0 of each class [C], of targets [N, C] and z2 [C, k].
+
+    Where little of y is left, the difference of |y|^2 and sum z^2 has lost digits. There y itself is projected, twice:
+    what is left after one time may be rounding, if eigenvalues differ by many orders.
+    """
+    whole = targets.sum(0)
     if len(spectrum.values) == len(targets):
-        return np.zeros(targets.shape[1])
-    left, inverse = targets, 1 / spectrum.values[:, None] ** 2
+        return np.zeros_like(whole)
+    found = whole - z2.sum(1)
+    little = found < LITTLE * whole
+    left, inverse = targets[:, little], 1 / np.square(spectrum.values)[:, None]
     for _ in range(2):
         left = left - features @ (spectrum.vectors @ (inverse * (spectrum.vectors.T @ (features.T @ left))))
-    found, whole = np.square(left).sum(0), targets.sum(0)
+    found[little] = np.square(left).sum(0)
     return np.where(found > EXACT * whole, found, 0.0)
 
 
-def _greatest(g: np.ndarray, z2: np.ndarray, outside: np.ndarray, n: int) -> np.ndarray:
-    """Returns max L of each class [C]: g [k], z2 [C, k], outside [C]."""
+def greatest_evidence(g: np.ndarray, z2: np.ndarray, outside: np.ndarray, n: int) -> np.ndarray:
+    """Returns the greatest L of each class [C] over all t > 0. g: [k]; z2: z^2 [C, k]; outside: r0 [C]."""
 
     def evidence(log_determinant: np.ndarray, error: np.ndarray) -> np.ndarray:
         return 0.5 * (log_determinant / n + np.log(n / error) - 1 - np.log(2 * np.pi))

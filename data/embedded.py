@@ -44,6 +44,19 @@ def glyphs(
     return Splits(train, test, tuple(CHARACTERS))
 
 
+def fixed_glyphs(
+    train_samples: Samples, test_samples: Samples, image_size: Annotated[int, Number(8, 10_000)], seed: Seed
+) -> Splits:
+    """Returns the task of `glyphs` with the same `train_samples` images in every epoch, those of its first one.
+
+    Few of them are learned by heart, which an endless stream can't be. They are drawn once and stay in memory.
+    """
+    parts = ((train_samples, 0), (test_samples, 1))
+    return Splits(
+        *(InMemory(*_drawn(samples, image_size, seed, stream)) for samples, stream in parts), tuple(CHARACTERS)
+    )
+
+
 class Glyphs(Dataset):
     """An unlimited stream of rendered characters; item i of epoch e is the same in every run with this seed."""
 
@@ -69,6 +82,14 @@ class Glyphs(Dataset):
         pixels = np.asarray(image, dtype=np.float32) / 255 * draw.uniform(0.7, 1)
         pixels += draw.normal(0, draw.uniform(0, 0.1), pixels.shape).astype(np.float32)
         return _network_input(torch.from_numpy(pixels)[None]), label
+
+
+@cache
+def _drawn(samples: int, image_size: int, seed: int, stream: int) -> tuple[torch.Tensor, np.ndarray]:
+    """Returns the images [samples, 3, image_size, image_size] of the first epoch, and their labels."""
+    glyphs = Glyphs(samples, image_size, seed, stream)
+    grey = torch.stack([glyphs[index][0][:1] for index in range(samples)])
+    return grey.expand(-1, 3, -1, -1), glyphs.labels  # the three channels share the memory of one
 
 
 @cache

@@ -39,12 +39,7 @@ def check(cfg: DictConfig) -> None:
     for key in OF_MODELS.keys() & values["model"].keys():
         OF_MODELS[key].check(f"model.{key}", values["model"][key])
     check_trainer(values["trainer"])
-    files = OmegaConf.select(cfg, "data.target.files")
-    if cfg.data.synthetic and OmegaConf.is_dict(files) and "synthetic" not in files:
-        raise BadInput(
-            f"data.synthetic={cfg.data.synthetic} (set by you or by debug=tiny) works with cifar10, cub200, "
-            f"cars and sst2 only: set data.synthetic=0 to use your own data"
-        )
+    _check_synthetic(cfg)
     _check_name(cfg)
     _check_run_dir(cfg)
     _check_roles(cfg.interactions)
@@ -100,6 +95,18 @@ def _sections(kind: type = Config, path: str = "") -> Iterator[tuple[str, type]]
     for field in fields(kind):
         if is_dataclass(field.type):
             yield from _sections(field.type, f"{path}.{field.name}" if path else field.name)
+
+
+def _check_synthetic(cfg: DictConfig) -> None:
+    """Refuses synthetic samples in place of a user's own files, which would be read all the same."""
+    tasks = ["target", "source"] if cfg.model.get("weights", "pretrain") == "pretrain" else ["target"]
+    for task in tasks if cfg.data.synthetic else []:
+        files = OmegaConf.select(cfg, f"data.{task}.files")
+        if OmegaConf.is_dict(files) and "synthetic" not in files:
+            raise BadInput(
+                f"data.synthetic={cfg.data.synthetic} (set by you or by debug=tiny) works with published data sets "
+                f"only, and data.{task} is none: set data.synthetic=0 to use your own data"
+            )
 
 
 def _check_name(cfg: DictConfig) -> None:

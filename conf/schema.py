@@ -32,6 +32,7 @@ ROLES = ("pretrain", "finetune", "scratch")
 NO_NEUTRAL = object()
 MANY = 10_000_000  # a larger count is surely a mistake
 COUNT = Number(1, MANY, whole=True)
+SIZES = Fields(dict.fromkeys(("train", "test", "classes", "tokens"), COUNT), ("train", "test", "classes"), null=True)
 RATE = Number(0, without=(0,))  # the learning rate: with 0 nothing is learned
 
 
@@ -68,9 +69,7 @@ class Data:
     download: bool = key(Flag())
     skip_corrupt: bool = key(Flag())
     synthetic: int = key(Number(0, 1000))
-    size: Any = key(
-        Fields(dict.fromkeys(("train", "test", "classes", "tokens"), COUNT), ("train", "test", "classes"), null=True)
-    )
+    size: Any = key(SIZES)
 
 
 @dataclass

@@ -284,8 +284,8 @@ NOT_THERE = [
     ("experiment=cub200_resnet50 debug=tiny interactions.n=37 interactions.batch_size=8", "interactions.n=37 1 20"),
     ("experiment=sst2_bert debug=tiny +model.vocab_size=20", "tokenizer id model.vocab_size"),
     (
-        "data=svhn data.synthetic=2 model=resnet18 model.weights=scratch",
-        "data.synthetic=2 debug=tiny cifar10 sst2 data.synthetic=0",
+        "data=folder data.target.files.path=/none data.synthetic=2 model=resnet18 model.weights=scratch",
+        "data.synthetic=2 debug=tiny published data.target data.synthetic=0",
     ),
     (
         "data=cifar10 data.synthetic=2 model=resnet18 model.weights=scratch model.input.size=0",

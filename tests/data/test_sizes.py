@@ -53,6 +53,13 @@ def test_the_size_of_a_published_data_set_is_known(name):
     assert f"{size['train']:,} / {size['test']:,}" in lines("data", name)
 
 
+@pytest.mark.parametrize(("name", "known"), [("cifar10", KNOWN["cifar10"]), ("imagenet", (1_281_167, 50_000, 1_000))])
+def test_so_is_that_of_a_published_source_task(name, known):
+    source = OmegaConf.load(CONF / "source" / f"{name}.yaml")
+    assert tuple(source["size"].values()) == known
+    assert f"{known[0]:,} / {known[1]:,}" in lines("source", name)
+
+
 @pytest.mark.parametrize("name", sorted(OWN))
 def test_other_sizes_are_those_of_the_files(name):
     assert (

@@ -145,12 +145,13 @@ def _check_epochs(cfg: DictConfig) -> None:
 
 
 def _check_precision(cfg: DictConfig) -> None:
-    """Refuses AdamW in float16: it divides by the root of mean squared gradients + 1e-8, and in float16 both are 0."""
-    adamw = [stage for stage in ("pretrain", "finetune", "scratch") if cfg[stage].optimizer == "adamw"]
-    if cfg.trainer.get("precision") == "16-true" and adamw:
+    """Refuses Adam in float16: it divides by the root of mean squared gradients + 1e-8, and in float16 both are 0."""
+    used = {f"{stage}.optimizer": cfg[stage].optimizer for stage in ("pretrain", "finetune", "scratch")}
+    adam = [f"{key}={name}" for key, name in used.items() if name in ("adam", "adamw")]
+    if cfg.trainer.get("precision") == "16-true" and adam:
         raise BadInput(
-            f"trainer.precision=16-true is not allowed with {adamw[0]}.optimizer=adamw, which divides by numbers that "
-            f"are 0 in float16: use 16-mixed or bf16-mixed"
+            f"trainer.precision=16-true is not allowed with {adam[0]}, which divides by numbers that are 0 in float16: "
+            f"use 16-mixed or bf16-mixed"
         )
 
 

@@ -75,12 +75,15 @@ class Data:
 @dataclass
 class Training:
     epochs: int = key(Number(1, 100_000))
+    iterations: int | None = key(Number(1, MANY), neutral=None)
     batch_size: int = key(Number(1, MANY))
-    optimizer: str = key(Choice(("adamw", "sgd")))
+    optimizer: str = key(Choice(("adamw", "adam", "sgd")))
     lr: float = key(RATE)
     weight_decay: float = key(Number(0))
     momentum: float = key(Number(0, 1))
-    schedule: str = key(Choice(("cosine", "constant")))
+    schedule: str = key(Choice(("cosine", "step", "constant")))
+    step_epochs: int = key(Number(1, 100_000), neutral=30)
+    step_factor: float = key(Number(0, 1, without=(0,)), neutral=0.1)
 
 
 @dataclass

@@ -15,13 +15,13 @@ import wandb
 from omegaconf import DictConfig, OmegaConf
 
 from analysis import gallery
-from analysis.answer import answer
+from analysis.answer import answer, of_one_epoch
 from analysis.claims import as_table, ordered
 from analysis.drawing.style import save
 from analysis.inputs import data_of, study_of
 from analysis.kept import Kept
 from analysis.loading import load
-from analysis.measure import Measure
+from analysis.measure import Measure, Sizes
 from analysis.measured import OWN, PSEUDO, Measured
 from analysis.report.opening import HOW_TO_READ, left_out, noise_warnings, summary
 from analysis.report.page import FigureEntry, write_report
@@ -31,9 +31,10 @@ from analysis.told import claim_lines, told
 from analysis.verdicts import FILE
 from conf.errors import BadInput
 from data.splits import build as build_data
+from representations.asked import widths
 from stages.files import write_text, written
 from stages.identity import Result, Results
-from stages.measures import name_of
+from stages.measures import REPRESENTATIONS, VALUED, measured_on, name_of
 from stages.memory import check_memory
 from stages.need import Need
 from stages.progress import Bar
@@ -47,9 +48,12 @@ SECONDS = Span(4, 30)  # from the default study to 100 samples of 2**12 masked i
 
 
 def check(cfg: DictConfig, results: Results) -> Need:
-    measures(cfg)
-    splits = build_data(cfg.data.target, "data.target")
+    wanted, splits = measures(cfg), build_data(cfg.data.target, "data.target")
     _check_memory(cfg, len(splits.test))
+    if REPRESENTATIONS in measured_on(cfg):
+        sizes = Sizes(len(splits.train), len(splits.test), widths(cfg)[0], len(splits.classes))
+        for measure in wanted:
+            measure.check(sizes)
     return Need(disk=10_000_000, besides=SECONDS)  # figures, gallery and report
 
 
@@ -93,13 +97,13 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
             else:
                 files, claims, count = _measure(measure, study, noisy, folder, data_of(cfg, result))
                 kept.add(measure.name, digest, files, **measure.about, claims=claims, samples=count)
-        if kept.gallery is None:
+        if kept.gallery is None and study.samples:
             kept.add_gallery(gallery.show(study, splits, cfg.analysis.gallery, folder / "gallery"))
         kept.show([measure.name for measure in wanted])
         claims = _claims(kept)
         which = os.path.relpath(cfg.run_dir, cfg.output)  # as a browser's tabs tell reports apart
         text = _answer(kept, claims, study)
-        _report(result, which, beware | summary(cfg, results, study), claims, kept, text)
+        _report(result, which, beware | summary(cfg, results, study), claims, kept, text, bool(study.samples))
         with not_vital("tables and figures"):
             _log(tracker, claims, kept, text)
     finish(result)
@@ -128,10 +132,11 @@ def _measure(
 
 def _which(measure: Measure, measured: Measured, study: Study) -> tuple[str, np.ndarray]:
     """Returns the split of the samples and their numbers in it. Raises BadInput if not all samples are measured."""
-    if measure.needs.on == "predictions":
-        split, index = "test", np.arange(len(study.labels))
-    else:
+    if measure.needs.on == VALUED:
         split, index = study.about["split"], np.array([sample["index"] for sample in study.about["samples"]])
+    else:
+        split = measure.needs.split
+        index = measured.about.get("index", np.arange(len(study.labels if split == "test" else study.train_labels)))
     if not measured.observed:
         raise BadInput(f"{measure.module.__name__}.samples has found nothing: an array [samples] at least is expected")
     for name, array in measured.observed.items():
@@ -176,29 +181,34 @@ def _over(samples: int) -> str:
 
 def _answer(kept: Kept, claims: pd.DataFrame, study: Study) -> str:
     """Returns the answer to the title's question, and writes it with the claims to verdicts.txt."""
-    table = kept.file("tables", "decomposition") if "decomposition" in kept.shown else None
+    tables = {name: pd.read_csv(file) for name in kept.shown if (file := kept.file("tables", name))}
+    measured_on = f"{study.count} samples and the test set" if study.samples else "the test set"
     known = (
-        f"All of this is known of one training of each model, measured on {study.count} samples and the test set: how "
-        f"far another training differs, only further seeds tell."
+        f"All of this is known of one training of each model, measured on {measured_on}: how far another training "
+        f"differs, only further seeds tell."
     )
-    text = answer(claims, pd.read_csv(table) if table else None, known) if len(claims) else ""
+    said = [answer(claims, tables.get("decomposition"), "")] if len(claims) else []
+    said += [of_one_epoch(tables["transfer"], study.source.epoch)] if "transfer" in tables else []
+    text = " ".join([*filter(None, said), known]) if any(said) else ""
     write_text(kept.folder / FILE, told([text], claim_lines(claims) if len(claims) else []))
     return text
 
 
 def _cards(kept: Kept) -> list[tuple[str, Path]]:
-    return [(title, kept.folder / png) for title, png in kept.gallery["cards"]]
+    return [(title, kept.folder / png) for title, png in (kept.gallery or {"cards": []})["cards"]]
 
 
-def _report(result: Result, which: str, summary: dict[str, str], claims: pd.DataFrame, kept: Kept, text: str) -> None:
+def _report(
+    result: Result, which: str, summary: dict[str, str], claims: pd.DataFrame, kept: Kept, text: str, whole: bool
+) -> None:
     write_report(
         result.folder / "report.html",
-        title=f"{which}: why does pre-training help?",
+        title=f"{which}: {'why does pre-training help?' if whole else 'what is pre-training worth?'}",
         summary=summary,
         claims=claims,
         figures=_entries(kept),
         gallery=_cards(kept),
-        how_to_read=HOW_TO_READ,
+        how_to_read=HOW_TO_READ if whole else HOW_TO_READ.partition("\n\n")[0],
         settings=OmegaConf.to_yaml(OmegaConf.create(nested(result.decided()))),
         answer=text,
     )

@@ -44,7 +44,29 @@ def answer(claims: pd.DataFrame, orders: pd.DataFrame | None, known: str) -> str
         *_discarded(claims, rows),
         *_recovered(rows),
     ]
-    return " ".join([*sentences, known]) if sentences else ""
+    return " ".join([*sentences, known]).strip() if sentences else ""
+
+
+def of_one_epoch(table: pd.DataFrame, epoch: int | None) -> str:
+    """Returns what a run says of the epoch of pre-training that it starts from. table: of `transfer`."""
+    rows = {row["quantity"]: row for _, row in table.iterrows()}
+    begun = "the given weights" if epoch is None else f"epoch {epoch} of pre-training"
+    words = {
+        "fe": "frozen features with a fixed number of steps",
+        "fe_converged": "frozen features with a converged layer",
+        "ft": "fine-tuned",
+    }
+    parts = [f"{text} {_share(rows[name])}" for name, text in words.items() if name in rows]
+    source = f" ({_share(rows['source'])} on the source task)" if "source" in rows else ""
+    return (
+        f"Accuracy from {begun}{source}: {', '.join(parts)}. Which epoch is best, only runs from several show "
+        f"(start.epoch)."
+    )
+
+
+def _share(row: pd.Series) -> str:
+    value, low, high = (100 * row[name] for name in ("mean", "low", "high"))
+    return f"{value:.1f} % [{low:.1f}, {high:.1f}]"
 
 
 def _benefit(rows: dict[str, pd.Series]) -> Iterator[str]:

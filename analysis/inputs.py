@@ -5,25 +5,33 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from analysis.formulas.accuracy import Outcomes, outcomes
-from analysis.study import Options, Study
+from analysis.study import Options, Source, Study
+from checkpoints.roles import start_epoch
 from conf.errors import BadInput
+from conf.schema import FEATURES
 from data.splits import Splits
 from interactions.store import Samples, Store
+from representations.kept import Representation
+from stages.given import weights_of
 from stages.identity import Result, task_name
 from stages.reading import parsed
 from stages.results import epochs_kept, epochs_of
-from stages.table import ROLES, roles
+from stages.table import ROLES, role_of
 from stages.view import recorded
 
 
 def study_of(cfg: DictConfig, result: Result, splits: Splits) -> Study:
-    """Returns the study of the roles that are compared."""
-    samples = Samples(result.inputs["interactions/samples"].folder)
-    values = {role: result.inputs[f"interactions/{stage}"] for role, stage in ROLES.items() if role in roles(cfg)}
+    """Returns the study of the roles that are compared: of each what its analysis reads."""
+    drawn = result.inputs.get("interactions/samples")
+    samples = Samples(drawn.folder) if drawn else None
+    values = {role: result.inputs[name] for role, stage in ROLES.items()
+              if (name := f"interactions/{stage}") in result.inputs}  # fmt: skip
     trained = {role: result.inputs[stage].folder for role, stage in ROLES.items() if stage in result.inputs}
+    features = {role_of(name): result.inputs[name] for name in FEATURES if name in result.inputs}
     labels = np.asarray(splits.test.labels)
     return Study(
         samples,
@@ -37,7 +45,23 @@ def study_of(cfg: DictConfig, result: Result, splits: Splits) -> Study:
             for role, stage in ROLES.items()
             if stage in result.inputs and "schedule" in cfg[stage]
         },
+        {role: Representation(read.folder) for role, read in features.items()},
+        np.asarray(splits.train.labels) if features else np.zeros(0, int),
+        splits.classes,
+        _source(cfg, result),
     )
+
+
+def _source(cfg: DictConfig, result: Result) -> Source:
+    """Returns where the models start from. Weights from elsewhere have an epoch if they are one of a series."""
+    if weights_of(cfg) != "pretrain":
+        return Source(None if cfg.start.epoch == "last" else cfg.start.epoch)
+    if "pretrain" not in result.inputs:
+        return Source()
+    epoch, folder = start_epoch(cfg, {"pretrain": result.inputs["pretrain"]}), result.inputs["pretrain"].folder
+    metrics = parsed(folder / "metrics.csv", pd.read_csv).set_index(["epoch", "split"])["accuracy"]
+    predictions = parsed(folder / "predictions.npy", np.load)
+    return Source(epoch, float(metrics[epoch, "test"]), predictions.shape[1])
 
 
 def study_at(run: Path) -> Study:
@@ -69,6 +93,7 @@ def _outcomes(trained: Path, labels: np.ndarray) -> Outcomes:
 def data_of(cfg: DictConfig, result: Result) -> str:
     """Returns the target task's name with a digest of what decides it: if it is the same for two runs, samples of
     the same number are the same."""
-    chosen = result.inputs["interactions/samples"].settings
-    task = {path: value for path, value in chosen.items() if path.startswith("data.target")}
+    of_inputs = (read.settings for name, read in result.inputs.items() if name != "pretrain")
+    chosen = ({path: value for path, value in each.items() if path.startswith("data.target")} for each in of_inputs)
+    task = next(filter(None, chosen))  # the same in all that have one
     return f"{task_name(cfg.data.target)}-{hashlib.sha256(json.dumps(task, sort_keys=True).encode()).hexdigest()[:12]}"

@@ -10,10 +10,9 @@ from analysis.measure import ABSENT, Measure, Needs
 from conf.arguments import check_arguments
 from conf.errors import BadInput
 from conf.measures import ours
-from stages.measures import OURS, name_of
+from stages.measures import ON, OURS, name_of
 
 PARTS = ("NEEDS", "samples", "table")
-ON = ("interactions", "predictions")
 PROGRAM = Path(__file__).parents[1]
 
 
@@ -35,8 +34,8 @@ def _check_needs(path: str, found: ModuleType) -> None:
     models = {*getattr(needs, "each", ()), *getattr(needs, "some", ()), *getattr(subject, "models", ())}
     if not isinstance(needs, Needs) or needs.on not in ON or models - ABSENT.keys():
         raise BadInput(
-            f'analysis.measures: {path}.NEEDS is not allowed: Needs("interactions") or Needs("predictions"), of the '
-            f"models {', '.join(ABSENT)}, is expected"
+            f'analysis.measures: {path}.NEEDS is not allowed: Needs("interactions"), Needs("predictions") or '
+            f'Needs("representations"), of the models {", ".join(ABSENT)}, is expected'
         )
     if (subject is None) == hasattr(found, "claims"):
         raise BadInput(f"analysis.measures: {path} has one of SUBJECT and claims: claims need both")

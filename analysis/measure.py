@@ -1,11 +1,14 @@
 """Defines what a measure is: one file in analysis/measures/, or any module of the user's, found by its name.
 
-    NEEDS = Needs("interactions", each=("pretrain", "finetune"))     what it is measured on
+    NEEDS = Needs("interactions", each=("pretrain", "finetune"))     what it is measured on: read before it is imported,
+                                                                     so write it like this
     QUESTION = "What does it answer?"              optional, as are the next: the heading of its section in the report
     TITLE, LABELS = "What it is, and its unit", {"weighted": "words for a key"}
     CAPTION = "What the figure shows, and how to read it."
 
     def samples(study: Study, power: Annotated[float, Number(0)] = 1) -> Measured: ...     arrays [samples, ...]
+    def lacks(study: Study, power=1) -> str: ...                   optional: why it can't be measured here, or ""
+    def memory(sizes: Sizes, power=1) -> int: ...                  optional, of representations: bytes that it needs
     def table(measured: Measured) -> pd.DataFrame: ...                                     keys, estimate
     def figure(table: pd.DataFrame) -> Figure: ...                                         optional
     SUBJECT = Subject("what fine-tuning discards", ("pretrain", "finetune"))               optional: of its claims
@@ -24,6 +27,7 @@ another one.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -34,30 +38,43 @@ from analysis.measured import Measured
 from analysis.study import Study
 from analysis.tables import expanded, unusable
 from conf.errors import BadInput
+from stages.memory import check_memory
 
 ABSENT = {
     "pretrain": "no pre-trained model",
     "finetune": "no fine-tuned model",
     "scratch": "no model trained from scratch",
 }
+WITH = {"interactions": "", "predictions": " with predictions of the test set", "representations": " with features"}
 
 
 @dataclass(frozen=True)
 class Needs:
-    """The results that a measure needs. `on` is "interactions" or "predictions" (of the test set). Every model in
-    `each` is required, and at least one of those in `some`."""
+    """The results that a measure needs. `on` is "interactions", "predictions" (of the test set) or "representations"
+    (features of the target task's inputs). Every model in `each` is required, and at least one of those in `some`.
+    split: which inputs its arrays are of, if these are not the samples of the interactions."""
 
     on: str
     each: tuple[str, ...] = ()
     some: tuple[str, ...] = tuple(ABSENT)
+    split: str = "test"
 
     def lacking(self, study: Study) -> str:
         """Names what is missing, such as "no fine-tuned model"; returns "" if nothing is."""
-        there = study.models if self.on == "interactions" else list(study.outcomes)
-        absent = [model for model in self.each if model not in there]
-        absent = absent or ([] if set(self.some) & set(there) else list(self.some))
+        there = {"interactions": study.stores, "predictions": study.outcomes, "representations": study.representations}
+        absent = [model for model in self.each if model not in there[self.on]]
+        absent = absent or ([] if set(self.some) & set(there[self.on]) else list(self.some))
         words = " and ".join(ABSENT[model] for model in absent)
-        return f"{words} with predictions of the test set" if words and self.on == "predictions" else words
+        return f"{words}{WITH[self.on]}" if words else ""
+
+
+class Sizes(NamedTuple):
+    """The numbers of training inputs, of test inputs, of features of each layer, and of classes."""
+
+    train: int
+    test: int
+    widths: Mapping[str, int]
+    classes: int
 
 
 @dataclass(frozen=True)
@@ -100,7 +117,19 @@ class Measure:
 
     def lacking(self, study: Study) -> str:
         """Names what the measure needs and the study lacks; returns "" if nothing is missing."""
-        return self.needs.lacking(study)
+        own = getattr(self.module, "lacks", lambda study, **options: "")
+        return self.needs.lacking(study) or own(study, **self.options)
+
+    def check(self, sizes: Sizes) -> None:
+        """Raises BadInput for a layer that is not represented, or if memory is too small."""
+        option = f"analysis.options.{self.name}"
+        if (layer := self.options.get("layer")) and layer not in sizes.widths:
+            raise BadInput(
+                f"{option}.layer={layer} is not allowed: representations.layers has {', '.join(sizes.widths)}"
+            )
+        if hasattr(self.module, "memory"):
+            check_memory(self.module.memory(sizes, **self.options), f"analysis.measures={self.name}",
+                         f"choose fewer samples (data.target.train_samples), or less in {option}")  # fmt: skip
 
     def claims_lack(self, study: Study) -> str:
         """Names what the measure's claims need and the study lacks; returns "" if nothing is missing."""

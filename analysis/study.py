@@ -1,6 +1,8 @@
-"""One run as the measures see it: its predictions, and its stored interactions with the options applied."""
+"""One run as the measures see it: its predictions, its models' features, and its stored interactions with the options
+applied."""
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple, Self
@@ -13,6 +15,7 @@ from analysis.formulas.noise import explained, noise_of_values
 from analysis.statistics.shuffled import permutations
 from interactions.mobius import interactions, orders
 from interactions.store import Samples, Store
+from representations.kept import Representation
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,15 @@ class Options:
     equal: bool = False  # whether each model's interactions have the L1 norm 1 in each sample
 
 
+class Source(NamedTuple):
+    """The pre-training that the models start from: its epoch (None if it is not known), and the accuracy on the source
+    task's test set after it, of how many inputs (NaN and 0 if it was not trained here)."""
+
+    epoch: int | None = None
+    accuracy: float = float("nan")
+    inputs: int = 0
+
+
 class Noise(NamedTuple):
     """The noise of a model's values: its root mean square, and the most that rounding explains."""
 
@@ -41,24 +53,30 @@ class Study:
     """The data of one run. The models are those of "pretrain" (through its linear probe), "finetune" and "scratch" that
     are compared. The last two have epochs.
 
-    samples: the samples whose interactions are measured; stores: the store of each model; compared: each model's
-    epochs, in order; outcomes: results on the test set, of the models that have predictions; labels: [test samples];
-    schedules: of the learning rate, of the models that we trained.
+    samples: the samples whose interactions are measured, if any are; stores: the store of each model; compared: each
+    model's epochs, in order; outcomes: results on the test set, of the models that have predictions; labels: [test
+    samples]; schedules: of the learning rate, of the models that we trained; representations: features, of the models
+    that have any; train_labels: [training samples], where there are representations; source: of these models;
+    class_names: of the target task.
     """
 
-    samples: Samples
+    samples: Samples | None
     stores: dict[str, Store]
     compared: dict[str, list[int]]
     options: Options
     outcomes: dict[str, Outcomes] = field(default_factory=dict)
     labels: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
     schedules: dict[str, str] = field(default_factory=dict)
+    representations: dict[str, Representation] = field(default_factory=dict)
+    train_labels: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+    class_names: Sequence[str] = ()
+    source: Source = field(default_factory=Source)
     bare: bool = False  # whether references may be left out, since only the claims' own values are asked for
 
     @cached_property
     def about(self) -> dict:
-        """The samples, as samples.json describes them."""
-        return self.samples.read()
+        """The samples, as samples.json describes them; {"samples": []} if no interactions are measured."""
+        return self.samples.read() if self.samples else {"samples": []}
 
     @property
     def n(self) -> int:
@@ -92,7 +110,12 @@ class Study:
 
     @property
     def models(self) -> list[str]:
+        """The models whose interactions are measured."""
         return list(self.stores)
+
+    @property
+    def classes(self) -> int:
+        return int(max(self.labels.max(initial=0), self.train_labels.max(initial=0))) + 1
 
     def epochs(self, model: str) -> list[int]:
         return self.compared[model]

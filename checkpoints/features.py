@@ -1,35 +1,85 @@
-"""Computes the penultimate features of a frozen classifier once, and keeps them on disk.
+"""Computes what a frozen model's layers give for a set of inputs, once, and keeps it on disk.
 
-<folder>/features_train.npz, features_test.npz   "features": float32 [N, D], in the order of the data
+<folder>/features_train.npz, features_test.npz   "features": float32 [N, D], in the order of the data; the input of the
+                                                 classifier (`penultimate`)
+<folder>/<layer>_train.npz, <layer>_test.npz     the same of another layer (models/layers.py)
 
-Each archive contains its own checksum, as features are stored next to a result and are not part of it.
+Each archive contains its own checksum, as features are also kept next to a result whose part they are not: those of
+pre-trained weights in the folder `features` of the pre-training, where a probe and the representations both find them.
 """
 
+import hashlib
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 from torch.utils.data import DataLoader
 
-from models.backbone import Classifier
+from conf.errors import BadInput
 from models.device import exact_float32
+from models.layers import PENULTIMATE, Watched
 from stages.files import write_archive
+from stages.identity import Result
 from stages.progress import Bar
 from stages.reading import parsed
+from stages.results import hashes
 
 
-def features(model: Classifier, batches: DataLoader, folder: Path, split: str, device: torch.device) -> torch.Tensor:
-    """Returns [N, D] float32. The model runs in evaluation mode: batch-norm uses its running statistics."""
-    file = folder / f"features_{split}.npz"
-    if not file.exists():
-        computed = _compute(model, batches, f"features of the {split} set", device)
-        write_archive(file, features=computed.numpy())
-    return torch.from_numpy(parsed(file, lambda content: np.load(content)["features"]))
+def folder_of(result: Result, pretrain: Result, weights: Path) -> Path:
+    """Returns the folder of features of pre-trained weights, next to these. Its name depends on weights and data, so
+    that all results that need them share it. result: one of these, whose settings say which the target task is."""
+    target = {path: value for path, value in result.settings.items() if path.startswith("data.target.")}
+    sha256 = hashes(pretrain.folder).get(str(weights.relative_to(pretrain.folder)), weights.name)
+    text = json.dumps([target, sha256], sort_keys=True)
+    return pretrain.folder / "features" / hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def file_of(folder: Path, layer: str, split: str) -> Path:
+    return folder / f"{'features' if layer == PENULTIMATE else layer}_{split}.npz"
+
+
+def read(folder: Path, layer: str, split: str) -> np.ndarray:
+    """Returns [N, D] float32."""
+    return parsed(file_of(folder, layer, split), lambda content: np.load(content)["features"])
+
+
+def features(model: nn.Module, batches: DataLoader, folder: Path, split: str, device: torch.device) -> torch.Tensor:
+    """Returns the penultimate features [N, D] float32."""
+    compute(model, batches, folder, split, device)
+    return torch.from_numpy(read(folder, PENULTIMATE, split))
+
+
+def compute(
+    model: nn.Module, batches: DataLoader, folder: Path, split: str, device: torch.device,
+    layers: Sequence[str] = (PENULTIMATE,), pool: str = "mean",
+) -> None:  # fmt: skip
+    """Writes the features of these layers that are not in `folder` yet, all from one pass. The model runs in evaluation
+    mode: batch-norm uses its running statistics. Raises BadInput if features hold NaN or infinity."""
+    missing = [layer for layer in layers if not file_of(folder, layer, split).exists()]
+    if not missing:
+        return
+    for layer, found in zip(missing, _computed(model, batches, split, device, missing, pool), strict=True):
+        if not torch.isfinite(found).all():
+            raise BadInput(
+                f"the features of the {split} set hold NaN or infinity (layer {layer}), of input "
+                f"{int((~torch.isfinite(found)).any(1).nonzero()[0])} first: nothing can be computed from them; check "
+                f"the weights and the inputs"
+            )
+        write_archive(file_of(folder, layer, split), features=found.numpy())
 
 
 @torch.inference_mode()
-def _compute(model: Classifier, batches: DataLoader, what: str, device: torch.device) -> torch.Tensor:
+def _computed(
+    model: nn.Module, batches: DataLoader, split: str, device: torch.device, layers: Sequence[str], pool: str
+) -> list[torch.Tensor]:
     model.eval().to(device)
-    batches = Bar(batches, desc=what, unit="batch", mininterval=0.5)
-    with exact_float32():
-        return torch.cat([model.features(inputs.to(device)).float().cpu() for inputs, _ in batches])
+    batches = Bar(batches, desc=f"features of the {split} set", unit="batch", mininterval=0.5)
+    with ExitStack() as until_the_end:
+        until_the_end.enter_context(exact_float32())
+        watched = until_the_end.enter_context(Watched(model, layers, pool))
+        parts = [[part.float().cpu() for part in watched(inputs.to(device))] for inputs, _ in batches]
+    return [torch.cat(of_layer) for of_layer in zip(*parts, strict=True)]

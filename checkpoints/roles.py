@@ -12,9 +12,9 @@ from models.backbone import Classifier, Probed
 from models.copies import chosen
 from stages.address import Address
 from stages.given import of_role, weights_of
-from stages.identity import Results
+from stages.identity import Result, Results
 from stages.progress import Bar
-from stages.results import epochs_of, last_epoch
+from stages.results import epochs_kept, epochs_of, last_epoch, read_done
 from stages.table import ROLES, role_of
 
 Weights = list[weights.State]
@@ -104,6 +104,16 @@ def checkpoints_of(cfg: DictConfig, results: Results, name: str) -> list[Checkpo
     ]
 
 
+def final(cfg: DictConfig, results: Results, role: str) -> Checkpoint:
+    """Returns the checkpoint of a role's last epoch: the user's file if one is given, otherwise our own training's."""
+    stage, files = ROLES[role], of_role(cfg, role)
+    if files:
+        epoch = max(files)
+        return Checkpoint(stage, epoch, (("", files[epoch].file, ""),), last=True, given=files[epoch])
+    epoch = last_epoch(results[stage])
+    return Checkpoint(stage, epoch, (("", disk.path(results[stage].folder, epoch), ""),), last=True)
+
+
 def start_file(cfg: DictConfig, results: Results) -> Path:
     """Returns the pre-trained weights that probe and fine-tuning start from.
 
@@ -128,4 +138,17 @@ def start_within(cfg: DictConfig, last: int) -> int:
     epoch = last if cfg.start.epoch == "last" else cfg.start.epoch
     if epoch > last:
         raise BadInput(f"start.epoch={epoch} is not allowed: pre-training has {last} epochs; last, or one up to {last}")
+    _check_kept(cfg, results["pretrain"], epoch)
     return epoch
+
+
+def _check_kept(cfg: DictConfig, pretrain: Result, epoch: int) -> None:
+    """Raises BadInput if the pre-training is there and did not keep the epoch: hours of training must not begin anew
+    because a run starts from another epoch."""
+    done, kept = read_done(pretrain.folder) or {}, epochs_kept(pretrain.folder)
+    asked = cfg.checkpoints.epochs == "all" or epoch in cfg.checkpoints.epochs
+    if done.get("digest") == pretrain.digest and kept and epoch not in kept and not asked:
+        raise BadInput(
+            f"start.epoch={epoch} is not allowed: the pre-training in {pretrain.folder} has kept the epochs "
+            f"{', '.join(map(str, kept))}; choose one of them, or train it again with {epoch} in checkpoints.epochs"
+        )

@@ -28,6 +28,7 @@ from conf.nested import Described, Epochs, Fields, Listed, Options, Paths, Sever
 NOTHING: tuple[str, ...] = ()
 SAMPLES = ("interactions/samples",)
 VALUES = ("interactions/probe", "interactions/finetune", "interactions/scratch")
+FEATURES = ("representations/pretrain", "representations/finetune")
 ROLES = ("pretrain", "finetune", "scratch")
 NO_NEUTRAL = object()
 MANY = 10_000_000  # a larger count is surely a mistake
@@ -64,7 +65,7 @@ class Seeds:
 @dataclass
 class Data:
     source: Any = key(Described("conf/source/glyphs.yaml", bare=True, null=True), ("pretrain",))
-    target: Any = key(Described("conf/data/digits.yaml"), ("probe", "finetune", "scratch", *SAMPLES))
+    target: Any = key(Described("conf/data/digits.yaml"), ("probe", "finetune", "scratch", *FEATURES, *SAMPLES))
     root: str = key(Place())
     download: bool = key(Flag())
     skip_corrupt: bool = key(Flag())
@@ -138,6 +139,14 @@ class Interactions:
 
 
 @dataclass
+class Representations:
+    # They decide an analysis, too, which does not name the representations among what it is told by.
+    layers: list[str] = key(Listed(Text(), "a list of layers such as [penultimate, block2]"), (*FEATURES, "analysis"),
+                            neutral=["penultimate"])  # fmt: skip
+    pool: str = key(Choice(("mean", "none")), (*FEATURES, "analysis"), neutral="mean")
+
+
+@dataclass
 class Analysis:
     measures: list[str] = key(Measures(), NOTHING)  # adding one must not cause the others to be computed again
     options: dict[str, Any] = key(Options(), neutral={})
@@ -181,12 +190,13 @@ class Config:
         default_factory=dict, metadata={"key": Key(Options(), ("pretrain", "finetune", "scratch"))}
     )
     checkpoints: Checkpoints = section(Checkpoints)
-    start: Start = section(Start, "probe", "finetune")
+    start: Start = section(Start, "probe", "finetune", "representations/pretrain")
     pretrain: Training = section(Training, "pretrain")
     probe: Probe = section(Probe, "probe")
     finetune: Training = section(Training, "finetune")
     scratch: Training = section(Training, "scratch")
     interactions: Interactions = section(Interactions)
+    representations: Representations = section(Representations)
     analysis: Analysis = section(Analysis, "analysis")
     wandb: Wandb = section(Wandb)
 

@@ -3,7 +3,6 @@
 <probe>/l2.json   with probe.l2=auto: the l2, why it was chosen, the held-out losses of all that were tried
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from checkpoints.features import features
+from checkpoints.features import features, folder_of
 from checkpoints.roles import start_epoch, start_file
 from data.module import Batches
 from data.splits import InMemory, Splits
@@ -25,11 +24,11 @@ from models.backbone import Classifier
 from models.device import device
 from pretrain_probe import cross_validation
 from stages.files import write_text
-from stages.identity import Result, Results
+from stages.identity import Results
 from stages.locks import locked
 from stages.need import Need
 from stages.reading import parsed
-from stages.results import finish, hashes, start
+from stages.results import finish, start
 from stages.span import NO_TIME
 from training.classifier import LightningClassifier
 from training.fit import Row, fit
@@ -57,7 +56,7 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
     model, splits = pretrained_model(cfg, results, name)
     result, seed = results[name], seed_of(cfg, name)
     folder = start(result)
-    with locked(kept := features_folder(result, start_file(cfg, results)), minutes=cfg.wait):
+    with locked(kept := folder_of(result, results["pretrain"], start_file(cfg, results)), minutes=cfg.wait):
         seen = _features_of(model, splits, kept, cfg.num_workers)
     options = with_l2(cfg.probe, seen.train, seed, folder)
     with tracked(cfg, result) as tracker:
@@ -65,16 +64,6 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
         tracker.summary.update({"l2": options.l2})
         log_checkpoints(tracker, result)
     finish(result, last=cfg.probe.epochs, gradient=gradient_norm(module, seen.train))
-
-
-def features_folder(probe: Result, weights: Path) -> Path:
-    """Returns the folder of the features, next to their backbone; its name depends on weights and data, so that all
-    probes of both share it."""
-    target = {path: value for path, value in probe.settings.items() if path.startswith("data.target.")}
-    pretrain = probe.inputs["pretrain"]
-    sha256 = hashes(pretrain.folder).get(str(weights.relative_to(pretrain.folder)), weights.name)
-    text = json.dumps([target, sha256], sort_keys=True)
-    return pretrain.folder / "features" / hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def with_l2(options: DictConfig, train: InMemory, seed: int, folder: Path) -> DictConfig:

@@ -19,14 +19,14 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import BadInput
-from conf.schema import VALUES
+from conf.schema import FEATURES, VALUES
 from stages.address import split
 from stages.canonical import Fingerprint, Plain, unordered
 from stages.fingerprints import Memory, of_path
 from stages.given import of_role, weights_of
 from stages.measures import measures_of
 from stages.settings import settings_of
-from stages.table import ROLES, STAGES, Stage, role_of, roles
+from stages.table import ROLES, STAGES, Stage, identified_by, reads, role_of, roles
 
 DIGITS = 12  # in a digest: among a million results, two share one with a chance of 1 in 500
 
@@ -70,11 +70,9 @@ def results_of(cfg: DictConfig, memory: Memory | None = None) -> Results:
     """
     fingerprint, found = partial(_content, output=Path(cfg.output), memory=memory or memory_of(cfg)), {}
     for stage in STAGES:
-        for name, reads in stage.results.items():
-            if name in VALUES and name not in compared(cfg):
-                continue
-            inputs = {read: found[read] for read in _read(cfg, name, reads) if read in found}
-            found[name] = _result(cfg, stage, name, inputs, fingerprint)
+        for name in stage.results:
+            if name not in (*VALUES, *FEATURES) or role_of(name) in roles(cfg):
+                found[name] = _result(cfg, stage, name, found, fingerprint)
     return found
 
 
@@ -94,23 +92,16 @@ def compared(cfg: DictConfig) -> list[str]:
     return [f"interactions/{ROLES[role]}" for role in roles(cfg)]
 
 
-def _read(cfg: DictConfig, name: str, reads: tuple[str, ...]) -> list[str]:
-    """Returns the inputs of a result, without trainings that are left out or whose checkpoints are external."""
-    if name not in VALUES and name != "analysis":
-        return list(reads)
-    ours = {ROLES[role] for role in roles(cfg) if not cfg.interactions.checkpoints[role]}
-    return [read for read in reads if read in ours or read.startswith("interactions/")]
-
-
-def _result(cfg: DictConfig, stage: Stage, name: str, inputs: Results, fingerprint: Fingerprint) -> Result:
-    settings = settings_of(cfg, name, fingerprint)
+def _result(cfg: DictConfig, stage: Stage, name: str, found: Results, fingerprint: Fingerprint) -> Result:
+    settings, inputs = settings_of(cfg, name, fingerprint), {read: found[read] for read in reads(cfg, name)}
+    by = {read: found[read] for read in identified_by(cfg)} if name == "analysis" else inputs
     if name == "analysis":
-        settings["epochs"] = {read: result.asked for read, result in inputs.items() if read in VALUES}
+        settings["epochs"] = {read: result.asked for read, result in by.items() if read in VALUES}
     content = {
         "name": name,
         "number": stage.number,
         "settings": settings,
-        "inputs": {read: result.digest for read, result in inputs.items()},
+        "inputs": {read: result.digest for read, result in by.items()},
     }
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:DIGITS]
     folder = (
@@ -152,6 +143,8 @@ def _label(cfg: DictConfig, name: str) -> str:
         parts = [task_name(cfg.data.target), f"n={cfg.interactions.n}"]
     elif name in VALUES:
         parts = [model, task_name(cfg.data.target), f"n={cfg.interactions.n}"]
+    elif name in FEATURES:
+        parts = [model, task_name(cfg.data.target)]
     elif name == "pretrain" and (weights := weights_of(cfg)) != "pretrain":
         parts = [model, "random" if weights == "scratch" else weights if _is_name(weights) else "weights"]
     else:

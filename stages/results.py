@@ -128,7 +128,8 @@ def start(result: Result) -> Path:
     for file in filter(is_temporary, result.folder.rglob("*")):
         file.unlink(missing_ok=True)
     (result.folder / "done.json").unlink(missing_ok=True)
-    write_record(result.folder / "inputs.json", _inputs(result))
+    before = read_record(result.folder / "inputs.json") or {}  # an analysis keeps measures of inputs not asked for now
+    write_record(result.folder / "inputs.json", before | _inputs(result))
     write_text(result.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(nested(result.decided()))))
     return result.folder
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from conf.nested import Several
-from conf.schema import VALUES, deciding
+from conf.schema import FEATURES, VALUES, deciding
 from stages.address import split
 from stages.canonical import Fingerprint, Plain, arguments, plain, trainer, unordered, whole
 from stages.given import of_role, weights_of
@@ -25,7 +25,7 @@ def settings_of(cfg: DictConfig, name: str, fingerprint: Fingerprint) -> dict[st
             found |= _one_form(path, value, known.allowed, fingerprint)
     if name == "pretrain":
         found = _origin(cfg, found, fingerprint)
-    if name in VALUES:
+    if name in (*VALUES, *FEATURES):
         found |= _given(cfg, name, fingerprint)
     if cfg.repeat is not None:
         found["repeat"] = str(cfg.repeat)

@@ -3,6 +3,9 @@ add a line here, its keys to conf/schema.py and conf/config.yaml, and the module
 
 A stage makes one result with the stage's name, or one for each of its `parts`: `interactions` makes the chosen
 samples (interactions/samples), and the values of each role's checkpoints (interactions/finetune).
+
+The analysis reads what its measures are measured on, and `stages: all` runs what leads there: without a measure of
+interactions none are computed, and without scratch among the roles none is trained.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +13,8 @@ from dataclasses import dataclass, field
 from omegaconf import DictConfig, OmegaConf
 
 from conf.nested import Several
-from conf.schema import VALUES
+from conf.schema import FEATURES, VALUES
+from stages.measures import PREDICTIONS, REPRESENTATIONS, VALUED, measured_on
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,14 +81,28 @@ STAGES = (
         },
     ),
     Stage(
+        "representations",
+        "representations.compute",
+        "features of the target task's inputs, of the pre-trained and of the fine-tuned model",
+        number=1,
+        parts={"pretrain": ("pretrain",), "finetune": ("finetune",)},
+    ),
+    Stage(
         "analysis",
         "analysis.analyse",
         "tables, figures, gallery, report",
         number=3,
-        reads=("interactions/samples", *VALUES, "probe", "finetune", "scratch"),
+        reads=("interactions/samples", *VALUES, "pretrain", *FEATURES, "probe", "finetune", "scratch"),
         in_run=True,
     ),
 )
+
+# What a measure is measured on (analysis/measure.py: Needs) -> the results that the analysis then reads.
+MEASURED_ON = {
+    VALUED: ("interactions/samples", *VALUES, "probe", "finetune", "scratch"),
+    PREDICTIONS: ("probe", "finetune", "scratch"),
+    REPRESENTATIONS: ("pretrain", *FEATURES, "probe", "finetune"),
+}
 
 # The stage whose checkpoints stand for each model: the pre-trained one is seen through its linear probe.
 ROLES = {"pretrain": "probe", "finetune": "finetune", "scratch": "scratch"}
@@ -100,9 +118,11 @@ def described() -> str:
 
 
 def chosen(cfg: DictConfig) -> list[Stage]:
-    """Returns the requested stages, in order. Raises BadInput for an unknown name."""
+    """Returns the requested stages, in order; of `all`, those that lead to the analysis. Raises BadInput for an unknown
+    name."""
     if cfg.stages == "all":
-        return list(STAGES)
+        needed = _leading_to(cfg, "analysis")
+        return [stage for stage in STAGES if needed & stage.results.keys()]
     wanted = cfg.stages if OmegaConf.is_list(cfg.stages) else OmegaConf.create([cfg.stages])
     Several(names()).check("stages", wanted)
     return [stage for stage in STAGES if stage.name in wanted]
@@ -114,5 +134,35 @@ def roles(cfg: DictConfig) -> list[str]:
 
 
 def role_of(result: str) -> str:
-    """Returns the model whose values the result of this name holds."""
-    return next(role for role, stage in ROLES.items() if result == f"interactions/{stage}")
+    """Returns the model whose values, or features, the result of this name holds."""
+    part = result.partition("/")[2]
+    return part if result in FEATURES else next(role for role, stage in ROLES.items() if stage == part)
+
+
+def reads(cfg: DictConfig, result: str) -> list[str]:
+    """Returns the names of the results that a result is made from: without trainings whose checkpoints are given from
+    elsewhere, and of an analysis those that its measures are measured on."""
+    if result == "analysis":
+        return _of_compared(cfg, [name for kind in measured_on(cfg) for name in MEASURED_ON[kind]])
+    names = next(stage.results[result] for stage in STAGES if result in stage.results)
+    given = result in (*VALUES, *FEATURES) and cfg.interactions.checkpoints[role_of(result)]
+    return [name for name in names if not given or name.startswith("interactions/")]
+
+
+def identified_by(cfg: DictConfig) -> list[str]:
+    """Returns the names of the results by which an analysis is told from others, whatever its measures are: adding one
+    must not make the program compute the others again."""
+    return _of_compared(cfg, MEASURED_ON[VALUED])
+
+
+def _of_compared(cfg: DictConfig, names: list[str] | tuple[str, ...]) -> list[str]:
+    """Leaves out models that are not compared, and trainings of models that are given from elsewhere."""
+    absent = {role for role in ROLES if role not in roles(cfg)}
+    given = {role for role in roles(cfg) if cfg.interactions.checkpoints[role]}
+    trained = {ROLES[role] for role in absent | given} | ({"pretrain"} if "pretrain" in absent | given else set())
+    held = {name for name in (*VALUES, *FEATURES) if role_of(name) in absent}
+    return [name for name in dict.fromkeys(names) if name not in trained | held]
+
+
+def _leading_to(cfg: DictConfig, result: str) -> set[str]:
+    return {result}.union(*(_leading_to(cfg, name) for name in reads(cfg, result)))

@@ -4,12 +4,12 @@ import torch
 from omegaconf import DictConfig
 
 from checkpoints import disk
-from checkpoints.roles import start_file
+from checkpoints.roles import Checkpoint, start_file
 from data import intact
 from data.splits import Splits
 from data.splits import build as build_data
 from models import outside, transfer, trial, weights
-from models.backbone import Classifier
+from models.backbone import Classifier, Probed, probed
 from models.backbone import build as build_model
 from models.text import TextClassifier
 from stages.checked import checked_images
@@ -17,14 +17,15 @@ from stages.identity import Results
 from training.seeds import seed_of, stream
 
 
-def new_model(cfg: DictConfig, stage: str, task: str) -> tuple[Classifier, Splits]:
-    """Returns the stage's model with its own random weights, and the task ("source" or "target") whose classes it has.
+def new_model(cfg: DictConfig, stage: str, task: str, classes: int = 0) -> tuple[Classifier, Splits]:
+    """Returns the stage's model with its own random weights, and the task ("source" or "target") whose classes it has,
+    unless `classes` says another number.
 
     Raises BadInput if either can't be built.
     """
     splits = build_data(cfg.data[task], f"data.{task}")
     torch.manual_seed(stream(seed_of(cfg, stage), stage, "weights"))
-    model = build_model(cfg.model, len(splits.classes))
+    model = build_model(cfg.model, classes or len(splits.classes))
     if isinstance(model.backbone, TextClassifier) and splits.kind == "text":
         sentences = [ids for part in (splits.train, splits.test) for ids in getattr(part, "ids", ())]
         longest = max(map(len, sentences), default=0)
@@ -38,6 +39,27 @@ def pretrained_model(cfg: DictConfig, results: Results, stage: str) -> tuple[Cla
     model, splits = new_model(cfg, stage, "target")
     file = start_file(cfg, results)
     weights.load_backbone(model, disk.read(file), file)
+    return model, splits
+
+
+def pretrained_classifier(cfg: DictConfig, results: Results) -> tuple[Classifier, Splits, bool]:
+    """Returns the pre-trained model with the head of its source task if it has one, the target task, and whether it
+    has."""
+    state = disk.read(file := start_file(cfg, results))
+    head = [tensor for name, tensor in state.items() if name.startswith("head.")]
+    if not head:
+        return *pretrained_model(cfg, results, "probe"), False
+    model, splits = new_model(cfg, "probe", "target", classes=len(head[0]))
+    weights.load(model, state, file)
+    return model, splits, True
+
+
+def classifier_of(cfg: DictConfig, checkpoint: Checkpoint) -> tuple[Classifier | Probed, Splits]:
+    """Returns the model of a checkpoint of the target task, and the task. Raises BadInput if it does not fit."""
+    model, splits = new_model(cfg, checkpoint.stage, "target")
+    if checkpoint.stage == "probe":
+        model = probed(model, first_inputs(splits)[:1])
+    checkpoint.load_into(model, checkpoint.read())
     return model, splits
 
 

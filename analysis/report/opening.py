@@ -68,17 +68,41 @@ def _reason(precision: str) -> str:
 
 def summary(cfg: DictConfig, results: Results, study: Study) -> dict[str, str]:
     """Describes what was run."""
-    here, about, options, half = versions(), study.about, cfg.analysis, "16" in cfg.interactions.precision
+    here = versions()
+    return {
+        "study": f"{cfg.name}, seed {cfg.seed}",
+        "run": str(cfg.run_dir),
+        "model": str(cfg.model.get("name", cfg.model._target_)),
+        "target task": _task(cfg.data.target),
+        **(_of_interactions(cfg, results, study) if study.samples else {}),
+        **(_of_representations(cfg, results, study) if study.representations else {}),
+        "analysed by": f"{version_line()} on {here['machine']}, {here['threads']} threads",
+    }
+
+
+def _of_representations(cfg: DictConfig, results: Results, study: Study) -> dict[str, str]:
+    """Says what features there are of which models."""
+    layers, pool = ", ".join(cfg.representations.layers), cfg.representations.pool
+    maps = "" if cfg.representations.layers == ["penultimate"] else f"; maps and tokens: {pool}"
+    inputs = f"{len(study.train_labels):,} training and {len(study.labels):,} test inputs"
+    found = {"features": f"of {inputs}, layers: {layers}{maps}"}
+    if "pretrain" in study.outcomes and "pretrain" not in study.stores:
+        found["converged frozen features"] = _origin(cfg, results)
+    if "finetune" in study.outcomes and "finetune" not in study.stores:
+        epochs = study.outcomes["finetune"].correct.shape[1] - 1
+        found[NAMES["finetune"]] = f"{epochs} epochs{_begun(cfg.start.transfer)}"
+    return found
+
+
+def _of_interactions(cfg: DictConfig, results: Results, study: Study) -> dict[str, str]:
+    """Says how interactions were measured, and of which checkpoints."""
+    about, options, half = study.about, cfg.analysis, "16" in cfg.interactions.precision
     too_short = f"; {about['too_short']} of {about['sentences']} are too short" if "too_short" in about else ""
     models = {
         NAMES[model]: _origin(cfg, results) if model == "pretrain" else _checkpoints(cfg, study, model)
         for model in study.models
     }
     return {
-        "study": f"{cfg.name}, seed {cfg.seed}",
-        "run": str(cfg.run_dir),
-        "model": str(cfg.model.get("name", cfg.model._target_)),
-        "target task": _task(cfg.data.target),
         "variables": f"n = {study.n}, so {2**study.n} masked inputs per sample and checkpoint"
         + (", the same variables in all samples" if about.get("shared_variables") else ""),
         "samples": f"{study.count}, from the {cfg.interactions.split} set{too_short}",
@@ -88,7 +112,6 @@ def summary(cfg: DictConfig, results: Results, study: Study) -> dict[str, str]:
         "counted": ("salient interactions only" if options.salient else "all interactions")
         + ("" if options.empty_set else ", without the empty set")
         + (", divided by E|v(x_N) - v(x_0)| per model" if options.normalise else ""),
-        "analysed by": f"{version_line()} on {here['machine']}, {here['threads']} threads",
     }
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import t
+from scipy.stats import norm, t
 
 Arrays = tuple[np.ndarray, ...]
 LEVEL = 0.975
@@ -66,6 +66,19 @@ class Estimate:
             yield Estimate(
                 self.own.at(place), levels, {name: each.at(place) for name, each in self.excess.items()}, at_equal
             )
+
+
+def exact(value: float, samples: int) -> Estimate:
+    """Returns a number that is no mean over samples, and so has no interval over them; over runs it does."""
+    return Estimate(Interval(value, np.nan, np.nan, np.full(samples, value)))
+
+
+def binomial(share: float, count: int, samples: int) -> Estimate:
+    """Returns a share of `count` inputs that are not the measured samples, with its 95 % interval (Wilson)."""
+    z = norm.ppf(LEVEL)
+    middle, half = share + z**2 / (2 * count), z * np.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
+    low, high = ((middle + side * half) / (1 + z**2 / count) for side in (-1, 1))
+    return Estimate(Interval(share, low, high, np.full(samples, share)))
 
 
 def resamples(samples: int, repeats: int, seed: int) -> np.ndarray:

@@ -1,0 +1,23 @@
+"""The features of one model that the stage has kept, as measures read them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from checkpoints.features import file_of, read
+
+
+@dataclass(frozen=True)
+class Representation:
+    """Features of a model's layers on the target task's inputs. folder: of the result."""
+
+    folder: Path
+
+    def features(self, split: str, layer: str = "penultimate") -> np.ndarray:
+        """Returns [N, D] float32, in the order of the split's samples."""
+        return read(self.folder, layer, split)
+
+    def logits(self, split: str) -> np.ndarray | None:
+        """Returns what the model says on its source task, [N, source classes]; None if it has no head for that."""
+        return read(self.folder, "logits", split) if file_of(self.folder, "logits", split).exists() else None

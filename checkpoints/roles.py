@@ -129,7 +129,12 @@ def start_epoch(cfg: DictConfig, results: Results) -> int:
     """
     if weights_of(cfg) != "pretrain":
         return 0
-    last = last_epoch(results["pretrain"])
+    return start_within(cfg, last_epoch(results["pretrain"]))
+
+
+def start_within(cfg: DictConfig, last: int) -> int:
+    """Returns the epoch to start from, of a pre-training that ends with epoch `last`. Raises BadInput if it has no such
+    epoch."""
     epoch = last if cfg.start.epoch == "last" else cfg.start.epoch
     if epoch > last:
         raise BadInput(f"start.epoch={epoch} is not allowed: pre-training has {last} epochs; last, or one up to {last}")

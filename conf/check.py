@@ -39,12 +39,7 @@ def check(cfg: DictConfig) -> None:
     for key in OF_MODELS.keys() & values["model"].keys():
         OF_MODELS[key].check(f"model.{key}", values["model"][key])
     check_trainer(values["trainer"])
-    files = OmegaConf.select(cfg, "data.target.files")
-    if cfg.data.synthetic and OmegaConf.is_dict(files) and "synthetic" not in files:
-        raise BadInput(
-            f"data.synthetic={cfg.data.synthetic} (set by you or by debug=tiny) works with cifar10, cub200, "
-            f"cars and sst2 only: set data.synthetic=0 to use your own data"
-        )
+    _check_synthetic(cfg)
     _check_name(cfg)
     _check_run_dir(cfg)
     _check_roles(cfg.interactions)
@@ -102,6 +97,18 @@ def _sections(kind: type = Config, path: str = "") -> Iterator[tuple[str, type]]
             yield from _sections(field.type, f"{path}.{field.name}" if path else field.name)
 
 
+def _check_synthetic(cfg: DictConfig) -> None:
+    """Refuses synthetic samples in place of a user's own files, which would be read all the same."""
+    tasks = ["target", "source"] if cfg.model.get("weights", "pretrain") == "pretrain" else ["target"]
+    for task in tasks if cfg.data.synthetic else []:
+        files = OmegaConf.select(cfg, f"data.{task}.files")
+        if OmegaConf.is_dict(files) and "synthetic" not in files:
+            raise BadInput(
+                f"data.synthetic={cfg.data.synthetic} (set by you or by debug=tiny) works with published data sets "
+                f"only, and data.{task} is none: set data.synthetic=0 to use your own data"
+            )
+
+
 def _check_name(cfg: DictConfig) -> None:
     """Checks that the name is not used in or next to runs' folders, so that a run is never taken for something else."""
     parts = Path(cfg.name).parts
@@ -138,12 +145,13 @@ def _check_epochs(cfg: DictConfig) -> None:
 
 
 def _check_precision(cfg: DictConfig) -> None:
-    """Refuses AdamW in float16: it divides by the root of mean squared gradients + 1e-8, and in float16 both are 0."""
-    adamw = [stage for stage in ("pretrain", "finetune", "scratch") if cfg[stage].optimizer == "adamw"]
-    if cfg.trainer.get("precision") == "16-true" and adamw:
+    """Refuses Adam in float16: it divides by the root of mean squared gradients + 1e-8, and in float16 both are 0."""
+    used = {f"{stage}.optimizer": cfg[stage].optimizer for stage in ("pretrain", "finetune", "scratch")}
+    adam = [f"{key}={name}" for key, name in used.items() if name in ("adam", "adamw")]
+    if cfg.trainer.get("precision") == "16-true" and adam:
         raise BadInput(
-            f"trainer.precision=16-true is not allowed with {adamw[0]}.optimizer=adamw, which divides by numbers that "
-            f"are 0 in float16: use 16-mixed or bf16-mixed"
+            f"trainer.precision=16-true is not allowed with {adam[0]}, which divides by numbers that are 0 in float16: "
+            f"use 16-mixed or bf16-mixed"
         )
 
 

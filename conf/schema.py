@@ -33,6 +33,7 @@ ROLES = ("pretrain", "finetune", "scratch")
 NO_NEUTRAL = object()
 MANY = 10_000_000  # a larger count is surely a mistake
 COUNT = Number(1, MANY, whole=True)
+SIZES = Fields(dict.fromkeys(("train", "test", "classes", "tokens"), COUNT), ("train", "test", "classes"), null=True)
 RATE = Number(0, without=(0,))  # the learning rate: with 0 nothing is learned
 
 
@@ -69,20 +70,21 @@ class Data:
     download: bool = key(Flag())
     skip_corrupt: bool = key(Flag())
     synthetic: int = key(Number(0, 1000))
-    size: Any = key(
-        Fields(dict.fromkeys(("train", "test", "classes", "tokens"), COUNT), ("train", "test", "classes"), null=True)
-    )
+    size: Any = key(SIZES)
 
 
 @dataclass
 class Training:
     epochs: int = key(Number(1, 100_000))
+    iterations: int | None = key(Number(1, MANY), neutral=None)
     batch_size: int = key(Number(1, MANY))
-    optimizer: str = key(Choice(("adamw", "sgd")))
+    optimizer: str = key(Choice(("adamw", "adam", "sgd")))
     lr: float = key(RATE)
     weight_decay: float = key(Number(0))
     momentum: float = key(Number(0, 1))
-    schedule: str = key(Choice(("cosine", "constant")))
+    schedule: str = key(Choice(("cosine", "step", "constant")))
+    step_epochs: int = key(Number(1, 100_000), neutral=30)
+    step_factor: float = key(Number(0, 1, without=(0,)), neutral=0.1)
 
 
 @dataclass

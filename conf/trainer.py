@@ -13,13 +13,14 @@ from conf.errors import BadInput
 from conf.nested import Options
 
 EPOCHS = "pretrain.epochs, finetune.epochs and scratch.epochs say how long a training is"
+STEPS = "pretrain.iterations, finetune.iterations and scratch.iterations say after how many steps a training ends"
 CLOCK = f"{EPOCHS}, or a Timer with interval: epoch in trainer.callbacks"
 WHOLE = "the whole test set is evaluated before the training and after every epoch"
 QUIET = "this program shows its own progress bar, and nothing else"
 # Options that the program sets itself, or whose change would make the files of a stage wrong.
 OURS = {
     "max_epochs": EPOCHS,
-    "max_steps": EPOCHS,
+    "max_steps": STEPS,
     "min_steps": f"{EPOCHS}; with early stopping, trainer.min_epochs is the least",
     "max_time": CLOCK,
     "fast_dev_run": "debug=tiny tries a whole study in little time",

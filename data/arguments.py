@@ -1,11 +1,12 @@
 """Defines kinds of arguments that many tasks and readers share (conf/arguments.py checks them)."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from conf.allowed import Choice, Flag, Number, Place, Text
 from conf.allowed import Seed as SeedNumber
 from conf.nested import Fields, PerChannel
-from conf.schema import COUNT
+from conf.schema import COUNT, SIZES
 
 INTERPOLATION = ("bilinear", "bicubic")
 SIDE = Number(1, 10_000, whole=True)  # pixels
@@ -20,6 +21,8 @@ Synthetic = Annotated[int, Number(0, 1000)]
 Origin = Annotated[str, Choice(("files", "hub"))]
 Repository = Annotated[str, Text("the name of a repository such as stanfordnlp/sst2")]
 Revision = Annotated[str | None, Text("a branch, tag or commit")]
+
+Size = Annotated[Mapping | None, SIZES]
 
 IMAGES = Fields(
     {

@@ -17,14 +17,15 @@ from torchvision.transforms.v2 import functional as F
 from conf.allowed import Choice, Flag, Number
 from conf.errors import BadInput
 from conf.nested import Described
-from data.arguments import IMAGES, INTERPOLATION, Seed, SomeOrAll
+from data.arguments import IMAGES, INTERPOLATION, Seed, Size, SomeOrAll
 from data.intact import first_line
 from data.pictures import Pictures, Raw
 from data.splits import Splits, balanced_order
 from data.threads import in_threads
 from stages.progress import Bar
 
-AUGMENT = ("crop_flip", "shift_flip", "none")
+AUGMENT = ("imagenet", "crop_flip", "shift_flip", "none")
+LEAST = {"imagenet": 0.08, "crop_flip": 0.25}  # the smallest part of an image's area that a crop takes
 
 
 def task(
@@ -36,16 +37,18 @@ def task(
     test_samples: SomeOrAll,
     seed: Seed,
     skip_corrupt: Annotated[bool, Flag()] = False,
+    size: Size = None,
 ) -> Splits:
     """Builds an image task. input: what the model takes: size in pixels, mean and std (a number, or one per channel),
     interpolation.
 
     crop: the side of the central square that is used, as a share of the image's shorter side. train_samples,
-    test_samples: the size of a class-balanced draw; None: all. Raises BadInput for values that can't be used.
+    test_samples: the size of a class-balanced draw; None: all. size: how much the files hold, for a plan where they are
+    missing (training/assumed.py); nothing here depends on it. Raises BadInput for values that can't be used.
     """
-    size, interpolation = input["size"], v2.InterpolationMode(input.get("interpolation", INTERPOLATION[0]))
+    side, interpolation = input["size"], v2.InterpolationMode(input.get("interpolation", INTERPOLATION[0]))
     mean, std = (_per_channel(input[key]) for key in ("mean", "std"))
-    plain = Transform(_central(size, crop, interpolation), mean, std)
+    plain = Transform(_central(side, crop, interpolation), mean, std)
     chosen = [
         _chosen(pictures, name, samples, seed, skip_corrupt)
         for pictures, name, samples in ((files.train, "train", train_samples), (files.test, "test", test_samples))
@@ -53,7 +56,7 @@ def task(
     train, test = Images(files.train, chosen[0], plain), Images(files.test, chosen[1], plain)
     training = None
     if augment != "none":
-        training = Augmented(files.train, chosen[0], Transform(_random(augment, size, interpolation), mean, std), seed)
+        training = Augmented(files.train, chosen[0], Transform(_random(augment, side, interpolation), mean, std), seed)
     return Splits(train, test, files.classes, training, "image", mean, std)
 
 
@@ -156,11 +159,11 @@ def _central(size: int, crop: float, interpolation: v2.InterpolationMode) -> v2.
 
 
 def _random(augment: str, size: int, interpolation: v2.InterpolationMode) -> v2.Transform:
-    """Returns a random transform. crop_flip: takes a part of at least a quarter of the area. shift_flip: takes the
-    whole image and moves it by up to an eighth of the side, with black outside; for images so small that a part shows
-    too little."""
-    if augment == "crop_flip":
-        cut = [v2.RandomResizedCrop(size, scale=(0.25, 1), interpolation=interpolation)]
+    """Returns a random transform. crop_flip: takes a part of at least a quarter of the area; imagenet: of at least 8 %,
+    as the official training script for ImageNet. shift_flip: takes the whole image and moves it by up to an eighth of
+    the side, with black outside; for images so small that a part shows too little."""
+    if augment in LEAST:
+        cut = [v2.RandomResizedCrop(size, scale=(LEAST[augment], 1), interpolation=interpolation)]
     else:
         cut = [_central(size, 1, interpolation), v2.RandomCrop(size, padding=size // 8)]
     return v2.Compose([*cut, v2.RandomHorizontalFlip()])

@@ -1,9 +1,11 @@
 """Readers of data sets that torchvision does not read or can't download: official archives, unpacked under the root.
 
 They raise BadInput for files that are missing, incomplete or of another form, in one line that says what is expected
-where. Each data set is read once per process.
+where. Each data set is read once per process. synthetic: if above 0, this many synthetic images per class replace the
+real files, of four classes or all if there are fewer.
 """
 
+import math
 import re
 from functools import cache
 from pathlib import Path
@@ -17,8 +19,7 @@ from conf.errors import BadInput
 from data.archives import download_file, get_folder
 from data.arguments import Download, Origin, Repository, Revision, Root, Seed, Synthetic
 from data.pictures import Files, Raw, check_there
-from data.synthetic import cars as synthetic_cars
-from data.synthetic import cub200 as synthetic_cub200
+from data.synthetic import photographs
 
 CUB_200 = "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz"
 CUB_200_MD5 = "97eceeb196236b17998738112f37df78"
@@ -43,12 +44,9 @@ def cub200(
     repository: Repository = "",
     revision: Revision = "main",
 ) -> Raw:
-    """Reads CUB-200-2011. origin: files | hub (`repository` at `revision`).
-
-    synthetic: if above 0, this many synthetic images per class, of four classes, replace the real files.
-    """
+    """Reads CUB-200-2011. origin: files | hub (`repository` at `revision`)."""
     if synthetic:
-        root = str(synthetic_cub200(root, synthetic))
+        root = str(photographs.cub200(root, synthetic))
     elif origin == "hub":
         return _from_hub(repository, revision, root, download)
     base = Path(root, "CUB_200_2011")
@@ -84,12 +82,9 @@ def cars(
     repository: Repository = "",
     revision: Revision = "main",
 ) -> Raw:
-    """Reads Stanford Cars. origin: files | hub (`repository` at `revision`).
-
-    synthetic: if above 0, this many synthetic images per class, of four classes, replace the real files.
-    """
+    """Reads Stanford Cars. origin: files | hub (`repository` at `revision`)."""
     if synthetic:
-        root = str(synthetic_cars(root, synthetic))
+        root = str(photographs.cars(root, synthetic))
     elif origin == "hub":
         return _from_hub(repository, revision, root, download)
     base = Path(root, "stanford_cars")
@@ -110,9 +105,10 @@ def cars(
 
 
 @cache
-def indoor67(root: Root, download: Download = False) -> Raw:
+def indoor67(root: Root, download: Download = False, synthetic: Synthetic = 0) -> Raw:
     """Reads MIT Indoor Scenes, 80 training and 20 test images per class. Some files are not JPEG in spite of their
     name."""
+    root = str(photographs.indoor67(root, synthetic)) if synthetic else root
     base = Path(root, "indoor67")
     get_folder("MIT Indoor-67", INDOOR_67, base / "Images", download)
     lists = [base / "TrainImages.txt", base / "TestImages.txt"]
@@ -136,12 +132,15 @@ def shenzhen(
     download: Download = False,
     train_share: Annotated[float, Number(0, 1, without=(0, 1))] = 0.3,
     seed: Seed = 0,
+    synthetic: Synthetic = 0,
 ) -> Raw:
     """Reads Shenzhen Hospital chest X-rays, without or with tuberculosis.
 
     The data set has no official split: `train_share` of each class is drawn for training with `seed`, the rest is for
-    testing.
+    testing. Of synthetic images there are as many as it takes for `synthetic` of each class in both.
     """
+    if synthetic:
+        root = str(photographs.shenzhen(root, math.ceil(synthetic / min(train_share, 1 - train_share))))
     base = Path(root, "ChinaSet_AllFiles")
     get_folder("Shenzhen X-rays", SHENZHEN, base, download)
     paths = sorted(path for path in (base / "CXR_png").glob("*.png") if not path.name.startswith("."))

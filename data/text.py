@@ -18,7 +18,7 @@ from conf.network import reachable
 from data.arguments import SENTENCES, Download, Origin, Repository, Revision, Root, Seed, SomeOrAll, Synthetic
 from data.sentences import Sentences, load_tokenizer
 from data.splits import Splits, balanced_order
-from data.synthetic import sst2 as synthetic_sst2
+from data.synthetic import reviews
 from stages.progress import Bar
 
 utils.tqdm = Bar  # for torchvision's downloads
@@ -107,7 +107,7 @@ def sst2(
     if origin == "hub" and not synthetic:
         parts = (_hub_rows(repository, revision, split, root, download) for split in ("train", "validation"))
         return Texts(*parts, classes)
-    folder = Path(synthetic_sst2(root, synthetic) if synthetic else root, "SST-2")
+    folder = Path(reviews.sst2(root, synthetic) if synthetic else root, "SST-2")
     if download and not (folder / "train.tsv").exists():
         _download(root)
     hint = f"unpack {SST2_URL} in {root}, or set data.download=true"

@@ -1,7 +1,8 @@
 """Readers of the image data sets that torchvision knows: https://docs.pytorch.org/vision/stable/datasets.html
 
 Every reader takes the folder of all data sets and returns both splits. It raises BadInput for files that are missing,
-incomplete or damaged, in one line that says what is expected where. Each data set is read once per process.
+incomplete or damaged, in one line that says what is expected where. Each data set is read once per process. synthetic:
+if above 0, this many synthetic images per class replace the real files.
 """
 
 import string
@@ -20,7 +21,7 @@ from conf.errors import BadInput
 from conf.network import reachable
 from data.arguments import Download, Root, Synthetic
 from data.pictures import Arrays, Files, Raw, check_there
-from data.synthetic import cifar10 as synthetic_cifar10
+from data.synthetic import arrays, photographs, unchecked
 from stages.progress import Bar
 
 utils.tqdm = Bar  # for torchvision's downloads
@@ -39,27 +40,18 @@ class Expected:
     archives: tuple[tuple[str, str], ...]
 
 
-class SyntheticCIFAR10(datasets.CIFAR10):
-    """CIFAR-10 without checksums: generated files can't have those of the real ones, so only their presence is
-    checked."""
-
-    train_list = tuple((name, None) for name, _ in datasets.CIFAR10.train_list)
-    test_list = tuple((name, None) for name, _ in datasets.CIFAR10.test_list)
-    meta = datasets.CIFAR10.meta | {"md5": None}
-
-
 @cache
 def cifar10(root: Root, download: Download = False, synthetic: Synthetic = 0) -> Raw:
-    """Reads CIFAR-10. synthetic: if above 0, this many synthetic images per class replace the real files."""
     if synthetic:
-        root = str(synthetic_cifar10(root, synthetic))
-        return _cifar(SyntheticCIFAR10, "CIFAR-10 (synthetic)", root, download=False)
+        return _cifar(unchecked.CIFAR10, "CIFAR-10 (synthetic)", str(arrays.cifar10(root, synthetic)), download=False)
     return _cifar(datasets.CIFAR10, "CIFAR-10", root, download)
 
 
 @cache
-def cifar100(root: Root, download: Download = False) -> Raw:
-    """Reads CIFAR-100 with its 100 fine classes."""
+def cifar100(root: Root, download: Download = False, synthetic: Synthetic = 0) -> Raw:
+    """Reads CIFAR-100 with its 100 fine classes; of synthetic images, four of them."""
+    if synthetic:
+        return _cifar(unchecked.CIFAR100, "CIFAR-100 (synthetic)", str(arrays.cifar100(root, synthetic)), False)
     return _cifar(datasets.CIFAR100, "CIFAR-100", root, download)
 
 
@@ -78,40 +70,45 @@ def _cifar(kind: type[datasets.CIFAR10], title: str, root: str, download: bool) 
 
 
 @cache
-def svhn(root: Root, download: Download = False) -> Raw:
+def svhn(root: Root, download: Download = False, synthetic: Synthetic = 0) -> Raw:
     """Reads SVHN's cropped digits; class 0 is the digit 0."""
-    splits = [datasets.SVHN.split_list[split] for split in ("train", "test")]
+    kind, title = datasets.SVHN, "SVHN"
+    if synthetic:
+        kind, title, root = unchecked.SVHN, "SVHN (synthetic)", str(arrays.svhn(root, synthetic))
+    splits = [kind.split_list[split] for split in ("train", "test")]
     expected = Expected(
-        "SVHN", tuple((name, md5) for _, name, md5 in splits), tuple((url, name) for url, name, _ in splits)
+        title, tuple((name, md5) for _, name, md5 in splits), tuple((url, name) for url, name, _ in splits)
     )
 
     def read(download: bool) -> Raw:
-        both = {split: datasets.SVHN(root, split, download=download) for split in ("train", "test")}
-        splits = (Arrays(s.data.transpose(0, 2, 3, 1), s.labels, f"SVHN, {name}") for name, s in both.items())
+        both = {split: kind(root, split, download=download) for split in ("train", "test")}
+        splits = (Arrays(s.data.transpose(0, 2, 3, 1), s.labels, f"{title}, {name}") for name, s in both.items())
         return Raw(*splits, tuple(string.digits))
 
     return _loaded(expected, root, download, read)
 
 
 @cache
-def mnist(root: Root, download: Download = False) -> Raw:
+def mnist(root: Root, download: Download = False, synthetic: Synthetic = 0) -> Raw:
+    root, title = (str(arrays.mnist(root, synthetic)), "MNIST (synthetic)") if synthetic else (root, "MNIST")
     archives = [name for name, _ in datasets.MNIST.resources]
     expected = Expected(
-        "MNIST",
+        title,
         tuple((f"MNIST/raw/{name.removesuffix('.gz')}", None) for name in archives),
         tuple((datasets.MNIST.mirrors[0] + name, f"MNIST/raw/{name}") for name in archives),
     )
 
     def read(download: bool) -> Raw:
         both = {name: datasets.MNIST(root, name == "train", download=download) for name in ("train", "test")}
-        splits = (Arrays(s.data.numpy(), s.targets.numpy(), f"MNIST, {name}") for name, s in both.items())
+        splits = (Arrays(s.data.numpy(), s.targets.numpy(), f"{title}, {name}") for name, s in both.items())
         return Raw(*splits, tuple(string.digits))
 
     return _loaded(expected, root, download, read)
 
 
 @cache
-def food101(root: Root, download: Download = False) -> Raw:
+def food101(root: Root, download: Download = False, synthetic: Synthetic = 0) -> Raw:
+    root = str(photographs.food101(root, synthetic)) if synthetic else root
     expected = Expected(
         "Food-101",
         tuple((f"food-101/{name}", None) for name in ("meta/train.json", "meta/test.json", "images")),
@@ -122,9 +119,13 @@ def food101(root: Root, download: Download = False) -> Raw:
 
 @cache
 def aircraft(
-    root: Root, download: Download = False, split: Annotated[str, Choice(("trainval", "train"))] = "trainval"
+    root: Root,
+    download: Download = False,
+    split: Annotated[str, Choice(("trainval", "train"))] = "trainval",
+    synthetic: Synthetic = 0,
 ) -> Raw:
     """Reads FGVC-Aircraft, 100 variants. split: the training set, trainval (two thirds of all) | train (one third)."""
+    root = str(photographs.aircraft(root, synthetic)) if synthetic else root
     names = ("variants.txt", f"images_variant_{split}.txt", "images_variant_test.txt", "images")
     expected = Expected(
         "FGVC-Aircraft",
@@ -135,15 +136,18 @@ def aircraft(
 
 
 @cache
-def flowers102(root: Root, download: Download = False) -> Raw:
+def flowers102(root: Root, download: Download = False, synthetic: Synthetic = 0) -> Raw:
     """Reads Oxford Flowers; its training and validation images together are the training set."""
-    known = datasets.Flowers102._file_dict
+    kind = datasets.Flowers102
+    if synthetic:
+        kind, root = unchecked.Flowers102, str(photographs.flowers102(root, synthetic))
+    known = kind._file_dict
     expected = Expected(
         "Flowers-102",
         (*((f"flowers-102/{name}", md5) for name, md5 in (known["label"], known["setid"])), ("flowers-102/jpg", None)),
-        tuple((datasets.Flowers102._download_url_prefix + name, f"flowers-102/{name}") for name, _ in known.values()),
+        tuple((kind._download_url_prefix + name, f"flowers-102/{name}") for name, _ in known.values()),
     )
-    return _of_files(expected, root, download, lambda **options: datasets.Flowers102(root, **options), ["train", "val"])
+    return _of_files(expected, root, download, lambda **options: kind(root, **options), ["train", "val"])
 
 
 def _of_files(expected: Expected, root: str, download: bool, make: Callable, training: list[str]) -> Raw:

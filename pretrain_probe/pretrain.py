@@ -7,17 +7,20 @@ import torch
 from omegaconf import DictConfig
 
 from checkpoints import disk
+from checkpoints.roles import start_within
 from conf.errors import BadInput
 from conf.sources import no_source
+from data.splits import Splits
 from data.splits import build as build_data
 from models import pretrained
-from models.backbone import build, check_backbone
+from models.backbone import Classifier, build, check_backbone
 from models.weights import size
 from stages.given import weights_of
 from stages.identity import Result, Results
 from stages.need import Need
 from stages.results import finish, start
 from training import stage, tasks
+from training.length import length
 from training.seeds import stream
 from training.tracking import log_checkpoints, tracked
 
@@ -29,7 +32,9 @@ def check(cfg: DictConfig, results: Results) -> Need:
         if cfg.data.source is None:
             raise no_source()
         need = stage.check(cfg, "pretrain", "source")
-        _check_target(cfg)
+        model, source = tasks.new_model(cfg, "pretrain", "source")
+        start_within(cfg, length(cfg, "pretrain", len(source.train)).epochs)
+        _check_target(cfg, model, source)
         return need
     model, _ = tasks.new_model(cfg, "pretrain", "target")
     check_backbone(cfg.model, model, AS_TAKEN)
@@ -38,9 +43,8 @@ def check(cfg: DictConfig, results: Results) -> Need:
     return Need(disk=size(model.backbone))
 
 
-def _check_target(cfg: DictConfig) -> None:
+def _check_target(cfg: DictConfig, model: Classifier, source: Splits) -> None:
     """Raises BadInput if the target task has another backbone than the source task, before hours of training."""
-    model, source = tasks.new_model(cfg, "pretrain", "source")
     try:
         target = build_data(cfg.data.target, "data.target")
     except BadInput:  # reported by the stages that need the task, which may run on another machine

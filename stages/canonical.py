@@ -109,8 +109,11 @@ def _file(value: Plain, fingerprint: Fingerprint, root: str, named: bool = False
 
 
 def _idle(key: str, node: dict) -> bool:
-    """Tells whether `skip_corrupt` changes nothing. It matters only if some images can't be read, and then a stage
-    that reads all of them does not end without it; a random draw, however, may have contained none of them."""
+    """Tells whether an argument changes nothing: the `size` that a plan assumes, and mostly `skip_corrupt`. That one
+    matters only if some images can't be read, and then a stage that reads all of them does not end without it; a random
+    draw, however, may have contained none of them."""
+    if key == "size":
+        return node.get("_target_") == "data.images.task"
     return key == "skip_corrupt" and not (node.get("train_samples") or node.get("test_samples"))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from conf.errors import BadInput
 from stages.span import NO_TIME, Span
 
-STATES = {"adamw": 2, "sgd": 1}  # numbers that an optimiser keeps per weight
+STATES = {"adamw": 2, "adam": 2, "sgd": 1}  # numbers that an optimiser keeps per weight
 # Seconds of a training beside its passes, per step, epoch and byte. Measured with a network of 10 weights on two cores
 # that were in use: 2.3 ms a step, 80 ms an epoch; of a byte on disks of 2 GB/s to 200 MB/s.
 STEP, EPOCH, WRITTEN = Span(0.001, 0.003), Span(0.03, 0.15), Span(0.5e-9, 5e-9)
@@ -33,13 +33,14 @@ class Need:
 
     @classmethod
     def of_training(
-        cls, options: object, weights: int, train: int, test: int, kept: int, task: str = "target"
+        cls, options: object, weights: int, train: int, test: int, kept: int, task: str, passes: float
     ) -> "Need":
         """Returns the need of a training. weights: bytes of a checkpoint; train, test: samples; kept: number of
-        checkpoints that stay. During training the disk also holds one with the optimiser's state, and a second one
-        while it is written."""
-        epochs, with_state = options.epochs, weights * (1 + STATES[options.optimizer])
-        tested, trained, steps = test * (epochs + 1), train * epochs, math.ceil(train / options.batch_size) * epochs
+        checkpoints that stay; passes: epochs, 2.5 if the third ends halfway. During training the disk also holds one
+        with the optimiser's state, and a second one while it is written."""
+        epochs, with_state = math.ceil(passes), weights * (1 + STATES[options.optimizer])
+        tested, trained = test * (epochs + 1), math.ceil(train * passes)
+        steps = math.ceil(math.ceil(train / options.batch_size) * passes)
         besides = STEP * steps + EPOCH * epochs + WRITTEN * (weights * kept + with_state * epochs)
         disk = weights * kept + 2 * with_state + 8 * tested
         return cls(tested, trained, loaded=tested + trained, disk=disk, task=task, besides=besides)

@@ -34,7 +34,8 @@ def settings_of(cfg: DictConfig, name: str, fingerprint: Fingerprint) -> dict[st
 
 def _is_last(cfg: DictConfig) -> bool:
     """Tells whether the epoch to start from is the last one anyway, or decides which external weights are taken."""
-    return weights_of(cfg) != "pretrain" or cfg.start.epoch == cfg.pretrain.epochs
+    sooner = OmegaConf.select(cfg, "pretrain.iterations") is not None  # they may end in an epoch before
+    return weights_of(cfg) != "pretrain" or (cfg.start.epoch == cfg.pretrain.epochs and not sooner)
 
 
 def _one_form(path: str, value: object, allowed: object, fingerprint: Fingerprint) -> dict[str, Plain]:

@@ -291,12 +291,13 @@ def test_random_weights_in_the_place_of_pretrained_ones(study: Studies, run: Pat
         "interactions.baseline=channel_mean",
         "interactions.precision=float64",
         "interactions.split=train probe.solver=sgd finetune.optimizer=sgd finetune.schedule=constant",
-        "trainer.precision=bf16-mixed",
+        "trainer.precision=bf16-mixed finetune.optimizer=adam finetune.schedule=step finetune.iterations=4",
     ],
 )
 def test_options_change_the_values(resumable: Studies, run: Path, options: str) -> None:
     result = resumable(resumable.run_dir("other"), *options.split(), UP_TO_THE_STORE)
     assert result.code == 0, result.err
+    assert "stopped after" not in result.out
     for stage in ("probe", "finetune"):
         values = np.load(resumable.output / "other/interactions" / stage / "epoch_002" / "values.npy")
         assert not np.array_equal(values, np.load(run / "interactions" / stage / "epoch_002" / "values.npy"))

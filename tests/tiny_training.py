@@ -19,6 +19,7 @@ from training.fit import fit
 
 EPOCHS = 3
 OPTIONS = {"optimizer": "adamw", "lr": 0.01, "weight_decay": 0.01, "momentum": 0.9, "schedule": "cosine"}
+OPTIONS |= {"step_epochs": 1, "step_factor": 0.5, "iterations": None}
 TRAINER = {"accelerator": "cpu", "devices": 1}
 
 
@@ -52,10 +53,13 @@ def training(
     torch.manual_seed(5)
     model = network()
     torch.seed()
-    module = LightningClassifier(model, OmegaConf.create(OPTIONS | options), 30, seed=0, stage="finetune")
+    options = OmegaConf.create(OPTIONS | options)
+    module = LightningClassifier(model, options, 30, seed=0, stage="finetune")
     data = Batches(splits(), 16, seed=0)
     kept = set(range(epochs + 1) if kept is None else kept)
-    return fit(module, data, folder, epochs, kept, OmegaConf.create(TRAINER | (trainer or {})), track)
+    return fit(
+        module, data, folder, epochs, kept, OmegaConf.create(TRAINER | (trainer or {})), track, options.iterations
+    )
 
 
 def killer(epoch: int) -> Callable[[dict], None]:

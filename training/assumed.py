@@ -37,7 +37,8 @@ def assumed(cfg: DictConfig) -> Iterator[tuple[DictConfig, list[str]]]:
         until_the_end.enter_context(_offline())
         if cfg.data.synthetic:
             cfg.data.root = until_the_end.enter_context(tempfile.TemporaryDirectory())
-        yield cfg, [*_data(cfg), *_weights(cfg)]
+        remarks = [line for task, size in _sizes(cfg) for line in _data(cfg, task, size)]
+        yield cfg, [*remarks, *_weights(cfg)]
 
 
 @contextmanager
@@ -50,32 +51,41 @@ def _offline() -> Iterator[None]:
         constants.HF_HUB_OFFLINE = before
 
 
-def _data(cfg: DictConfig) -> list[str]:
-    """Replaces a target task that can't be built, if its size is known; otherwise the stages that need it raise the
-    error."""
-    if cfg.data.size is None:
+def _data(cfg: DictConfig, task: str, size: DictConfig | None) -> list[str]:
+    """Replaces a task that can't be built, if the size of its files is known; otherwise the stages that need it raise
+    the error."""
+    if size is None:
         return []
-    check_arguments("data.target", OmegaConf.to_container(cfg.data.target, resolve=True))
+    options = cfg.data[task]
+    check_arguments(f"data.{task}", OmegaConf.to_container(options, resolve=True))
     try:
-        build(cfg.data.target, "data.target")
+        build(options, f"data.{task}")
         return []
     except BadInput as refusal:
-        reason, name, size = refusal, task_name(cfg.data.target), _size(cfg)
-    cfg.data.target = {"_target_": "data.stand_in.task", "input": cfg.model.input, **size}
+        reason, name, size = refusal, task_name(options), _drawn(options, f"data.{task}", size)
+    cfg.data[task] = {"_target_": "data.stand_in.task", "input": cfg.model.input, **size}
     inputs = f"sentences of {size['tokens']} tokens" if "tokens" in size else "images"
     count = f"{size['train']:,} training and {size['test']:,} test {inputs}, {size['classes']} classes"
     return [f"data: {name} can't be read here ({reason}); assumed: {count}"]
 
 
-def _size(cfg: DictConfig) -> dict[str, int]:
-    """Returns the size of the target task: that of the whole data set, or of the samples that are drawn from it."""
-    known = OmegaConf.to_container(cfg.data.size, resolve=True)
+def _drawn(options: DictConfig, where: str, size: DictConfig) -> dict[str, int]:
+    """Returns the size of a task: that of the whole data set, or of the samples that are drawn from it."""
+    known = OmegaConf.to_container(size, resolve=True)
     for split in ("train", "test"):
-        drawn = cfg.data.target.get(f"{split}_samples")
+        drawn = options.get(f"{split}_samples")
         if drawn is not None and drawn > known[split]:
-            raise BadInput(f"data.target.{split}_samples={drawn} is not allowed: there are {known[split]:,}")
+            raise BadInput(f"{where}.{split}_samples={drawn} is not allowed: there are {known[split]:,}")
         known[split] = drawn or known[split]
     return {key: known[key] for key in (*NEEDED, "tokens") if key in known}
+
+
+def _sizes(cfg: DictConfig) -> Iterator[tuple[str, DictConfig | None]]:
+    """Yields the tasks that the study needs, each with the size of its files, None if it is not known."""
+    source = cfg.data.source or {}
+    if weights_of(cfg) == "pretrain" and source.get("_target_") == "data.images.task":
+        yield "source", source.get("size")
+    yield "target", cfg.data.size
 
 
 def _weights(cfg: DictConfig) -> list[str]:

@@ -1,5 +1,6 @@
 """Callbacks for the end of every epoch: they write its results to disk, and move the progress bar."""
 
+import math
 from pathlib import Path
 
 import lightning
@@ -102,16 +103,31 @@ def check_safe(last: Path, stage: str) -> None:
         )
 
 
+class Iterations(lightning.Callback):
+    """Ends the training after so many steps of the optimiser (None: not at all), wherever the epoch is.
+
+    Lightning then ends the epoch as it ends any other, with the test set and all callbacks.
+    """
+
+    def __init__(self, steps: int | None) -> None:
+        self.steps = steps
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: object) -> None:
+        trainer.should_stop |= self.steps is not None and trainer.global_step >= self.steps
+
+
 class Progress(lightning.Callback):
     """Shows one bar for the whole training, with the time left; without a terminal, a line per epoch."""
 
     LONG = 600  # seconds: in an epoch that takes longer, lines are printed in between
 
-    def __init__(self, stage: str, epochs: int) -> None:
-        self.stage, self.epochs = stage, epochs
+    def __init__(self, stage: str, iterations: int | None) -> None:
+        self.stage, self.iterations = stage, iterations
 
     def on_train_start(self, trainer: lightning.Trainer, module: LightningClassifier) -> None:
-        total = trainer.estimated_stepping_batches * trainer.accumulate_grad_batches
+        most = trainer.estimated_stepping_batches
+        steps = min(most, self.iterations or most)
+        self.epochs, total = math.ceil(steps * trainer.max_epochs / most), steps * trainer.accumulate_grad_batches
         self.bar = Bar(
             total=int(total), initial=trainer.fit_loop.total_batch_idx + 1, desc=self.stage, unit="batch",
             disable=not trainer.is_global_zero, mininterval=0.5, every=self.LONG,

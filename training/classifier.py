@@ -8,10 +8,13 @@ import torch
 from omegaconf import DictConfig
 from torch import nn
 from torch.nn import functional as F
+from torch.optim.lr_scheduler import CosineAnnealingLR, StepLR
 
 from training.seeds import stream
 
 METRICS = ("train/loss", "train/accuracy", "test/loss", "test/accuracy")  # what is logged after every epoch
+# Adam adds the weight decay to the gradient (L2), AdamW subtracts it from the weights.
+OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
 class LightningClassifier(lightning.LightningModule):
@@ -74,14 +77,14 @@ class LightningClassifier(lightning.LightningModule):
 
     def configure_optimizers(self) -> dict:
         options = self.options
-        if options.optimizer == "sgd":
-            optimizer = torch.optim.SGD(
-                self.parameters(), options.lr, momentum=options.momentum, weight_decay=options.weight_decay
-            )
-        else:
-            optimizer = torch.optim.AdamW(self.parameters(), options.lr, weight_decay=options.weight_decay)
+        further = {"momentum": options.momentum} if options.optimizer == "sgd" else {}
+        make = OPTIMIZERS[options.optimizer]
+        optimizer = make(self.parameters(), options.lr, weight_decay=options.weight_decay, **further)
         if options.schedule == "constant":
             return {"optimizer": optimizer}
-        steps = self.trainer.estimated_stepping_batches
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        if options.schedule == "step":
+            schedule, interval = StepLR(optimizer, options.step_epochs, options.step_factor), "epoch"
+        else:
+            steps = options.iterations or self.trainer.estimated_stepping_batches
+            schedule, interval = CosineAnnealingLR(optimizer, T_max=steps), "step"
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": interval}}

@@ -20,7 +20,7 @@ from conf.errors import BadInput
 from models import weights
 from stages.reading import Damaged
 from training import processes
-from training.callbacks import EveryEpoch, Progress, check_safe
+from training.callbacks import EveryEpoch, Iterations, Progress, check_safe
 from training.classifier import LightningClassifier
 from training.mirror import Mirror, Row
 from training.trainer import make_trainer, quiet_lightning, refused
@@ -34,8 +34,10 @@ def fit(
     kept: set[int],
     trainer_options: DictConfig,
     track: Callable[[Row], None],
+    iterations: int | None = None,
 ) -> int:
-    """Trains for `epochs`, or until a callback stops it; continues an interrupted training if `folder` holds one.
+    """Trains for `epochs`, for fewer if `iterations` steps end sooner, or until a callback stops it; continues an
+    interrupted training if `folder` holds one.
 
     Returns the number of epochs trained; the weights of the last one are on disk, whatever `kept` is. Raises BadInput
     if the training is impossible, can't continue, or its result can't be used.
@@ -45,7 +47,7 @@ def fit(
     trainer = mirror.trainer = make_trainer(
         trainer_options,
         max_epochs=epochs,
-        callbacks=[EveryEpoch(folder, kept, last, mirror), Progress(module.stage, epochs)],
+        callbacks=[Iterations(iterations), EveryEpoch(folder, kept, last, mirror), Progress(module.stage, iterations)],
         plugins=[disk.AtomicCheckpointIO()],
         default_root_dir=folder,
         logger=mirror,

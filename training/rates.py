@@ -24,6 +24,7 @@ from models.backbone import Classifier
 from models.memory import settled
 from stages.need import Rates
 from stages.span import Span
+from training.classifier import OPTIMIZERS
 from training.machine import for_training
 from training.tasks import new_model
 from training.trainer import make_trainer, quiet_lightning
@@ -107,7 +108,7 @@ def _trained(
 ) -> Span:
     """Returns the seconds per input, with its share of the optimiser's step, which takes equally long for any batch
     size."""
-    optimizer = {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}[options.optimizer](model.parameters(), lr=1e-9)
+    optimizer = OPTIMIZERS[options.optimizer](model.parameters(), lr=1e-9)
 
     def training(size: int) -> Pass:
         given, true = _some(inputs, size), _some(labels, size)

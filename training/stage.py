@@ -1,10 +1,7 @@
 """The common parts of the training stages: the estimate of what training takes, and the training itself."""
 
-import math
-
 from omegaconf import DictConfig
 
-from conf.errors import BadInput
 from data.module import Batches
 from data.splits import Splits
 from models import batch_size
@@ -17,6 +14,7 @@ from stages.need import Need
 from stages.results import epochs_kept, finish, kept, start
 from training.classifier import LightningClassifier
 from training.fit import fit, make_trainer, quiet_lightning
+from training.length import length
 from training.seeds import seed_of, stream
 from training.tasks import first_inputs, new_model, tried
 from training.tracking import log_checkpoints, rows_of, tracked
@@ -25,36 +23,26 @@ from training.tracking import log_checkpoints, rows_of, tracked
 def check(cfg: DictConfig, stage: str, task: str) -> Need:
     """Returns what training takes.
 
-    Raises BadInput for a model, task or trainer that can't be built, a model that can't take the inputs, or batches
-    that do not fit in memory.
+    Raises BadInput for a model, task or trainer that can't be built, a model that can't take the inputs, batches that
+    do not fit in memory, or too few epochs.
     """
     model, splits = new_model(cfg, stage, task)
     tried(cfg, model, splits, task, training=True)
     quiet_lightning()
-    make_trainer(cfg.trainer)
+    whole = length(cfg, stage, len(splits.train))
     batch = min(cfg[stage].batch_size, len(splits.train))
     check_memory(
         2 * batch * splits.train[0][0].nbytes, f"{stage}.batch_size={cfg[stage].batch_size}", "choose a smaller batch"
     )
-    _check_share(cfg.trainer, len(splits.train), batch)
-    count = len(kept(cfg.checkpoints.epochs, cfg[stage].epochs))
-    return Need.of_training(cfg[stage], size(model), len(splits.train), len(splits.test), count, task)
-
-
-def _check_share(options: DictConfig, samples: int, batch: int) -> None:
-    """Raises BadInput if an epoch has no batch."""
-    share, batches = options.get("limit_train_batches"), math.ceil(samples / batch)
-    if isinstance(share, float) and int(share * batches) < 1:
-        raise BadInput(
-            f"trainer.limit_train_batches={share} is not allowed: that is less than one of {batches} batches; give a "
-            f"number of batches, such as 1"
-        )
+    count = len(kept(cfg.checkpoints.epochs, whole.epochs))
+    return Need.of_training(cfg[stage], size(model), whole.samples, len(splits.test), count, task, whole.passes)
 
 
 def run(cfg: DictConfig, result: Result, model: Classifier, splits: Splits) -> None:
     """Trains `model` on `splits` as the stage's part of the configuration says, and completes the result."""
     stage, options = result.name, cfg[result.name]
     settled(model, first_inputs(splits)[:1])
+    planned = length(cfg, stage, len(splits.train)).epochs
     folder, seed = start(result), seed_of(cfg, stage)
     module = LightningClassifier(model, options, len(splits.test), seed, stage)
     where = make_trainer(cfg.trainer).strategy.root_device
@@ -63,8 +51,9 @@ def run(cfg: DictConfig, result: Result, model: Classifier, splits: Splits) -> N
     # Epochs that are on disk stay there: an earlier run asked for them.
     wanted = kept(result.asked, options.epochs) | set(epochs_kept(folder))
     with tracked(cfg, result) as tracker:
-        last = fit(module, data, folder, options.epochs, wanted, cfg.trainer, rows_of(tracker))
+        track = rows_of(tracker)
+        last = fit(module, data, folder, options.epochs, wanted, cfg.trainer, track, options.iterations)
         log_checkpoints(tracker, result)
-    if last < options.epochs:
-        print(f"{stage}: stopped after {last} of {options.epochs} epochs", flush=True)
+    if last < planned:
+        print(f"{stage}: stopped after {last} of {planned} epochs", flush=True)
     finish(result, last=last)

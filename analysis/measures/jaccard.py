@@ -28,7 +28,11 @@ CAPTION = (
     "rate falls to 0, the last epochs are alike whatever the model has learned."
 )
 LABELS = {"ceiling": "ceiling: last epochs of two trainings"}
-SCHEDULES = {"cosine": "cosine, falls to 0: the last epochs can't differ", "constant": "constant"}
+SCHEDULES = {
+    "cosine": "cosine, falls to 0: the last epochs can't differ",
+    "step": "falls in steps",
+    "constant": "constant",
+}
 
 
 def samples(study: Study) -> Measured:

@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 from sklearn.datasets import load_digits
 
 from conf.errors import BadInput
-from data.embedded import CHARACTERS, FACES, _glyph, digits, glyphs
+from data.embedded import CHARACTERS, FACES, _glyph, digits, fixed_glyphs, glyphs
 from data.splits import build
 
 
@@ -44,6 +44,20 @@ def test_every_epoch_has_new_glyphs_and_the_test_set_others():
     for first in range(4):
         for second in range(first):
             assert not (seen[first] == seen[second]).flatten(1).all(1).any()
+
+
+def test_fixed_glyphs_are_those_of_the_first_epoch_in_every_epoch():
+    stream, fixed = (make(20, 10, 16, seed=3) for make in (glyphs, fixed_glyphs))
+    assert fixed.classes == stream.classes
+    for split, count in (("train", 20), ("test", 10)):
+        mine, theirs = getattr(fixed, split), getattr(stream, split)
+        assert len(mine) == count
+        assert mine.labels.tolist() == theirs.labels.tolist()
+        for index in range(count):
+            assert torch.equal(mine[index][0], theirs[index][0])
+            assert mine[index][1] == theirs[index][1]
+    assert fixed.training is None  # nothing else is seen in training
+    assert not hasattr(fixed.train, "set_epoch")
 
 
 def test_all_62_classes_are_there_and_visible():

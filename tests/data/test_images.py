@@ -104,7 +104,7 @@ def seen(dataset, epoch, order=range(10)):
     return {index: dataset[index][0] for index in order}
 
 
-@pytest.mark.parametrize("augment", ["crop_flip", "shift_flip"])
+@pytest.mark.parametrize("augment", ["imagenet", "crop_flip", "shift_flip"])
 def test_augmentation_depends_on_seed_epoch_and_index_only(raw, augment):
     splits = made(raw, augment=augment)
     first = seen(splits.training, 3)
@@ -150,6 +150,16 @@ def test_shift_flip_moves_the_image_and_crop_flip_enlarges_parts():
     assert {columns for columns, _ in borders} == {rows for _, rows in borders} == {0, 1, 2}  # an eighth of 16
     assert min(shares) < 0.4
     assert max(shares) > 0.6
+
+
+def test_crops_of_imagenet_are_as_small_as_those_of_its_official_script():
+    pixels = np.broadcast_to(np.arange(100, dtype=np.uint8)[:, None, None], (1, 100, 100, 3))
+    raw = Raw(Arrays(pixels, [0], "x"), Arrays(pixels, [0], "x"), ("a",))
+    for augment, least in (("imagenet", 0.08), ("crop_flip", 0.25)):
+        training = made(raw, augment=augment).training
+        heights = [np.ptp(seen(training, epoch, [0])[0].numpy()) * 255 / 2 / 100 for epoch in range(200)]
+        # A part of share s of the area is at least as high as the root of 3/4 s, as it is no wider than 4:3.
+        assert 0.8 * (0.75 * least) ** 0.5 < min(heights) < 1.2 * (0.75 * least) ** 0.5 + 0.1
 
 
 @pytest.mark.parametrize("samples", [3, 10, 29])

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from conf.errors import BadInput
-from data import archives, official, synthetic
+from data import archives, official
 from data.official import cars, cub200, indoor67, shenzhen
+from data.synthetic import photographs
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +91,7 @@ def test_tables_of_cub_in_another_form_are_refused(birds, table, line, message):
     assert refused(cub200, birds.parent).startswith(message.format(birds))
 
 
-@pytest.mark.parametrize("reader", [cub200, cars])
+@pytest.mark.parametrize("reader", [cub200, cars, indoor67])
 def test_made_up_files_are_read_as_the_real_ones_are(tmp_path, reader):
     raw = reader(str(tmp_path), synthetic=2)
     assert len(raw.classes) == 4
@@ -109,7 +110,7 @@ def test_there_are_two_origins(tmp_path, reader):
 @pytest.fixture
 def base(tmp_path):
     """Stanford Cars with made-up images, where the real ones belong."""
-    folder = synthetic.cars(tmp_path / "elsewhere", 1) / "stanford_cars"
+    folder = photographs.cars(tmp_path / "elsewhere", 1) / "stanford_cars"
     return Path(shutil.copytree(folder, tmp_path / "stanford_cars"))
 
 
@@ -179,9 +180,21 @@ def test_indoor_that_is_not_whole_is_refused(rooms, tmp_path):
 
 @pytest.fixture
 def lungs(tmp_path):
-    for number in range(30):
-        jpeg(tmp_path / f"ChinaSet_AllFiles/CXR_png/CHNCXR_{number:04}_{int(number >= 20)}.png")
-    return tmp_path
+    """30 X-rays, a third of them with tuberculosis."""
+    folder = photographs.shenzhen(tmp_path / "elsewhere", 20) / "ChinaSet_AllFiles"
+    for path in sorted((folder / "CXR_png").glob("*_1.png"))[10:]:
+        path.unlink()
+    return shutil.copytree(folder, tmp_path / "ChinaSet_AllFiles").parent
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.9])
+def test_of_made_up_x_rays_there_are_enough_in_both_splits(tmp_path, share):
+    raw = shenzhen(str(tmp_path), train_share=share, synthetic=2)
+    for pictures in (raw.train, raw.test):
+        counts = np.bincount(pictures.labels)
+        assert counts[0] == counts[1] >= 2
+        assert pictures.open(0).mode == "RGB"
+    assert min(len(raw.train.labels), len(raw.test.labels)) == 4
 
 
 def test_a_part_of_either_class_of_the_x_rays_is_drawn_for_training(lungs):

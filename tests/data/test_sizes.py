@@ -53,6 +53,13 @@ def test_the_size_of_a_published_data_set_is_known(name):
     assert f"{size['train']:,} / {size['test']:,}" in lines("data", name)
 
 
+@pytest.mark.parametrize(("name", "known"), [("cifar10", KNOWN["cifar10"]), ("imagenet", (1_281_167, 50_000, 1_000))])
+def test_so_is_that_of_a_published_source_task(name, known):
+    source = OmegaConf.load(CONF / "source" / f"{name}.yaml")
+    assert tuple(source["size"].values()) == known
+    assert f"{known[0]:,} / {known[1]:,}" in lines("source", name)
+
+
 @pytest.mark.parametrize("name", sorted(OWN))
 def test_other_sizes_are_those_of_the_files(name):
     assert (
@@ -77,10 +84,12 @@ def test_the_share_of_x_rays_is_what_the_reader_takes(tmp_path):
     assert (len(raw.train.labels), len(raw.test.labels), len(raw.classes)) == KNOWN["shenzhen"]
 
 
-@pytest.mark.parametrize(("name", "classes"), [("cifar10", 10), ("cub200", 4), ("cars", 4), ("sst2", 2)])
-def test_made_up_files_are_read_beside_the_sizes_of_the_real_ones(tmp_path, name, classes):
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_made_up_files_are_read_beside_the_sizes_of_the_real_ones(tmp_path, name):
     model = "bert" if name == "sst2" else "conv4"
     cfg = composed(f"data={name}", f"model={model}", "data.synthetic=2", f"data.root={tmp_path}")
     splits = build(cfg.data.target, "data.target")
-    assert (len(splits.train), len(splits.test), len(splits.classes)) == (2 * classes, 2 * classes, classes)
+    classes = 10 if name in ("cifar10", "mnist", "svhn") else 2 if name in ("sst2", "shenzhen") else 4
+    test = 5 if name == "shenzhen" else 2  # its training set is 30 % of all
+    assert (len(splits.train), len(splits.test), len(splits.classes)) == (2 * classes, test * classes, classes)
     assert cfg.data.size.train == KNOWN[name][0]

@@ -7,6 +7,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError
+from PIL import Image
 
 from conf import schema
 from conf.errors import BadInput
@@ -15,7 +16,7 @@ from data.splits import build
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 NAMES = sorted(file.stem for file in (CONF / "source").glob("*.yaml"))
-MODEL = {"glyphs": "conv4", "hidden_word": "bert_tiny"}
+MODEL = {"glyphs": "conv4", "fixed_glyphs": "conv4", "hidden_word": "bert_tiny", "cifar10": "conv4"}
 
 schema.register()
 
@@ -35,13 +36,26 @@ def content(cfg):
     return OmegaConf.to_container(cfg.data.source, resolve=True)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_name_stands_for_a_task_that_can_be_built(name):
-    cfg = named("data=folder", f"model={MODEL[name]}", f"data.source={name}", "seeds.data=7")
+@pytest.mark.parametrize("name", MODEL)
+def test_a_name_stands_for_a_task_that_can_be_built(name, tmp_path):
+    places = (f"data.root={tmp_path}", "data.synthetic=1")
+    cfg = named("data=folder", f"model={MODEL[name]}", f"data.source={name}", "seeds.data=7", *places)
     assert cfg.data.source.seed == 7
-    assert len(build(cfg.data.source, "data.source").classes) > 20
+    assert len(build(cfg.data.source, "data.source").classes) == {"hidden_word": 24, "cifar10": 10}.get(name, 62)
     with pytest.raises(ConfigAttributeError):  # it is closed, as all else is
         cfg.data.source.sead = 3
+
+
+def test_imagenet_is_a_folder_of_ones_own_in_the_layout_of_its_archives(tmp_path):
+    for split in ("train", "val"):
+        for name in ("n01440764", "n01443537"):
+            (tmp_path / "imagenet" / split / name).mkdir(parents=True)
+            Image.new("RGB", (300, 260)).save(tmp_path / "imagenet" / split / name / f"{name}_1.JPEG", "jpeg")
+    source = named("data=folder", "model=resnet18", "data.source=imagenet", f"data.root={tmp_path}").data.source
+    splits = build(source, "data.source")
+    assert (len(splits.train), len(splits.test), splits.classes) == (2, 2, ("n01440764", "n01443537"))
+    assert source.files.keys() == {"_target_", "root", "path"}
+    assert set(NAMES) == {*MODEL, "imagenet"}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +84,8 @@ def test_what_is_no_name_stays_as_it_is():
 
 @pytest.mark.parametrize("name", ["glyph", "3", "../source/glyphs", "digits"])
 def test_a_name_that_there_is_not_is_refused_with_those_there_are(name):
-    message = rf"^data.source={name} is unknown; allowed: glyphs, hidden_word, null; another one is a file source/NAME"
+    there = ", ".join(NAMES)
+    message = rf"^data.source={name} is unknown; allowed: {there}, null; another one is a file source/NAME"
     with pytest.raises(BadInput, match=message):
         named("data=folder", f"data.source={name}")
 
@@ -94,7 +109,7 @@ def own_folder(tmp_path, monkeypatch):
 def test_a_folder_of_ones_own_has_more_names(tmp_path, own_folder):
     (tmp_path / "source" / "mine.yaml").write_text("{_target_: mine.task, side: '${model.input.size}'}")
     assert content(own_folder("mine")) == {"_target_": "mine.task", "side": 32}
-    with pytest.raises(BadInput, match="allowed: glyphs, hidden_word, mine, null"):
+    with pytest.raises(BadInput, match=f"allowed: {', '.join(sorted([*NAMES, 'mine']))}, null"):
         own_folder("other")
 
 
@@ -125,7 +140,7 @@ def test_data_without_a_source_task_are_told_what_there_is():
         "/path/to/",
     ):
         assert choice in line
-    assert {f"data.source={name}" for name in NAMES} == {
+    assert {f"data.source={name}" for name in NAMES} > {
         word for word in line.split() if word.startswith("data.source=")
     }
     assert "\n" not in line

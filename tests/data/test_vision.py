@@ -1,29 +1,21 @@
 import gzip
 import hashlib
-import json
-import struct
 import tarfile
 
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.io import savemat
+from scipy.io import loadmat
 from torchvision import datasets
 
 from conf.errors import BadInput
 from data import vision
-
-ROOM = np.random.default_rng(0)
+from data.synthetic import arrays, photographs
 
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
     monkeypatch.setattr(vision, "reachable", lambda url: False)
-
-
-def jpeg(path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(ROOM.integers(256, size=(8, 9, 3), dtype=np.uint8)).save(path)
 
 
 def md5(path):
@@ -34,112 +26,97 @@ def numbers(pictures):
     return pictures.labels.tolist()
 
 
-def test_made_up_cifar10_is_read_as_the_real_one_is(tmp_path):
-    raw = vision.cifar10(str(tmp_path), synthetic=3)
-    assert raw.classes == ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+@pytest.mark.parametrize(("reader", "title", "classes", "side"), [
+    ("cifar10", "CIFAR-10", ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+     32),
+    ("cifar100", "CIFAR-100", ("apple", "aquarium_fish", "baby", "bear"), 32),
+    ("svhn", "SVHN", tuple("0123456789"), 32),
+    ("mnist", "MNIST", tuple("0123456789"), 28),
+])  # fmt: skip
+def test_made_up_small_images_are_read_as_the_real_ones_are(tmp_path, reader, title, classes, side):
+    read = getattr(vision, reader)
+    raw = read(str(tmp_path), synthetic=3)
+    assert raw.classes == classes
     for pictures, split in ((raw.train, "train"), (raw.test, "test")):
-        assert np.bincount(pictures.labels).tolist() == [3] * 10
-        image = pictures.open(17)
-        assert (image.mode, image.size) == ("RGB", (32, 32))
-        np.testing.assert_array_equal(np.asarray(image), pictures.pixels[17])
-        assert pictures.name(17) == f"CIFAR-10 (synthetic), {split} image 17"
-    assert vision.cifar10(str(tmp_path), synthetic=3) is raw
+        assert np.bincount(pictures.labels).tolist() == [3] * len(classes)
+        image = pictures.open(7)
+        assert (image.mode, image.size) == ("RGB", (side, side))
+        drawn = pictures.pixels[7] if pictures.pixels.ndim == 4 else pictures.pixels[7][..., None].repeat(3, axis=-1)
+        np.testing.assert_array_equal(np.asarray(image), drawn)
+        assert pictures.name(7) == f"{title} (synthetic), {split} image 7"
+    assert (raw.train.pixels != raw.test.pixels).any()
+    assert read(str(tmp_path), synthetic=3) is raw
 
 
-def write_svhn(root, monkeypatch, labels=(10, 1, 9)):
-    pixels = ROOM.integers(256, size=(32, 32, 3, len(labels)), dtype=np.uint8)
-    known = {}
-    for split in ("train", "test"):
-        file = root / f"{split}_32x32.mat"
-        savemat(file, {"X": pixels, "y": np.array(labels, dtype=np.uint8)[:, None]})
-        known[split] = [f"http://svhn/{file.name}", file.name, md5(file)]
-    monkeypatch.setattr(datasets.SVHN, "split_list", known)
-    return pixels
+@pytest.mark.parametrize(("reader", "classes"), [
+    ("food101", ("apple_pie", "baby_back_ribs", "baklava", "beef_carpaccio")),
+    ("aircraft", ("707-320", "727-200", "737-200", "737-300")),
+    ("flowers102", tuple(datasets.Flowers102.classes[:4])),
+])  # fmt: skip
+@pytest.mark.parametrize("per_class", [1, 3])
+def test_made_up_photographs_are_read_as_the_real_ones_are(tmp_path, reader, classes, per_class):
+    raw = getattr(vision, reader)(str(tmp_path), synthetic=per_class)
+    assert raw.classes == classes
+    for pictures in (raw.train, raw.test):
+        assert np.bincount(pictures.labels).tolist() == [per_class] * 4
+        assert len({pictures.open(i).size for i in range(4)}) > 1
+    assert not set(raw.train.paths) & set(raw.test.paths)
 
 
-def test_svhn_calls_the_digit_0_class_0(tmp_path, monkeypatch):
-    pixels = write_svhn(tmp_path, monkeypatch)
-    raw = vision.svhn(str(tmp_path))
-    assert raw.classes == tuple("0123456789")
-    assert numbers(raw.train) == numbers(raw.test) == [0, 1, 9]
-    np.testing.assert_array_equal(np.asarray(raw.test.open(1)), pixels[..., 1])
+@pytest.mark.parametrize("reader", ["cifar100", "svhn", "flowers102"])
+def test_made_up_files_are_not_taken_for_the_real_ones(tmp_path, reader):
+    getattr(vision, reader)(str(tmp_path), synthetic=1)
+    with pytest.raises(BadInput, match="does not have the checksum of the official file"):
+        getattr(vision, reader)(str(tmp_path / "synthetic" / f"{reader}-1"))
+
+
+@pytest.fixture
+def house_numbers(tmp_path, monkeypatch):
+    root = arrays.svhn(tmp_path, 1)
+    known = ((f"{split}_32x32.mat", f"http://svhn/{split}_32x32.mat") for split in ("train", "test"))
+    files = {name.partition("_")[0]: (url, name, md5(root / name)) for name, url in known}
+    monkeypatch.setattr(datasets.SVHN, "split_list", files)
+    return root
+
+
+def test_svhn_calls_the_digit_0_class_0(house_numbers):
+    raw = vision.svhn(str(house_numbers))
+    stored = loadmat(house_numbers / "test_32x32.mat")
+    assert sorted(stored["y"].ravel()) == list(range(1, 11))
+    assert numbers(raw.test) == (stored["y"].ravel() % 10).tolist()
+    np.testing.assert_array_equal(np.asarray(raw.test.open(1)), stored["X"][..., 1])
     assert raw.train.name(1) == "SVHN, train image 1"
 
 
-def write_mnist(root, count=4):
-    folder = root / "MNIST" / "raw"
-    folder.mkdir(parents=True)
-    pixels = ROOM.integers(256, size=(count, 28, 28), dtype=np.uint8)
-    for split in ("train", "t10k"):
-        (folder / f"{split}-images-idx3-ubyte").write_bytes(struct.pack(">4i", 2051, count, 28, 28) + pixels.tobytes())
-        (folder / f"{split}-labels-idx1-ubyte").write_bytes(struct.pack(">2i", 2049, count) + bytes(range(count)))
-    return pixels
-
-
-def test_mnist_is_read_and_becomes_rgb(tmp_path):
-    pixels = write_mnist(tmp_path)
-    raw = vision.mnist(str(tmp_path))
-    assert (raw.classes, numbers(raw.train)) == (tuple("0123456789"), [0, 1, 2, 3])
-    image = raw.test.open(2)
-    assert (image.mode, image.size) == ("RGB", (28, 28))
-    np.testing.assert_array_equal(np.asarray(image), pixels[2][..., None].repeat(3, axis=-1))
-
-
-def write_food(root):
-    for split, names in (("train", ("0", "1")), ("test", ("2",))):
-        listed = {name: [f"{name}/{number}" for number in names] for name in ("waffles", "pho")}
-        for paths in listed.values():
-            for path in paths:
-                jpeg(root / "food-101" / "images" / f"{path}.jpg")
-        meta = root / "food-101" / "meta"
-        meta.mkdir(exist_ok=True)
-        (meta / f"{split}.json").write_text(json.dumps(listed))
-
-
 def test_food_is_read_without_decoding_an_image(tmp_path, monkeypatch):
-    write_food(tmp_path)
+    root = photographs.food101(tmp_path, 2)
     monkeypatch.setattr(Image, "open", lambda *_: pytest.fail("decoded"))
-    raw = vision.food101(str(tmp_path))
-    assert raw.classes == ("pho", "waffles")
-    assert (numbers(raw.train), numbers(raw.test)) == ([1, 1, 0, 0], [1, 0])
-    assert raw.test.name(1) == str(tmp_path / "food-101/images/pho/2.jpg")
+    raw = vision.food101(str(root))
+    assert (numbers(raw.train), numbers(raw.test)) == ([0, 0, 1, 1, 2, 2, 3, 3],) * 2
+    assert raw.test.name(1) == str(root / "food-101/images/apple_pie/test_0001.jpg")
 
 
-def write_aircraft(root):
-    base = root / "fgvc-aircraft-2013b" / "data"
-    for number in range(6):
-        jpeg(base / "images" / f"{number:07}.jpg")
-    (base / "variants.txt").write_text("707-320\nA340 200\n")
-    for split, mine in (("train", (0, 1)), ("val", (2, 3)), ("trainval", (0, 1, 2, 3)), ("test", (4, 5))):
-        lines = [f"{number:07} {('707-320', 'A340 200')[number % 2]}\n" for number in mine]
-        (base / f"images_variant_{split}.txt").write_text("".join(lines))
-
-
-@pytest.mark.parametrize(("options", "labels"), [({}, [0, 1, 0, 1]), ({"split": "train"}, [0, 1])])
-def test_aircraft_trains_on_training_and_validation_images_unless_told_otherwise(tmp_path, options, labels):
-    write_aircraft(tmp_path)
-    raw = vision.aircraft(str(tmp_path), **options)
-    assert (raw.classes, numbers(raw.train), numbers(raw.test)) == (("707-320", "A340 200"), labels, [0, 1])
-    assert raw.test.open(0).size == (9, 8)
-
-
-def write_flowers(root, monkeypatch):
-    base = root / "flowers-102"
-    for number in range(1, 7):
-        jpeg(base / "jpg" / f"image_{number:05}.jpg")
-    savemat(base / "imagelabels.mat", {"labels": [[1, 2, 3, 102, 5, 6]]})
-    savemat(base / "setid.mat", {"trnid": [[4, 1]], "valid": [[2, 5]], "tstid": [[3, 6]]})
-    known = datasets.Flowers102._file_dict
-    mine = {key: (name, md5(base / name)) for key, (name, _) in known.items() if key != "image"}
-    monkeypatch.setattr(datasets.Flowers102, "_file_dict", known | mine)
+@pytest.mark.parametrize(("options", "count"), [({}, 12), ({"split": "train"}, 8)])
+def test_aircraft_trains_on_training_and_validation_images_unless_told_otherwise(tmp_path, options, count):
+    raw = vision.aircraft(str(photographs.aircraft(tmp_path, 3)), **options)
+    assert (len(raw.train.labels), len(raw.test.labels)) == (count, 12)
 
 
 def test_flowers_trains_on_training_and_validation_images(tmp_path, monkeypatch):
-    write_flowers(tmp_path, monkeypatch)
-    raw = vision.flowers102(str(tmp_path))
+    root = photographs.flowers102(tmp_path, 2)
+    known = datasets.Flowers102._file_dict
+    mine = {key: (name, md5(root / "flowers-102" / name)) for key, (name, _) in known.items() if key != "image"}
+    monkeypatch.setattr(datasets.Flowers102, "_file_dict", known | mine)
+    raw = vision.flowers102(str(root))
     assert len(raw.classes) == 102
-    assert (numbers(raw.train), numbers(raw.test)) == ([101, 0, 1, 4], [2, 5])
-    assert raw.train.name(0).endswith("flowers-102/jpg/image_00004.jpg")
+    assert (numbers(raw.train), numbers(raw.test)) == ([0, 1, 2, 3] * 2, [0, 1, 2, 3] * 2)
+    sets = loadmat(root / "flowers-102" / "setid.mat")
+    assert {name: sets[name].shape for name in ("trnid", "valid", "tstid")} == {
+        "trnid": (1, 4),
+        "valid": (1, 4),
+        "tstid": (1, 8),
+    }
+    assert raw.train.name(0).endswith("flowers-102/jpg/image_00001.jpg")
 
 
 @pytest.mark.parametrize(("reader", "title", "file", "address"), [
@@ -170,58 +147,57 @@ def test_missing_files_are_named_with_where_they_come_from(tmp_path, reader, tit
 
 
 def test_half_of_a_data_set_is_said_to_be_half(tmp_path):
-    write_mnist(tmp_path)
-    (tmp_path / "MNIST/raw/t10k-labels-idx1-ubyte").unlink()
-    line = rf"^MNIST is incomplete \({tmp_path}/MNIST/raw/t10k-labels-idx1-ubyte is missing; delete the rest"
+    root = arrays.mnist(tmp_path, 1)
+    (root / "MNIST/raw/t10k-labels-idx1-ubyte").unlink()
+    line = rf"^MNIST is incomplete \({root}/MNIST/raw/t10k-labels-idx1-ubyte is missing; delete the rest"
     with pytest.raises(BadInput, match=line):
-        vision.mnist(str(tmp_path))
+        vision.mnist(str(root))
 
 
 def test_images_that_are_listed_but_not_there_are_counted(tmp_path):
-    write_food(tmp_path)
-    for name in ("waffles/1", "pho/0"):
-        (tmp_path / f"food-101/images/{name}.jpg").unlink()
-    line = rf"^Food-101: 2 of the 4 images are missing, the first is {tmp_path}/food-101/images/waffles/1.jpg: unpack"
+    root = photographs.food101(tmp_path, 1)
+    for name in ("baklava/train_0000", "beef_carpaccio/train_0000"):
+        (root / f"food-101/images/{name}.jpg").unlink()
+    line = rf"^Food-101: 2 of the 4 images are missing, the first is {root}/food-101/images/baklava/train_0000"
     with pytest.raises(BadInput, match=line):
-        vision.food101(str(tmp_path))
+        vision.food101(str(root))
 
 
-def test_a_file_that_is_not_the_official_one_is_named(tmp_path, monkeypatch):
-    write_svhn(tmp_path, monkeypatch)
-    with (tmp_path / "test_32x32.mat").open("ab") as file:
+def test_a_file_that_is_not_the_official_one_is_named(house_numbers):
+    with (house_numbers / "test_32x32.mat").open("ab") as file:
         file.write(b"x")
-    line = rf"^SVHN is damaged \({tmp_path}/test_32x32.mat does not have the checksum of the official file; delete it\)"
+    name = f"{house_numbers}/test_32x32.mat"
+    line = rf"^SVHN is damaged \({name} does not have the checksum of the official file; delete it\)"
     with pytest.raises(BadInput, match=line):
-        vision.svhn(str(tmp_path))
+        vision.svhn(str(house_numbers))
 
 
 def test_a_damaged_file_without_a_checksum_is_refused_in_one_line(tmp_path):
-    write_mnist(tmp_path)
-    (tmp_path / "MNIST/raw/train-images-idx3-ubyte").write_bytes(b"\x00\x00")
+    root = arrays.mnist(tmp_path, 1)
+    (root / "MNIST/raw/train-images-idx3-ubyte").write_bytes(b"\x00\x00")
     with pytest.raises(BadInput) as refused:
-        vision.mnist(str(tmp_path))
-    assert str(refused.value).startswith(f"MNIST can't be read from {tmp_path}/MNIST/raw (")
+        vision.mnist(str(root))
+    assert str(refused.value).startswith(f"MNIST can't be read from {root}/MNIST/raw (")
     assert "\n" not in str(refused.value)
 
 
 def test_an_archive_that_is_there_is_unpacked_without_network(tmp_path):
-    pixels = write_mnist(tmp_path)
-    for file in (tmp_path / "MNIST/raw").iterdir():
+    root = arrays.mnist(tmp_path, 1)
+    pixels = vision.mnist(str(tmp_path), synthetic=1).train.pixels
+    for file in (root / "MNIST/raw").iterdir():
         file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
         file.unlink()
-    resources = [(name, md5(tmp_path / "MNIST/raw" / name)) for name, _ in datasets.MNIST.resources]
+    resources = [(name, md5(root / "MNIST/raw" / name)) for name, _ in datasets.MNIST.resources]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(datasets.MNIST, "resources", resources)
-        raw = vision.mnist(str(tmp_path), download=True)
+        raw = vision.mnist(str(root), download=True)
     np.testing.assert_array_equal(raw.train.pixels, pixels)
 
 
 def test_an_archive_of_images_is_unpacked(tmp_path):
-    write_aircraft(tmp_path / "elsewhere")
-    archive = tmp_path / "fgvc-aircraft-2013b.tar.gz"
-    with tarfile.open(archive, "w:gz") as tar:
-        tar.add(tmp_path / "elsewhere" / "fgvc-aircraft-2013b", "fgvc-aircraft-2013b")
-    assert numbers(vision.aircraft(str(tmp_path), download=True).train) == [0, 1, 0, 1]
+    with tarfile.open(tmp_path / "fgvc-aircraft-2013b.tar.gz", "w:gz") as tar:
+        tar.add(photographs.aircraft(tmp_path, 1) / "fgvc-aircraft-2013b", "fgvc-aircraft-2013b")
+    assert numbers(vision.aircraft(str(tmp_path), download=True).train) == [0, 1, 2, 3]
 
 
 def test_a_download_that_fails_is_told_in_one_line(tmp_path, monkeypatch):

@@ -163,6 +163,16 @@ def test_where_a_known_data_set_lies_decides_nothing(cfg, digests):
     assert digests(cfg, data__target=one) == digests(cfg, data__target=other)
 
 
+def test_the_size_that_a_plan_assumes_decides_nothing(cfg, digests):
+    images = {"_target_": "data.images.task", "input": {"size": 32}}
+    bare, told = (digests(cfg, data__source=images | size) for size in ({}, {"size": {"train": 9, "test": 9}}))
+    assert told == bare
+    larger = digests(cfg, data__source=images | {"input": {"size": 64}})
+    assert differ(bare, larger) >= {"pretrain"}, "the side of an image is another size"
+    own = {"_target_": "my.task"}
+    assert differ(*(digests(cfg, data__source=own | size) for size in ({}, {"size": 3}))) >= {"pretrain"}
+
+
 def test_leaving_out_corrupt_images_is_no_other_setting_where_all_images_are_taken(cfg, digests):
     """A stage that met one did not end; a draw, however, may not have met it."""
     for samples, same in ((None, True), (50, False)):

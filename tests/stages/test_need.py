@@ -13,13 +13,21 @@ from stages.span import NO_TIME, Span
 
 
 def test_what_training_needs():
-    options = SimpleNamespace(epochs=3, batch_size=20, optimizer="adamw")
-    need = Need.of_training(options, weights=1000, train=50, test=20, kept=4, task="source")
+    options = SimpleNamespace(batch_size=20, optimizer="adamw")
+    need = Need.of_training(options, weights=1000, train=50, test=20, kept=4, task="source", passes=3)
     time = STEP * 9 + EPOCH * 3 + WRITTEN * (4 * 1000 + 3 * 3000)
     assert need == Need(
         forward=80, trained=150, loaded=230, disk=10 * 1000 + 8 * 80, task="source", besides=need.besides
     )
     assert need.besides == time
+
+
+@pytest.mark.parametrize(("optimizer", "with_state"), [("adam", 3000), ("sgd", 2000)])
+def test_a_training_that_ends_within_an_epoch_needs_what_it_has_had_of_it(optimizer: str, with_state: int):
+    options = SimpleNamespace(batch_size=20, optimizer=optimizer)
+    need = Need.of_training(options, weights=1000, train=60, test=20, kept=2, task="target", passes=4 / 3)
+    assert (need.forward, need.trained, need.disk) == (60, 80, 2 * 1000 + 2 * with_state + 8 * 60)
+    assert need.besides == STEP * 4 + EPOCH * 2 + WRITTEN * (2 * 1000 + 2 * with_state)
 
 
 def test_what_is_there_already_needs_no_more_disk(tmp_path: Path, monkeypatch, capsys):

@@ -78,6 +78,23 @@ def test_what_is_here_is_left_as_it_is(study):
         assert there.data.target == cfg.data.target
 
 
+def test_a_source_task_that_is_not_here_is_planned_by_its_own_size(study):
+    imagenet = ("data=digits", "source@data.source=imagenet", "model=conv4")
+    cfg = study(*imagenet, "data.source.train_samples=2000")
+    with assumed(cfg) as (there, lines):
+        assert (there.data.source.train, there.data.source.test, there.data.source.classes) == (2000, 50000, 1000)
+        assert lines[0].startswith("data: folder can't be read here")
+        assert lines[0].endswith("assumed: 2,000 training and 50,000 test images, 1000 classes")
+        assert len(lines) == 1
+        assert needs(there, cfg)["pretrain"].trained == 2000 * cfg.pretrain.epochs
+    cfg = study(*imagenet, "model.weights=scratch")
+    with assumed(cfg) as (_, lines):
+        assert lines == [], "nothing is trained on it"
+    cfg = study(*imagenet, "~data.source.size")
+    with assumed(cfg) as (there, lines):
+        assert (lines, there.data.source.files.path) == ([], "imagenet")
+
+
 def test_a_draw_of_the_samples_is_planned_as_such(study):
     cfg = study("data=cub200", "model=conv4", "data.target.train_samples=50")
     with assumed(cfg) as (there, lines):

@@ -83,3 +83,22 @@ def test_a_model_in_float32_alone_is_refused_whatever_the_batch(study):
     for size in (1, 8):
         with pytest.raises(BadInput, match=r"can't run in float64, .*it returns float32"):
             checked(evaluate, study(Single, f"interactions.batch_size={size}"))
+
+
+def test_a_plan_counts_the_steps_that_are_made(study):
+    """256 samples in batches of 64: 4 steps in an epoch."""
+    options = ("data.target.train_samples=256", "data.target.test_samples=100", "finetune.batch_size=64")
+    options += ("finetune.epochs=3", "trainer.accumulate_grad_batches=2")
+    for iterations, tested, trained in (("null", 400, 768), (3, 300, 384), (6, 400, 768)):
+        need = checked(finetune, study(Network, *options, f"finetune.iterations={iterations}"))
+        assert (need.forward, need.trained) == (tested, trained)
+
+
+def test_a_start_after_the_iterations_of_pre_training_is_refused_before_it_begins(study):
+    """70 samples in batches of 32: 3 steps in an epoch."""
+    options = ("pretrain.batch_size=32", "pretrain.iterations=4")
+    assert checked(pretrain, study(Network, *options, "start.epoch=2")).trained == 94
+    with pytest.raises(
+        BadInput, match=r"start\.epoch=3 is not allowed: pre-training has 2 epochs; last, or one up to 2"
+    ):
+        checked(pretrain, study(Network, *options, "start.epoch=3"))

@@ -17,7 +17,7 @@ FLOORS = (
     {"data", "models"},
     {"checkpoints"},
     {"training"},
-    {"pretrain_probe", "finetune", "scratch", "interactions"},
+    {"pretrain_probe", "finetune", "scratch", "interactions", "representations"},
     {"analysis"},
     {"run"},
 )

@@ -129,7 +129,9 @@ def start_epoch(cfg: DictConfig, results: Results) -> int:
     """
     if weights_of(cfg) != "pretrain":
         return 0
-    return start_within(cfg, last_epoch(results["pretrain"]))
+    epoch = start_within(cfg, last_epoch(results["pretrain"]))
+    _check_kept(cfg, results["pretrain"], epoch)
+    return epoch
 
 
 def start_within(cfg: DictConfig, last: int) -> int:
@@ -138,7 +140,6 @@ def start_within(cfg: DictConfig, last: int) -> int:
     epoch = last if cfg.start.epoch == "last" else cfg.start.epoch
     if epoch > last:
         raise BadInput(f"start.epoch={epoch} is not allowed: pre-training has {last} epochs; last, or one up to {last}")
-    _check_kept(cfg, results["pretrain"], epoch)
     return epoch
 
 

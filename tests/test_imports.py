@@ -35,6 +35,7 @@ MATHEMATICS = {
         f"analysis.formulas.{name}"
         for name in ("decomposition", "ratio", "references", "jaccard", "faithfulness", "noise", "accuracy", "knockout")
     ),
+    *(f"analysis.formulas.{name}" for name in ("logme", "h_score", "leep", "neighbours", "spectrum", "softmax")),
     *(f"analysis.statistics.{name}" for name in ("between", "estimate", "shuffled", "slope")),
 }
 DRAWING = {"analysis.report.page", "analysis.verdicts"}

@@ -46,7 +46,7 @@ def logme(features: np.ndarray, labels: np.ndarray) -> float:
         return float("inf")
     if not len(g):
         g, z2 = np.ones(1), np.zeros((len(outside), 1))  # all features are 0: as good as any that say nothing
-    return float(_greatest(g, z2, outside, n).mean())
+    return float(greatest_evidence(g, z2, outside, n).mean())
 
 
 def _outside(features: np.ndarray, spectrum: Spectrum, targets: np.ndarray, z2: np.ndarray) -> np.ndarray:
@@ -67,8 +67,8 @@ def _outside(features: np.ndarray, spectrum: Spectrum, targets: np.ndarray, z2: 
     return np.where(found > EXACT * whole, found, 0.0)
 
 
-def _greatest(g: np.ndarray, z2: np.ndarray, outside: np.ndarray, n: int) -> np.ndarray:
-    """Returns max L of each class [C]: g [k], z2 [C, k], outside [C]."""
+def greatest_evidence(g: np.ndarray, z2: np.ndarray, outside: np.ndarray, n: int) -> np.ndarray:
+    """Returns the greatest L of each class [C] over all t > 0. g: [k]; z2: z^2 [C, k]; outside: r0 [C]."""
 
     def evidence(log_determinant: np.ndarray, error: np.ndarray) -> np.ndarray:
         return 0.5 * (log_determinant / n + np.log(n / error) - 1 - np.log(2 * np.pi))

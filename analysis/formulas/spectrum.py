@@ -35,12 +35,12 @@ class Spectrum(NamedTuple):
 def decomposed(features: np.ndarray, centred: bool = False) -> Spectrum:
     """Returns the singular values of features [N, D] in float64. ValueError: a feature is no number."""
     features = np.asarray(features, np.float64)
+    if not np.isfinite(features).all():
+        raise ValueError("some features are infinite or no number")
     mean = features.mean(0) if centred else np.zeros(features.shape[1])
     features = features - mean if centred else features
     wide = features.shape[0] < features.shape[1]
     gram = features @ features.T if wide else features.T @ features
-    if not np.isfinite(gram).all():
-        raise ValueError("some features are infinite or no number")
     squares, vectors = np.linalg.eigh(gram)
     some = np.flatnonzero(squares > squares[-1] * max(features.shape) * np.finfo(np.float64).eps)[::-1]
     squares, vectors = squares[some], vectors[:, some]

@@ -139,8 +139,8 @@ def memory(sizes: Sizes, layer: str = "penultimate", **_: object) -> int:
 
 def table(measured: Measured) -> pd.DataFrame:
     """Columns: model, quantity (accuracy, dimension, effective_rank), component, estimate, chance, and paper, if
-    numbers of a paper are given. Dimensions and effective rank belong to all training features: they have no interval, and no
-    level that they would have anyway."""
+    numbers of a paper are given. Dimensions and effective rank belong to all training features: they have no interval,
+    and no level that they would have anyway."""
     rows, about = [], measured.about
     for model in [name.removeprefix("k/") for name in about if name.startswith("k/")]:
         k, values = float(about[f"k/{model}"]), about[f"values/{model}"]

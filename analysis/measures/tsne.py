@@ -33,9 +33,9 @@ LABELS = {
 CAPTION = (
     "Each point is a test sample, coloured by its class: its features in the plane of t-SNE, which keeps neighbours "
     "together and nothing else: distances between groups, and their sizes, mean nothing. Another seed or perplexity "
-    "gives another picture; those of this one stand above it. The table says how often the nearest neighbour is of the same "
-    "class, in the plane and in the features themselves, and how far the plane keeps to neighbours of the features "
-    "(trustworthiness, 1 is exact)."
+    "gives another picture; those of this one stand above it. The table says how often the nearest neighbour is of the "
+    "same class, in the plane and in the features themselves, and how far the plane keeps to neighbours of the "
+    "features (trustworthiness, 1 is exact)."
 )
 MODELS = ("pretrain", "finetune")
 CLOSE = 5  # neighbours, of trustworthiness

@@ -23,6 +23,7 @@ from analysis.verdicts import show_claims
 from conf import schema
 from conf.check import check, check_length
 from conf.sources import named_source
+from conf.sweeps import one_by_one
 from stages import ending, runner, table
 from stages.differences import chosen as chosen_settings
 from stages.job import forget_failure, job
@@ -34,6 +35,7 @@ SAME = ("experiment", "debug")  # groups whose options are the experiment itself
 
 schema.register()
 OmegaConf.register_new_resolver("stages", table.described, replace=True)  # in the text of --help
+OmegaConf.register_new_resolver("swept", one_by_one, replace=True)  # in experiments that are sweeps
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")

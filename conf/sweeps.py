@@ -37,6 +37,12 @@ class JobByJob(ConfigLoaderImpl):
         return cfg
 
 
+def one_by_one(epochs: object) -> str:
+    """Returns the values of a sweep over epochs: 1,5,200 for [1, 5, 200]; `last` if all are kept, whose number is no
+    matter of the sweep. In experiments: start.epoch: ${swept:${checkpoints.epochs}}."""
+    return "last" if epochs == "all" else ",".join(map(str, epochs))
+
+
 def refuse_job_by_job() -> None:
     """Makes Hydra refuse single jobs instead of the whole sweep.
 

@@ -40,7 +40,7 @@ MATHEMATICS = {
 DRAWING = {"analysis.report.page", "analysis.verdicts"}
 DRAWING |= {f"analysis.drawing.{name}" for name in ("style", "curves", "gallery", "glyphs", "labels", "sentence")}
 DRAWING |= {f"analysis.drawing.{name}" for name in ("over_runs", "few_settings", "many_settings")}
-DRAWING |= {f"analysis.drawing.{name}" for name in ("references", "stacks", "beyond", "benefit")}
+DRAWING |= {f"analysis.drawing.{name}" for name in ("references", "stacks", "beyond", "benefit", "planes")}
 DRAWING |= {
     "analysis.report.over_runs",
     "analysis.report.claims",

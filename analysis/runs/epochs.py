@@ -28,12 +28,12 @@ TARGETS = {
 @dataclass(frozen=True)
 class Epochs:
     """The runs as curves. curves: by quantity (fe, logme, pretrain/accuracy/main), [seeds, epochs], NaN where a run is
-    missing; rows: of each measure its runs' rows, with epoch, seed and run in front; runs: used; level: what seeds
-    differ in; lacks: why there are no curves, "" if there are."""
+    missing; rows: of each measure its runs' rows, with epoch, seed and run in front; places: epoch and seed of each
+    run; level: what seeds differ in; lacks: why there are no curves, "" if there are."""
 
     curves: dict[str, pd.DataFrame]
     rows: dict[str, pd.DataFrame]
-    runs: list[Run]
+    places: dict[str, tuple[int, str]]
     level: str = ""
     lacks: str = ""
 
@@ -77,22 +77,28 @@ def epochs(runs: list[Run], settings: Settings) -> Epochs | None:
         return None
     if others := [name for name in settings.columns if name != KEY]:
         return _none(f"the runs differ in {', '.join(others)} as well: summarise those of one setting alone")
+    names = varied(runs)
     at = {str(run.folder): epoch_of(run) for run in runs}
     if None in at.values():
         return _none(f"{KEY}=last is of files whose epochs are not known here: give its number")
     if len(set(at.values())) < FEWEST:
         return _none(f"{FEWEST} epochs or more are needed, the runs start from {len(set(at.values()))}")
-    rows = {name: _rows(runs, name, at) for name in KEYS}
+    places = {name: (at[name], _seed(run, names)) for name, run in zip(at, runs, strict=True)}
+    rows = {name: _rows(runs, name, places) for name in KEYS}
     rows = {name: table for name, table in rows.items() if len(table)}
     curves = {quantity: table for name, of in rows.items() for quantity, table in _curves(name, of)}
     if max((_complete(table) for table in curves.values()), default=0) < FEWEST:
         return _none(f"no seed has runs of {FEWEST} epochs")
     same = [run for run in runs if at[str(run.folder)] == next(iter(at.values()))]
-    return Epochs(curves, rows, runs, level_of(same) if len(same) > 1 else "")
+    return Epochs(curves, rows, places, level_of(same) if len(same) > 1 else "")
 
 
 def _none(why: str) -> Epochs:
-    return Epochs({}, {}, [], lacks=why)
+    return Epochs({}, {}, {}, lacks=why)
+
+
+def _seed(run: Run, names: list[str]) -> str:
+    return ", ".join(str(run.seeds.get(name)) for name in names)
 
 
 def epoch_of(run: Run) -> int | None:
@@ -104,13 +110,12 @@ def epoch_of(run: Run) -> int | None:
     return int(run.settings["pretrain.epochs"]) if own and "pretrain.epochs" in run.settings else None
 
 
-def _rows(runs: list[Run], name: str, at: dict[str, int]) -> pd.DataFrame:
+def _rows(runs: list[Run], name: str, places: dict[str, tuple[int, str]]) -> pd.DataFrame:
     """Returns the rows of a measure of all runs, with epoch, seed and run in front."""
-    names, found = varied(runs), []
+    found = []
     for run in runs:
         if {*KEYS[name], "mean", "low", "high"} <= set(run.tables.get(name, ())):
-            seed = ", ".join(str(run.seeds.get(each)) for each in names)
-            about = {EPOCH: at[str(run.folder)], "seed": seed, "run": str(run.folder)}
+            about = dict(zip((EPOCH, "seed"), places[str(run.folder)], strict=True)) | {"run": str(run.folder)}
             found.append(run.tables[name].assign(**about)[[*about, *run.tables[name]]])
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 

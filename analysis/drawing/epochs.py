@@ -30,6 +30,7 @@ class Curve(NamedTuple):
     colour: str
     mark: str
     dashes: object = "-"
+    filled: bool = True
 
 
 TRANSFER = {
@@ -124,11 +125,11 @@ def spectrum(over: pd.DataFrame, seeds: pd.DataFrame) -> Figure:
 
 def _sizes(axes: Axes, over: pd.DataFrame, seeds: pd.DataFrame) -> None:
     for (quantity, component), (name, colour, mark) in SIZES.items():
-        for model, dashes in zip(MODELS, ("-", (0, (5, 2))), strict=True):
+        for model, dashes, filled in zip(MODELS, ("-", (0, (5, 2))), (True, False), strict=True):
             chosen = [model, quantity, component]
             of, own = (table[(table[["model", "quantity", "component"]] == chosen).all(axis=1)]
                        for table in (over, seeds))  # fmt: skip
-            _curve(axes, of, own, Curve(f"{name}, {MODELS[model].split()[0]}", colour, mark, dashes))
+            _curve(axes, of, own, Curve(f"{name}, {MODELS[model].split()[0]}", colour, mark, dashes, filled))
     along(axes, over["epoch"])
     axes.set_title("how many dimensions they have", fontsize=10.5)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -143,7 +144,7 @@ def _curve(axes: Axes, of: pd.DataFrame, own: pd.DataFrame, curve: Curve, ring: 
             rows = rows.sort_values("epoch")
             axes.plot(rows["epoch"], rows["mean"], color=curve.colour, linewidth=0.7, alpha=0.4)
     axes.plot(of["epoch"], of["mean"], color=curve.colour, linestyle=curve.dashes, marker=curve.mark, linewidth=1.8,
-              label=curve.words, zorder=3)  # fmt: skip
+              markerfacecolor=curve.colour if curve.filled else "white", label=curve.words, zorder=3)  # fmt: skip
     axes.fill_between(of["epoch"], of["low"], of["high"], color=curve.colour, alpha=0.16, linewidth=0)
     if ring and np.ptp(of["mean"]) > 0:
         best = of.loc[of["mean"].idxmax()]

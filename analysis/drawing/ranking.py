@@ -8,13 +8,13 @@ from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from analysis.drawing.epochs import WIDELY
 from analysis.drawing.style import STYLE, panels, with_legend
 
-SCORE, TRIVIAL_ONE = "#0072B2", "#D55E00"
-TICKS = 6
+KINDS = (("#0072B2", "o", "a score"), ("#D55E00", "D", "no score: the epoch, source accuracy"))
+TICKS, SIZE = 6, 8.5  # along the bar; points
 
 
 @rc_context(STYLE)
@@ -36,6 +36,7 @@ def scatter(points: pd.DataFrame, targets: Mapping[str, str], taus: Mapping[str,
                              linewidth=0.7, zorder=3)  # fmt: skip
         axes.set_title("\n".join(filter(None, [targets[target], taus.get(target, "")])), fontsize=10.5)
         axes.set_xlabel("LogME")
+        axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.4g}")
         axes.margins(0.08)
     every[0].set_ylabel("accuracy (%)")
@@ -53,7 +54,7 @@ def ranks(table: pd.DataFrame, targets: Mapping[str, str], rankers: Mapping[str,
     with _low and _high, p; targets, rankers: in words; trivial: rankers that take no score."""
     there = [target for target in targets if target in set(table["target"])]
     most = table.groupby("target").size().max()
-    width = max(6.0, 3.7 * len(there))
+    width = max(6.0, 4.0 * len(there))
     figure = Figure(figsize=(width, 2 * (0.36 * most + 1.0) + 0.7), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.07)
     figure.suptitle("Which score ranks the epochs of pre-training?")
@@ -65,9 +66,9 @@ def ranks(table: pd.DataFrame, targets: Mapping[str, str], rankers: Mapping[str,
             _points(axes, rows, name, scale, rankers, trivial)
         column[0].set_xlim(-1.08, 1.08)
         column[0].axvline(0, color="black", linewidth=0.8)
-        column[0].set_xlabel("Kendall's tau with the accuracy")
+        column[0].set_xlabel("Kendall's tau")
         column[1].set_xlim(left=min(0.0, column[1].get_xlim()[0]))
-        column[1].set_xlabel("regret (percentage points)")
+        column[1].set_xlabel("regret (points)")
     return with_legend(figure, 2)
 
 
@@ -75,14 +76,13 @@ def _points(
     axes: Axes, rows: pd.DataFrame, name: str, scale: float, rankers: Mapping[str, str], trivial: tuple
 ) -> None:
     value, low, high = (scale * rows[f"{name}{end}"] for end in ("", "_low", "_high"))
-    for is_trivial, colour, mark, label in ((False, SCORE, "o", "a score"),
-                                            (True, TRIVIAL_ONE, "D", "takes no score")):  # fmt: skip
+    for is_trivial, (colour, mark, label) in enumerate(KINDS):
         of = rows["ranker"].isin(trivial) == is_trivial
         at = np.flatnonzero(of)
         axes.hlines(at, low[of], high[of], color=colour, linewidth=1.4)
         axes.plot(value[of], at, mark, color=colour, markersize=6, label=label, clip_on=False)
-    names = [rankers[ranker] for ranker in rows["ranker"]]
-    if name == "tau":
-        names = [f"{each} (p {p:.2g})" if np.isfinite(p) else each for each, p in zip(names, rows["p"], strict=True)]
-    axes.set_yticks(range(len(rows)), names, fontsize=8.5)
+    axes.set_yticks(range(len(rows)), [rankers[ranker] for ranker in rows["ranker"]], fontsize=SIZE)
+    for at, p in enumerate(rows["p"] if name == "tau" else ()):
+        axes.annotate(f"p {p:.2g}" if np.isfinite(p) else "", (1.02, at), xycoords=axes.get_yaxis_transform(),
+                      va="center", fontsize=SIZE)  # fmt: skip
     axes.set_ylim(len(rows) - 0.5, -0.5)

@@ -85,14 +85,8 @@ def _groups(over: pd.DataFrame) -> list[list[str]]:
 
 
 def _fits(over: pd.DataFrame, group: list[str], name: str) -> bool:
-    one, other = (over[over["quantity"].isin(names)] for names in (group, [name]))
-    both = np.concatenate([_ends(one), _ends(other)])
-    return np.ptp(both) <= FLAT * min(np.ptp(_ends(one)), np.ptp(_ends(other)))
-
-
-def _ends(rows: pd.DataFrame) -> np.ndarray:
-    """Returns the smallest and the largest value of curves."""
-    return np.array([rows["mean"].min(), rows["mean"].max()])
+    means = over[over["quantity"].isin([*group, name])].groupby("quantity")["mean"]
+    return means.max().max() - means.min().min() <= FLAT * (means.max() - means.min()).min()
 
 
 @rc_context(STYLE)

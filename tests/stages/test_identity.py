@@ -24,6 +24,7 @@ SAMPLES = "interactions/samples"
 COMPARED = (*VALUES, "analysis")
 OF_TARGET = ("probe", "finetune", "scratch", SAMPLES, *COMPARED)
 OF_PRETRAINING = ("pretrain", "probe", "finetune", "interactions/probe", "interactions/finetune", "analysis")
+OF_TRAINING = ("finetune", "scratch", "interactions/finetune", "interactions/scratch", "analysis")
 
 
 def differ(first: dict[str, str], second: dict[str, str]) -> set[str]:
@@ -32,7 +33,7 @@ def differ(first: dict[str, str], second: dict[str, str]) -> set[str]:
 
 @pytest.mark.parametrize(("key", "value", "results"), [
     ("seeds.pretrain", 1, OF_PRETRAINING),
-    ("seeds.train", 1, ("finetune", "scratch", "interactions/finetune", "interactions/scratch", "analysis")),
+    ("seeds.train", 1, OF_TRAINING),
     ("seeds.samples", 1, (SAMPLES, *COMPARED)),
     ("seeds.data", 1, ALL),
     ("seed", 1, ALL),
@@ -42,8 +43,12 @@ def differ(first: dict[str, str], second: dict[str, str]) -> set[str]:
     ("data.target.train_samples", 9, OF_TARGET),
     ("probe.l2", 0.5, ("probe", "interactions/probe", "analysis")),
     ("probe.l2", 0.001, ("probe", "interactions/probe", "analysis")),  # though it may be what auto chooses
-    ("finetune.lr", 0.5, ("finetune", "scratch", "interactions/finetune", "interactions/scratch", "analysis")),
+    ("finetune.lr", 0.5, OF_TRAINING),
     ("scratch.lr", 0.5, ("scratch", "interactions/scratch", "analysis")),
+    *((f"pretrain.{key}", value, OF_PRETRAINING) for key, value in (
+        ("iterations", 9), ("optimizer", "adam"), ("schedule", "step"), ("step_epochs", 3), ("step_factor", 0.5))),
+    ("finetune.iterations", 9, OF_TRAINING),
+    ("scratch.iterations", 9, ("scratch", "interactions/scratch", "analysis")),
     ("start.epoch", 3, ("probe", "finetune", "interactions/probe", "interactions/finetune", "analysis")),
     ("start.transfer", "shuffled", ("finetune", "interactions/finetune", "analysis")),
     ("start.transfer", 2, ("finetune", "interactions/finetune", "analysis")),
@@ -349,6 +354,8 @@ def test_the_sizes_of_a_text_encoder_decide_scratch_too(cfg, digests, tmp_path):
 
 def test_to_start_from_the_last_epoch_by_its_number_is_no_difference(cfg, digests):
     assert digests(cfg, start__epoch=cfg.pretrain.epochs) == digests(cfg)
+    fewer = {"pretrain__iterations": 9}  # then there may be no such epoch
+    assert "finetune" in differ(digests(cfg, **fewer, start__epoch=cfg.pretrain.epochs), digests(cfg, **fewer))
 
 
 def test_a_stage_stands_after_those_that_it_reads():

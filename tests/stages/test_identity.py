@@ -26,6 +26,7 @@ OF_TARGET = ("probe", "finetune", "scratch", SAMPLES, *FEATURES, *COMPARED)
 OF_FINETUNING = ("finetune", "interactions/finetune", "representations/finetune", "analysis")
 OF_START = ("probe", "interactions/probe", "representations/pretrain", *OF_FINETUNING)
 OF_PRETRAINING = ("pretrain", *OF_START)
+OF_TRAINING = ("scratch", "interactions/scratch", *OF_FINETUNING)
 
 
 def differ(first: dict[str, str], second: dict[str, str]) -> set[str]:
@@ -34,7 +35,7 @@ def differ(first: dict[str, str], second: dict[str, str]) -> set[str]:
 
 @pytest.mark.parametrize(("key", "value", "results"), [
     ("seeds.pretrain", 1, OF_PRETRAINING),
-    ("seeds.train", 1, ("scratch", "interactions/scratch", *OF_FINETUNING)),
+    ("seeds.train", 1, OF_TRAINING),
     ("seeds.samples", 1, (SAMPLES, *COMPARED)),
     ("seeds.data", 1, ALL),
     ("seed", 1, ALL),
@@ -44,8 +45,12 @@ def differ(first: dict[str, str], second: dict[str, str]) -> set[str]:
     ("data.target.train_samples", 9, OF_TARGET),
     ("probe.l2", 0.5, ("probe", "interactions/probe", "analysis")),
     ("probe.l2", 0.001, ("probe", "interactions/probe", "analysis")),  # though it may be what auto chooses
-    ("finetune.lr", 0.5, ("scratch", "interactions/scratch", *OF_FINETUNING)),
+    ("finetune.lr", 0.5, OF_TRAINING),
     ("scratch.lr", 0.5, ("scratch", "interactions/scratch", "analysis")),
+    *((f"pretrain.{key}", value, OF_PRETRAINING) for key, value in (
+        ("iterations", 9), ("optimizer", "adam"), ("schedule", "step"), ("step_epochs", 3), ("step_factor", 0.5))),
+    ("finetune.iterations", 9, OF_TRAINING),
+    ("scratch.iterations", 9, ("scratch", "interactions/scratch", "analysis")),
     ("start.epoch", 3, OF_START),
     ("start.transfer", "shuffled", OF_FINETUNING),
     ("start.transfer", 2, OF_FINETUNING),
@@ -364,6 +369,8 @@ def test_the_sizes_of_a_text_encoder_decide_scratch_too(cfg, digests, tmp_path):
 
 def test_to_start_from_the_last_epoch_by_its_number_is_no_difference(cfg, digests):
     assert digests(cfg, start__epoch=cfg.pretrain.epochs) == digests(cfg)
+    fewer = {"pretrain__iterations": 9}  # then there may be no such epoch
+    assert "finetune" in differ(digests(cfg, **fewer, start__epoch=cfg.pretrain.epochs), digests(cfg, **fewer))
 
 
 def test_a_stage_stands_after_those_that_it_reads():

@@ -250,6 +250,7 @@ def test_whose_references_are_whose_is_said():
     (None, []),
     ({"finetune": "cosine", "scratch": "cosine"}, ["learning rate: cosine, falls to 0: the last epochs can't differ"]),
     ({"finetune": "constant"}, ["learning rate: constant"]),
+    ({"finetune": "step"}, ["learning rate: falls in steps"]),
     ({"finetune": "cosine", "scratch": "constant"},
      ["learning rate: fine-tuned: cosine, falls to 0: the last epochs can't differ", "from scratch: constant"]),
 ])  # fmt: skip

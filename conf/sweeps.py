@@ -14,7 +14,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from conf.errors import BadInput
 from conf.refusals import is_refused, refusal
@@ -37,10 +37,12 @@ class JobByJob(ConfigLoaderImpl):
         return cfg
 
 
-def one_by_one(epochs: object) -> str:
-    """Returns the values of a sweep over epochs: 1,5,200 for [1, 5, 200]; `last` if all are kept, whose number is no
-    matter of the sweep. In experiments: start.epoch: ${swept:${checkpoints.epochs}}."""
-    return "last" if epochs == "all" else ",".join(map(str, epochs))
+def one_by_one(key: str, *, _root_: DictConfig) -> str:
+    """Returns the values of a sweep over the epochs at `key`: 1,5,200 for [1, 5, 200]; `last` if all are kept. For
+    experiments that are sweeps: start.epoch: ${swept:checkpoints.epochs}. Where Hydra shows its own part of the
+    configuration alone (--cfg hydra --resolve), there is no such key, and its name is returned."""
+    epochs = OmegaConf.select(_root_, key, default=key)
+    return "last" if epochs == "all" else epochs if isinstance(epochs, str) else ",".join(map(str, epochs))
 
 
 def refuse_job_by_job() -> None:

@@ -1,4 +1,4 @@
-"""All eighteen experiments can be planned on a machine that has no files, no weights and no network."""
+"""All experiments can be planned on a machine that has no files, no weights and no network."""
 
 import re
 import shutil
@@ -22,6 +22,7 @@ from training import tasks
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 NAMES = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
+EPOCHS = [name for name in NAMES if name.startswith("deng_")]
 BUILT_IN = ("digits", "digits_seeds", "graded_transfer", "phrases", "probe_scale")
 
 schema.register()
@@ -58,20 +59,46 @@ def _nothing_is_here(tmp_path_factory: pytest.TempPathFactory):
         yield
 
 
-@pytest.mark.parametrize("name", NAMES)
+def planned(name: str, tmp_path: Path, *options: str) -> list[str]:
+    """Returns the lines of the plan."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        places = [f"output={tmp_path}/out", f"run_dir={tmp_path}/out/run", f"data.root={tmp_path}/data"]
+        cfg = compose("config", [f"experiment={name}", "plan=true", *places, *options])
+    check(cfg)
+    return plan(cfg).splitlines()
+
+
+def replaced(lines: list[str]) -> list[str]:
+    return [line.split(":")[0] for line in lines if re.match("data|weights", line)]
+
+
+def cost_of(name: str) -> str:
+    return (CONF / "experiment" / f"{name}.yaml").read_text().partition("# Cost:")[2]
+
+
+@pytest.mark.parametrize("name", EPOCHS)
+def test_a_sweep_over_epochs_can_be_planned(name: str, tmp_path: Path) -> None:
+    """The first run with its pre-training, as its file says."""
+    lines = planned(name, tmp_path)
+    assert replaced(lines) == ([] if name == "deng_embedded" else ["data", "data"]), "source and target"
+    rows = {line.split()[0]: line.split() for line in lines}
+    assert {"interactions", "scratch"}.isdisjoint(rows)
+    passes = [int(rows[stage][4].replace(",", "")) for stage in ("pretrain", "finetune")]
+    shown = [f"{n / 1e6:.1f} million" if n > 1e6 else f"{float(f'{n:.2g}'):,.0f}" for n in passes]
+    cost = " ".join(cost_of(name).replace("#", "").split())
+    assert f"{shown[0]} training passes of pre-training" in cost
+    assert f"{shown[1]} of fine-tuning" in cost
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - set(EPOCHS)))
 def test_an_experiment_can_be_planned(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the passes that its file says it takes."""
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000))
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        options = [f"experiment={name}", "plan=true", f"output={tmp_path}/out", f"run_dir={tmp_path}/out/run"]
-        cfg = compose("config", [*options, f"data.root={tmp_path}/data"])
-    check(cfg)
-    lines = plan(cfg).splitlines()
-    assert [line.split(":")[0] for line in lines if re.match("data|weights", line)] == (
-        [] if name in BUILT_IN else ["data", "weights"]
-    )
+    lines = planned(name, tmp_path)
+    assert replaced(lines) == ([] if name in BUILT_IN else ["data", "weights"])
     rows = {line.split()[0]: line.split() for line in lines}
-    cost = (CONF / "experiment" / f"{name}.yaml").read_text().partition("# Cost:")[2]
+    cost = cost_of(name)
     assert f" {rows['interactions'][3]} masked inputs" in cost
     trained = int(rows["together"][2].replace(",", ""))
     if name not in BUILT_IN:

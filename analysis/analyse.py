@@ -169,7 +169,7 @@ def _claims(kept: Kept) -> pd.DataFrame:
 def _entries(kept: Kept) -> list[FigureEntry]:
     return [
         FigureEntry(name, about["question"], f"{about['caption']} {_over(about['samples'])}".strip(),
-                    kept.file("figures", name), kept.file("tables", name))
+                    kept.file("figures", name), kept.file("tables", name), about["paper"])
         for name, about in ((name, kept.measures[name]) for name in kept.shown)
         if about["files"]
     ]  # fmt: skip

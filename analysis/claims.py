@@ -31,6 +31,7 @@ MET, NOT_MET, UNDECIDED, IMPOSSIBLE = "met", "not met", "undecided", "not measur
 SCALE, COUNTED = "depends on the probe's scale", "depends on how it is counted"
 NEAR = 0.1  # of the quantity: references so near are equal
 KEYS = ["measure", "claim", "key", "quantity"]
+ORDERS = "p_orders"  # a column of claims over epochs: p over the orders of the epochs
 JUDGED = ["above", "below", "verdict", "why", "noise"]
 
 

@@ -13,6 +13,7 @@
     def figure(table: pd.DataFrame) -> Figure: ...                                         optional
     SUBJECT = Subject("what fine-tuning discards", ("pretrain", "finetune"))               optional: of its claims
     def claims(measured: Measured) -> list[Claim]: ...
+    PAPER = "2203.04668"    optional: the number on arXiv of the paper that it is from
     FAMILY = "order"        optional: the key whose rows are tested together, where runs are compared
     def across(study: Study, siblings: list[Study], strangers: list[Study]) -> Measured: ...       optional
 
@@ -45,6 +46,7 @@ ABSENT = {
     "finetune": "no fine-tuned model",
     "scratch": "no model trained from scratch",
 }
+PAPER = "2410.08455"  # on arXiv: whose measure it is, unless it says so itself
 WITH = {"interactions": "", "predictions": " with predictions of the test set", "representations": " with features"}
 
 
@@ -107,6 +109,7 @@ class Measure:
             "caption": getattr(self.module, "CAPTION", ""),
             "labels": getattr(self.module, "LABELS", {}),
             "family": getattr(self.module, "FAMILY", ""),
+            "paper": getattr(self.module, "PAPER", PAPER),
             "module": self.module.__name__,
             "options": dict(self.options),
         }

@@ -31,6 +31,7 @@ from analysis.runs.tables import SETTING, Table
 from stages.reading import parsed
 
 NAMES = {"fe": "FE, the paper's head", "fe_converged": "FE, converged head", "ft": "FT"}
+PAPER = "2203.04668"
 Entry = tuple[list[Path], OverRuns]
 
 
@@ -98,7 +99,7 @@ def further(folder: Path, shown: OverEpochs, runs: list[Run], spoken: str) -> It
 
 def _entry(folder: Path, name: str, made: object, question: str, caption: str, table: str = "") -> Entry:
     kept = [*save(made, folder / "figures", name)]
-    return kept, OverRuns(name, question, caption, "", kept[0], folder / "tables" / f"{table or name}.csv")
+    return kept, OverRuns(name, question, caption, "", kept[0], folder / "tables" / f"{table or name}.csv", PAPER)
 
 
 def _logme(shown: OverEpochs) -> object | None:

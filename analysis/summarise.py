@@ -171,7 +171,8 @@ def _figure(folder: Path, table: Table, runs: list[Run], settings: Settings) -> 
     of_runs = folder / "tables" / f"{table.name}.csv"
     caption = words.caption(table, runs, settings)
     question = about.get("question", table.name.replace("_", " "))
-    return [png, svg], OverRuns(table.name, question, caption, about.get("caption", ""), png, of_runs)
+    paper = {"paper": about["paper"]} if "paper" in about else {}
+    return [png, svg], OverRuns(table.name, question, caption, about.get("caption", ""), png, of_runs, **paper)
 
 
 def _of_claims(folder: Path, judged: pd.DataFrame, runs: list[Run], settings: Settings) -> tuple[list[Path], OverRuns]:

@@ -13,7 +13,7 @@ from textwrap import fill
 
 import pandas as pd
 
-from analysis.claims import EQUAL, at_equal, overall
+from analysis.claims import EQUAL, ORDERS, at_equal, overall
 from analysis.tables import compared_with
 
 INDENT, WIDTH, WIDE = "    ", 110, 140
@@ -68,6 +68,8 @@ def counted(row: pd.Series) -> str:
         parts.append(f"at equal strengths {interval(row, EQUAL)}{_verdict(at_equal(row))}")
     if not isnan(row.get("p", float("nan"))):
         parts.append(f"exact p {row['p']:.2g} over all pairings of the pre-trainings (five or more can decide)")
+    if not isnan(row.get(ORDERS, float("nan"))):
+        parts.append(f"p {row[ORDERS]:.2g} over the orders of the epochs")
     levels = [
         f"{name} {row[name]:.3g}{_compared(row.get(f'vs_{name}', ''))}"
         for name in compared_with(list(row.index))

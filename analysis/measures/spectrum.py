@@ -40,6 +40,7 @@ from stages.progress import Bar
 
 NEEDS = Needs("representations")
 SPLITS = ("train", "test")
+PAPER = "2203.04668"
 QUESTION = "Which spectral components of the features know the target task?"
 TITLE = "Accuracy of a softmax layer on spectral components of the features"
 ALL = ("all", *COMPONENTS)

@@ -26,6 +26,7 @@ from conf.errors import BadInput
 from stages.progress import Bar
 
 NEEDS = Needs("representations", each=("pretrain",))
+PAPER = "2203.04668"
 QUESTION = "How good is a model that starts from this epoch of pre-training?"
 TITLE = "Accuracy on the test set"
 LABELS = {

@@ -20,6 +20,7 @@ from conf.nested import Epochs
 from stages.progress import Bar
 
 NEEDS = Needs("representations")
+PAPER = "2203.04668"
 QUESTION = "How do the features of the classes lie?"
 TITLE = "t-SNE of the features: share of points whose nearest neighbour is of their class, and trustworthiness"
 LABELS = {

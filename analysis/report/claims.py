@@ -6,7 +6,7 @@ from math import isnan
 
 import pandas as pd
 
-from analysis.claims import EQUAL, at_equal, overall
+from analysis.claims import EQUAL, ORDERS, at_equal, overall
 from analysis.tables import compared_with
 from analysis.told import without_nan
 
@@ -26,7 +26,7 @@ class Level:
 @dataclass(frozen=True)
 class Counted:
     """One way to count a claim. value, equal: (value, low, high), also at equal strengths; why: it is not measurable;
-    each: the runs' own verdicts."""
+    each: the runs' own verdicts; p: over the orders of the epochs, NaN if none is needed."""
 
     quantity: str
     value: tuple[float, float, float]
@@ -37,6 +37,7 @@ class Counted:
     why: str
     noise: str
     each: str
+    p: float = NOTHING
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def _counted(row: pd.Series) -> Counted:
     return Counted(
         row["quantity"], _interval(row, ""), row["verdict"], (NOTHING,) * 3 if none else _interval(row, EQUAL),
         "" if none else at_equal(row), [] if none else list(_levels(row)), row["why"], row.get("noise", ""),
-        row.get("runs' verdicts", ""),
+        row.get("runs' verdicts", ""), row.get(ORDERS, NOTHING),
     )  # fmt: skip
 
 

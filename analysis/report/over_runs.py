@@ -13,7 +13,8 @@ from stages.files import write_text, written
 
 @dataclass(frozen=True)
 class OverRuns:
-    """A measure's figure: name, question, caption, what a run's report says of it, picture (.svg), table (.csv)."""
+    """A measure's figure: name, question, caption, what a run's report says of it, picture (.svg), table (.csv),
+    the paper that it is from (its number on arXiv)."""
 
     name: str
     question: str
@@ -21,6 +22,7 @@ class OverRuns:
     in_a_run: str
     image: Path
     table: Path
+    paper: str = "2410.08455"
 
 
 def write_report(

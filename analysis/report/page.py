@@ -13,19 +13,24 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from analysis.report.claims import judged
 from stages.files import write_text
 
+PAPERS = {
+    "2410.08455": "Why pre-training is beneficial for downstream classification tasks?",
+    "2203.04668": "Inadequately pre-trained models are better feature extractors",
+}
 MEDIA = {".svg": "image/svg+xml", ".png": "image/png"}
 
 
 @dataclass(frozen=True)
 class FigureEntry:
     """What the report shows of a measure: the question that it answers, its picture (.svg or .png) and the table
-    (.csv) of its data, if any."""
+    (.csv) of its data, if any. paper: of the measure, its number on arXiv."""
 
     name: str
     question: str
     caption: str
     image: Path | None = None
     table: Path | None = None
+    paper: str = "2410.08455"
 
 
 def write_report(
@@ -67,6 +72,7 @@ def rendered(template: str, **content: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["papers"] = PAPERS
     environment.filters.update(embedded=embedded, number=number, table=read_table)
     return environment.get_template(template).render(**content).lstrip()
 

@@ -3,6 +3,9 @@
 Each is counted in every replicate (a combination of seeds), and judged by the mean with its interval over replicates.
 LogME "ranks" the epochs if Kendall's tau is 0.5 or more, that is, if 3 of 4 pairs of epochs are in the right order. The
 paper gives no number: this reading is ours. Ours are also the claims that compare LogME with rankers that cost nothing.
+
+That a tau lies above 0, or below, is shown only if the orders of the epochs say so as well (p below 0.05): an interval
+between seeds is of these few epochs, which any two curves may happen to rank alike, in all seeds.
 """
 
 from collections.abc import Iterator
@@ -12,13 +15,13 @@ from math import inf, isnan, nan, sqrt
 import numpy as np
 import pandas as pd
 
-from analysis.claims import KEYS, UNDECIDED, Claim, as_table
+from analysis.claims import KEYS, MET, NOT_MET, ORDERS, UNDECIDED, Claim, as_table
 from analysis.runs.claims import VERDICTS
 from analysis.runs.epochs import EPOCH, FEWEST, TARGETS, Epochs
-from analysis.statistics.curves import best, fall, interval, step, tau, width
+from analysis.statistics.curves import best, fall, interval, permutation_p, step, tau, width
 from analysis.statistics.estimate import Estimate, Interval
 
-MEASURE, RANKS, OF_TAU = "epochs", 0.5, (-1.0, 1.0)
+MEASURE, RANKS, OF_TAU, ALPHA = "epochs", 0.5, (-1.0, 1.0), 0.05
 SETTING = "over epochs"
 FE = ("fe", "fe_converged")
 MAIN, RESIDUAL = ("pretrain/accuracy/main", "pretrain/accuracy/residual")
@@ -41,6 +44,7 @@ class Counted:
     above: float = 0.0
     below: float = inf
     why: str = SAME  # if there is no value
+    p: float = nan  # of a tau that is claimed to be above 0, or below: over the orders of the epochs
 
 
 def claims(found: Epochs) -> pd.DataFrame:
@@ -57,9 +61,14 @@ def claims(found: Epochs) -> pd.DataFrame:
                 UNDECIDED,
                 f"{known[0]:.3g} with one combination of seeds, no interval",
             )
-        elif not len(known) and way.why == ONE_FALL:
+        elif (not len(known) and way.why == ONE_FALL) or _by_chance(way, table.loc[place, "verdict"]):
             table.loc[place, "verdict"] = UNDECIDED
+    table[ORDERS] = [way.p for _, way in every]
     return table.assign(**{"setting": SETTING, VERDICTS: ""}).astype({"runs": int})
+
+
+def _by_chance(way: Counted, verdict: str) -> bool:
+    return way.p >= ALPHA and verdict in (MET, NOT_MET)
 
 
 def _claim(claim: str, way: Counted) -> Claim:
@@ -139,7 +148,8 @@ def _quality(found: Epochs, component: str, key: str, **claimed: float) -> Itera
         epochs, own, other = found.together(component, random)
         values = tau(np.broadcast_to(epochs, own.shape), own - other)
         words = f"Kendall's tau of the epoch and {name}'s accuracy beyond a random subspace as large"
-        yield Counted(f"{key}/beyond", words, values, step(len(epochs)), own.size, OF_TAU, **claimed)
+        p = permutation_p(np.broadcast_to(epochs, own.shape), own - other)
+        yield Counted(f"{key}/beyond", words, values, step(len(epochs)), own.size, OF_TAU, **claimed, p=p)
     words = f"the epoch and {name}'s accuracy, before fine-tuning"
     yield from _taus(found, f"{key}/measured", [component], EPOCH, words, **claimed)
 
@@ -160,7 +170,8 @@ def _taus(
             epochs, one, two = found.together(name, other)
             of = f"{key}/{name}" if name in TARGETS else key
             quantity = f"Kendall's tau of {words.format(TARGETS.get(name, ''))}"
-            yield Counted(of, quantity, tau(one, two), step(len(epochs)), one.size, OF_TAU, **claimed)
+            p = nan if claimed.get("below") == RANKS else permutation_p(one, two)
+            yield Counted(of, quantity, tau(one, two), step(len(epochs)), one.size, OF_TAU, **claimed, p=p)
 
 
 def _better(found: Epochs, target: str, other: str) -> Counted:

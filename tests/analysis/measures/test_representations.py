@@ -1,6 +1,7 @@
 """The measures on features: what each finds, against its formulas; its table, its figure, its refusals."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
@@ -181,6 +182,24 @@ def test_what_does_not_fit_into_memory_is_refused_beforehand(name):
     with pytest.raises(BadInput, match=f"analysis\\.measures={name} is not allowed: it needs .* of memory"):
         measure.check(Sizes(10**8, 10**8, {"penultimate": 10**5}, 4) if name != "tsne" else
                       SIZES._replace(test=10**8, widths={"penultimate": 10**5}))  # fmt: skip
+
+
+def test_more_neighbours_than_samples_are_refused():
+    load("logme", {"neighbours": 39}).check(SIZES)
+    with pytest.raises(BadInput, match=r"logme\.neighbours=40 is not allowed: there are 40 training samples"):
+        load("logme", {"neighbours": 40}).check(SIZES)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["logme", "spectrum", "transfer"])
+@pytest.mark.parametrize("value", [np.nan, 0.0, np.inf])
+def test_numbers_that_say_nothing_are_drawn(featured, name, value, tmp_path):
+    empty = table(featured, name)
+    accuracies = empty.get("quantity", pd.Series("accuracy", empty.index)) == "accuracy"  # others are counts
+    empty.loc[accuracies | (name == "transfer"), list(empty.select_dtypes("number"))] = value
+    figure = load(name, {}).figure(empty)
+    save(figure, tmp_path, name)
+    assert np.isfinite([[*axes.get_xlim(), *axes.get_ylim()] for axes in figure.axes]).all()
 
 
 def test_too_few_test_samples_for_a_picture_are_refused():

@@ -69,7 +69,7 @@ def judged(low: float, high: float, above: float, below: float = inf) -> str:
     if isnan(low) or isnan(high):
         return IMPOSSIBLE
     is_range = below < inf and above > -inf  # whose ends belong to it
-    if (low >= above if is_range else low > above) and (below == inf or high <= below):
+    if (low >= above and high <= below) if is_range else (low > above and (below == inf or high < below)):
         return MET
     return NOT_MET if high <= above or low >= below else UNDECIDED
 

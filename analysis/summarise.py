@@ -7,6 +7,7 @@ outputs/digits/summary/
   tables/ratio_by_run.csv
   figures/ratio.{png,svg}
   tables/benefit.csv     where runs differ in start.transfer: do models that preserve more gain more?
+  tables/ranking.csv     where they differ in start.epoch: which epoch is best? (analysis/over_epochs.py)
   made_from.json         which runs it was made from: for the same ones it is not made again (analysis/runs/made.py)
 
 Runs of one setting differ only in seeds. Everything is made from the tables in the runs' folders: runs may be summed
@@ -15,29 +16,30 @@ up on any machine to which these were copied, without models and data.
 
 import argparse
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
 
+from analysis import over_epochs
 from analysis.drawing import benefit as drawn
 from analysis.drawing import claims as of_claims
 from analysis.drawing.over_runs import MANY, draw
 from analysis.drawing.style import NAMES, save
-from analysis.report.over_runs import OverRuns, write_report
+from analysis.report.over_runs import OverRuns, write_report, write_table
 from analysis.runs import benefit, found, made, words
 from analysis.runs.alike import alike
 from analysis.runs.claims import claims
 from analysis.runs.found import Run
-from analysis.runs.replicates import older
+from analysis.runs.replicates import older, speaks_of
 from analysis.runs.settings import Settings, in_order
 from analysis.runs.tables import SETTING, Table, described, tables
 from analysis.told import told
 from analysis.verdicts import FILE, show
 from conf.errors import BadInput
 from stages.command import errors_in_one_line
-from stages.files import is_temporary, write_text, written
+from stages.files import is_temporary, write_text
 from stages.locks import locked
 from stages.view import folder_name
 
@@ -118,34 +120,44 @@ def _write(
     folder: Path, runs: list[Run], settings: Settings, left_out: dict[Path, str], other: list[str],
     gained: benefit.Benefit | None,
 ) -> None:  # fmt: skip
-    judged = _judged(runs, settings)
-    kept, figures, over = [_csv(folder / "runs.csv", _listed(runs, settings, left_out))], [], tables(runs, settings)
-    if len(judged):
-        kept.append(_csv(folder / "tables" / "claims.csv", judged.drop(columns=SETTING)))
-    if gained and not gained.lacks:
-        shown, entry = _benefit(folder, gained)
-        kept += shown
-        figures.append(entry)
+    judged, over = _judged(runs, settings), tables(runs, settings)
+    epochs, no_epochs = over_epochs.look(runs, settings)
+    every = epochs.with_claims(judged) if epochs else judged
+    kept = [write_table(folder / "runs.csv", _listed(runs, settings, left_out))]
+    if len(every):
+        kept.append(write_table(folder / "tables" / "claims.csv", every.drop(columns=SETTING, errors="ignore")))
     for table in over.values():
         for name, rows in ((table.name, table.over), (f"{table.name}_by_run", table.by_run)):
-            kept.append(_csv(folder / "tables" / f"{name}.csv", rows.drop(columns=SETTING)))
-        drawn, entry = _figure(folder, table, runs, settings)
-        kept += drawn
-        figures.append(entry)
-    if len(judged) and 1 < len(settings.each) <= MANY:
-        shown, entry = _of_claims(folder, judged, runs, settings)
-        kept += shown
-        figures.insert(0, entry)
-    opening = words.opening(runs, settings, left_out, over, other)
+            kept.append(write_table(folder / "tables" / f"{name}.csv", rows.drop(columns=SETTING)))
+    kept += over_epochs.tables(folder, epochs) if epochs else []
+    entries = list(_figures(folder, judged, over, runs, settings, gained, epochs))
+    kept += [file for files, _ in entries for file in files]
     answers = words.answers(judged, over.get("decomposition"), runs, settings)
-    lines = [*words.claim_lines(judged)] if len(judged) else []
-    write_text(
-        folder / FILE,
-        told(answers if len(answers) <= FEW else [], [*lines, *(["", benefit.line(gained)] if gained else [])]),
-    )
-    write_report(folder / "report.html", words.title(runs, settings), opening, judged, figures, folder / "runs.csv",
-                 words.how_to_read(runs, settings), answers)  # fmt: skip
+    first = [epochs.answer] if epochs else []
+    lines = [*words.claim_lines(every)] if len(every) else []
+    lines += [line for said in (benefit.line(gained) if gained else "", no_epochs) if said for line in ("", said)]
+    write_text(folder / FILE, told(first + (answers if len(answers) <= FEW else []), lines))
+    opening, figures = words.opening(runs, settings, left_out, over, other), [entry for _, entry in entries]
+    write_report(folder / "report.html", words.title(runs, settings), opening, every, figures, folder / "runs.csv",
+                 words.how_to_read(runs, settings), first + answers)  # fmt: skip
     _remove_others(folder, kept)
+
+
+def _figures(
+    folder: Path, judged: pd.DataFrame, over: dict[str, Table], runs: list[Run], settings: Settings,
+    gained: benefit.Benefit | None, epochs: over_epochs.OverEpochs | None,
+) -> Iterator[tuple[list[Path], OverRuns]]:  # fmt: skip
+    """Draws every figure. Yields its files (and those of its own tables), and its entry in the report."""
+    if len(judged) and 1 < len(settings.each) <= MANY:
+        yield _of_claims(folder, judged, runs, settings)
+    if gained and not gained.lacks:
+        yield _benefit(folder, gained)
+    spoken = speaks_of(runs, settings)
+    for table in over.values():
+        own = over_epochs.figure(folder, table, epochs, spoken) if epochs else None
+        yield own or _figure(folder, table, runs, settings)
+    if epochs:
+        yield from over_epochs.further(folder, epochs, runs, spoken)
 
 
 def _figure(folder: Path, table: Table, runs: list[Run], settings: Settings) -> tuple[list[Path], OverRuns]:
@@ -181,7 +193,7 @@ def _along(settings: Settings) -> tuple[list[str], str, list[object]]:
 def _benefit(folder: Path, gained: benefit.Benefit) -> tuple[list[Path], OverRuns]:
     """Writes what the runs say of gain and preserved knowledge. Returns its files, and its entry in the report."""
     of_runs, by_run = (folder / "tables" / f"{benefit.NAME}{part}.csv" for part in ("", "_by_run"))
-    kept = [_csv(of_runs, gained.over), _csv(by_run, gained.by_run)]
+    kept = [write_table(of_runs, gained.over), write_table(by_run, gained.by_run)]
     kept += save(drawn.draw(gained.by_run, gained.over), folder / "figures", benefit.NAME)
     return kept, OverRuns(benefit.NAME, benefit.QUESTION, benefit.caption(gained), "", kept[2], of_runs)
 
@@ -191,12 +203,6 @@ def _listed(runs: list[Run], settings: Settings, left_out: dict[Path, str]) -> p
     rows = [{**about, "used": "yes", "why not": ""} for about in described(runs, settings)]
     rows += [{"run": str(run), "used": "no", "why not": why} for run, why in left_out.items()]
     return pd.DataFrame(rows, dtype=object)  # keeps seeds whole numbers where some are missing
-
-
-def _csv(path: Path, table: pd.DataFrame) -> Path:
-    with written(path) as beside:
-        table.to_csv(beside, index=False)
-    return path
 
 
 def _remove_others(folder: Path, kept: Iterable[Path]) -> None:

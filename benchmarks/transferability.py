@@ -30,17 +30,20 @@ def main() -> None:
 def measure(name: str) -> list[dict[str, object]]:
     """Returns a row for each way to decompose F."""
     features, labels = drawn(*SIZES[name])
-    sides = {"from F": partial(fixed_point, features, labels, False)}
+    sides, scores = {"ours": logme, "from F": partial(fixed_point, squared=False)}, {}
     if features.shape[0] > features.shape[1]:
-        sides["from F'F"] = partial(fixed_point, features, labels, True)
-    ours, *theirs = alternate([partial(logme, features, labels), *sides.values()], REPEATS)
+        sides["from F'F"] = partial(fixed_point, squared=True)
+
+    def score(side: str) -> None:
+        scores[side] = round(sides[side](features, labels), 5)
+
+    ours, *theirs = alternate([partial(score, side) for side in sides], REPEATS)
     about = {"data": name, **dict(zip(("n", "D", "classes"), SIZES[name], strict=True))}
     return [
         about
         | {"fixed point": side, "fixed point, s": round(seconds, 2), "ours, s": round(ours, 2)}
-        | {"ours, times faster": round(seconds / ours, 1)}
-        | {"LogME, fixed point": round(sides[side](), 5), "LogME, ours": round(logme(features, labels), 5)}
-        for side, seconds in zip(sides, theirs, strict=True)
+        | {"times faster": round(seconds / ours, 1), "its LogME": scores[side], "our LogME": scores["ours"]}
+        for side, seconds in zip(list(sides)[1:], theirs, strict=True)
     ]
 
 

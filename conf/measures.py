@@ -9,7 +9,14 @@ from conf.allowed import Kind
 from conf.errors import BadInput
 
 FOLDER = Path(__file__).parents[1] / "analysis" / "measures"
-TAKEN = ("claims", "gallery", "benefit")  # an analysis, or a summary, uses these names for other things
+TAKEN = (
+    "claims",
+    "gallery",
+    "benefit",
+    "epochs",
+    "ranking",
+    "planes",
+)  # an analysis, or a summary, uses these names for other things
 
 
 def ours() -> list[str]:

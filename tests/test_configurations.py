@@ -168,11 +168,26 @@ def changed(cfg, key, value):
 
 
 @pytest.mark.parametrize(("value", "expected"), [
-    ("all", [stage.name for stage in STAGES]), ("finetune", ["finetune"]),
+    ("all", [stage.name for stage in STAGES if stage.name != "representations"]), ("finetune", ["finetune"]),
     (["analysis", "probe"], ["probe", "analysis"]),
 ])  # fmt: skip
 def test_the_stages_that_are_asked_for_are_in_order(default, value, expected):
     assert [stage.name for stage in chosen(changed(default, "stages", value))] == expected
+
+
+@pytest.mark.parametrize(("changes", "expected"), [
+    ({"analysis.measures": ["accuracy"]}, ["pretrain", "probe", "finetune", "scratch", "analysis"]),
+    ({"analysis.measures": ["accuracy"], "interactions.roles": ["scratch"]}, ["scratch", "analysis"]),
+    ({"interactions.roles": ["pretrain", "finetune"]}, ["pretrain", "probe", "finetune", "interactions", "analysis"]),
+    ({"interactions.checkpoints.scratch": "a.pt"}, ["pretrain", "probe", "finetune", "interactions", "analysis"]),
+    ({"analysis.measures": ["logme"]}, ["pretrain", "probe", "finetune", "representations", "analysis"]),
+    ({"analysis.measures": ["logme", "ratio"]}, [stage.name for stage in STAGES]),
+])  # fmt: skip
+def test_all_stages_are_those_that_lead_to_what_is_measured(default, changes, expected):
+    cfg = default
+    for key, value in changes.items():
+        cfg = changed(cfg, key, value)
+    assert [stage.name for stage in chosen(cfg)] == expected
 
 
 def test_files_of_a_role_that_is_left_out_are_refused(default):
@@ -201,4 +216,5 @@ def test_a_name_that_is_too_long_for_a_folder_is_refused(default):
 
 
 def test_all_measures_of_the_program_are_measured_by_default(default):
-    assert sorted([*default.analysis.measures, "knockout"]) == ours(), "few samples are won: it takes more than usual"
+    few_are_won, of_features = ["knockout"], ["transfer", "spectrum", "tsne", "logme"]
+    assert sorted([*default.analysis.measures, *few_are_won, *of_features]) == ours()

@@ -17,7 +17,7 @@ FLOORS = (
     {"data", "models"},
     {"checkpoints"},
     {"training"},
-    {"pretrain_probe", "finetune", "scratch", "interactions"},
+    {"pretrain_probe", "finetune", "scratch", "interactions", "representations"},
     {"analysis"},
     {"run"},
 )
@@ -36,17 +36,21 @@ MATHEMATICS = {
         for name in ("decomposition", "ratio", "references", "jaccard", "faithfulness", "noise", "accuracy", "knockout")
     ),
     *(f"analysis.formulas.{name}" for name in ("logme", "h_score", "leep", "neighbours", "spectrum", "softmax")),
-    *(f"analysis.statistics.{name}" for name in ("between", "estimate", "shuffled", "slope")),
+    *(f"analysis.statistics.{name}" for name in ("between", "curves", "estimate", "shuffled", "slope")),
 }
 DRAWING = {"analysis.report.page", "analysis.verdicts"}
 DRAWING |= {f"analysis.drawing.{name}" for name in ("style", "curves", "gallery", "glyphs", "labels", "sentence")}
 DRAWING |= {f"analysis.drawing.{name}" for name in ("over_runs", "few_settings", "many_settings")}
-DRAWING |= {f"analysis.drawing.{name}" for name in ("references", "stacks", "beyond", "benefit")}
+DRAWING |= {
+    f"analysis.drawing.{name}"
+    for name in ("references", "stacks", "beyond", "benefit", "planes", "epochs", "ranking", "components")
+}
 DRAWING |= {
     "analysis.report.over_runs",
     "analysis.report.claims",
     "analysis.told",
     "analysis.answer",
+    "analysis.over_epochs",
     "analysis.summarise",
 }
 # They take seconds to import: a run with nothing left to do ends before.

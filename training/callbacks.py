@@ -1,4 +1,4 @@
-"""Callbacks for the end of every epoch: they write its results to disk, and move the progress bar."""
+"""Callbacks: they write the results of every epoch to disk, end a training in time, and move the progress bar."""
 
 import math
 from pathlib import Path

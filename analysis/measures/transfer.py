@@ -109,6 +109,6 @@ def figure(table: pd.DataFrame) -> Figure:
     axes.hlines(at, rows["low"], rows["high"], color="black", linewidth=1.4)
     axes.plot(rows["mean"], at, "o", color="#0072B2", label="accuracy, with its 95% interval")
     reference_marks(axes, at.astype(float), rows, ["chance"], 0.3, LABELS, upright=True)
-    axes.set_yticks(at, [LABELS[name] for name in rows["quantity"]])
+    axes.set_yticks(at, [LABELS[name].replace(", ", ",\n") for name in rows["quantity"]])
     axes.set(xlabel="accuracy on the test set", xlim=(min(0.0, rows["low"].min()), 1.02), ylim=(len(rows) - 0.4, -0.6))
     return with_legend(figure, 2)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.report.claims import judged
 from analysis.report.page import rendered
-from stages.files import write_text
+from stages.files import write_text, written
 
 
 @dataclass(frozen=True)
@@ -39,3 +39,10 @@ def write_report(
     """
     content = {"title": title, "opening": opening, "figures": figures, "runs": runs, "how_to_read": how_to_read}
     write_text(path, rendered("over_runs.html.j2", claims=judged(claims), answers=answers, **content))
+
+
+def write_table(path: Path, table: pd.DataFrame) -> Path:
+    """Writes a table that a report shows; returns its path."""
+    with written(path) as beside:
+        table.to_csv(beside, index=False)
+    return path

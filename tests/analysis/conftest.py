@@ -5,9 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.study import Options, Study
+from analysis.formulas.accuracy import Outcomes
+from analysis.study import Options, Source, Study
+from checkpoints.features import file_of
 from interactions.mobius import values
 from interactions.store import Samples, Store
+from representations.kept import Representation
+from stages.files import write_archive
 from stages.results import epochs_kept
 
 OPTIONS = {
@@ -53,3 +57,39 @@ def study_of(tmp_path: Path) -> Callable[..., Study]:
         return Study(chosen, stores, epochs, Options(**OPTIONS | options))
 
     return make
+
+
+CLASSES, WIDTH, SOURCE_CLASSES = 4, 12, 7
+
+
+@pytest.fixture
+def with_features(tmp_path: Path) -> Callable[..., Study]:
+    """with_features(study, train=40, test=30): the study with features of the pre-trained model, which tell the classes
+    apart, of the fine-tuned one, which do so better, and with predictions of the test set."""
+
+    def add(study: Study, train: int = 40, test: int = 30, head: bool = True) -> Study:
+        draw = np.random.default_rng(8)
+        study.train_labels, study.labels = np.arange(train) % CLASSES, np.arange(test) % CLASSES
+        study.class_names, study.source = tuple("abcd"), Source(3, 0.75, 200)
+        centres = draw.normal(size=(CLASSES, WIDTH))
+        for model, noise in (("pretrain", 0.6), ("finetune", 0.2)):
+            folder = tmp_path / "features" / model
+            for split, labels in (("train", study.train_labels), ("test", study.labels)):
+                features = centres[labels] + noise * draw.normal(size=(len(labels), WIDTH))
+                write_archive(file_of(folder, "penultimate", split), features=features.astype(np.float32))
+                if head and model == "pretrain":
+                    logits = features @ draw.normal(size=(WIDTH, SOURCE_CLASSES))
+                    write_archive(file_of(folder, "logits", split), features=logits.astype(np.float32))
+            study.representations[model] = Representation(folder)
+        for model in ("pretrain", "finetune"):
+            correct = (draw.random((test, 3)) < 0.7).astype(float)
+            study.outcomes[model] = Outcomes(correct, 2 - correct)
+        return study
+
+    return add
+
+
+@pytest.fixture
+def featured(with_features: Callable[..., Study]) -> Study:
+    """A study of representations alone: no interactions are measured."""
+    return with_features(Study(None, {}, {}, Options(**OPTIONS)))

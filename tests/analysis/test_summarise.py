@@ -5,9 +5,11 @@ import json
 import os
 import re
 import threading
+from itertools import product
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hand_made import HandMade, claims, decomposition, jaccard, ratio
 from hydra import compose, initialize_config_dir
@@ -103,6 +105,51 @@ def test_graded_starts_say_whether_who_preserves_more_gains_more(make, capsys):
     assert f"Verdict: {said.split(': ')[1].split(';')[0]} (" in text
     summarise(places[:5])
     assert not (folder / "tables" / "benefit.csv").exists(), "one seed alone"
+
+
+def from_epoch(epoch, seed):
+    """A run whose frozen features are best from epoch 2 and whose fine-tuned model is best from the last one."""
+    fe, ft = {1: 0.8, 2: 0.9, 4: 0.85, 40: 0.8}[epoch] + seed / 1000, 0.9 + epoch / 1000 + seed / 1000
+
+    def table(keys, rows):
+        means = np.array(list(rows.values()))
+        parts = [dict(zip(keys, name.split("/"), strict=True)) for name in rows]
+        return pd.DataFrame(parts).assign(mean=means, low=means - 0.01, high=means + 0.01)
+
+    transfer = table(["quantity"], {"source": epoch / 50, "fe": fe, "fe_converged": fe + 0.01, "ft": ft})
+    return {
+        "transfer": transfer.assign(chance=0.1),
+        "tsne": table(["model", "quantity"], {"pretrain/trustworthiness": 0.9}),
+        "logme": table(["score"], {"logme": fe - 1 - seed / 500}),
+        "claims": claims(0.3),
+    }
+
+
+def test_runs_from_several_epochs_say_from_which_it_is_best_to_start(make, capsys):
+    places = []
+    for seed, epoch in product(range(2), (1, 2, 4, 40)):
+        places.append(make(from_epoch(epoch, seed), start__epoch=epoch, seeds__pretrain=seed, finished=str(seed)))
+        arrays = {
+            f"plane/{model}": np.random.default_rng(epoch).normal(size=(9, 2)) for model in ("pretrain", "finetune")
+        }
+        (places[-1] / "analysis" / "samples").mkdir()
+        about = {"about/labels": np.arange(9) % 3, "about/seed_drawn": 7, "about/perplexity": 5.0}
+        np.savez(places[-1] / "analysis" / "samples" / "tsne.npz", **arrays, **about)
+    folder = summarise(places)
+    out = " ".join(capsys.readouterr().out.split())
+    assert "Of 4 epochs of pre-training from 1 to 40, the best is 2 for frozen features with the paper's head" in out
+    assert "the best epoch for frozen features (FE) comes before the best one for fine-tuning (FT): undecided" in out
+    names = {path.name for path in folder.rglob("*") if path.is_file()}
+    assert {"epochs.csv", "ranking.csv", "ranking.svg", "planes.svg", "transfer.svg", "logme_by_run.csv"} <= names
+    assert [row["best"] for row in rows(folder / "tables" / "epochs.csv")] == ["2", "2", "40"]
+    judged = rows(folder / "tables" / "claims.csv")
+    assert [row["key"] for row in judged[:2]] == ["epochs/best/fe", "epochs/best/fe_converged"]
+    assert {row["setting"] for row in judged if row["measure"] == "epochs"} == {"over epochs"}
+    assert len([row for row in judged if row["key"] == "ratio/paper"]) == 4, "those of each setting stay"
+    text = (folder / "report.html").read_text()
+    assert "<h2>Which epoch of pre-training transfers best, with frozen features and fine-tuned?</h2>" in text
+    assert "<h2>Does any score rank the epochs of pre-training as their accuracy does?</h2>" in text
+    assert "t-SNE (seed 7, perplexity 5)" in text
 
 
 def test_a_summary_replaces_the_one_before_entirely(make):

@@ -3,7 +3,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from checkpoints.features import features
+from checkpoints.features import compute, features, read
+from conf.errors import BadInput
 from data.splits import InMemory
 from models.backbone import Classifier
 from models.vision import conv4
@@ -36,9 +37,9 @@ def test_features_are_those_of_the_model_in_evaluation_mode(model, dataset, tmp_
 
 def test_features_are_computed_once(model, dataset, tmp_path):
     first = features(model, DataLoader(dataset), tmp_path, "train", CPU)
-    model.features = None  # a second call would fail
+    model.backbone = None  # a second pass would fail
     assert torch.equal(features(model, DataLoader(dataset), tmp_path, "train", CPU), first)
-    with pytest.raises(TypeError):
+    with pytest.raises(AttributeError):
         features(model, DataLoader(dataset), tmp_path, "test", CPU)  # the other split has features of its own
 
 
@@ -47,3 +48,34 @@ def test_an_interrupted_computation_leaves_nothing_behind(model, dataset, tmp_pa
     with pytest.raises(IndexError):
         features(model, DataLoader(dataset, 5), tmp_path, "train", CPU)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_features_that_are_not_finite_are_refused_and_not_kept(model, dataset, tmp_path):
+    dataset.inputs[13, 0, 0, 0] = np.nan
+    message = r"the features of the test set hold NaN or infinity \(layer penultimate\), of input 13 first"
+    with pytest.raises(BadInput, match=message):
+        features(model, DataLoader(dataset, 7), tmp_path, "test", CPU)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("pool", ["mean", "none"])
+def test_named_layers_give_what_they_gave_in_the_pass(model, dataset, tmp_path, pool):
+    compute(model, DataLoader(dataset, 7), tmp_path, "train", CPU, ["penultimate", "block2", "logits"], pool)
+    model.eval()
+    with torch.no_grad():
+        maps = model.backbone.block2(model.backbone.block1(dataset.inputs))
+        expected = {
+            "penultimate": model.features(dataset.inputs),
+            "block2": maps.mean((2, 3)) if pool == "mean" else maps.flatten(1),
+            "logits": model(dataset.inputs),
+        }
+    for layer, tensor in expected.items():
+        torch.testing.assert_close(torch.from_numpy(read(tmp_path, layer, "train")), tensor)
+
+
+def test_only_layers_that_are_missing_are_computed(model, dataset, tmp_path):
+    compute(model, DataLoader(dataset, 7), tmp_path, "train", CPU, ["block1"])
+    before = (tmp_path / "block1_train.npz").stat().st_mtime_ns
+    compute(model, DataLoader(dataset, 7), tmp_path, "train", CPU, ["block1", "block2"])
+    assert (tmp_path / "block1_train.npz").stat().st_mtime_ns == before
+    assert read(tmp_path, "block2", "train").shape == (20, 8)

@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from conf.errors import BadInput
-from conf.schema import NO_NEUTRAL, VALUES, keys
+from conf.schema import FEATURES, NO_NEUTRAL, VALUES, keys
 from stages.canonical import OURS
 from stages.identity import results_of
 from stages.table import STAGES, names
@@ -22,8 +22,11 @@ BEFORE = "digits probe.l2=0.01"  # which l2 was when the default study was first
 ALL = [name for stage in STAGES for name in stage.results]
 SAMPLES = "interactions/samples"
 COMPARED = (*VALUES, "analysis")
-OF_TARGET = ("probe", "finetune", "scratch", SAMPLES, *COMPARED)
-OF_PRETRAINING = ("pretrain", "probe", "finetune", "interactions/probe", "interactions/finetune", "analysis")
+OF_TARGET = ("probe", "finetune", "scratch", SAMPLES, *FEATURES, *COMPARED)
+OF_FINETUNING = ("finetune", "interactions/finetune", "representations/finetune", "analysis")
+OF_START = ("probe", "interactions/probe", "representations/pretrain", *OF_FINETUNING)
+OF_PRETRAINING = ("pretrain", *OF_START)
+OF_TRAINING = ("scratch", "interactions/scratch", *OF_FINETUNING)
 
 
 def differ(first: dict[str, str], second: dict[str, str]) -> set[str]:
@@ -32,7 +35,7 @@ def differ(first: dict[str, str], second: dict[str, str]) -> set[str]:
 
 @pytest.mark.parametrize(("key", "value", "results"), [
     ("seeds.pretrain", 1, OF_PRETRAINING),
-    ("seeds.train", 1, ("finetune", "scratch", "interactions/finetune", "interactions/scratch", "analysis")),
+    ("seeds.train", 1, OF_TRAINING),
     ("seeds.samples", 1, (SAMPLES, *COMPARED)),
     ("seeds.data", 1, ALL),
     ("seed", 1, ALL),
@@ -42,11 +45,17 @@ def differ(first: dict[str, str], second: dict[str, str]) -> set[str]:
     ("data.target.train_samples", 9, OF_TARGET),
     ("probe.l2", 0.5, ("probe", "interactions/probe", "analysis")),
     ("probe.l2", 0.001, ("probe", "interactions/probe", "analysis")),  # though it may be what auto chooses
-    ("finetune.lr", 0.5, ("finetune", "scratch", "interactions/finetune", "interactions/scratch", "analysis")),
+    ("finetune.lr", 0.5, OF_TRAINING),
     ("scratch.lr", 0.5, ("scratch", "interactions/scratch", "analysis")),
-    ("start.epoch", 3, ("probe", "finetune", "interactions/probe", "interactions/finetune", "analysis")),
-    ("start.transfer", "shuffled", ("finetune", "interactions/finetune", "analysis")),
-    ("start.transfer", 2, ("finetune", "interactions/finetune", "analysis")),
+    *((f"pretrain.{key}", value, OF_PRETRAINING) for key, value in (
+        ("iterations", 9), ("optimizer", "adam"), ("schedule", "step"), ("step_epochs", 3), ("step_factor", 0.5))),
+    ("finetune.iterations", 9, OF_TRAINING),
+    ("scratch.iterations", 9, ("scratch", "interactions/scratch", "analysis")),
+    ("start.epoch", 3, OF_START),
+    ("start.transfer", "shuffled", OF_FINETUNING),
+    ("start.transfer", 2, OF_FINETUNING),
+    ("representations.layers", ["penultimate", "block2"], (*FEATURES, "analysis")),
+    ("representations.pool", "none", (*FEATURES, "analysis")),
     ("trainer.precision", "bf16-mixed", [name for name in ALL if name != SAMPLES]),
     ("trainer.devices", 2, [name for name in ALL if name != SAMPLES]),
     ("trainer.gradient_clip_val", 1, [name for name in ALL if name != SAMPLES]),
@@ -63,7 +72,7 @@ def test_a_key_decides_these_results_and_no_others(cfg, digests, key, value, res
 
 
 @pytest.mark.parametrize(("key", "value"), [
-    ("analysis.measures", ["ratio"]),
+    ("analysis.measures", ["ratio"]), ("analysis.measures", ["ratio", "logme"]),
     ("name", "other"), ("run_dir", None), ("stages", ["analysis"]), ("num_workers", 3), ("wandb.mode", "disabled"),
     ("data.root", "/elsewhere"), ("data.download", True), ("data.size", {"train": 3}),
     ("trainer.accelerator", "gpu"), ("trainer.strategy", "ddp"), ("trainer.profiler", "simple"),
@@ -208,14 +217,15 @@ def test_files_of_a_role_take_the_place_of_its_training(cfg, digests, tmp_path):
     results = results_of(changed(cfg, **given))
     assert set(results["interactions/finetune"].inputs) == {SAMPLES}
     assert "finetune" not in results["analysis"].inputs
-    assert differ(digests(cfg), digests(cfg, **given)) == {"interactions/finetune", "analysis"}
+    of_file = {"interactions/finetune", "representations/finetune", "analysis"}
+    assert differ(digests(cfg), digests(cfg, **given)) == of_file
     first = digests(cfg, **given)
     assert (
         digests(cfg, **given, finetune__lr=0.5, scratch__lr=1e-3)["interactions/finetune"]
         == (first["interactions/finetune"])
     )
     (tmp_path / "epoch_2.pt").write_bytes(b"33")
-    assert differ(first, digests(cfg, **given)) == {"interactions/finetune", "analysis"}
+    assert differ(first, digests(cfg, **given)) == of_file
 
 
 def test_a_raised_number_is_another_result(cfg, digests, monkeypatch):
@@ -231,7 +241,7 @@ def test_the_folder_of_a_result_is_readable_and_ends_in_its_digest(cfg):
     assert found == {
         "pretrain": "conv4-glyphs-seed=0", "probe": "conv4-digits-seed=0", "finetune": "conv4-digits-seed=0",
         "scratch": "conv4-digits-seed=0", SAMPLES: "digits-n=9", "analysis": "analysis",
-        **dict.fromkeys(VALUES, "conv4-digits-n=9"),
+        **dict.fromkeys(VALUES, "conv4-digits-n=9"), **dict.fromkeys(FEATURES, "conv4-digits"),
     }  # fmt: skip
     for name, result in results_of(cfg).items():
         wanted = Path(cfg.run_dir) if name == "analysis" else Path(cfg.output, "results", name)
@@ -269,7 +279,7 @@ def test_a_configuration_of_before_a_key_existed_has_the_same_results(default):
 
 
 def test_every_stage_is_in_the_table_once():
-    assert names() == ("pretrain", "probe", "finetune", "scratch", "interactions", "analysis")
+    assert names() == ("pretrain", "probe", "finetune", "scratch", "interactions", "representations", "analysis")
 
 
 def test_one_and_all_batches_are_told_apart(cfg, digests):
@@ -359,6 +369,8 @@ def test_the_sizes_of_a_text_encoder_decide_scratch_too(cfg, digests, tmp_path):
 
 def test_to_start_from_the_last_epoch_by_its_number_is_no_difference(cfg, digests):
     assert digests(cfg, start__epoch=cfg.pretrain.epochs) == digests(cfg)
+    fewer = {"pretrain__iterations": 9}  # then there may be no such epoch
+    assert "finetune" in differ(digests(cfg, **fewer, start__epoch=cfg.pretrain.epochs), digests(cfg, **fewer))
 
 
 def test_a_stage_stands_after_those_that_it_reads():

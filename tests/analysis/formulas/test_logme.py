@@ -1,5 +1,7 @@
 """Against scikit-learn's Bayesian ridge regression, which iterates, and against the definition, a Gaussian density."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -8,6 +10,13 @@ from sklearn.linear_model import BayesianRidge
 from threadpoolctl import threadpool_limits
 
 from analysis.formulas.logme import greatest_evidence, logme
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Matrices are small: several threads, of several tests at once, wait for each other for seconds."""
+    with threadpool_limits(1):
+        yield
 
 
 def drawn(samples: int, width: int, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -36,8 +45,7 @@ def graded() -> tuple[np.ndarray, np.ndarray]:
 def iterated(features: np.ndarray, y: np.ndarray) -> float:
     options = {"alpha_1": 0, "alpha_2": 0, "lambda_1": 0, "lambda_2": 0, "tol": 1e-10, "max_iter": 3000}
     model = BayesianRidge(**options, fit_intercept=False, compute_score=True)
-    with threadpool_limits(1):
-        return model.fit(features, y).scores_[-1] / len(y)
+    return model.fit(features, y).scores_[-1] / len(y)
 
 
 CASES = {

@@ -1,0 +1,228 @@
+"""What runs from several epochs of pre-training say together, on tables that are made by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.runs.epoch_answer import answer, best_epochs
+from analysis.runs.epoch_claims import claims
+from analysis.runs.epochs import KEY, epoch_of, epochs
+from analysis.runs.ranking import ranking
+from analysis.runs.settings import in_order
+
+EPOCHS = (1, 2, 5, 10, 20, 40)
+MODELS = ("pretrain", "finetune")
+COMPONENTS = ("all", "main", "residual", "random_main", "random_residual")
+FE = dict(zip(EPOCHS, (0.80, 0.85, 0.90, 0.88, 0.86, 0.84), strict=True))
+FT = dict(zip(EPOCHS, (0.90, 0.91, 0.92, 0.93, 0.94, 0.95), strict=True))
+
+
+def rows(keys: list[str], values: dict[str, float], **levels: float) -> pd.DataFrame:
+    parts = [dict(zip(keys, name.split("/"), strict=True)) for name in values]
+    means = np.array(list(values.values()), dtype=float)
+    return pd.DataFrame(parts).assign(mean=means, low=means - 0.01, high=means + 0.01, **levels)
+
+
+def tables_of(epoch: float, noise=lambda: 0.0, **changed: float) -> dict[str, pd.DataFrame]:
+    """The paper's story at this epoch; changed: other values, of quantities with __ for /."""
+    late = np.log(epoch) / np.log(40)
+    transfer = {"source": 0.6 + 0.3 * late, "fe": FE[epoch], "fe_converged": FE[epoch] + 0.02, "ft": FT[epoch]}
+    spectrum = {f"pretrain/accuracy/{name}": value for name, value in zip(
+        COMPONENTS, (FE[epoch], 0.8 - 0.3 * late, 0.5 + 0.2 * late, 0.3, 0.3), strict=True)}  # fmt: skip
+    spectrum |= {f"finetune/accuracy/{name}": value for name, value in zip(
+        COMPONENTS, (FT[epoch], 0.9, 0.2 + 0.2 * late, 0.3, 0.3), strict=True)}  # fmt: skip
+    scores = {"logme": FE[epoch] - 1, "h_score": late, "knn": FT[epoch]}
+    every = transfer | spectrum | scores
+    every = {name: value + noise() for name, value in every.items()}
+    every |= {name.replace("__", "/"): value for name, value in changed.items()}
+    sizes = {f"{model}/dimension/{name}": 5 + 20 * late for model in MODELS for name in ("main", "residual")}
+    sizes |= {f"{model}/effective_rank/all": 30.0 for model in MODELS}
+
+    def chosen(names):
+        return {name: every[name] for name in names if np.isfinite(every[name])}
+
+    return {
+        "transfer": rows(["quantity"], chosen(transfer), chance=0.1),
+        "spectrum": rows(["model", "quantity", "component"], chosen(spectrum) | sizes, chance=0.1),
+        "logme": rows(["score"], chosen(scores)),
+    }
+
+
+@pytest.fixture
+def runs_of(run_of):
+    """runs_of(seeds=3, changed=lambda epoch, seed: {"ft": 0.9}): a run of each epoch and seed."""
+
+    def make(seeds=3, at=EPOCHS, scale=0.002, changed=lambda epoch, seed: {}, leave_out=(), only=None, **settings):
+        draw = np.random.default_rng(1)
+        made = []
+        for epoch in at:
+            for seed in range(seeds):
+                tables = tables_of(epoch, lambda: draw.normal(scale=scale), **changed(epoch, seed))
+                if (epoch, seed) in leave_out:
+                    continue
+                given = {KEY: epoch} | {key: value(epoch) for key, value in settings.items()}
+                tables = {name: tables[name] for name in only or tables}
+                made.append(run_of(given, {}, pretrain=seed, tables=tables))
+        return in_order(made)
+
+    return make
+
+
+@pytest.fixture
+def judged(runs_of):
+    """judged(...): the claims of the runs that runs_of(...) makes, by key."""
+
+    def make(**arguments):
+        found = claims(epochs(*runs_of(**arguments)))
+        return found.set_index(found["key"].str.removeprefix("epochs/"))
+
+    return make
+
+
+def test_the_papers_story_meets_the_papers_claims(judged):
+    found = judged(seeds=5)
+    met = found[found["verdict"] == "met"].index
+    assert {"best/fe", "best/fe_converged", "fall/fe", "fall/fe_converged", "ft_rises/source", "main/beyond",
+            "main/measured", "residual/beyond", "residual/measured", "residual/falls", "residual/kept",
+            "logme/ft"} <= set(met)  # fmt: skip
+    assert found.loc["best/fe", "mean"] == 35
+    assert found.loc["fall/fe", "mean"] == pytest.approx(0.06, abs=0.005)
+    assert found.loc["residual/falls", "mean"] == pytest.approx(0.3, abs=0.01)
+    assert found.loc["main/beyond", ["mean", "above", "below"]].tolist()[0] < -0.9
+    assert (found["runs"] == 30).all()
+
+
+def test_logme_that_ranks_fe_is_said_to_do_so(judged):
+    found = judged(seeds=5)
+    assert found.loc["logme/fe", "verdict"] == "not met", "its tau is nearly 1"
+    assert found.loc["logme_inverse/fe", "verdict"] == "not met"
+    assert found.loc[["logme_source/fe", "logme_epoch/fe"], "verdict"].tolist() == ["met", "met"]
+    assert found.loc[["logme_source/ft", "logme_epoch/ft"], "verdict"].tolist() == ["not met", "not met"]
+    against = judged(seeds=5, changed=lambda epoch, _: {"logme": -FE[epoch]})
+    assert against.loc[["logme/fe", "logme_inverse/fe"], "verdict"].tolist() == ["met", "met"]
+
+
+def test_every_claim_has_a_key_of_its_own_that_does_not_change(judged):
+    found = judged()
+    assert not found.index.duplicated().any()
+    assert list(found.index) == [
+        "best/fe", "best/fe_converged", "fall/fe", "fall/fe_converged", "ft_rises/source", "main/beyond",
+        "main/measured", "residual/beyond", "residual/measured", "residual/falls", "residual/kept", "logme/fe",
+        "logme/fe_converged", "logme_inverse/fe", "logme_inverse/fe_converged", "logme_source/fe",
+        "logme_source/fe_converged", "logme_epoch/fe", "logme_epoch/fe_converged", "logme/ft", "logme_inverse/ft",
+        "logme_source/ft", "logme_epoch/ft",
+    ]  # fmt: skip
+
+
+def test_components_count_beyond_a_random_subspace_first(judged):
+    """F_r gets better as any subspace does that has as many dimensions."""
+    found = judged(seeds=5, changed=lambda epoch, _: {"pretrain__accuracy__random_residual": 0.1 + 0.01 * epoch})
+    assert found.loc["residual/measured", "verdict"] == "met"
+    assert found.loc["residual/beyond", "verdict"] != "met"
+
+
+def test_without_a_source_accuracy_ft_goes_with_the_epoch_and_says_so(judged):
+    found = judged(changed=lambda *_: {"source": np.nan})
+    assert "ft_rises/source" not in found.index
+    assert "no run has a source accuracy" in found.loc["ft_rises/epoch", "quantity"]
+    assert found.loc["ft_rises/epoch", "verdict"] == "met"
+    assert "logme_source/fe" not in found.index
+
+
+def test_what_is_constant_is_not_measurable(judged):
+    found = judged(changed=lambda *_: {"ft": 0.99, "logme": -1.0})
+    constant = ["best/fe", "ft_rises/source", "logme/fe", "logme/ft"]
+    assert found.loc[constant, "verdict"].tolist() == ["not measurable"] * 4
+    assert (found.loc[constant, "why"] == "it is the same at all epochs").all()
+    assert found.loc["fall/fe", "why"] == ""
+
+
+def test_a_single_replicate_decides_nothing_and_says_why(judged):
+    found = judged(seeds=1)
+    assert found.loc["best/fe", ["mean", "verdict"]].tolist() == [35, "undecided"]
+    assert found.loc["best/fe", "why"] == "35 with one combination of seeds, no interval"
+    assert np.isnan(found.loc["best/fe", "low"])
+    assert found.loc["fall/fe", "verdict"] == "undecided"
+    assert "the luckiest noise" in found.loc["fall/fe", "why"]
+
+
+def test_seeds_that_change_nothing_are_no_replicates(judged):
+    """Other trainings of one pre-training have the same converged head: five of them are one."""
+    found = judged(seeds=5, scale=0.0)
+    assert set(found["verdict"]) == {"undecided"}
+    some = judged(seeds=5, changed=lambda epoch, _: {"fe_converged": FE[epoch]})
+    assert some.loc["best/fe_converged", "why"] == "", "FT differs"
+    assert some.loc["fall/fe_converged", "verdict"] == "undecided"
+
+
+def test_only_what_is_measured_is_claimed(judged):
+    assert {key.partition("/")[0] for key in judged(only=["spectrum"]).index} == {"main", "residual"}
+    assert {key.partition("/")[0] for key in judged(only=["transfer"]).index} == {"best", "fall", "ft_rises"}
+    assert judged(only=["logme"]).empty
+
+
+def test_epochs_and_seeds_that_are_not_complete_are_left_out(runs_of):
+    few = [(2, seed) for seed in (1, 2)] + [(40, 0)]
+    at, curves = epochs(*runs_of(leave_out=few)).together("fe")
+    assert at.tolist() == [1, 5, 10, 20, 40]
+    assert curves.shape == (2, 5), "seed 0 has no last epoch"
+
+
+@pytest.mark.parametrize(("arguments", "why"), [
+    ({"at": (1, 40)}, "3 epochs or more are needed, the runs start from 2"),
+    ({"finetune.lr": lambda epoch: 0.1 if epoch < 5 else 0.2}, "the runs differ in finetune.lr as well: summarise "
+     "those of one setting alone"),
+    ({"at": (1, 2, 5), "seeds": 3, "leave_out": [(1, 0), (2, 1), (5, 2)]}, "no seed has runs of 3 epochs"),
+])  # fmt: skip
+def test_why_there_are_no_curves_is_said_in_a_line(runs_of, arguments, why):
+    found = epochs(*runs_of(**arguments))
+    assert found.lacks == why
+    assert not found.curves
+
+
+def test_runs_of_one_epoch_or_without_these_tables_are_not_concerned(runs_of, run_of):
+    assert epochs(*runs_of(at=(40,))) is None
+    assert epochs(*in_order([run_of({KEY: epoch}, {}) for epoch in EPOCHS])) is None
+
+
+def test_the_last_epoch_is_that_of_our_own_pre_training(run_of):
+    assert epoch_of(run_of({KEY: 5})) == 5
+    assert epoch_of(run_of({KEY: "last", "pretrain.epochs": 90})) == 90
+    files = run_of({KEY: "last", "pretrain.epochs": 90, "model.weights": "files/*.pt"})
+    assert epoch_of(files) is None
+
+
+def test_rankers_stand_in_the_order_of_their_tau_with_the_trivial_ones(runs_of):
+    table = ranking(epochs(*runs_of(seeds=5)))
+    assert list(dict.fromkeys(table["target"])) == ["fe", "fe_converged", "ft"]
+    ft = table[table["target"] == "ft"]
+    assert ft["tau"].is_monotonic_decreasing
+    assert ft["ranker"].tolist()[-1] == "logme"
+    assert {"source", "epoch"} < set(ft["ranker"])
+    fe = table[table["target"] == "fe"].set_index("ranker")
+    assert fe.loc["epoch", "regret"] == pytest.approx(0.06, abs=0.005), "the last epoch is not the best one"
+    assert fe.loc["logme", "regret"] == pytest.approx(0, abs=0.003)
+    assert fe.loc["logme", "p"] < 0.02 < fe.loc["epoch", "p"]
+    assert (ft[["epochs", "seeds"]] == [6, 5]).all(axis=None)
+
+
+def test_the_answer_names_the_best_epochs_and_the_best_ranker(runs_of):
+    found = epochs(*runs_of(seeds=5))
+    table, ranks = best_epochs(found), ranking(found)
+    assert table["best"].tolist() == [5, 5, 40]
+    said = answer(found, table, claims(found), ranks)
+    assert said.startswith("Of 6 epochs of pre-training from 1 to 40, the best is 5 for frozen features with the "
+                           "paper's head (single seeds: 5 [")  # fmt: skip
+    assert "; 40 for fine-tuning (" in said
+    assert "After its best epoch FE with the paper's head falls, by 5.7 points [" in said
+    assert "The epochs' order by FE with the paper's head is told best by LogME (tau 1" in said
+    assert "The epochs' order by FT is told best by the epoch itself (tau 1" in said
+    assert "which takes no score: of the scores the best is H-score (tau 1 [0.95, 1], p 0.0028)" in said
+    assert said.endswith("This is known over 30 runs, 5 combinations of seeds: other pre-trainings on the same data.")
+
+
+def test_the_answer_of_one_seed_claims_nothing_of_others(runs_of):
+    found = epochs(*runs_of(seeds=1))
+    said = answer(found, best_epochs(found), claims(found), ranking(found))
+    assert "falls" not in said
+    assert said.endswith("This is of 6 runs with one combination of seeds: what others would give, it does not say.")

@@ -72,12 +72,14 @@ def tables(folder: Path, shown: OverEpochs) -> list[Path]:
 def figure(folder: Path, table: Table, shown: OverEpochs, spoken: str) -> Entry | None:
     """Draws a measure over epochs; None for one that has the same figure as ever. spoken: what intervals speak of."""
     over = table.over.assign(**{EPOCH: [shown.of_setting[number] for number in table.over[SETTING]]})
+    rows, known = shown.found.rows.get(table.name), shown.found.has
+    made = None
+    if table.name == "transfer" and any(map(known, drawn.TRANSFER)):
+        made = drawn.transfer(over, rows)
+    if table.name == "spectrum" and any(known(f"pretrain/accuracy/{name}") for name in drawn.COMPONENTS):
+        made = drawn.spectrum(over, rows)
     if table.name == "logme":
         made = _logme(shown)
-    elif table.name in ("transfer", "spectrum") and table.name in shown.found.rows:
-        made = getattr(drawn, table.name)(over, shown.found.rows[table.name])
-    else:
-        made = None
     if made is None:
         return None
     return _entry(folder, table.name, made, words.QUESTIONS[table.name], f"{words.CAPTIONS[table.name]} {spoken}")

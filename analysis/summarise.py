@@ -133,7 +133,7 @@ def _write(
     entries = list(_figures(folder, judged, over, runs, settings, gained, epochs))
     kept += [file for files, _ in entries for file in files]
     answers = words.answers(judged, over.get("decomposition"), runs, settings)
-    first = [epochs.answer] if epochs else []
+    first = [epochs.answer] if epochs and epochs.answer else []
     lines = [*words.claim_lines(every)] if len(every) else []
     lines += [line for said in (benefit.line(gained) if gained else "", no_epochs) if said for line in ("", said)]
     write_text(folder / FILE, told(first + (answers if len(answers) <= FEW else []), lines))

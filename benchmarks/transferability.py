@@ -5,10 +5,10 @@ For each class, from t = alpha / beta = 1 until t changes by less than 1e-3, or 
     gamma = sum g / (g + t)      m2 = sum g z^2 / (g + t)^2      rest = r0 + sum z^2 t^2 / (g + t)^2
     alpha = gamma / (m2 + 1e-5)      beta = (n - gamma) / (rest + 1e-5)
 
-which is written here as published, with sums over the singular values of F (n x D) but D / 2 log alpha in the evidence.
-That is the same where n >= D, and wrong where n < D. "from F": of the singular value decomposition of F itself; "from
-F'F": of F'F, as in public code, which is quicker. Sizes are those of the birds (CUB-200) and of the radiographs
-(Shenzhen), with ResNet-50's features. python -m benchmarks.transferability writes benchmarks/transferability.csv.
+It is written here as published, with sums over the singular values of F (n x D), but D / 2 log alpha in the evidence,
+which is right where n >= D and wrong where n < D. F is decomposed as published, or F'F as in public code, which is
+quicker. Sizes are those of the birds (CUB-200) and the radiographs (Shenzhen), with as many features as ResNet-50 has.
+python -m benchmarks.transferability writes benchmarks/transferability.csv.
 """
 
 from functools import partial
@@ -30,19 +30,19 @@ def main() -> None:
 def measure(name: str) -> list[dict[str, object]]:
     """Returns a row for each way to decompose F."""
     features, labels = drawn(*SIZES[name])
-    sides, scores = {"ours": logme, "from F": partial(fixed_point, squared=False)}, {}
+    sides, scores = {"ours": logme, "F": partial(fixed_point, squared=False)}, {}
     if features.shape[0] > features.shape[1]:
-        sides["from F'F"] = partial(fixed_point, squared=True)
+        sides["F'F"] = partial(fixed_point, squared=True)
 
     def score(side: str) -> None:
         scores[side] = round(sides[side](features, labels), 5)
 
     ours, *theirs = alternate([partial(score, side) for side in sides], REPEATS)
-    about = {"data": name, **dict(zip(("n", "D", "classes"), SIZES[name], strict=True))}
+    about = {"LogME of": name, **dict(zip(("n", "D", "classes"), SIZES[name], strict=True))}
     return [
         about
-        | {"fixed point": side, "fixed point, s": round(seconds, 2), "ours, s": round(ours, 2)}
-        | {"times faster": round(seconds / ours, 1), "its LogME": scores[side], "our LogME": scores["ours"]}
+        | {"decomposed": side, "fixed point, s": round(seconds, 2), "ours, s": round(ours, 2)}
+        | {"times faster": round(seconds / ours, 1), "fixed point, LogME": scores[side], "ours, LogME": scores["ours"]}
         for side, seconds in zip(list(sides)[1:], theirs, strict=True)
     ]
 

@@ -146,7 +146,14 @@ def test_the_readme_names_every_page() -> None:
 
 @pytest.mark.parametrize(
     ("name", "first"),
-    [("values", "model"), ("peers", "n"), ("convnets", "convnet"), ("statistics", "question"), ("epochs", "claim")],
+    [
+        ("values", "model"),
+        ("peers", "n"),
+        ("convnets", "convnet"),
+        ("statistics", "question"),
+        ("epochs", "claim"),
+        ("transferability", "LogME of"),
+    ],
 )
 def test_the_figures_of_benchmarks_are_those_that_were_measured(name: str, first: str) -> None:
     """Every row of a table stands in the CSV."""

@@ -40,9 +40,11 @@ def best_epochs(found: Epochs) -> pd.DataFrame:
 
 
 def answer(found: Epochs, table: pd.DataFrame, claims: pd.DataFrame, ranks: pd.DataFrame) -> str:
-    """Returns the paragraph. table: of `best_epochs`; claims: of epoch_claims; ranks: of `ranking`."""
+    """Returns the paragraph, "" if no accuracy was measured. table: of `best_epochs`; claims: of epoch_claims; ranks:
+    of `ranking`."""
     rows = {row["key"]: row for _, row in claims.iterrows()}
-    return " ".join([*_best(found, table), *_falls(rows), *_ranked(ranks), _known(found)])
+    sentences = [*_best(found, table), *_falls(rows), *_ranked(ranks)]
+    return " ".join([*sentences, _known(found)]) if sentences else ""
 
 
 def _best(found: Epochs, table: pd.DataFrame) -> Iterator[str]:

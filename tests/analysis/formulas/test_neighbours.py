@@ -48,6 +48,11 @@ def test_a_tie_goes_to_the_nearest() -> None:
     assert left_out(features, labels, 4)[0]  # two votes each, and the nearest is 0
 
 
+def test_no_sample_is_its_own_neighbour() -> None:
+    angles = np.deg2rad([0, 120, 240])  # all others are less similar than orthogonal
+    assert not left_out(np.stack([np.cos(angles), np.sin(angles)], 1), np.arange(3), 1).any()
+
+
 def test_does_not_depend_on_blocks_or_scale(
     drawn: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:

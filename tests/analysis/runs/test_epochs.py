@@ -221,6 +221,13 @@ def test_the_answer_names_the_best_epochs_and_the_best_ranker(runs_of):
     assert said.endswith("This is known over 30 runs, 5 combinations of seeds: other pre-trainings on the same data.")
 
 
+def test_scores_alone_have_no_answer(runs_of):
+    found = epochs(*runs_of(only=["logme"]))
+    assert ranking(found).empty
+    assert best_epochs(found).empty
+    assert answer(found, best_epochs(found), claims(found), ranking(found)) == ""
+
+
 def test_the_answer_of_one_seed_claims_nothing_of_others(runs_of):
     found = epochs(*runs_of(seeds=1))
     said = answer(found, best_epochs(found), claims(found), ranking(found))

@@ -20,7 +20,7 @@ from analysis.formulas.logme import logme
 from benchmarks.timing import alternate, record
 
 SIZES = {"birds": (5994, 2048, 200), "radiographs": (199, 2048, 2)}  # samples, features, classes
-REPEATS = 3
+REPEATS = 5
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ The analysis reads what its measures are measured on, and `stages: all` runs wha
 interactions none are computed, and without scratch among the roles none is trained.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from omegaconf import DictConfig, OmegaConf
@@ -118,10 +119,12 @@ def described() -> str:
 
 
 def chosen(cfg: DictConfig) -> list[Stage]:
-    """Returns the requested stages, in order; of `all`, those that lead to the analysis. Raises BadInput for an unknown
-    name."""
+    """Returns the requested stages, in order; of `all`, those that lead to the analysis, and those that it never reads.
+    Raises BadInput for an unknown name."""
     if cfg.stages == "all":
-        needed = _leading_to(cfg, "analysis")
+        made = {name: names for stage in STAGES for name, names in stage.results.items()}
+        others = made.keys() - _closure("analysis", made.__getitem__)
+        needed = set().union(*(_closure(name, lambda of: reads(cfg, of)) for name in {"analysis", *others}))
         return [stage for stage in STAGES if needed & stage.results.keys()]
     wanted = cfg.stages if OmegaConf.is_list(cfg.stages) else OmegaConf.create([cfg.stages])
     Several(names()).check("stages", wanted)
@@ -164,5 +167,6 @@ def _of_compared(cfg: DictConfig, names: list[str] | tuple[str, ...]) -> list[st
     return [name for name in dict.fromkeys(names) if name not in trained | held]
 
 
-def _leading_to(cfg: DictConfig, result: str) -> set[str]:
-    return {result}.union(*(_leading_to(cfg, name) for name in reads(cfg, result)))
+def _closure(result: str, read: Callable[[str], Iterable[str]]) -> set[str]:
+    """Returns a result, what it is made from, and so on."""
+    return {result}.union(*(_closure(name, read) for name in read(result)))

@@ -42,6 +42,14 @@ def test_a_range_is_judged_by_the_whole_interval(low, high, verdict):
     assert judged(low, high, above=0.13, below=0.45) == verdict
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(-1, -0.1, MET), (-1, 0, UNDECIDED), (0, 0, NOT_MET), (0, 1, NOT_MET), (-1, 1, UNDECIDED), (nan, -1, IMPOSSIBLE)],
+)  # fmt: skip
+def test_less_than_0_is_judged_as_more_than_0_is(low, high, verdict):
+    assert judged(low, high, above=nan, below=0) == judged(-high, -low, above=0) == verdict
+
+
 def test_what_claims_nothing_has_no_verdict():
     assert judged(1, 2, nan) == judged(nan, nan, nan) == judged(1, 2, nan, nan) == ""
 

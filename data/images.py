@@ -145,7 +145,7 @@ def _per_channel(value: float | list[float]) -> list[float]:
 def _chosen(pictures: Pictures, name: str, samples: int | None, seed: int, skip_corrupt: bool) -> np.ndarray:
     """Returns the numbers of the selected images."""
     there = readable(pictures, name) if skip_corrupt else np.arange(len(pictures.labels))
-    if samples is None:
+    if samples is None or (pictures.few and samples > len(there)):
         return there
     if samples > len(there):
         raise BadInput(

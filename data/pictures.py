@@ -15,10 +15,11 @@ from conf.errors import BadInput
 
 
 class Pictures(ABC):
-    """One split of a data set. labels: int array [N]; `name` identifies an image in messages, by its path or
-    similarly."""
+    """One split of a data set. labels: int array [N]; few: whether it is a synthetic one, of which a draw of more than
+    there are takes all; `name` identifies an image in messages, by its path or similarly."""
 
     labels: np.ndarray
+    few: bool = False
 
     @abstractmethod
     def open(self, index: int) -> Image.Image:
@@ -54,8 +55,8 @@ class Arrays(Pictures):
     """Pictures with all pixels in memory: uint8 [N, H, W] or [N, H, W, 3]. `title` names the split: "CIFAR-10,
     train"."""
 
-    def __init__(self, pixels: np.ndarray, labels: Sequence[int], title: str) -> None:
-        self.pixels, self.labels, self.title = pixels, np.asarray(labels, dtype=np.int64), title
+    def __init__(self, pixels: np.ndarray, labels: Sequence[int], title: str, few: bool = False) -> None:
+        self.pixels, self.labels, self.title, self.few = pixels, np.asarray(labels, dtype=np.int64), title, few
 
     def open(self, index: int) -> Image.Image:
         return rgb(Image.fromarray(self.pixels[index]))

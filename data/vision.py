@@ -63,7 +63,8 @@ def _cifar(kind: type[datasets.CIFAR10], title: str, root: str, download: bool) 
 
     def read(download: bool) -> Raw:
         train, test = (kind(root, split, download=download) for split in (True, False))
-        splits = (Arrays(s.data, s.targets, f"{title}, {name}") for s, name in ((train, "train"), (test, "test")))
+        few = kind.meta["md5"] is None
+        splits = (Arrays(s.data, s.targets, f"{title}, {name}", few) for s, name in ((train, "train"), (test, "test")))
         return Raw(*splits, tuple(train.classes))
 
     return _loaded(expected, root, download, read)
@@ -82,7 +83,10 @@ def svhn(root: Root, download: Download = False, synthetic: Synthetic = 0) -> Ra
 
     def read(download: bool) -> Raw:
         both = {split: kind(root, split, download=download) for split in ("train", "test")}
-        splits = (Arrays(s.data.transpose(0, 2, 3, 1), s.labels, f"{title}, {name}") for name, s in both.items())
+        splits = (
+            Arrays(s.data.transpose(0, 2, 3, 1), s.labels, f"{title}, {name}", synthetic > 0)
+            for name, s in both.items()
+        )
         return Raw(*splits, tuple(string.digits))
 
     return _loaded(expected, root, download, read)
@@ -100,7 +104,9 @@ def mnist(root: Root, download: Download = False, synthetic: Synthetic = 0) -> R
 
     def read(download: bool) -> Raw:
         both = {name: datasets.MNIST(root, name == "train", download=download) for name in ("train", "test")}
-        splits = (Arrays(s.data.numpy(), s.targets.numpy(), f"{title}, {name}") for name, s in both.items())
+        splits = (
+            Arrays(s.data.numpy(), s.targets.numpy(), f"{title}, {name}", synthetic > 0) for name, s in both.items()
+        )
         return Raw(*splits, tuple(string.digits))
 
     return _loaded(expected, root, download, read)

@@ -1,4 +1,4 @@
-"""The paper's fourteen experiments: all compose and build, one of each kind of network runs from end to end."""
+"""The papers' experiments: all compose, those on interactions build, one of each kind of network is run."""
 
 import csv
 import json
@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 from studies import ROOT, Running, Studies
 
 from conf import schema
 from conf.check import check
+from conf.sweeps import one_by_one
 from models.backbone import build
 from models.weights import size
 
@@ -23,9 +25,19 @@ CLASSES = {"cifar10": 10, "cub200": 200, "cars": 196, "sst2": 2}
 # One network of each kind, with images as small as it takes.
 DEBUGGED = {"cub200_resnet50": ["model.input.size=64"], "cars_vit_s": [], "sst2_bert": []}
 
+SWEPT = {"deng_shenzhen": ["model.input.size=64"]}  # the one with the fewest samples
+
 BUILT_IN = {"digits", "digits_seeds", "graded_transfer", "phrases", "probe_scale"}
 
+# arXiv 2203.04668: fine-tuning (epochs, iterations, rate) and a softmax layer on frozen features, as section 3.3 says.
+NATURAL = ((300, 9000, 0.1), (300, 6000, 0.01))
+EPOCHS = dict.fromkeys(("food101", "aircraft", "cars", "cub200", "flowers102", "indoor67"), NATURAL)
+EPOCHS |= dict.fromkeys(("cifar10", "cifar100"), ((150, None, 0.1), (150, None, 0.1)))
+EPOCHS |= {"shenzhen": ((300, 1000, 0.01), (300, 1000, 0.001))}
+SMALL = {"toy", "table1", "embedded"}
+
 schema.register()
+OmegaConf.register_new_resolver("swept", one_by_one, replace=True)
 
 
 def composed(*overrides: str) -> object:
@@ -34,7 +46,60 @@ def composed(*overrides: str) -> object:
 
 
 def test_they_are_all_there() -> None:
-    assert {file.stem for file in (CONF / "experiment").glob("*.yaml")} == PAPER | BUILT_IN
+    of_epochs = {f"deng_{name}" for name in EPOCHS.keys() | SMALL}
+    assert {file.stem for file in (CONF / "experiment").glob("*.yaml")} == PAPER | BUILT_IN | of_epochs
+
+
+@pytest.mark.parametrize("name", sorted(EPOCHS))
+def test_an_experiment_on_epochs_is_the_papers(name: str) -> None:
+    cfg = composed(f"experiment=deng_{name}")
+    check(cfg)
+    assert (cfg.name, cfg.data.source.files.path, cfg.model.weights) == (f"deng_{name}", "imagenet", "pretrain")
+    assert (cfg.model.name, cfg.model.input.size, cfg.data.target.train_samples) == ("resnet50", 224, None)
+    first = cfg.pretrain
+    assert (first.epochs, first.batch_size, first.optimizer, first.lr) == (90, 256, "sgd", 0.1)
+    assert (first.momentum, first.weight_decay) == (0.9, 1e-4)
+    assert (first.schedule, first.step_epochs, first.step_factor) == ("step", 30, 0.1)
+    trained = cfg.finetune, cfg.analysis.options.transfer
+    assert tuple((each.epochs, each.iterations, each.lr) for each in trained) == EPOCHS[name]
+    if name.startswith("cifar"):
+        steps = [(each.optimizer, each.schedule, each.step_epochs, each.get("step_factor", 0.1)) for each in trained]
+        assert steps == [("adam", "step", 50, 0.1)] * 2
+    assert {10, 40, 70, 90} < set(cfg.checkpoints.epochs)
+    assert max(cfg.checkpoints.epochs) == cfg.pretrain.epochs
+
+
+def test_the_small_experiments_on_epochs_are_the_papers() -> None:
+    toy, table = (composed(f"experiment=deng_{name}") for name in ("toy", "table1"))
+    for cfg, samples, epochs in ((toy, 1000, 100), (table, None, 50)):
+        check(cfg)
+        assert (cfg.data.source.files._target_, cfg.data.target.files._target_) == (
+            "data.vision.cifar10",
+            "data.vision.mnist",
+        )
+        assert (cfg.data.target.train_samples, cfg.data.target.test_samples) == (samples, None)
+        assert (cfg.model._target_, cfg.model.stem, cfg.model.input.size) == ("models.vision.resnet18", "cifar", 32)
+        assert (cfg.pretrain.epochs, cfg.finetune.epochs, cfg.analysis.options.transfer.epochs) == (200, epochs, epochs)
+        assert {5, 200} < set(cfg.checkpoints.epochs)
+    assert table.analysis.options.spectrum.paper[5].pretrain == [96.47, 88.24, 55.45]
+    text = " ".join((CONF / "experiment" / "deng_table1.yaml").read_text().replace("#", "").split())
+    for epoch in table.analysis.options.spectrum.paper.values():
+        for model in epoch.values():
+            assert " / ".join(f"{number:.2f}" for number in model) in text, "the header has the same numbers"
+
+
+@pytest.mark.parametrize("name", sorted({*EPOCHS, *SMALL}))
+@pytest.mark.parametrize(("options", "swept"), [
+    ((), None), (("checkpoints.epochs=[9,2,70]",), "9,2,70"), (("checkpoints.epochs=all",), "last"),
+    (("debug=tiny",), "last"),
+])  # fmt: skip
+def test_an_experiment_on_epochs_is_a_sweep_over_those_that_are_kept(name: str, options: tuple, swept: str) -> None:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("config", [f"experiment=deng_{name}", *options], return_hydra_config=True)
+    assert cfg.hydra.mode.name == "MULTIRUN"
+    assert cfg.hydra.sweeper.params["start.epoch"] == (swept or ",".join(map(str, cfg.checkpoints.epochs)))
+    assert list(cfg.interactions.roles) == ["pretrain", "finetune"]
+    assert {"transfer", "spectrum", "logme"} <= set(cfg.analysis.measures)
 
 
 @pytest.mark.parametrize("name", sorted(PAPER))
@@ -74,11 +139,23 @@ def _count(cfg: object, stage: str) -> int:
 def debugging(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Studies, Running]]:
     """Runs with debug=tiny, all at once."""
     started = {}
-    for name, small in DEBUGGED.items():
+    for name, small in (DEBUGGED | SWEPT).items():
         study = Studies(tmp_path_factory.mktemp(name) / "outputs", tmp_path_factory.mktemp(f"{name}_scrap"))
         options = (f"experiment={name}", "debug=tiny", "wandb.mode=disabled", "trainer.accelerator=cpu")
         started[name] = study, study.start(*options, *small, "interactions.device=cpu", tiny=False)
     return started
+
+
+def test_debugging_runs_a_sweep_over_epochs_from_end_to_end(debugging: dict[str, tuple[Studies, Running]]) -> None:
+    (name,) = SWEPT
+    study, running = debugging[name]
+    result = running.wait(600)
+    assert result.code == 0, result.out + result.err
+    (run,) = (file.parent for file in (study.output / name).rglob("results.json"))
+    for measure in ("transfer", "spectrum", "logme"):
+        assert _rows(run / "analysis" / "tables" / f"{measure}.csv")
+    assert not (run / "interactions").exists()
+    assert not (run / "scratch").exists()
 
 
 @pytest.mark.parametrize("name", DEBUGGED)

@@ -66,7 +66,7 @@ def samples(
 def _scores(
     features: np.ndarray, logits: np.ndarray | None, labels: np.ndarray, neighbours: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    terms = {"knn": left_out(features, labels, neighbours).astype(float)}
+    terms = {"knn": left_out(features, labels, min(neighbours, len(labels) - 1)).astype(float)}
     if logits is not None:
         terms |= {"leep": leep(softmax(logits.astype(float), axis=1), labels), "nce": nce(logits.argmax(1), labels)}
     return terms, {"logme": np.array(logme(features, labels)), "h_score": np.array(h_score(features, labels))}

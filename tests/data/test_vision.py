@@ -10,6 +10,7 @@ from torchvision import datasets
 
 from conf.errors import BadInput
 from data import vision
+from data.images import task
 from data.synthetic import arrays, photographs
 
 
@@ -61,6 +62,15 @@ def test_made_up_photographs_are_read_as_the_real_ones_are(tmp_path, reader, cla
         assert np.bincount(pictures.labels).tolist() == [per_class] * 4
         assert len({pictures.open(i).size for i in range(4)}) > 1
     assert not set(raw.train.paths) & set(raw.test.paths)
+
+
+@pytest.mark.parametrize("reader", ["cifar10", "cifar100", "svhn", "mnist"])
+def test_a_draw_of_more_made_up_images_than_there_are_takes_all(tmp_path, reader):
+    """An experiment that draws 1,000 images can be tried out with a few."""
+    raw = getattr(vision, reader)(str(tmp_path), synthetic=2)
+    options = {"crop": 1.0, "augment": "none", "test_samples": None, "seed": 0}
+    splits = task(raw, {"size": 32, "mean": 0.5, "std": 0.5}, train_samples=1000, **options)
+    assert len(splits.train) == len(raw.train.labels)
 
 
 @pytest.mark.parametrize("reader", ["cifar100", "svhn", "flowers102"])

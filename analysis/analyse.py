@@ -21,7 +21,7 @@ from analysis.drawing.style import save
 from analysis.inputs import data_of, study_of
 from analysis.kept import Kept
 from analysis.loading import load
-from analysis.measure import Measure, Sizes
+from analysis.measure import PAPER, Measure, Sizes
 from analysis.measured import OWN, PSEUDO, Measured
 from analysis.report.opening import HOW_TO_READ, left_out, noise_warnings, summary
 from analysis.report.page import FigureEntry, write_report
@@ -169,7 +169,7 @@ def _claims(kept: Kept) -> pd.DataFrame:
 def _entries(kept: Kept) -> list[FigureEntry]:
     return [
         FigureEntry(name, about["question"], f"{about['caption']} {_over(about['samples'])}".strip(),
-                    kept.file("figures", name), kept.file("tables", name), about["paper"])
+                    kept.file("figures", name), kept.file("tables", name), about.get("paper", PAPER))
         for name, about in ((name, kept.measures[name]) for name in kept.shown)
         if about["files"]
     ]  # fmt: skip

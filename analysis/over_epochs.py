@@ -30,7 +30,7 @@ from analysis.runs.settings import Settings
 from analysis.runs.tables import SETTING, Table
 from stages.reading import parsed
 
-NAMES = {"fe": "FE, the paper's head", "fe_converged": "FE, converged head", "ft": "FT"}
+NAMES = {"fe": "FE, fixed steps", "fe_converged": "FE, converged head", "ft": "FT"}
 PAPER = "2203.04668"
 Entry = tuple[list[Path], OverRuns]
 

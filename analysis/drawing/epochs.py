@@ -34,7 +34,7 @@ class Curve(NamedTuple):
 
 
 TRANSFER = {
-    "fe": Curve("FE: frozen features, the paper's head", "#0072B2", "o"),
+    "fe": Curve("FE: frozen features, a fixed number of steps", "#0072B2", "o"),
     "fe_converged": Curve("FE with a converged head", "#56B4E9", "s", (0, (5, 2))),
     "ft": Curve("FT: fine-tuning", COLOURS["finetune"], "^"),
     "source": Curve("source accuracy", "#333333", "D", (0, (4, 1.5, 1, 1.5))),

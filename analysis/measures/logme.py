@@ -25,7 +25,6 @@ from analysis.measured import Measured
 from analysis.statistics.estimate import exact
 from analysis.study import Study
 from conf.allowed import Number, Text
-from conf.errors import BadInput
 
 NEEDS = Needs("representations", each=("pretrain",), split="train")
 PAPER = "2203.04668"
@@ -72,14 +71,8 @@ def _scores(
     return terms, {"logme": np.array(logme(features, labels)), "h_score": np.array(h_score(features, labels))}
 
 
-def memory(sizes: Sizes, layer: str = "penultimate", neighbours: int = 5) -> int:
-    """Returns bytes: the features in float32 and float64, and the smaller of both Gram matrices, three times. Raises
-    BadInput if there are no more training samples than neighbours."""
-    if neighbours >= sizes.train:
-        raise BadInput(
-            f"analysis.options.logme.neighbours={neighbours} is not allowed: there are {sizes.train} training samples, "
-            f"and fewer neighbours than these are expected"
-        )
+def memory(sizes: Sizes, layer: str = "penultimate", **_: object) -> int:
+    """Returns bytes: the features in float32 and float64, and the smaller of both Gram matrices, three times."""
     count, width = sizes.train, sizes.widths[layer]
     return 3 * 8 * count * width + 3 * 8 * min(count, width) ** 2
 

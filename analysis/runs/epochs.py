@@ -19,7 +19,7 @@ FEWEST = 3  # epochs
 DIGITS = 9  # equal values may be rounded in another way
 KEYS = {"transfer": ["quantity"], "spectrum": ["model", "quantity", "component"], "logme": ["score"]}
 TARGETS = {
-    "fe": "FE with the paper's head",
+    "fe": "FE with a fixed number of steps",
     "fe_converged": "FE with a converged head",
     "ft": "FT",
 }

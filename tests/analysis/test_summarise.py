@@ -137,7 +137,10 @@ def test_runs_from_several_epochs_say_from_which_it_is_best_to_start(make, capsy
         np.savez(places[-1] / "analysis" / "samples" / "tsne.npz", **arrays, **about)
     folder = summarise(places)
     out = " ".join(capsys.readouterr().out.split())
-    assert "Of 4 epochs of pre-training from 1 to 40, the best is 2 for frozen features with the paper's head" in out
+    assert (
+        "Of 4 epochs of pre-training from 1 to 40, the best is 2 for frozen features with a fixed number of steps"
+        in out
+    )
     assert "the best epoch for frozen features (FE) comes before the best one for fine-tuning (FT): undecided" in out
     names = {path.name for path in folder.rglob("*") if path.is_file()}
     assert {"epochs.csv", "ranking.csv", "ranking.svg", "planes.svg", "transfer.svg", "logme_by_run.csv"} <= names

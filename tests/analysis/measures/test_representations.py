@@ -184,10 +184,9 @@ def test_what_does_not_fit_into_memory_is_refused_beforehand(name):
                       SIZES._replace(test=10**8, widths={"penultimate": 10**5}))  # fmt: skip
 
 
-def test_more_neighbours_than_samples_are_refused():
-    load("logme", {"neighbours": 39}).check(SIZES)
-    with pytest.raises(BadInput, match=r"logme\.neighbours=40 is not allowed: there are 40 training samples"):
-        load("logme", {"neighbours": 40}).check(SIZES)
+def test_there_are_as_many_neighbours_as_others_at_most(featured):
+    rows = table(featured, "logme", neighbours=1000).set_index("score")["mean"]
+    assert rows["knn"] == table(featured, "logme", neighbours=39).set_index("score")["mean"]["knn"]
 
 
 @pytest.mark.filterwarnings("error")

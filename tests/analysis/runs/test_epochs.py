@@ -214,8 +214,8 @@ def test_the_answer_names_the_best_epochs_and_the_best_ranker(runs_of):
     assert said.startswith("Of 6 epochs of pre-training from 1 to 40, the best is 5 for frozen features with the "
                            "paper's head (single seeds: 5 [")  # fmt: skip
     assert "; 40 for fine-tuning (" in said
-    assert "After its best epoch FE with the paper's head falls, by 5.7 points [" in said
-    assert "The epochs' order by FE with the paper's head is told best by LogME (tau 1" in said
+    assert "After its best epoch FE with a fixed number of steps falls, by 5.7 points [" in said
+    assert "The epochs' order by FE with a fixed number of steps is told best by LogME (tau 1" in said
     assert "The epochs' order by FT is told best by the epoch itself (tau 1" in said
     assert "which takes no score: of the scores the best is H-score (tau 1 [0.95, 1], p 0.0028)" in said
     assert said.endswith("This is known over 30 runs, 5 combinations of seeds: other pre-trainings on the same data.")

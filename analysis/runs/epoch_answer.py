@@ -1,9 +1,9 @@
 """The answer over runs of many pre-training epochs, in sentences: which epoch is best, and which score says so.
 
-Of 6 epochs of pre-training from 1 to 40, the best is 5 for frozen features with a fixed number of steps (single seeds: 5
-[3.6, 6.4]); 40 for fine-tuning (...). After its best epoch FE with a fixed number of steps falls, by 5.7 points [5.5, 5.9].
-The epochs' order by FT is told best by the epoch itself (tau 1 [0.95, 1], p 0.0028), which takes no score: ... This is
-known over 30 runs, 5 combinations of seeds: other pre-trainings on the same data.
+Of 6 epochs of pre-training from 1 to 40, the best is 5 for frozen features with a fixed number of steps (single seeds:
+5 [3.6, 6.4]); 40 for fine-tuning (...). After its best epoch FE with a fixed number of steps falls, by 5.7 points [5.5,
+5.9]. The epochs' order by FT is told best by the epoch itself (tau 1 [0.95, 1], p 0.0028), which takes no score: ...
+This is known over 30 runs, 5 combinations of seeds: other pre-trainings on the same data.
 """
 
 from collections.abc import Iterator

@@ -142,7 +142,8 @@ def _settings(file: Path) -> tuple[str, dict[str, object], dict[str, object]]:
         every, name, seed = leaves(cfg), str(cfg.name), cfg.seed
     except Exception:  # YAML and OmegaConf raise many kinds of errors
         raise BadInput("its config.yaml is damaged; its command, run again, writes it anew") from None
-    every |= {path: known.neutral for path, known in keys() if known.neutral is not NO_NEUTRAL and not every.get(path)}
+    every |= {path: known.neutral for path, known in keys()
+              if known.neutral is not NO_NEUTRAL and every.get(path) in (None, {})}  # fmt: skip
     drawn = [key for key in every if key.endswith(".seed")]
     seeds = {"seed": seed} | {key: every.get(key) for key in (*SEEDS, "repeat", *drawn)}
     where = [key for key in every if key.rpartition(".")[2] in WHERE]

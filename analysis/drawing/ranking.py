@@ -68,6 +68,7 @@ def ranks(table: pd.DataFrame, targets: Mapping[str, str], rankers: Mapping[str,
         column[0].axvline(0, color="black", linewidth=0.8)
         column[0].set_xlabel("Kendall's tau")
         column[1].set_xlim(left=min(0.0, column[1].get_xlim()[0]))
+        column[1].xaxis.set_major_locator(MaxNLocator(4))
         column[1].set_xlabel("regret (points)")
     return with_legend(figure, 2)
 

@@ -51,15 +51,18 @@ def opening(
         "runs": _first(replicates),
         "the runs of a setting": [speaks_of(runs, settings)],
         "what else differs": settings.also,
-        "references over runs": [_over_runs(runs, tables)],
+        "references over runs": [*filter(None, [_over_runs(runs, tables)])],
         "left out": _first([f"{folder}: {why}" for folder, why in left_out.items()]) + other + _absent(runs, tables),
     }
     return {name: some for name, some in lines.items() if some}
 
 
 def _over_runs(runs: list[Run], tables: dict[str, Table]) -> str:
-    """Says which references that need several runs there are, and what the others would take."""
+    """Says which references that need several runs there are, and what the others would take; "" if nothing has
+    references."""
     there = {name for table in tables.values() for name in table.references}
+    if "sign" not in there:
+        return ""
     missing = {name: needs for name, needs in NEEDS.items() if name not in there}
     found = [name for name in NEEDS if name in there]
     lines = [", ".join(found)] if found else []
@@ -99,7 +102,8 @@ def _seeds(runs: list[Run]) -> list[str]:
 
 def _absent(runs: list[Run], tables: dict[str, Table]) -> list[str]:
     lines = [f"{table.name} is not in {_folders(table.absent)}" for table in tables.values() if table.absent]
-    if without := [run for run in runs if "claims" not in run.tables]:
+    without = [run for run in runs if "claims" not in run.tables]
+    if without and len(without) < len(runs):  # else nothing that was measured has any
         lines.append(f"claims are not in {_folders(without)}")
     others = dict.fromkeys(
         name for run in runs for name, table in run.tables.items()

@@ -102,6 +102,17 @@ def test_logme_that_ranks_fe_is_said_to_do_so(judged):
     assert against.loc[["logme/fe", "logme_inverse/fe"], "verdict"].tolist() == ["met", "met"]
 
 
+def test_four_epochs_are_too_few_for_an_order_to_be_shown(judged):
+    """All seeds agree, and so would 1 of 12 orders of the epochs: 24 orders, forwards and backwards."""
+    found = judged(seeds=5, at=(1, 5, 20, 40), changed=lambda epoch, _: {"fe": epoch, "logme": epoch})
+    row = found.loc["ft_rises/source"]
+    assert row["low"] > 0
+    assert row["p_orders"] == pytest.approx(2 / 24)
+    assert row["verdict"] == "undecided"
+    assert np.isnan(found.loc["best/fe", "p_orders"])
+    assert np.isnan(found.loc["logme/fe", "p_orders"]), "that 3 of 4 pairs are in order is no order against another"
+
+
 def test_every_claim_has_a_key_of_its_own_that_does_not_change(judged):
     found = judged()
     assert not found.index.duplicated().any()
@@ -211,8 +222,8 @@ def test_the_answer_names_the_best_epochs_and_the_best_ranker(runs_of):
     table, ranks = best_epochs(found), ranking(found)
     assert table["best"].tolist() == [5, 5, 40]
     said = answer(found, table, claims(found), ranks)
-    assert said.startswith("Of 6 epochs of pre-training from 1 to 40, the best is 5 for frozen features with the "
-                           "paper's head (single seeds: 5 [")  # fmt: skip
+    assert said.startswith("Of 6 epochs of pre-training from 1 to 40, the best is 5 for frozen features with a "
+                           "fixed number of steps (single seeds: 5 [")  # fmt: skip
     assert "; 40 for fine-tuning (" in said
     assert "After its best epoch FE with a fixed number of steps falls, by 5.7 points [" in said
     assert "The epochs' order by FE with a fixed number of steps is told best by LogME (tau 1" in said

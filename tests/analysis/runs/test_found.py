@@ -48,6 +48,11 @@ def test_a_run_is_read_with_its_settings_seeds_and_tables(make):
     assert run.about["ratio"]["title"] == "Title of ratio"
 
 
+def test_a_setting_of_0_is_not_taken_for_one_that_is_missing(make):
+    (run,), _ = found.read([make(tables(), start__epoch=0)])
+    assert run.settings["start.epoch"] == 0
+
+
 def test_the_same_analysis_counts_once(make, tmp_path):
     first, second = make(tables(), digest="same"), make(tables(), digest="same")
     runs, left_out = found.read([first, second])

@@ -22,6 +22,7 @@ It does not depend on the features' scale or rotation, but on their mean: there 
 """
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from analysis.formulas.spectrum import Spectrum, decomposed
 
@@ -39,7 +40,7 @@ def logme(features: np.ndarray, labels: np.ndarray) -> float:
     features, n = np.asarray(features, np.float64), len(labels)
     spectrum = decomposed(features)
     targets = (np.asarray(labels)[:, None] == np.unique(labels)).astype(np.float64)
-    sums = spectrum.vectors.T @ (features.T @ targets)
+    sums = spectrum.vectors.T @ (csr_array(targets.T) @ features).T  # sums of each class: most of targets is 0
     z2, g = np.square(sums.T / spectrum.values), np.square(spectrum.values)
     outside = _outside(features, spectrum, targets, z2)
     if len(g) < n and not outside.all():

@@ -30,6 +30,7 @@ from analysis.study import Study
 from analysis.told import claim_lines, told
 from analysis.verdicts import FILE
 from conf.errors import BadInput
+from conf.measures import ours
 from data.splits import build as build_data
 from representations.asked import widths
 from stages.files import write_text, written
@@ -49,12 +50,12 @@ SECONDS = Span(4, 30)  # from the default study to 100 samples of 2**12 masked i
 
 def check(cfg: DictConfig, results: Results) -> Need:
     wanted, splits = measures(cfg), build_data(cfg.data.target, "data.target")
+    seconds = SECONDS
     _check_memory(cfg, len(splits.test))
     if REPRESENTATIONS in measured_on(cfg):
         sizes = Sizes(len(splits.train), len(splits.test), widths(cfg)[0], len(splits.classes))
-        for measure in wanted:
-            measure.check(sizes)
-    return Need(disk=10_000_000, besides=SECONDS)  # figures, gallery and report
+        seconds = sum((measure.check(sizes) for measure in wanted), seconds)
+    return Need(disk=10_000_000, besides=seconds)  # figures, gallery and report
 
 
 def measures(cfg: DictConfig) -> list[Measure]:
@@ -62,7 +63,7 @@ def measures(cfg: DictConfig) -> list[Measure]:
     not requested."""
     options = OmegaConf.to_container(cfg.analysis.options, resolve=True)
     names = [name_of(module) for module in cfg.analysis.measures]
-    if extra := sorted(options.keys() - set(names)):
+    if extra := sorted(options.keys() - {*names, *ours()}):  # those of our own may wait for their measure
         raise BadInput(f"analysis.options.{extra[0]}: analysis.measures has no {extra[0]}, it has {', '.join(names)}")
     return [load(module, options.get(name_of(module)) or {}) for module in cfg.analysis.measures]
 
@@ -96,7 +97,8 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
                 kept.add(measure.name, digest, [], left_out=why)
             else:
                 files, claims, count = _measure(measure, study, noisy, folder, data_of(cfg, result))
-                kept.add(measure.name, digest, files, **measure.about, claims=claims, samples=count)
+                kept.add(measure.name, digest, files, **measure.about, claims=claims, samples=count,
+                         start=study.source.epoch)  # fmt: skip
         if kept.gallery is None and study.samples:
             kept.add_gallery(gallery.show(study, splits, cfg.analysis.gallery, folder / "gallery"))
         kept.show([measure.name for measure in wanted])

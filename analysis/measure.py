@@ -8,12 +8,13 @@
 
     def samples(study: Study, power: Annotated[float, Number(0)] = 1) -> Measured: ...     arrays [samples, ...]
     def lacks(study: Study, power=1) -> str: ...                   optional: why it can't be measured here, or ""
-    def memory(sizes: Sizes, power=1) -> int: ...                  optional, of representations: bytes that it needs
+    def memory(sizes: Sizes, power=1) -> int: ...                  optional, of representations: bytes that it needs,
+    def seconds(sizes: Sizes, power=1) -> Span: ...                and how long it takes (analysis/cost.py)
     def table(measured: Measured) -> pd.DataFrame: ...                                     keys, estimate
     def figure(table: pd.DataFrame) -> Figure: ...                                         optional
     SUBJECT = Subject("what fine-tuning discards", ("pretrain", "finetune"))               optional: of its claims
     def claims(measured: Measured) -> list[Claim]: ...
-    PAPER = "2203.04668"    optional: the number on arXiv of the paper that it is from
+    ARXIV = "2203.04668"    optional: the number on arXiv of the paper that it is from
     FAMILY = "order"        optional: the key whose rows are tested together, where runs are compared
     def across(study: Study, siblings: list[Study], strangers: list[Study]) -> Measured: ...       optional
 
@@ -25,6 +26,7 @@ and `epoch`, and a column `estimate`, of what `measured.estimate` returns (analy
 another one.
 """
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import ModuleType
@@ -40,6 +42,7 @@ from analysis.study import Study
 from analysis.tables import expanded, unusable
 from conf.errors import BadInput
 from stages.memory import check_memory
+from stages.span import NO_TIME, Span
 
 ABSENT = {
     "pretrain": "no pre-trained model",
@@ -109,7 +112,7 @@ class Measure:
             "caption": getattr(self.module, "CAPTION", ""),
             "labels": getattr(self.module, "LABELS", {}),
             "family": getattr(self.module, "FAMILY", ""),
-            "paper": getattr(self.module, "PAPER", PAPER),
+            "paper": getattr(self.module, "ARXIV", PAPER),
             "module": self.module.__name__,
             "options": dict(self.options),
         }
@@ -123,16 +126,23 @@ class Measure:
         own = getattr(self.module, "lacks", lambda study, **options: "")
         return self.needs.lacking(study) or own(study, **self.options)
 
-    def check(self, sizes: Sizes) -> None:
-        """Raises BadInput for a layer that is not represented, or if memory is too small."""
-        option = f"analysis.options.{self.name}"
-        if (layer := self.options.get("layer")) and layer not in sizes.widths:
+    def check(self, sizes: Sizes) -> Span:
+        """Returns how long it takes, if it says that. Raises BadInput for a layer that is not represented, or if memory
+        is too small."""
+        option, every = f"analysis.options.{self.name}", self._every_option()
+        if (layer := every.get("layer")) and layer not in sizes.widths:
             raise BadInput(
                 f"{option}.layer={layer} is not allowed: representations.layers has {', '.join(sizes.widths)}"
             )
         if hasattr(self.module, "memory"):
-            check_memory(self.module.memory(sizes, **self.options), f"analysis.measures={self.name}",
+            check_memory(self.module.memory(sizes, **every), f"analysis.measures={self.name}",
                          f"choose fewer samples (data.target.train_samples), or less in {option}")  # fmt: skip
+        return self.module.seconds(sizes, **every) if hasattr(self.module, "seconds") else NO_TIME
+
+    def _every_option(self) -> dict[str, object]:
+        """Returns the options with the defaults of those that are not set."""
+        known = list(inspect.signature(self.module.samples).parameters.values())[1:]
+        return {option.name: option.default for option in known} | dict(self.options)
 
     def claims_lack(self, study: Study) -> str:
         """Names what the measure's claims need and the study lacks; returns "" if nothing is missing."""

@@ -19,7 +19,7 @@ from conf.errors import BadInput
 from conf.schema import keys
 
 PROGRAM = Path(__file__).parent
-OPEN = ("model", "trainer", "data.source", "data.target")  # sections that take keys with +
+OPEN = ("model", "trainer", "data.source", "data.target", "analysis.options")  # sections that take keys with +
 TECHNICAL = ("full_key:", "object_type=", "reference_type=", "See https://", "Error merging", "Error parsing")
 NO_WORDS = ("null", "true", "false")
 COMPOSING = (HydraException, OmegaConfBaseException)
@@ -64,7 +64,7 @@ def unknown(path: str, there: Iterable[str]) -> BadInput:
         hint = f"did you mean {', '.join(near)}?"
     else:
         hint = f"{section or 'the configuration'} has: {', '.join(there) or 'none'}"
-    more = f"; a new one is added with +{path}=..." if section in OPEN else ""
+    more = f"; a new one is added with +{path}=..." if section.startswith(OPEN) else ""
     return BadInput(f"unknown key {path}; {hint}{more}")
 
 

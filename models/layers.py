@@ -1,7 +1,8 @@
 """What named layers of a network give for inputs, as one vector for each input.
 
 A layer has the name that it has in the network, such as `block2` or `layer4.1`; `penultimate` is what the classifier
-takes, and `logits` what the whole model returns. A layer may give maps [B, C, H, W] or tokens [B, T, D]: with
+takes. What the whole model returns is `source_logits`, which only the program asks for, of a model with the head of its
+source task. A layer may give maps [B, C, H, W] or tokens [B, T, D]: with
 pool="mean" they are averaged over their places, to [B, C] and [B, D]; with "none" every place counts: [B, C * H * W].
 """
 
@@ -15,14 +16,14 @@ from torch import nn
 from conf.errors import BadInput
 from models.slot import Slot, observed
 
-PENULTIMATE, LOGITS = "penultimate", "logits"
+PENULTIMATE, LOGITS = "penultimate", "source_logits"
 LISTED = 20
 
 
 def names_of(model: nn.Module) -> list[str]:
     """Returns the names of the layers that can be watched."""
     inside = (name for name, layer in model.backbone.named_modules() if name and not isinstance(layer, Slot))
-    return [PENULTIMATE, LOGITS, *inside]
+    return [PENULTIMATE, *inside]
 
 
 def check(model: nn.Module, layers: Sequence[str], pool: str, inputs: torch.Tensor) -> list[int]:

@@ -2,7 +2,7 @@
 
 <result>/features_train.npz, features_test.npz   what the classifier takes: "features", float32 [N, D]
 <result>/<layer>_train.npz, ...                  the same of each further layer (representations.layers)
-<result>/logits_train.npz                        what the pre-trained model says of the inputs on its source task, where
+<result>/source_logits_train.npz                 what the pre-trained model says of the inputs on its source task, where
                                                  it has a head for that
 
 The pre-trained model is that of `start.epoch`, the fine-tuned one that of the last epoch. Features of pre-trained
@@ -25,6 +25,7 @@ from models import batch_size
 from models.device import device
 from models.layers import LOGITS, PENULTIMATE
 from representations import asked
+from stages.checksums import damaged
 from stages.files import beside
 from stages.identity import Results
 from stages.locks import locked
@@ -59,6 +60,9 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
         model, splits, has_head = pretrained_classifier(cfg, results)
         shared = [PENULTIMATE, *([LOGITS] if has_head else [])]
         with locked(kept := folder_of(result, results["pretrain"], start_file(cfg, results)), minutes=cfg.wait):
+            for file in damaged(kept, None):  # else the result would be linked to it again
+                print(f"{file} is damaged: it was removed and is made again", flush=True)
+                file.unlink()
             _compute(cfg, model, splits, kept, shared)
             for layer in shared:
                 _take(kept, folder, layer)

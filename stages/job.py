@@ -59,7 +59,7 @@ def job(cfg: DictConfig, run: Callable[[DictConfig], object]) -> None:
         line, code = line_and_code(error)
         let_it_end()
         show_traceback(error)
-        why = line or _bug(error, cfg.run_dir)
+        why = line or _bug(error, None if cfg.plan else cfg.run_dir)  # a plan writes nothing
         end_started()  # processes that compute with this one do not know that the sweep goes on
         say(f"{name}: failed: {why}")
     else:

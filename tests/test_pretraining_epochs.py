@@ -81,7 +81,7 @@ def test_all_of_it_is_complete(study: Studies, swept: Finished) -> None:
     assert result.replaced == []
 
 
-@pytest.mark.parametrize("file", ["features_test.npz", "logits_train.npz", "done.json"])
+@pytest.mark.parametrize("file", ["features_test.npz", "source_logits_train.npz", "done.json"])
 def test_killed_and_started_again_it_ends_with_the_same_tables(again: Studies, swept: Finished, file: str) -> None:
     run = run_of(again.output, 1)
     for name in ("pretrain", "finetune"):
@@ -113,7 +113,7 @@ def test_a_measure_that_is_added_is_computed_alone(again: Studies) -> None:
 
 @pytest.mark.parametrize(("override", "words"), [
     ("start.epoch=2", "start.epoch=2 kept the epochs 0, 1, 3"),
-    ("representations.layers=[block9]", "representations.layers no layer block9 penultimate logits block1"),
+    ("representations.layers=[block9]", "representations.layers no layer block9 penultimate block1"),
     ("+analysis.options.logme.layer=block2", "analysis.options.logme.layer=block2 representations.layers penultimate"),
     ("+analysis.options.spectrum.share=1", "analysis.options.spectrum.share=1"),
     ("data.target.train_samples=9", "data.target class"),

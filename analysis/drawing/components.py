@@ -19,8 +19,10 @@ def before_and_after(table: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     """table: as the measure `spectrum` makes it, with the singular values of each model in its attrs."""
     figure, (left, right) = panels("What the spectral components of the features know", 2, height=4.6)
     dimension = table[(table["quantity"] == "dimension") & (table["component"] == "main")].set_index("model")["mean"]
+    whole = table.attrs.get("scope") != "batch"  # else each batch has a k of its own
     for model, values in (table.attrs.get("values") or {}).items():
-        _cumulated(left, np.asarray(values), float(dimension[model]), COLOURS[model])
+        if len(values):
+            _cumulated(left, np.asarray(values), float(dimension[model]) if whole else np.nan, COLOURS[model])
     left.set(xlabel="singular values, from the largest on", ylabel="share of their sum", ylim=(0, 1.03))
     left.yaxis.set_major_formatter(PercentFormatter(1))
     _bars(right, table[table["quantity"] == "accuracy"], labels)
@@ -30,6 +32,8 @@ def before_and_after(table: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
 def _cumulated(axes: Axes, values: np.ndarray, k: float, colour: str) -> None:
     shares = np.cumsum(values) / values.sum()
     axes.plot(np.arange(1, len(values) + 1), shares, color=colour)
+    if np.isnan(k):
+        return
     axes.plot(k, np.interp(k, np.arange(1, len(values) + 1), shares), "D", color=colour, markersize=6)
     axes.annotate(f"k = {k:.3g}", (k, np.interp(k, np.arange(1, len(values) + 1), shares)), (6, -12),
                   textcoords="offset points", color=colour)  # fmt: skip

@@ -81,15 +81,16 @@ def projected(features: np.ndarray, basis: np.ndarray, mean: np.ndarray) -> np.n
 def by_batch(
     features: np.ndarray, batch_size: int, share: float, squares: bool, centred: bool, seed: int
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Returns the COMPONENTS of features [N, D], [N, D] each, and k of each batch [batches]. The batches are drawn
-    without replacement, and each has its own directions, as in the paper."""
+    """Returns the COMPONENTS of features [N, D], [N, D] each, and the dimensions of main and residual in each batch
+    [batches, 2]. The batches are drawn without replacement, and each has its own directions, as in the paper."""
     draw = np.random.default_rng(seed)
     order, counts = draw.permutation(len(features)), []
     dtype = np.result_type(features, np.float32)
     found = {name: np.empty(features.shape, dtype) for name in COMPONENTS}
     for batch in np.split(order, range(batch_size, len(order), batch_size)):
         spectrum = decomposed(features[batch], centred)
-        counts.append(count_of(spectrum.values, share, squares))
-        for name, basis in bases(spectrum, counts[-1], draw).items():
+        k = count_of(spectrum.values, share, squares)
+        counts.append((k, len(spectrum.values) - k))
+        for name, basis in bases(spectrum, k, draw).items():
             found[name][batch] = projected(features[batch], basis, spectrum.mean)
     return found, np.array(counts)

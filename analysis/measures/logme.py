@@ -14,6 +14,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from scipy.special import softmax
 
+from analysis.cost import of_products
 from analysis.drawing.references import reference_marks
 from analysis.drawing.style import STYLE, panels, with_legend
 from analysis.formulas.h_score import h_score
@@ -25,9 +26,10 @@ from analysis.measured import Measured
 from analysis.statistics.estimate import exact
 from analysis.study import Study
 from conf.allowed import Number, Text
+from stages.span import Span
 
 NEEDS = Needs("representations", each=("pretrain",), split="train")
-PAPER = "2203.04668"
+ARXIV = "2203.04668"
 QUESTION = "What do transferability scores say of this epoch?"
 TITLE = "Transferability scores of the pre-trained model on the training set"
 NAMES = {
@@ -75,6 +77,12 @@ def memory(sizes: Sizes, layer: str = "penultimate", **_: object) -> int:
     """Returns bytes: the features in float32 and float64, and the smaller of both Gram matrices, three times."""
     count, width = sizes.train, sizes.widths[layer]
     return 3 * 8 * count * width + 3 * 8 * min(count, width) ** 2
+
+
+def seconds(sizes: Sizes, layer: str, **_: object) -> Span:
+    """Twice, with shuffled labels as well: all pairs of samples for neighbours, and two decompositions."""
+    width = sizes.widths[layer]
+    return of_products(2 * sizes.train * width * (sizes.train + 10 * min(sizes.train, width)))
 
 
 def table(measured: Measured) -> pd.DataFrame:

@@ -8,6 +8,7 @@ the number of its dimensions.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -15,6 +16,7 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from analysis.cost import of_heads, of_products
 from analysis.drawing.components import before_and_after
 from analysis.drawing.style import STYLE
 from analysis.formulas.accuracy import chance
@@ -33,14 +35,14 @@ from analysis.measure import Needs, Sizes
 from analysis.measured import Measured
 from analysis.statistics.estimate import exact
 from analysis.study import Study
-from conf.allowed import Choice, Flag, Number, Text
+from conf.allowed import Choice, Flag, Kind, Number, Text
 from conf.errors import BadInput
-from conf.nested import Options
 from stages.progress import Bar
+from stages.span import Span
 
 NEEDS = Needs("representations")
 SPLITS = ("train", "test")
-PAPER = "2203.04668"
+ARXIV = "2203.04668"
 QUESTION = "Which spectral components of the features know the target task?"
 TITLE = "Accuracy of a softmax layer on spectral components of the features"
 ALL = ("all", *COMPONENTS)
@@ -58,11 +60,34 @@ LABELS = {
 }
 CAPTION = (
     "Left: how much of the sum of all singular values the first ones make up, before and after fine-tuning; the line "
-    "ends with the features' rank, and a mark shows k, where the main components end. Right: test accuracy of a new "
+    "ends with the features' rank, and a mark shows k, where the main components end, unless each batch has its own "
+    "(scope=batch). Right: test accuracy of a new "
     "softmax layer on all components, on the main ones F_m, on the residual F_r, and on random subspaces as large as "
     "these, with 95% intervals. Grey: the most frequent class."
 )
+MODELS, GIVEN = ("pretrain", "finetune"), ("all", "main", "residual")
 COUNT, RATE = Number(1, 10_000_000, whole=True), Number(0, without=(0,))
+
+
+@dataclass(frozen=True)
+class Published(Kind):
+    """Accuracies of a paper, in percent."""
+
+    described = (
+        "a paper's accuracies in percent, such as {5: {pretrain: [96.5, 88.2, 55.5]}}: of an epoch and of pretrain or "
+        "finetune, with all, main and residual components,"
+    )
+
+    def allows(self, value: object) -> bool:
+        if not isinstance(value, Mapping) or not all(str(epoch).isdecimal() for epoch in value):
+            return False
+        each = list(value.values())
+        known = all(isinstance(of, Mapping) and set(of) <= set(MODELS) for of in each)
+        return known and all(self._is_row(row) for of in each for row in of.values())
+
+    def _is_row(self, row: object) -> bool:
+        percent = Number(0, 100)
+        return isinstance(row, list) and len(row) == len(GIVEN) and all(map(percent.allows, row))
 
 
 def samples(
@@ -75,7 +100,7 @@ def samples(
     epochs: Annotated[int, COUNT] = 50,
     batch_size: Annotated[int, COUNT] = 128,
     lr: Annotated[float, RATE] = 0.01,
-    paper: Annotated[Mapping | None, Options(null=True)] = None,
+    paper: Annotated[Mapping | None, Published(null=True)] = None,
 ) -> Measured:
     """Returns for each test sample whether the layer on each component is right, "pretrain/main" [test samples].
 
@@ -85,21 +110,22 @@ def samples(
     feature is taken away first; paper: {epoch: {model: [all, main, residual]}}, in percent, to stand beside ours.
     """
     squares, seed = of == "squares", study.options.seed
-    observed, about = {}, {"chance": np.array(chance(study.labels)["accuracy"])}
+    about = {"chance": np.array(chance(study.labels)["accuracy"]), "scope": np.array(scope)}
+    observed: dict[str, np.ndarray] = {}
     recipe = Recipe("adam", lr, epochs, None, batch_size, "constant")
     for model, kept in study.representations.items():
         train, test = (kept.features(split, layer) for split in SPLITS)
         spectrum = decomposed(train, centred)
         if scope == "train":
             k = count_of(spectrum.values, share, squares)
-            parts = _of_all(spectrum, k, (train, test), seed)
+            sizes, parts = (k, len(spectrum.values) - k), _of_all(spectrum, k, (train, test), seed)
         else:
             both = [by_batch(each, batch_size, share, squares, centred, seed) for each in (train, test)]
-            k, parts = both[0][1].mean(), [_with_all(found) for found, _ in both]
+            sizes, parts = both[0][1].mean(0), [_with_all(found) for found, _ in both]
         right = _right(study, *parts, recipe, model)
         observed |= {f"{model}/{name}": each for name, each in zip(ALL, right, strict=True)}
-        about |= {f"values/{model}": spectrum.values, f"k/{model}": np.array(k)}
-        for name, percent in zip(ALL, _published(paper, study.source.epoch, model), strict=False):
+        about |= {f"values/{model}": spectrum.values, f"sizes/{model}": np.array(sizes, dtype=float)}
+        for name, percent in zip(GIVEN, _published(paper, study.source.epoch, model), strict=False):
             about[f"paper/{model}/{name}"] = np.array(percent / 100)
     return Measured(observed, about=about)
 
@@ -138,23 +164,31 @@ def memory(sizes: Sizes, layer: str = "penultimate", **_: object) -> int:
     return (4 * 6 + 8) * (sizes.train + sizes.test) * sizes.widths[layer]
 
 
+def seconds(sizes: Sizes, epochs: int, batch_size: int, lr: float, layer: str, **_: object) -> Span:
+    """Of two models: a decomposition and four products, and five heads."""
+    width, recipe = sizes.widths[layer], Recipe("adam", lr, epochs, None, batch_size, "constant")
+    products = of_products(10 * (sizes.train + sizes.test) * width * min(width, sizes.train))
+    return (products + of_heads(recipe, 5, sizes.train, width, sizes.classes)) * 2
+
+
 def table(measured: Measured) -> pd.DataFrame:
     """Columns: model, quantity (accuracy, dimension, effective_rank), component, estimate, chance, and paper, if
-    numbers of a paper are given. Dimensions and effective rank belong to all training features: they have no interval,
-    and no level that they would have anyway."""
+    numbers of a paper are given. Dimensions (with scope=batch the mean over training batches) and effective rank (of
+    all training features) have no interval, and no level that they would have anyway."""
     rows, about = [], measured.about
-    for model in [name.removeprefix("k/") for name in about if name.startswith("k/")]:
-        k, values = float(about[f"k/{model}"]), about[f"values/{model}"]
+    for model in [name.removeprefix("sizes/") for name in about if name.startswith("sizes/")]:
+        (main, residual), values = about[f"sizes/{model}"].tolist(), about[f"values/{model}"]
         for name in ALL:
             published = float(about.get(f"paper/{model}/{name}", np.nan))
             rows.append(
                 (model, "accuracy", name, measured.estimate(f"{model}/{name}"), float(about["chance"]), published)
             )
-        for quantity, name, value in (("dimension", "main", k), ("dimension", "residual", len(values) - k),
+        for quantity, name, value in (("dimension", "main", main), ("dimension", "residual", residual),
                                       ("effective_rank", "all", effective_rank(values))):  # fmt: skip
             rows.append((model, quantity, name, exact(value, measured.samples), np.nan, np.nan))
     found = pd.DataFrame(rows, columns=["model", "quantity", "component", "estimate", "chance", "paper"])
     found = found if found["paper"].notna().any() else found.drop(columns="paper")
+    found.attrs["scope"] = str(about["scope"])
     found.attrs["values"] = {name.removeprefix("values/"): about[name] for name in about if name.startswith("values/")}
     return found
 

@@ -3,7 +3,8 @@
 
 Frozen features (FE) get a softmax layer twice: trained with a fixed number of steps, as the paper does, and by the
 probe, which solves the convex problem. If later epochs have features of another scale, a fixed number of steps may
-leave their layer less finished: what the two differ by is not a matter of the features.
+leave their layer less finished: what the two differ by is a matter of steps and regularisation (the probe's l2), and
+not of the features.
 """
 
 from typing import Annotated
@@ -13,6 +14,7 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from analysis.cost import of_heads
 from analysis.drawing.references import reference_marks
 from analysis.drawing.style import STYLE, panels, with_legend
 from analysis.formulas.accuracy import chance
@@ -24,9 +26,10 @@ from analysis.study import Study
 from conf.allowed import Choice, Number
 from conf.errors import BadInput
 from stages.progress import Bar
+from stages.span import Span
 
 NEEDS = Needs("representations", each=("pretrain",))
-PAPER = "2203.04668"
+ARXIV = "2203.04668"
 QUESTION = "How good is a model that starts from this epoch of pre-training?"
 TITLE = "Accuracy on the test set"
 LABELS = {
@@ -40,8 +43,8 @@ LABELS = {
 CAPTION = (
     "Accuracy on the test set with 95% intervals: of the pre-trained model on its own task, of a softmax layer on its "
     "frozen features, trained with a fixed number of steps and to convergence, and of the fine-tuned model, all from "
-    "one epoch of pre-training. Where the two layers differ, the first one was not finished. Grey: the most frequent "
-    "class."
+    "one epoch of pre-training. The two layers differ in how far they are trained, and in how they are regularised. "
+    "Grey: the most frequent class."
 )
 MODELS = {"fe_converged": "pretrain", "ft": "finetune"}
 COUNT, RATE = Number(1, 10_000_000, whole=True), Number(0, without=(0,))
@@ -86,6 +89,10 @@ def _fixed_steps(study: Study, recipe: Recipe) -> np.ndarray:
 def memory(sizes: Sizes, **_: object) -> int:
     """Returns bytes: the features, twice, in float32."""
     return 2 * 4 * (sizes.train + sizes.test) * sizes.widths["penultimate"]
+
+
+def seconds(sizes: Sizes, average: str, **recipe: object) -> Span:
+    return of_heads(Recipe(**recipe), 1, sizes.train, sizes.widths["penultimate"], sizes.classes)
 
 
 def table(measured: Measured) -> pd.DataFrame:

@@ -18,9 +18,10 @@ from conf.allowed import Number, Text
 from conf.errors import BadInput
 from conf.nested import Epochs
 from stages.progress import Bar
+from stages.span import Span
 
 NEEDS = Needs("representations")
-PAPER = "2203.04668"
+ARXIV = "2203.04668"
 QUESTION = "How do the features of the classes lie?"
 TITLE = "t-SNE of the features: share of points whose nearest neighbour is of their class, and trustworthiness"
 LABELS = {
@@ -41,13 +42,14 @@ CAPTION = (
 MODELS = ("pretrain", "finetune")
 CLOSE = 5  # neighbours, of trustworthiness
 FEWEST = 12  # points
+POINT = Span(0.001, 0.01)  # seconds of each: 1,000 points took 4 s
 PIXELS = 8 * 60  # bytes of a point and neighbour, in the trees and in the gradient
 
 
 def samples(
     study: Study,
     perplexity: Annotated[float, Number(1, 1000)] = 30,
-    points: Annotated[int, Number(10, 100_000, whole=True)] = 1000,
+    points: Annotated[int, Number(12, 100_000, whole=True)] = 1000,
     layer: Annotated[str, Text("a layer of representations.layers")] = "penultimate",
     epochs: Annotated[list | None, Epochs(null=True)] = None,
 ) -> Measured:
@@ -57,14 +59,14 @@ def samples(
     perplexity: about the number of neighbours that a point has, at most a third of the points; points: drawn of the
     test samples at most; epochs: of pre-training, only runs that start from one of them are drawn.
     """
-    draw = np.random.default_rng([study.options.seed, 7])
-    index = np.sort(draw.permutation(len(study.labels))[:points])
+    index = _index(study, points)
     labels, observed, perplexity = study.labels[index], {}, min(perplexity, (len(index) - 1) / 3)
     about = {"index": index, "labels": labels, "classes": np.array(study.class_names),
              "perplexity": np.array(perplexity), "seed_drawn": np.array(study.options.seed)}  # fmt: skip
-    for model in Bar(list(study.representations), desc="t-SNE", leave=False):
+    for model in Bar(_drawable(study, points, layer), desc="t-SNE", leave=False):
         features = study.representations[model].features("test", layer)[index].astype(float)
-        tsne = TSNE(perplexity=perplexity, init="pca", random_state=study.options.seed % 2**32, n_jobs=1)
+        init = "pca" if features.shape[1] > 1 else "random"  # which needs two dimensions
+        tsne = TSNE(perplexity=perplexity, init=init, random_state=study.options.seed % 2**32, n_jobs=1)
         plane = tsne.fit_transform(features).astype(float)
         observed[f"plane/{model}"] = plane
         observed[f"neighbours_plane/{model}"] = _neighbours(plane, labels)
@@ -79,20 +81,39 @@ def _neighbours(places: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return (labels[nearest] == labels).astype(float)
 
 
-def lacks(study: Study, epochs: list | None = None, **_: object) -> str:
-    """Says why nothing is drawn: the run starts from an epoch that was not asked for."""
-    if epochs is None or study.source.epoch in epochs:
-        return ""
-    return f"no picture of epoch {study.source.epoch} asked for (analysis.options.tsne.epochs)"
+def _index(study: Study, points: int) -> np.ndarray:
+    """Draws test samples."""
+    draw = np.random.default_rng([study.options.seed, 7])
+    return np.sort(draw.permutation(len(study.labels))[:points])
+
+
+def _drawable(study: Study, points: int, layer: str) -> list[str]:
+    """Returns the models whose features differ between samples: of others t-SNE can make nothing."""
+    index = _index(study, points)
+    return [
+        model for model, kept in study.representations.items() if np.ptp(kept.features("test", layer)[index], 0).any()
+    ]
+
+
+def lacks(study: Study, epochs: list | None = None, points: int = 1000, layer: str = "penultimate", **_: object) -> str:
+    """Says why nothing is drawn: the run starts from an epoch that was not asked for, or all features are equal."""
+    if epochs is not None and study.source.epoch not in epochs:
+        return f"no picture of epoch {study.source.epoch} asked for (analysis.options.tsne.epochs)"
+    return "" if _drawable(study, points, layer) else "no model whose features differ between samples"
 
 
 def memory(sizes: Sizes, perplexity: float = 30, points: int = 1000, layer: str = "penultimate", **_: object) -> int:
     """Returns bytes: three neighbours for each unit of perplexity, and distances of all pairs of points for
     trustworthiness. Raises BadInput if there are too few points."""
+    if sizes.test < FEWEST:
+        raise BadInput(f"analysis.measures: tsne needs {FEWEST} test samples, and there are {sizes.test}: leave it out")
     count = min(points, sizes.test)
-    if count < FEWEST:
-        raise BadInput(f"analysis.measures: tsne needs {FEWEST} test samples, and there are {count}: leave it out")
     return int(3 * perplexity) * PIXELS * count + 3 * 8 * count**2 + 8 * sizes.test * sizes.widths[layer]
+
+
+def seconds(sizes: Sizes, points: int, **_: object) -> Span:
+    """Of two models."""
+    return POINT * (2 * min(points, sizes.test))
 
 
 def table(measured: Measured) -> pd.DataFrame:

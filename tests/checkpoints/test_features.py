@@ -60,14 +60,14 @@ def test_features_that_are_not_finite_are_refused_and_not_kept(model, dataset, t
 
 @pytest.mark.parametrize("pool", ["mean", "none"])
 def test_named_layers_give_what_they_gave_in_the_pass(model, dataset, tmp_path, pool):
-    compute(model, DataLoader(dataset, 7), tmp_path, "train", CPU, ["penultimate", "block2", "logits"], pool)
+    compute(model, DataLoader(dataset, 7), tmp_path, "train", CPU, ["penultimate", "block2", "source_logits"], pool)
     model.eval()
     with torch.no_grad():
         maps = model.backbone.block2(model.backbone.block1(dataset.inputs))
         expected = {
             "penultimate": model.features(dataset.inputs),
             "block2": maps.mean((2, 3)) if pool == "mean" else maps.flatten(1),
-            "logits": model(dataset.inputs),
+            "source_logits": model(dataset.inputs),
         }
     for layer, tensor in expected.items():
         torch.testing.assert_close(torch.from_numpy(read(tmp_path, layer, "train")), tensor)

@@ -19,15 +19,17 @@ def model():
 IMAGES = torch.zeros(2, 3, 16, 16)
 
 
-@pytest.mark.parametrize(("pool", "widths"), [("mean", [8, 8, 3]), ("none", [8, 8 * 4 * 4, 3])])
+@pytest.mark.parametrize(("pool", "widths"), [("mean", [8, 8]), ("none", [8, 8 * 4 * 4])])
 def test_the_width_of_a_layer_is_known_before_anything_is_computed(model, pool, widths):
-    assert check(model, ["penultimate", "block2", "logits"], pool, IMAGES) == widths
+    assert check(model, ["penultimate", "block2"], pool, IMAGES) == widths
 
 
 def test_a_layer_that_is_not_there_is_refused_with_those_that_are(model):
-    with pytest.raises(BadInput, match=r"the model has no layer block9; it has penultimate, logits, block1, .* block4"):
+    with pytest.raises(BadInput, match=r"the model has no layer block9; it has penultimate, block1, .* block4"):
         check(model, ["block9"], "mean", IMAGES)
     assert "block1.0" in names_of(model)
+    with pytest.raises(BadInput, match="no layer source_logits"):
+        check(model, ["source_logits"], "mean", IMAGES)
 
 
 def test_a_layer_that_the_pass_does_not_call_is_refused():

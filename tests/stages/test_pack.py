@@ -103,7 +103,7 @@ def test_size_and_free_disk_are_said_first(placed, shown, home, run, target, mon
     assert not target.exists()
     monkeypatch.setattr(pack, "free_disk", lambda _: total)
     pack.main([str(run), str(target)])
-    assert capsys.readouterr().out.startswith(f"9 of 9 results are copied: {total / 1e6:.1f} MB")
+    assert capsys.readouterr().out.startswith(f"11 of 11 results are copied: {total / 1e6:.1f} MB")
 
 
 def test_runs_are_added_and_what_they_share_is_copied_once(placed, shown, home, run, target, capsys):
@@ -114,7 +114,7 @@ def test_runs_are_added_and_what_they_share_is_copied_once(placed, shown, home, 
     before = contents(target / "results")
     capsys.readouterr()
     pack.main([second.run_dir, str(target)])
-    assert "3 of 9 results are copied, 6 already exist" in capsys.readouterr().out
+    assert "3 of 11 results are copied, 8 already exist" in capsys.readouterr().out
     assert before.items() <= contents(target / "results").items()
     for values in ({}, {"scratch__lr": 0.5}):
         assert incomplete(results_of(placed(target, **values))) == {}

@@ -352,7 +352,7 @@ def test_imports_lead_to_the_definition(place):
 
 def test_defaults_of_libraries_and_of_this_project():
     assert defaults("models.vision.conv4") == {"width": 64, "image_size": 32, "channels": 3}
-    assert defaults("data.images.task") == {"skip_corrupt": False}
+    assert defaults("data.images.task") == {"skip_corrupt": False, "size": None}
     trainer = defaults("lightning.pytorch.trainer.trainer.Trainer")
     assert (trainer["accelerator"], trainer["devices"], trainer["max_epochs"]) == ("auto", "auto", None)
     assert defaults("lightning.Trainer") == defaults("lightning.pytorch.Trainer") == trainer

@@ -54,7 +54,7 @@ def test_what_no_run_shows_is_listed_and_nothing_deleted(studies, outputs, capsy
     for folder in gone(*studies):
         assert f"  {folder}\n" in out
     assert len(gone(*studies)) == 2, "scratch and its values"
-    assert "2 of 10 results that no run shows; 1 run in" in out
+    assert "2 of 12 results that no run shows; 1 run in" in out
     assert "nothing was deleted; --delete deletes them" in out
     assert sorted(outputs.rglob("*")) == before
 

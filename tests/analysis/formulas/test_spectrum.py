@@ -118,7 +118,7 @@ def test_each_batch_has_its_own_directions(centred: bool) -> None:
     order = np.random.default_rng(3).permutation(70)
     batches = [order[at : at + 16] for at in range(0, 70, 16)]
     assert len(counts) == len(batches) == 5
-    for batch, k in zip(batches, counts, strict=True):
+    for batch, (k, rest) in zip(batches, counts, strict=True):
         rows = features[batch] - centred * features[batch].mean(0)
         left, values, right = np.linalg.svd(rows, full_matrices=False)
         assert values[: k - 1].sum() < 0.8 * values.sum() <= values[:k].sum()
@@ -127,6 +127,7 @@ def test_each_batch_has_its_own_directions(centred: bool) -> None:
         np.testing.assert_allclose((found["random_main"] + found["random_residual"])[batch], rows, atol=1e-7)
         ranks = [np.linalg.matrix_rank(found[name][batch], tol=1e-6) for name in ("random_main", "main")]
         assert ranks == [k, k]
+        assert rest == np.linalg.matrix_rank(rows) - k
 
 
 def test_batches_depend_on_the_seed_alone_and_matter() -> None:

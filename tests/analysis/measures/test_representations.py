@@ -146,7 +146,7 @@ def test_scores_are_those_of_the_formulas_on_the_training_set(featured):
 
 def test_without_a_head_for_the_source_task_there_is_no_leep(study_of, with_features, featured):
     features = featured.representations["pretrain"].folder
-    for file in features.glob("logits_*"):
+    for file in features.glob("source_logits_*"):
         file.unlink()
     assert table(featured, "logme")["score"].tolist() == ["logme", "h_score", "knn"]
 

@@ -101,6 +101,24 @@ def test_killed_and_started_again_it_ends_with_the_same_tables(again: Studies, s
         assert (run / table).read_bytes() == (run_of(swept.output, 1) / table).read_bytes()
 
 
+def test_damaged_features_are_made_again_by_the_command_that_is_said(again: Studies) -> None:
+    """They are one file under two names, the probe's and the result's."""
+    run = run_of(again.output, 1)
+    file, before = run / "representations" / "pretrain" / "features_test.npz", run / "analysis" / "tables" / "logme.csv"
+    kept = next(other for other in (run / "pretrain").resolve().glob("features/*/features_test.npz")
+                if other.read_bytes() == file.read_bytes())  # fmt: skip
+    table, content = before.read_bytes(), bytearray(file.read_bytes())
+    content[500] ^= 1
+    for damaged in (kept, file):
+        damaged.resolve().write_bytes(content)
+    shutil.rmtree(run / "analysis")
+    check_refused(again(*ONE, "start.epoch=1"), "features_test.npz is damaged", "rm ")
+    file.resolve().unlink()
+    result = again(*ONE, "start.epoch=1")
+    assert result.code == 0, result.err
+    assert before.read_bytes() == table
+
+
 def test_a_measure_that_is_added_is_computed_alone(again: Studies) -> None:
     run = run_of(again.output, 1)
     before = contents(run / "analysis" / "samples")
@@ -117,7 +135,9 @@ def test_a_measure_that_is_added_is_computed_alone(again: Studies) -> None:
     ("+analysis.options.logme.layer=block2", "analysis.options.logme.layer=block2 representations.layers penultimate"),
     ("+analysis.options.spectrum.share=1", "analysis.options.spectrum.share=1"),
     ("data.target.train_samples=9", "data.target class"),
-    ("analysis.options.tsne.points=11", "tsne 12 test samples"),
+    ("analysis.options.tsne.points=11", "analysis.options.tsne.points=11 12"),
+    ("analysis.options.logme.layer=block2", "analysis.options.logme +analysis.options.logme"),
+    ("representations.layers=[source_logits]", "no layer source_logits"),
 ])  # fmt: skip
 def test_what_can_not_be_measured_is_refused_before_any_work(again: Studies, override: str, words: str) -> None:
     before = files(again.output)

@@ -15,7 +15,9 @@ from analysis.loading import load
 from analysis.measure import Sizes
 from analysis.measured import Measured
 from analysis.tables import levels_of, unusable
+from checkpoints.features import file_of
 from conf.errors import BadInput
+from stages.files import write_archive
 
 QUICK = {"transfer": {"epochs": 5}, "spectrum": {"epochs": 5}, "tsne": {"perplexity": 5}, "logme": {}}
 SPLIT = {"logme": 40}
@@ -100,12 +102,16 @@ def test_without_predictions_or_a_pre_training_of_ours_their_rows_are_not_there(
 
 @pytest.mark.parametrize("scope", ["train", "batch"])
 def test_components_have_the_dimensions_of_the_spectrum(featured, scope):
-    rows = table(featured, "spectrum", scope=scope, share=0.7).set_index(["model", "quantity", "component"])["mean"]
+    rows = table(featured, "spectrum", scope=scope, share=0.7, batch_size=8).set_index(
+        ["model", "quantity", "component"]
+    )["mean"]
     for model in ("pretrain", "finetune"):
         values = decomposed(featured.representations[model].features("train")).values
         if scope == "train":
             assert rows[model, "dimension", "main"] == count_of(values, 0.7)
-        assert rows[model, "dimension", "main"] + rows[model, "dimension", "residual"] == len(values) == 12
+        rank = 12 if scope == "train" else 8  # of 40 samples in batches of 8
+        assert rows[model, "dimension", "main"] + rows[model, "dimension", "residual"] == rank
+        assert len(values) == 12
         assert 1 < rows[model, "effective_rank", "all"] < 12
         assert rows[model, "accuracy", "all"] >= rows[model, "accuracy", "residual"]
 
@@ -161,6 +167,29 @@ def test_t_sne_keeps_classes_apart_that_the_features_keep_apart(featured):
     assert float(few.about["perplexity"]) == pytest.approx(11 / 3), "no more than a third of the points"
 
 
+def constant(study, model):
+    folder = study.representations[model].folder
+    for split, count in (("train", 40), ("test", 30)):
+        write_archive(file_of(folder, "penultimate", split), features=np.zeros((count, 12), np.float32))
+
+
+def test_of_features_that_are_all_equal_there_is_no_picture_and_all_else_is_drawn(featured, tmp_path):
+    constant(featured, "pretrain")
+    assert next(iter(found(featured, "tsne").observed)) == "plane/finetune"
+    for name in ("spectrum", "transfer", "logme"):
+        made = table(featured, name)
+        save(load(name, {}).figure(made), tmp_path, name)
+    constant(featured, "finetune")
+    assert "no model whose features differ" in load("tsne", {}).lacking(featured)
+
+
+def test_one_feature_alone_can_be_drawn(featured):
+    folder = featured.representations["pretrain"].folder
+    write_archive(file_of(folder, "one", "test"), features=np.arange(30, dtype=np.float32)[:, None])
+    featured.representations.pop("finetune")
+    assert found(featured, "tsne", layer="one").observed["plane/pretrain"].shape == (30, 2)
+
+
 def test_a_picture_is_drawn_of_the_chosen_epochs_alone(featured):
     assert load("tsne", {"epochs": [3]}).lacking(featured) == ""
     assert "no picture of epoch 3" in load("tsne", {"epochs": [1, 20]}).lacking(featured)
@@ -200,6 +229,21 @@ def test_numbers_that_say_nothing_are_drawn(featured, name, value, tmp_path):
     figure = load(name, {}).figure(empty)
     save(figure, tmp_path, name)
     assert np.isfinite([[*axes.get_xlim(), *axes.get_ylim()] for axes in figure.axes]).all()
+
+
+@pytest.mark.parametrize("paper", [
+    {2: {"pretrain": [96, "abc", 3]}}, {2: {"pretrain": [96, 88]}}, {2: {"pretrain": [1, 2, 3, 4]}},
+    {2: {"finetun": [1, 2, 3]}}, {"late": {"pretrain": [1, 2, 3]}}, {2: [1, 2, 3]}, {2: {"pretrain": [1, 2, 101]}},
+])  # fmt: skip
+def test_numbers_of_a_paper_in_another_form_are_refused(paper):
+    with pytest.raises(BadInput, match=r"analysis\.options\.spectrum\.paper=.* is not allowed: .*a paper's accuracies"):
+        load("spectrum", {"paper": paper})
+
+
+def test_a_plan_knows_what_measures_take():
+    few, many = (load("spectrum", {}).check(SIZES._replace(train=count)) for count in (100, 60_000))
+    assert many.least > 100 * few.least
+    assert load("transfer", {"iterations": 10}).check(SIZES).most < load("transfer", {}).check(SIZES).most
 
 
 def test_too_few_test_samples_for_a_picture_are_refused():

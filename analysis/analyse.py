@@ -95,7 +95,7 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
             if why := measure.lacking(study):
                 kept.add(measure.name, digest, [], left_out=why)
             else:
-                files, claims, count = _measure(measure, study, noisy, folder, data_of(cfg, result))
+                files, claims, count = _measure(measure, study, noisy, folder, data_of(cfg, result, splits))
                 kept.add(measure.name, digest, files, **measure.about, claims=claims, samples=count)
         if kept.gallery is None and study.samples:
             kept.add_gallery(gallery.show(study, splits, cfg.analysis.gallery, folder / "gallery"))

@@ -91,12 +91,13 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
         for title, text in beware.items():
             print(f"analysis: {title}: {text}", flush=True)
         missing = [measure for measure in wanted if not kept.has(measure.name, result.parts[measure.name])]
+        data = data_of(cfg, result, splits) if missing else ""
         for measure in Bar(missing, desc="measures", leave=False):
             digest = result.parts[measure.name]
             if why := measure.lacking(study):
                 kept.add(measure.name, digest, [], left_out=why)
             else:
-                files, claims, count = _measure(measure, study, noisy, folder, data_of(cfg, result))
+                files, claims, count = _measure(measure, study, noisy, folder, data)
                 kept.add(measure.name, digest, files, **measure.about, claims=claims, samples=count,
                          start=study.source.epoch)  # fmt: skip
         if kept.gallery is None and study.samples:

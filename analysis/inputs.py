@@ -23,6 +23,8 @@ from stages.results import epochs_kept, epochs_of
 from stages.table import ROLES, role_of
 from stages.view import recorded
 
+FIRST = 3  # inputs of a split that tell it from another draw
+
 
 def study_of(cfg: DictConfig, result: Result, splits: Splits) -> Study:
     """Returns the study of the roles that are compared: of each what its analysis reads."""
@@ -90,10 +92,16 @@ def _outcomes(trained: Path, labels: np.ndarray) -> Outcomes:
     return outcomes(predictions, losses, labels)
 
 
-def data_of(cfg: DictConfig, result: Result) -> str:
-    """Returns the target task's name with a digest of what decides it: if it is the same for two runs, samples of
-    the same number are the same."""
+def data_of(cfg: DictConfig, result: Result, splits: Splits) -> str:
+    """Returns the target task's name with a digest of its samples: if it is the same for two runs, samples of the same
+    number are the same. It leaves out the task's seed, which draws nothing where all samples are taken."""
     of_inputs = (read.settings for name, read in result.inputs.items() if name != "pretrain")
     chosen = ({path: value for path, value in each.items() if path.startswith("data.target")} for each in of_inputs)
     task = next(filter(None, chosen))  # the same in all that have one
-    return f"{task_name(cfg.data.target)}-{hashlib.sha256(json.dumps(task, sort_keys=True).encode()).hexdigest()[:12]}"
+    settings = {path: value for path, value in task.items() if path.rpartition(".")[2] != "seed"}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for split in (splits.test, splits.train):
+        digest.update(np.asarray(split.labels, dtype=np.int64).tobytes())
+        for at in range(min(FIRST, len(split))):  # another draw may have the same labels
+            digest.update(np.asarray(split[at][0]).tobytes())
+    return f"{task_name(cfg.data.target)}-{digest.hexdigest()[:12]}"

@@ -92,7 +92,7 @@ STAGES = (
         "analysis",
         "analysis.analyse",
         "tables, figures, gallery, report",
-        number=3,
+        number=4,
         reads=("interactions/samples", *VALUES, "pretrain", *FEATURES, "probe", "finetune", "scratch"),
         in_run=True,
     ),

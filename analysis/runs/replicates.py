@@ -2,13 +2,16 @@
 
 Seeds have levels: other data lead to other pre-trainings, and these to other trainings. An interval describes the
 highest level that varied. Five fine-tunings of one pre-trained model say how much fine-tuning varies, but nothing
-about what another pre-training would have given.
+about what another pre-training would have given. A seed may vary and change nothing: that of the data where a folder is
+used whole, that of the pre-training where all runs start from the same weights.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from analysis.runs.found import SEEDS, Run
 from analysis.runs.settings import Settings
+from stages.view import recorded
 
 LEVELS = {
     "seeds.data": "everything made again, from the draw of the data on",
@@ -16,6 +19,8 @@ LEVELS = {
     "seeds.samples": "other samples whose interactions are measured",
     "seeds.train": "other trainings from one pre-training, on the same samples",
 }
+OTHER_SOURCE = "other pre-trainings, on the same samples of the target task"
+SAME_START = "everything but the pre-training made again, from the draw of the data on"
 
 
 def older(runs: list[Run], settings: Settings) -> dict[Path, str]:
@@ -67,13 +72,49 @@ def _of_one(runs: list[Run]) -> str:
     names = [name for name in varied(runs) if name != "seed"]
     if not names:
         return "nothing that is known"
-    level = next((LEVELS[name] for name in SEEDS if name in names), None)
+    idle = _idle(runs, names)
+    acting, same = [name for name in names if name not in idle], [name for name in SEEDS if name not in names]
+    parts = [f"{_listed(acting)} varied"] if acting else []
+    parts += [f"{_listed(idle)} varied, which changes nothing here"] if idle else []
+    parts += [f"the same in all: {_listed(same)}"] if same else []
+    return f"{_level(runs, acting)} ({'; '.join(parts)})"
+
+
+def _level(runs: list[Run], acting: list[str]) -> str:
+    """Returns what the highest of the seeds that change something makes anew."""
+    level = next((name for name in SEEDS if name in acting), None)
     if level is None:
-        level = "the same once more, with the same seeds" if names == ["repeat"] else "other draws of the data"
-    if names == ["seeds.samples"]:
-        level += ", of the same models"
-    same = [name for name in SEEDS if name not in names]
-    return f"{level} ({_listed(names)} varied{'; the same in all: ' + _listed(same) if same else ''})"
+        unchanged = "the same once more" + ", with the same seeds" * (acting == ["repeat"])
+        return unchanged if acting in ([], ["repeat"]) else "other draws of the data"
+    if level == "seeds.data" and _same(runs, _samples):
+        return OTHER_SOURCE
+    if level == "seeds.data" and _same(runs, _pretrained):
+        return SAME_START
+    return LEVELS[level] + ", of the same models" * (acting == ["seeds.samples"])
+
+
+def _idle(runs: list[Run], names: list[str]) -> list[str]:
+    """Returns the seeds of these that vary but change nothing, as far as that is known."""
+    same_data, same_start = _same(runs, _samples), _same(runs, _pretrained)
+    idle = {"seeds.pretrain"} if same_start else set()
+    if same_data and same_start is not False:  # else they may draw other data of the source task
+        idle |= {name for name in names if name == "seeds.data" or name.startswith("data.target.")}
+    return [name for name in names if name in idle]
+
+
+def _same(runs: list[Run], of: Callable[[Run], str]) -> bool | None:
+    """Tells whether something is the same in all runs; None where it is not known of all."""
+    found = {of(run) for run in runs}
+    return None if "" in found else len(found) == 1
+
+
+def _samples(run: Run) -> str:
+    """Returns what tells the samples of the target task from others (analysis/inputs.py: data_of); "" if unknown."""
+    return next((str(kept["data"]).rpartition("/")[0] for kept in run.samples.values() if "data" in kept), "")
+
+
+def _pretrained(run: Run) -> str:
+    return recorded(run.folder).get("pretrain", {}).get("digest", "")
 
 
 def _listed(names: list[str]) -> str:

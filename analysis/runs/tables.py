@@ -14,7 +14,7 @@ from pandas.api.types import is_numeric_dtype
 from analysis.runs.found import Run
 from analysis.runs.replicates import varied
 from analysis.runs.settings import Settings
-from analysis.statistics.between import FEWEST, holm, spread
+from analysis.statistics.between import FEWEST, holm, of_samples, spread
 from analysis.tables import EQUAL, INTERVAL, ends, levels_of, quantities_of
 
 SETTING = "#"
@@ -120,10 +120,8 @@ def _with_interval(
                 found.loc[which, end] = values[end][chosen[0], which] if len(chosen) else np.nan
             continue
         of = [None if pseudo[run] is None else pseudo[run][:, which] for run in chosen]
-        together = len(set(sets[chosen])) == 1 and not any(each is None for each in of)
-        crossed = np.stack(of) if together else None
         scaled = log[which] & (theta[np.ix_(chosen, which)] > 0).all(0)
-        found, p[which] = _combined(found, name, theta[np.ix_(chosen, which)], crossed, scaled, which, sets[chosen])
+        found, p[which] = _combined(found, name, theta[np.ix_(chosen, which)], of, scaled, which, sets[chosen])
     if family and name.endswith("_excess") and len(rows) >= FEWEST:
         adjusted, others = np.full(len(found), np.nan), [key for key in _keysbefore(found) if key != family]
         for places in found.groupby(others, sort=False).indices.values() if others else [np.arange(len(found))]:
@@ -133,21 +131,31 @@ def _with_interval(
 
 
 def _combined(
-    found: pd.DataFrame, name: str, theta: np.ndarray, pseudo: np.ndarray | None, log: np.ndarray, which: np.ndarray,
-    sets: np.ndarray,
+    found: pd.DataFrame, name: str, theta: np.ndarray, pseudo: list[np.ndarray | None], log: np.ndarray,
+    which: np.ndarray, sets: np.ndarray,
 ) -> tuple[pd.DataFrame, np.ndarray]:  # fmt: skip
-    """Sets the mean over runs and its interval. Returns p-values of a mean of 0. sets: of samples, one for each run;
-    if there are several, the means over the runs of each set are what varies."""
+    """Sets the mean over runs and its interval. Returns p-values of a mean of 0. pseudo, sets: of samples, one for
+    each run; if there are several sets, the means over the runs of each set are what varies."""
     with np.errstate(divide="ignore", invalid="ignore"):
         theta = np.where(log, np.log(theta), theta)
-        if len(set(sets)) > 1:
-            theta = np.stack([theta[sets == each].mean(0) for each in np.unique(sets)])
-        of = spread(theta, pseudo)
+        several = len(set(sets)) > 1
+        places = (
+            [np.flatnonzero(sets == each) for each in np.unique(sets)] if several else np.arange(len(sets))[:, None]
+        )
+        theta = np.stack([theta[runs].mean(0) for runs in places])
+        crossed = None if several else _stacked(pseudo)
+        least = 0.0 if crossed is not None else of_samples([_stacked([pseudo[run] for run in runs]) for runs in places])
+        of = spread(theta, crossed, least)
     half, (_, low, high) = of.half(), ends(name)
     for column, value in ((name, of.mean), (low, of.mean - half), (high, of.mean + half)):
         with np.errstate(over="ignore"):
             found.loc[which, column] = np.where(log, np.exp(np.where(log, value, 0.0)), value)
     return found, of.p_value() if name.endswith("_excess") else np.full(len(which), np.nan)
+
+
+def _stacked(pseudo: list[np.ndarray | None]) -> np.ndarray | None:
+    """Returns the pseudo-values of runs on the same samples, [runs, samples, rows]; None if a run's are unknown."""
+    return None if any(each is None for each in pseudo) else np.stack(pseudo)
 
 
 def _places(table: pd.DataFrame, found: pd.DataFrame, keys: list[str]) -> np.ndarray:

@@ -9,8 +9,9 @@ nested    each run has its own samples, whose variation is contained in that of 
           h^2 = t_R^2 MS_R / (R S)
 
 with MS_R = S var_r(theta_r), MS_S = R var_s(mean_r u_rs), MS_E what is left, and Student's t of R - 1 and S - 1 degrees
-of freedom. Where runs are crossed, MS_R counts as MS_E at least: by luck, two runs may be nearer to each other than
-either is known. Runs on a few sets of samples, several on each, are averaged on each set, and the sets are nested.
+of freedom. By luck, two runs may be nearer to each other than either is known. So MS_R / S counts as MS_E / S at least
+where runs are crossed, and as the mean of var_s(u_rs) / S over the runs whose u_rs are known where they are nested.
+Runs on a few sets of samples, several on each, are averaged on each set, and the sets are nested.
 
 Runs are few, so that the bootstrap over them would give intervals that are too narrow: with five runs it contains the
 truth in 82 to 84 of 100 cases. With two runs t is 12.7, and little is decided.
@@ -58,10 +59,11 @@ class Spread:
         return np.where(np.isfinite(self.mean), np.where(self.mean == 0, 1.0, p), np.nan)
 
 
-def spread(theta: np.ndarray, pseudo: np.ndarray | None = None) -> Spread:
-    """Returns the spread of R runs. theta: [R, K]; pseudo: [R, S, K] if they are measured on the same samples."""
+def spread(theta: np.ndarray, pseudo: np.ndarray | None = None, least: np.ndarray | float = 0.0) -> Spread:
+    """Returns the spread of R runs. theta: [R, K]; pseudo: [R, S, K] if they are measured on the same samples; least:
+    the least variance between runs on samples of their own, [K] (`of_samples`)."""
     runs = len(theta)
-    between = theta.var(0, ddof=1) / runs
+    between = np.maximum(theta.var(0, ddof=1), least) / runs
     if pseudo is None or pseudo.shape[1] < 2:
         return Spread(theta.mean(0), between, np.zeros_like(between), runs, 0)
     samples = pseudo.shape[1]
@@ -70,6 +72,17 @@ def spread(theta: np.ndarray, pseudo: np.ndarray | None = None) -> Spread:
     shared = np.maximum(runs * of_sample[0].var(0, ddof=1) - rest, 0) / (runs * samples)
     # Runs vary at least as much as what is left: by luck two may be nearer to each other than either is known.
     return Spread(theta.mean(0), np.maximum(between, rest / (runs * samples)), shared, runs, samples)
+
+
+def of_samples(sets: list[np.ndarray | None]) -> np.ndarray | float:
+    """Returns the variance that the mean of the runs on one set of samples has because of these, [K]: its mean over
+    the sets. sets: pseudo-values [runs, S, K] on each, with any S; None, one sample, or numbers that are not finite are
+    unknown. 0 where no set's is known."""
+    known = [each.mean(0).var(0, ddof=1) / each.shape[1] for each in sets if each is not None and each.shape[1] > 1]
+    if not known:
+        return 0.0
+    finite = np.isfinite(known)
+    return np.where(finite, known, 0.0).sum(0) / np.maximum(finite.sum(0), 1)
 
 
 def holm(p: np.ndarray) -> np.ndarray:

@@ -1,3 +1,7 @@
+import json
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from analysis.runs.replicates import older, speaks_of, varied
@@ -38,6 +42,39 @@ def test_settings_whose_runs_differ_in_other_seeds_are_told_apart(run_of):
     text = said(*(run_of({"n": n}, BOTH, **{"train" if n else "data": seed}) for n in (0, 1) for seed in (0, 1)))
     assert "not the same in all settings: everything made again" in text
     assert "; or other trainings" in text
+
+
+DATA = "everything made again, from the draw of the data on"
+START = "everything but the pre-training made again, from the draw of the data on"
+SOURCE = "other pre-trainings, on the same samples of the target task"
+SAMPLES = "other samples whose interactions are measured"
+
+
+@pytest.mark.parametrize(("data", "start", "level", "idle"), [
+    ("ab", "pq", DATA, ""), ("ab", None, DATA, ""), (None, "pq", DATA, ""),
+    ("ab", "pp", START, "seeds.pretrain"), (None, "pp", START, "seeds.pretrain"),
+    ("aa", "pq", SOURCE, ""), ("aa", None, "other pre-trainings on the same data", "seeds.data"),
+    ("aa", "pp", SAMPLES, "seeds.data and seeds.pretrain"),
+])  # fmt: skip
+def test_a_seed_that_changes_nothing_does_not_count(run_of, tmp_path, data, start, level, idle):
+    """data, start: what tells the target's samples and the weights of the two runs apart; None: not known."""
+    runs = []
+    for seed in (0, 1):
+        kept = {"accuracy": {"data": np.array(f"folder-{data[seed]}/test")}} if data else {}
+        made = run_of({}, BOTH, kept=kept, **dict.fromkeys(("data", "pretrain", "samples", "train"), seed))
+        runs.append(replace(made, folder=tmp_path / str(seed)))
+        runs[-1].folder.mkdir()
+        found = {"pretrain": {"path": "", "digest": start[seed]}} if start else {}
+        (runs[-1].folder / "results.json").write_text(json.dumps(found))
+    text = said(*runs)
+    assert text.startswith(f"What differs between the runs of a setting: {level} (")
+    assert text.endswith(f"; {idle} varied, which changes nothing here)." if idle else "varied).")
+
+
+def test_where_only_seeds_differ_that_change_nothing_runs_are_the_same(run_of):
+    kept = {"accuracy": {"data": np.array("folder-a/test")}}
+    text = said(*(run_of({}, BOTH, kept=kept, data=seed) for seed in (0, 1)))
+    assert ": the same once more (seeds.data varied, which changes nothing here; the same in all:" in text
 
 
 def test_seeds_that_follow_another_are_not_named(run_of):

@@ -74,6 +74,23 @@ def test_an_argument_that_follows_a_seed_is_no_setting(run_of):
     assert settings.label(()) == "all runs"
 
 
+@pytest.mark.parametrize("weights", ["/x1/pre{}/epoch_*.pt", "pre{}.pt", "a10/{}/0.5/{}"])
+def test_weights_of_other_pre_trainings_are_a_seed_although_they_were_chosen(run_of, weights):
+    runs = [run_of({"model.weights": weights.format(seed, seed), "start.epoch": epoch}, BOTH, pretrain=seed)
+            for seed in (0, 1) for epoch in (10, 20)]  # fmt: skip
+    _, settings = in_order(runs)
+    assert settings.columns == ("start.epoch",)
+    assert settings.also == []
+    assert [settings.of_run.count(each) for each in settings.each] == [2, 2]
+
+
+@pytest.mark.parametrize("words", [("pre1.pt", "pre0.pt"), ("pre0.pt", "post1.pt"), ("pre10.pt", "pre11.pt"),
+                                   ("w0.5", "w1.5"), ("w2.0", "w2.1")])  # fmt: skip
+def test_other_weights_are_a_setting(run_of, words):
+    runs = [run_of({"model.weights": word}, BOTH, pretrain=seed) for seed, word in enumerate(words)]
+    assert in_order(runs)[1].columns == ("model.weights",)
+
+
 @pytest.mark.parametrize(("key", "chosen"), [("start.epoch", None), ("start.epoch", []), ("model.depth", None)])
 def test_a_setting_that_happens_to_equal_a_seed_is_a_setting(run_of, key, chosen):
     runs = [run_of({key: seed}, BOTH, chosen=chosen, train=seed) for seed in (0, 1)]

@@ -25,10 +25,10 @@ def made(run_of):
     return of
 
 
-def students(values):
-    """Mean, and the ends of Student's interval, of each column."""
+def students(values, least=0.0):
+    """Mean, and the ends of Student's interval, of each column. least: the least variance of single values."""
     values = np.array(values, dtype=float)
-    half = t.ppf(0.975, len(values) - 1) * values.std(0, ddof=1) / np.sqrt(len(values))
+    half = t.ppf(0.975, len(values) - 1) * np.sqrt(np.maximum(values.var(0, ddof=1), least) / len(values))
     return values.mean(0), values.mean(0) - half, values.mean(0) + half
 
 
@@ -118,10 +118,32 @@ def test_on_the_same_samples_runs_and_samples_both_vary(run_of, arrays):
         assert (over[f"{stem}high"] - over[name] > students(values.mean(1))[2] - values.mean((0, 1)) + 0.05).all()
 
 
+def of_own(values):
+    """The variance that means over samples have because of these: its mean over the runs. values: [samples, ...]"""
+    return np.mean([each.var(0, ddof=1) / len(each) for each in values], axis=0)
+
+
 def test_on_samples_of_their_own_the_runs_vary(run_of, arrays):
+    arrays = [(factor * strength, level) for factor, (strength, level) in zip((1, 3, 9), arrays, strict=True)]
     over = tables(*in_order(runs_of(run_of, arrays, same=False)))["strength"].over
     means = np.stack([strength.mean(0) for strength, _ in arrays])
+    assert (means.var(0, ddof=1) > of_own([strength for strength, _ in arrays])).all()
     np.testing.assert_allclose(over[["mean", "low", "high"]].to_numpy().T, students(means))
+
+
+def test_on_samples_of_their_own_runs_vary_as_their_samples_at_least(run_of, arrays):
+    """Whether their numbers of samples differ, or some are unknown: two equal runs are so by luck."""
+    few = np.concatenate([arrays[1][0][:6]] * 2)[:7]
+    few += arrays[0][0].mean(0) - few.mean(0)
+    rows = [*on_sets(arrays[:1], [b"one"]), *on_sets([(few, few)], [b"two"])]
+    over = over_runs(rows, ["order"])
+    means, least = [arrays[0][0].mean(0)] * 2, of_own([arrays[0][0], few])
+    np.testing.assert_allclose(over[["mean", "low", "high"]].to_numpy().T, students(means, least))
+    rows[1].pseudo.clear()
+    one = over_runs(rows, ["order"])
+    np.testing.assert_allclose(one["high"], students(means, of_own([arrays[0][0]]))[2])
+    rows[0].pseudo.clear()
+    np.testing.assert_allclose(over_runs(rows, ["order"])["high"], means[0])
 
 
 def on_sets(arrays, sets, log=False):
@@ -134,6 +156,14 @@ def on_sets(arrays, sets, log=False):
     return found
 
 
+def own_pseudo(strength, log):
+    """Of a mean these are the samples; of its logarithm those without one of them in turn."""
+    if not log:
+        return strength
+    n, mean = len(strength), strength.mean(0)
+    return n * np.log(mean) - (n - 1) * np.log((n * mean - strength) / (n - 1))
+
+
 @pytest.mark.parametrize("log", [False, True])
 def test_of_two_sets_of_samples_with_two_runs_each_the_means_of_the_sets_vary(arrays, log):
     four = [*arrays, arrays[1]]
@@ -141,7 +171,8 @@ def test_of_two_sets_of_samples_with_two_runs_each_the_means_of_the_sets_vary(ar
     scale, back = (np.log, np.exp) if log else (np.asarray, np.asarray)
     for names in ([b"one", b"one", b"two", b"two"], [b"1", b"1\0", b"1", b"1\0"]):
         of = [[at for at, name in enumerate(names) if name == each] for each in dict.fromkeys(names)]
-        expected = back(students([scale(means)[each].mean(0) for each in of]))
+        together = [np.mean([own_pseudo(four[run][0], log) for run in each], axis=0) for each in of]
+        expected = back(students([scale(means)[each].mean(0) for each in of], of_own(together)))
         over = over_runs(on_sets(four, names, log), ["order"])
         np.testing.assert_allclose(over[["mean", "low", "high"]].to_numpy().T, expected)
         assert (over["runs"] == 4).all()
@@ -150,8 +181,8 @@ def test_of_two_sets_of_samples_with_two_runs_each_the_means_of_the_sets_vary(ar
 def test_runs_on_unknown_samples_count_as_on_their_own(arrays):
     means = np.stack([strength.mean(0) for strength, _ in arrays])
     for names in ([None] * 3, [b"one", b"one", None]):
-        over = over_runs(on_sets(arrays, names), ["order"])
-        np.testing.assert_allclose(over[["mean", "low", "high"]].to_numpy().T, students(means))
+        over, least = over_runs(on_sets(arrays, names), ["order"]), of_own([strength for strength, _ in arrays])
+        np.testing.assert_allclose(over[["mean", "low", "high"]].to_numpy().T, students(means, least))
 
 
 def test_where_only_runs_on_the_same_samples_have_a_number_both_vary(arrays):
@@ -167,7 +198,8 @@ def test_where_only_runs_on_the_same_samples_have_a_number_both_vary(arrays):
 def test_ratios_and_strengths_have_their_geometric_mean(run_of, arrays):
     over = tables(*in_order(runs_of(run_of, arrays, log=True, same=False)))["strength"].over
     means = np.stack([strength.mean(0) for strength, _ in arrays])
-    np.testing.assert_allclose(over[["mean", "low", "high"]].to_numpy().T, np.exp(students(np.log(means))))
+    least = of_own([own_pseudo(strength, log=True) for strength, _ in arrays])
+    np.testing.assert_allclose(over[["mean", "low", "high"]].to_numpy().T, np.exp(students(np.log(means), least)))
     excess = means - arrays[0][1].mean(0)
     np.testing.assert_allclose(over["sign_excess"], excess.mean(0))
 
@@ -177,7 +209,7 @@ def test_equal_runs_on_the_same_samples_leave_the_samples_interval(run_of, array
     table = of_samples(arrays[0])[0]
     np.testing.assert_allclose(over[["mean", "low", "high"]], table[["mean", "low", "high"]])
     nested = tables(*in_order(runs_of(run_of, [arrays[0]] * 3, same=False)))["strength"].over
-    np.testing.assert_allclose(nested["low"], nested["mean"])
+    np.testing.assert_allclose(nested["low"], students([nested["mean"]] * 3, of_own([arrays[0][0]]))[1])
 
 
 def test_orders_are_tested_together(run_of, arrays):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.statistics.between import holm, on_scale, spread
+from analysis.statistics.between import holm, of_samples, on_scale, spread
 
 RUNS, SAMPLES = 4, 6
 
@@ -66,6 +66,30 @@ def test_equal_runs_leave_no_doubt_but_that_of_their_samples(pseudo):
     np.testing.assert_array_equal(spread(same.mean(1)).half(), 0)
     one = student(SAMPLES) * same[0].std(0, ddof=1) / np.sqrt(SAMPLES)
     np.testing.assert_allclose(spread(same.mean(1), same).half(), one, rtol=1e-12)
+
+
+def test_equal_runs_on_samples_of_their_own_vary_as_their_samples_at_least(pseudo):
+    sets = [pseudo[:1], pseudo[1:2, :4], pseudo[2:], None, pseudo[:1, :1]]
+    single = [pseudo[0].var(0, ddof=1) / SAMPLES, pseudo[1, :4].var(0, ddof=1) / 4,
+              pseudo[2:].mean(0).var(0, ddof=1) / SAMPLES]  # fmt: skip
+    least = of_samples(sets)
+    np.testing.assert_allclose(least, np.mean(single, axis=0))
+    np.testing.assert_allclose(spread(np.ones((2, 2)), least=least).half(), student(2) * np.sqrt(least / 2))
+    assert of_samples([None, pseudo[:1, :1]]) == 0
+    part = pseudo[:1].copy()
+    part[0, 0, 1] = np.nan
+    np.testing.assert_allclose(of_samples([pseudo[1:2], part])[1], of_samples([pseudo[1:2]])[1])
+
+
+@pytest.mark.parametrize("trainings", [0, 30])
+def test_intervals_of_runs_on_their_own_samples_contain_the_truth(trainings):
+    draw, sets = np.random.default_rng(3), 4000
+    for runs in (2, 4):
+        own = trainings * draw.normal(size=(runs, 1, sets)) + draw.normal(size=(runs, SAMPLES, sets))
+        found = spread(own.mean(1), least=of_samples([each[None] for each in own]))
+        inside = abs(found.mean) < found.half()
+        assert inside.mean() > 0.94
+        assert not trainings or inside.mean() < 0.97  # runs that vary much are not made to vary more
 
 
 def test_the_p_value_is_that_of_the_interval_that_ends_at_0(pseudo):

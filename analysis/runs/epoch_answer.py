@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims import MET, NOT_MET
+from analysis.runs.epoch_claims import LAST
 from analysis.runs.epochs import TARGETS, Epochs
 from analysis.runs.ranking import RANKERS, TRIVIAL, best_of
 from analysis.statistics.curves import best, interval, width
@@ -65,7 +66,11 @@ def _epoch(row: pd.Series) -> str:
 
 def _falls(rows: dict[str, pd.Series]) -> Iterator[str]:
     for fe in ("fe", "fe_converged"):
-        if (row := rows.get(f"epochs/fall/{fe}")) is None or isnan(row["low"]):
+        if (row := rows.get(f"epochs/fall/{fe}")) is None:
+            continue
+        if row["why"] == LAST:
+            yield f"{TARGETS[fe]} has its best epoch at the end: there is nothing to fall from."
+        if isnan(row["low"]):
             continue
         points = "{:.2g} points [{:.2g}, {:.2g}]".format(*(100 * row[name] + 0.0 for name in ("mean", "low", "high")))
         yield {

@@ -277,13 +277,23 @@ def test_the_answer_names_the_best_epochs_and_the_best_ranker(runs_of):
     assert table["best"].tolist() == [5, 5, 40]
     said = answer(found, table, claims(found), ranks)
     assert said.startswith("Of 6 epochs of pre-training from 1 to 40, the best is 5 for frozen features with a "
-                           "fixed number of steps (single seeds: 5 [")  # fmt: skip
-    assert "; 40 for fine-tuning (" in said
+                           "fixed number of steps (best in 5 of 5 seeds; 5.")  # fmt: skip
+    assert "; 40 for fine-tuning (best in 5 of 5 seeds; the last one)." in said
     assert "After its best epoch FE with a fixed number of steps falls, by 5.7 points [" in said
-    assert "The epochs' order by FE with a fixed number of steps is told best by LogME (tau 1" in said
-    assert "The epochs' order by FT is told best by the epoch itself (tau 1" in said
-    assert "which takes no score: of the scores the best is H-score (tau 1 [0.95, 1], p 0.0028)" in said
+    assert "steps: highest is LogME (1 [0.95, 1], p 0.0028); of those that take no score, the epoch itself" in said
+    assert "The epoch that each puts first loses 0 and 5.7 points. LogME is shown to rank them better than the" in said
+    ft = said.partition(" FT: highest is ")[2]
+    assert ft.startswith("the epoch itself (1 [0.95, 1], p 0.0028); of the scores, H-score (1 [0.95, 1], p 0.0028). ")
+    assert "first loses 0 and 0 points. No ranker is shown to be better: the intervals overlap." in ft
     assert said.endswith("This is known over 30 runs, 5 combinations of seeds: other pre-trainings on the same data.")
+
+
+def test_a_ranker_that_few_epochs_put_first_by_chance_is_not_shown_to_be_better(runs_of):
+    found = epochs(*runs_of(seeds=5, at=(1, 5, 20, 40)))
+    said = answer(found, best_epochs(found), claims(found), ranking(found))
+    assert ranking(found).iloc[0]["p"] >= 0.05
+    assert "shown to rank" not in said
+    assert said.count("No ranker is shown to be better: p is 0.05 or more.") == 3
 
 
 def test_scores_alone_have_no_answer(runs_of):

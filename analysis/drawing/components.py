@@ -20,8 +20,10 @@ def before_and_after(table: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     """table: as the measure `spectrum` makes it, with the singular values of each model in its attrs."""
     figure, (left, right) = panels("What the spectral components of the features know", 2, height=4.6)
     dimension = table[(table["quantity"] == "dimension") & (table["component"] == "main")].set_index("model")["mean"]
-    for corner, (model, values) in zip(CORNERS, (table.attrs.get("values") or {}).items(), strict=False):
-        _cumulated(left, np.asarray(values), float(dimension[model]), COLOURS[model], corner)
+    values = table.attrs.get("values") or {}
+    least_last = sorted(values, key=lambda model: -dimension[model])  # the smaller k stands on the left
+    for model, each in values.items():
+        _cumulated(left, np.asarray(each), float(dimension[model]), COLOURS[model], CORNERS[least_last.index(model)])
     left.set(xlabel="singular values, from the largest on", ylabel="share of their sum", ylim=(0, 1.03))
     left.yaxis.set_major_formatter(PercentFormatter(1))
     _bars(right, table[table["quantity"] == "accuracy"], labels)

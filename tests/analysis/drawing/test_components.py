@@ -16,4 +16,5 @@ def test_equal_numbers_of_main_components_do_not_lie_on_each_other():
     one, other = (text.get_window_extent() for text in figure.axes[0].texts)
     assert [text.get_text() for text in figure.axes[0].texts] == ["k = 7", "k = 8"]
     assert not one.overlaps(other)
-    assert one.y0 < other.y0
+    assert one.x0 < other.x0, "the smaller one stands above left"
+    assert one.y0 > other.y0

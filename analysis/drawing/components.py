@@ -13,6 +13,7 @@ from analysis.drawing.style import COLOURS, panels, with_legend
 
 WIDTH = 0.36  # of a bar
 MODELS = ("pretrain", "finetune")
+CORNERS = ((6, -12, "left"), (-6, 5, "right"))  # points from a mark to its name, which stands right of it or left
 
 
 def before_and_after(table: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
@@ -20,23 +21,25 @@ def before_and_after(table: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     figure, (left, right) = panels("What the spectral components of the features know", 2, height=4.6)
     dimension = table[(table["quantity"] == "dimension") & (table["component"] == "main")].set_index("model")["mean"]
     whole = table.attrs.get("scope") != "batch"  # else each batch has a k of its own
-    for model, values in (table.attrs.get("values") or {}).items():
-        if len(values):
-            _cumulated(left, np.asarray(values), float(dimension[model]) if whole else np.nan, COLOURS[model])
+    values = {model: each for model, each in (table.attrs.get("values") or {}).items() if len(each)}
+    least_last = sorted(values, key=lambda model: -dimension[model])  # the smaller k stands on the left
+    for model, each in values.items():
+        k = float(dimension[model]) if whole else np.nan
+        _cumulated(left, np.asarray(each), k, COLOURS[model], CORNERS[least_last.index(model)])
     left.set(xlabel="singular values, from the largest on", ylabel="share of their sum", ylim=(0, 1.03))
     left.yaxis.set_major_formatter(PercentFormatter(1))
     _bars(right, table[table["quantity"] == "accuracy"], labels)
     return with_legend(figure, 4)
 
 
-def _cumulated(axes: Axes, values: np.ndarray, k: float, colour: str) -> None:
+def _cumulated(axes: Axes, values: np.ndarray, k: float, colour: str, corner: tuple[int, int, str]) -> None:
     shares = np.cumsum(values) / values.sum()
     axes.plot(np.arange(1, len(values) + 1), shares, color=colour)
     if np.isnan(k):
         return
     axes.plot(k, np.interp(k, np.arange(1, len(values) + 1), shares), "D", color=colour, markersize=6)
-    axes.annotate(f"k = {k:.3g}", (k, np.interp(k, np.arange(1, len(values) + 1), shares)), (6, -12),
-                  textcoords="offset points", color=colour)  # fmt: skip
+    axes.annotate(f"k = {k:.3g}", (k, np.interp(k, np.arange(1, len(values) + 1), shares)), corner[:2],
+                  textcoords="offset points", ha=corner[2], color=colour)  # fmt: skip
 
 
 def _bars(axes: Axes, rows: pd.DataFrame, labels: Mapping[str, str]) -> None:

@@ -2,7 +2,8 @@
 
 A curve is the mean over seeds, with its interval as a band; thin lines are single seeds, and a ring marks the best
 epoch of a curve. Curves whose ranges are too different for one axis have panels of their own: where FT rises from 99.3
-to 99.5 % while FE falls by ten points, one axis would show a flat line.
+to 99.5 % while FE falls by ten points, one axis would show a flat line. Two seeds may have bands of 50 points: so the
+axis ends near the curves, and cuts off bands that go on.
 """
 
 from typing import NamedTuple
@@ -20,6 +21,8 @@ from analysis.drawing.style import COLOURS, REFERENCE, STYLE, panels, with_legen
 
 WIDELY, TICKS = 30, 7  # times; numbers along the axis, at most
 FLAT = 4  # times wider: an axis on which a curve is hard to see
+MARGIN = 0.05
+ROOM = 0.5  # of the curves' range, for bands on either side
 LABEL = "pre-training epoch"
 
 
@@ -64,6 +67,7 @@ def transfer(over: pd.DataFrame, seeds: pd.DataFrame) -> Figure:
             of, own = (table[table["quantity"] == name] for table in (over, seeds))
             _curve(axes, of, own, TRANSFER[name], ring=True)
         along(axes, over["epoch"])
+        _frame(axes)
         _chance(axes, over[over["quantity"].isin(set(group) - {"source"})])
         if len(groups) > 1:
             axes.set_title(" and ".join(NAMES[name] for name in group if name in NAMES), fontsize=10.5)
@@ -104,6 +108,7 @@ def spectrum(over: pd.DataFrame, seeds: pd.DataFrame) -> Figure:
             if "paper" in of:
                 axes.plot(of["epoch"], of["paper"], "x", color=curve.colour, markersize=8, markeredgewidth=2, zorder=5)
         along(axes, over["epoch"])
+        _frame(axes)
         _chance(axes, of_model)
         axes.set_title(name, fontsize=10.5)
     low, high = (of(axes.get_ylim()[side] for axes in every[:2]) for side, of in ((0, min), (1, max)))
@@ -123,13 +128,18 @@ def _sizes(axes: Axes, over: pd.DataFrame, seeds: pd.DataFrame) -> None:
             chosen = [model, quantity, component]
             of, own = (table[(table[["model", "quantity", "component"]] == chosen).all(axis=1)]
                        for table in (over, seeds))  # fmt: skip
-            _curve(axes, of, own, Curve(f"{name}, {MODELS[model].split()[0]}", colour, mark, dashes, filled))
+            named = Curve(f"{name}, {MODELS[model].split()[0]}", colour, mark, dashes, filled)
+            _curve(axes, of, own, named, most=np.inf)
     along(axes, over["epoch"])
+    _frame(axes)
     axes.set_title("how many dimensions they have", fontsize=10.5)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _curve(axes: Axes, of: pd.DataFrame, own: pd.DataFrame, curve: Curve, ring: bool = False) -> None:
+def _curve(
+    axes: Axes, of: pd.DataFrame, own: pd.DataFrame, curve: Curve, ring: bool = False, most: float = 1.0
+) -> None:
+    """most: the largest value that is possible; the smallest is 0."""
     of = of[np.isfinite(of["mean"])].sort_values("epoch")
     if of.empty:
         return
@@ -139,11 +149,25 @@ def _curve(axes: Axes, of: pd.DataFrame, own: pd.DataFrame, curve: Curve, ring: 
             axes.plot(rows["epoch"], rows["mean"], color=curve.colour, linewidth=0.7, alpha=0.4)
     axes.plot(of["epoch"], of["mean"], color=curve.colour, linestyle=curve.dashes, marker=curve.mark, linewidth=1.8,
               markerfacecolor=curve.colour if curve.filled else "white", label=curve.words, zorder=3)  # fmt: skip
-    axes.fill_between(of["epoch"], of["low"], of["high"], color=curve.colour, alpha=0.16, linewidth=0)
+    axes.fill_between(
+        of["epoch"], of["low"].clip(0, most), of["high"].clip(0, most), color=curve.colour, alpha=0.16, linewidth=0
+    )
     if ring and np.ptp(of["mean"]) > 0:
         best = of.loc[of["mean"].idxmax()]
         axes.plot(best["epoch"], best["mean"], "o", markersize=12, color="none", markeredgecolor=curve.colour,
                   markeredgewidth=1.6, zorder=4, clip_on=False)  # fmt: skip
+
+
+def _frame(axes: Axes) -> None:
+    """Ends the axis near the curves: bands that go on are cut off."""
+    curves = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines] or [np.empty(0)])
+    curves = curves[np.isfinite(curves)]
+    if not len(curves):
+        return
+    room = ROOM * np.ptp(curves) or np.inf
+    low, high = max(axes.dataLim.y0, curves.min() - room), min(axes.dataLim.y1, curves.max() + room)
+    if low < high:
+        axes.set_ylim(low - MARGIN * (high - low), high + MARGIN * (high - low))
 
 
 def along(axes: Axes, epochs: pd.Series) -> None:
@@ -177,6 +201,8 @@ def _chance(axes: Axes, rows: pd.DataFrame) -> None:
         axes.set_xlabel(f"{axes.get_xlabel()}\n(by chance {100 * level:.3g} %, below the axis)")
         return
     axes.axhline(level, **of_reference("chance", ["chance"]) | {"marker": ""}, label=words("chance"))
+    room = MARGIN * (high - low)
+    axes.set_ylim(min(low, level - room), max(high, level + room))
 
 
 def _percent(axes: Axes) -> None:

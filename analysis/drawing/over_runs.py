@@ -25,6 +25,7 @@ MANY = 12  # settings; more have no colours of their own
 WIDEST = 85  # characters in a line of a legend
 MOST = 24  # panels
 ACROSS = 3
+PER_INCH, BETWEEN = 12, 0.6  # characters of a panel's title; inches between panels
 
 
 @rc_context(STYLE)
@@ -52,10 +53,14 @@ def draw(
     below = ([] if many else labels) + list(drawn.values())
     across = over[apart[0]].nunique() if crossed else 0
     figure, every = _grid(len(shown), title + left, labels, below, across)
+    lines = max(
+        (_title(values, words, figure, axes).count("\n") for axes, values in zip(every, shown, strict=True)), default=0
+    )
+    figure.set_figheight(figure.get_figheight() + lines * LINE * every[0].get_gridspec().nrows)
     for axes, values in zip(every, shown, strict=True):
         chosen = dict(zip(apart, values, strict=True))
         panel, runs = (_rows(table, chosen) for table in (over, by_run))
-        axes.set_title(", ".join(words.get(value, str(value).replace("_", " ")) for value in values), fontsize=10.5)
+        axes.set_title(_title(values, words, figure, axes), fontsize=10.5)
         if along:
             along_settings.points(axes, panel, runs, settings, drawn, legend)
         else:
@@ -67,6 +72,12 @@ def draw(
         x != "epoch",
     )
     return named(figure, labels, drawn, "" if along else legend)
+
+
+def _title(values: tuple, words: Mapping[str, str], figure: Figure, axes: Axes) -> str:
+    """Returns the title of a panel, in lines that are no longer than the panel."""
+    text = ", ".join(words.get(value, str(value).replace("_", " ")) for value in values)
+    return fill(text, int(PER_INCH * (figure.get_figwidth() / axes.get_gridspec().ncols - BETWEEN)))
 
 
 def _numeric(over: pd.DataFrame, keys: list[str]) -> str | None:

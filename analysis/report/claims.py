@@ -50,6 +50,18 @@ class Judged:
     setting: str = ""
     runs: int = 1
 
+    @property
+    def has_equal(self) -> bool:
+        return any(not isnan(way.equal[0]) for way in self.ways)
+
+    @property
+    def has_references(self) -> bool:
+        return any(way.levels for way in self.ways)
+
+    @property
+    def has_noise(self) -> bool:
+        return any(way.noise for way in self.ways)
+
 
 def judged(table: pd.DataFrame) -> list[Judged]:
     """Returns the claims of claims.csv, of one run or over runs, in their order."""

@@ -8,7 +8,7 @@ That a tau lies above 0, or below, is shown only if the orders of the epochs say
 between seeds is of these few epochs, which any two curves may happen to rank alike, in all seeds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import inf, isnan, nan, sqrt
 
@@ -18,22 +18,24 @@ import pandas as pd
 from analysis.claims import KEYS, MET, NOT_MET, ORDERS, UNDECIDED, Claim, as_table
 from analysis.runs.claims import VERDICTS
 from analysis.runs.epochs import EPOCH, FEWEST, TARGETS, Epochs
-from analysis.statistics.curves import best, fall, interval, permutation_p, step, tau, width
+from analysis.statistics.curves import best, fall, fall_weights, interval, permutation_p, step, tau, width
 from analysis.statistics.estimate import Estimate, Interval
 
 MEASURE, RANKS, OF_TAU, ALPHA = "epochs", 0.5, (-1.0, 1.0), 0.05
+OF_ACCURACIES = (-1.0, 1.0)  # a difference
 SETTING = "over epochs"
 FE = ("fe", "fe_converged")
 MAIN, RESIDUAL = ("pretrain/accuracy/main", "pretrain/accuracy/residual")
 AFTER = "finetune/accuracy/residual"
 SAME = "it is the same at all epochs"
+LAST = "the best epoch is the last one: there is nothing to fall from"
 ONE_FALL = "with one combination of seeds the best epoch would be the one with the luckiest noise"
 
 
 @dataclass(frozen=True)
 class Counted:
     """A way to count a claim: of each replicate a value, in steps of width `rounded`; runs: used; within: the
-    range of what is possible."""
+    range of what is possible; pseudo: of each replicate [samples], if known; crossed: of the same samples."""
 
     key: str
     quantity: str
@@ -45,6 +47,8 @@ class Counted:
     below: float = inf
     why: str = SAME  # if there is no value
     p: float = nan  # of a tau that is claimed to be above 0, or below: over the orders of the epochs
+    pseudo: Sequence[np.ndarray] = ()
+    crossed: bool = False
 
 
 def claims(found: Epochs) -> pd.DataFrame:
@@ -61,7 +65,7 @@ def claims(found: Epochs) -> pd.DataFrame:
                 UNDECIDED,
                 f"{known[0]:.3g} with one combination of seeds, no interval",
             )
-        elif (not len(known) and way.why == ONE_FALL) or _by_chance(way, table.loc[place, "verdict"]):
+        elif (not len(known) and way.why in (ONE_FALL, LAST)) or _by_chance(way, table.loc[place, "verdict"]):
             table.loc[place, "verdict"] = UNDECIDED
     table[ORDERS] = [way.p for _, way in every]
     return table.assign(**{"setting": SETTING, VERDICTS: ""}).astype({"runs": int})
@@ -72,7 +76,7 @@ def _by_chance(way: Counted, verdict: str) -> bool:
 
 
 def _claim(claim: str, way: Counted) -> Claim:
-    value, low, high = interval(way.values, way.rounded, way.within)
+    value, low, high = interval(way.values, way.rounded, way.within, way.pseudo, way.crossed)
     result = Estimate(Interval(value, low, high, np.array([value])))
     return Claim(claim, f"{MEASURE}/{way.key}", way.quantity, result, way.above, way.below, way.why * isnan(value))
 
@@ -121,15 +125,21 @@ def _earlier(found: Epochs, fe: str) -> Counted:
     epochs, of_fe, of_ft = found.together(fe, "ft")
     values = best(of_ft, epochs) - best(of_fe, epochs)
     rounded = np.hypot(width(of_fe, epochs), width(of_ft, epochs))
-    return Counted(f"best/{fe}", f"best epoch of FT - best epoch of {TARGETS[fe]}", values, rounded, of_fe.size)
+    most, words = epochs[-1] - epochs[0], f"best epoch of FT - best epoch of {TARGETS[fe]}"
+    return Counted(f"best/{fe}", words, values, rounded, of_fe.size, (-most, most))
 
 
 def _falls(found: Epochs, fe: str) -> Counted:
     _, curves = found.together(fe)
     words = f"accuracy of {TARGETS[fe]} at the epoch that the other seeds find best - at the last epoch"
-    constant = not np.ptp(curves, axis=1).any()
-    values = np.full(len(curves), nan) if constant else fall(curves)
-    return Counted(f"fall/{fe}", words, values, 0.0, curves.size, why=SAME if constant else ONE_FALL)
+    values, weights, why = fall(curves), fall_weights(curves), ONE_FALL
+    if not np.ptp(curves, axis=1).any():
+        values, why = np.full(len(curves), nan), SAME
+    elif len(curves) > 1 and not weights.any():
+        values, why = np.full(len(curves), nan), LAST
+    pseudo, crossed = found.pseudo(fe)
+    of = [weight @ each for weight, (each,) in zip(weights, pseudo, strict=True)] if pseudo else ()
+    return Counted(f"fall/{fe}", words, values, 0.0, curves.size, OF_ACCURACIES, why=why, pseudo=of, crossed=crossed)
 
 
 def _rises(found: Epochs) -> Iterator[Counted]:
@@ -158,7 +168,9 @@ def _worse(found: Epochs) -> Iterator[Counted]:
     if _usable(found, RESIDUAL, AFTER):
         _, before, after = found.together(RESIDUAL, AFTER)
         words = "accuracy of F_r before - after fine-tuning, mean over epochs"
-        yield Counted("residual/falls", words, (before - after).mean(1), 0.0, before.size)
+        pseudo, crossed = found.pseudo(RESIDUAL, AFTER)
+        of, values = [(one - other).mean(0) for one, other in pseudo], (before - after).mean(1)
+        yield Counted("residual/falls", words, values, 0.0, before.size, OF_ACCURACIES, pseudo=of, crossed=crossed)
 
 
 def _taus(
@@ -179,4 +191,5 @@ def _better(found: Epochs, target: str, other: str) -> Counted:
     key = f"logme_{other}/{target}"
     words = f"Kendall's tau of LogME - that of {'the epoch' if other == EPOCH else 'source accuracy'}, with"
     values = tau(logme, accuracy) - tau(trivial, accuracy)
-    return Counted(key, f"{words} {TARGETS[target]}", values, sqrt(2) * step(len(epochs)), accuracy.size)
+    rounded = sqrt(2) * step(len(epochs))
+    return Counted(key, f"{words} {TARGETS[target]}", values, rounded, accuracy.size, (-2.0, 2.0))

@@ -10,7 +10,7 @@ QUESTIONS = {
 }
 MEAN = (
     "A curve is the mean over seeds, a band its 95 % interval (Student's t; with one seed, over its samples only), and "
-    "a thin line a seed."
+    "a thin line a seed. The axis ends near the curves, and cuts off wider bands."
 )
 CAPTIONS = {
     "transfer": f"{MEAN} FE: a new head on frozen features, with the paper's number of steps, and trained until it "

@@ -5,7 +5,8 @@ spectrum and logme. A quantity that the seeds do not change (a converged head af
 all replicates, and equal curves count as one: they say nothing of what other seeds would give.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -13,10 +14,12 @@ import pandas as pd
 from analysis.runs.found import Run
 from analysis.runs.replicates import level_of, varied
 from analysis.runs.settings import Settings
+from analysis.runs.tables import which_samples
 
 KEY, EPOCH = "start.epoch", "epoch"
 FEWEST = 3  # epochs
 DIGITS = 9  # equal values may be rounded in another way
+Sampled = tuple[bytes | None, np.ndarray]  # which samples (None: not known), and pseudo-values [samples]
 KEYS = {"transfer": ["quantity"], "spectrum": ["model", "quantity", "component"], "logme": ["score"]}
 TARGETS = {
     "fe": "FE with a fixed number of steps",
@@ -29,13 +32,15 @@ TARGETS = {
 class Epochs:
     """The runs as curves. curves: by quantity (fe, logme, pretrain/accuracy/main), [seeds, epochs], NaN where a run is
     missing; rows: of each measure its runs' rows, with epoch, seed and run in front; places: epoch and seed of each
-    run; level: what seeds differ in; lacks: why there are no curves, "" if there are."""
+    run; level: what seeds differ in; lacks: why there are no curves, "" if there are; sampled: by quantity, of each
+    seed and epoch what is known of its samples."""
 
     curves: dict[str, pd.DataFrame]
     rows: dict[str, pd.DataFrame]
     places: dict[str, tuple[int, str]]
     level: str = ""
     lacks: str = ""
+    sampled: dict[str, dict[tuple[str, int], Sampled]] = field(default_factory=dict)
 
     @property
     def epochs(self) -> list[int]:
@@ -51,17 +56,37 @@ class Epochs:
     def together(self, *names: str) -> tuple[np.ndarray, ...]:
         """Returns the epochs, and these quantities [replicates, epochs] of the epochs that half of the seeds have and
         of the seeds that have all of them; replicates that are equal in all of them once. `epoch` is a quantity."""
-        tables = [self.curves[name] for name in names if name != EPOCH]
+        at, _, found = self._together([name for name in names if name != EPOCH])
+        given, along = iter(found.swapaxes(0, 1)), np.broadcast_to(at.astype(float), (len(found), len(at)))
+        return at.astype(float), *(along if name == EPOCH else next(given) for name in names)
+
+    def pseudo(self, *names: str) -> tuple[list[np.ndarray], bool]:
+        """Returns of each replicate that `together` returns for these quantities its pseudo-values [quantities, epochs,
+        samples], and whether these are of the same samples in all replicates. An empty list if some are not known, or
+        if a replicate's epochs are not all of the same samples."""
+        at, seeds, _ = self._together(names)
+        parts = [[self.sampled.get(name, {}).get((seed, epoch)) for name in names for epoch in at] for seed in seeds]
+        if any(each is None for of in parts for each in of):
+            return [], False
+        sets = [{(which, len(values)) for which, values in of} for of in parts]
+        if any(len(of) != 1 for of in sets):
+            return [], False
+        found = [np.stack([values for _, values in of]).reshape(len(names), len(at), -1) for of in parts]
+        every = {each for of in sets for each in of}
+        return found, len(every) == 1 and every.pop()[0] is not None
+
+    def _together(self, names: Sequence[str]) -> tuple[np.ndarray, list[str], np.ndarray]:
+        """Returns epochs, seeds, and these quantities [seeds, quantities, epochs]."""
+        tables = [self.curves[name] for name in names]
         epochs = sorted(set.intersection(*(set(table.columns) for table in tables)))
         seeds = list(dict.fromkeys(seed for table in tables for seed in table.index))
         found = np.stack([table.reindex(seeds, columns=epochs).to_numpy(float) for table in tables], axis=1)
         known = np.isfinite(found).all(1)
         usual = known.mean(0) >= 0.5
-        found = found[known[:, usual].all(1)][:, :, usual]
-        at = np.array(epochs, dtype=float)[usual]
-        given = iter(found[_distinct(found)].swapaxes(0, 1))
-        along = np.broadcast_to(at, (len(_distinct(found)), len(at)))
-        return at, *(along if name == EPOCH else next(given) for name in names)
+        whole = np.flatnonzero(known[:, usual].all(1))
+        found = found[whole][:, :, usual]
+        first = _distinct(found)
+        return np.array(epochs, dtype=int)[usual], [seeds[whole[place]] for place in first], found[first]
 
 
 def _distinct(found: np.ndarray) -> list[int]:
@@ -90,7 +115,8 @@ def epochs(runs: list[Run], settings: Settings) -> Epochs | None:
     if max((_complete(table) for table in curves.values()), default=0) < FEWEST:
         return _none(f"no seed has runs of {FEWEST} epochs")
     same = [run for run in runs if at[str(run.folder)] == next(iter(at.values()))]
-    return Epochs(curves, rows, places, level_of(same) if len(same) > 1 else "")
+    level = level_of(same) if len(same) > 1 else ""
+    return Epochs(curves, rows, places, level, sampled=_sampled(runs, places))
 
 
 def _none(why: str) -> Epochs:
@@ -102,7 +128,12 @@ def _seed(run: Run, names: list[str]) -> str:
 
 
 def epoch_of(run: Run) -> int | None:
-    """Returns the epoch that a run starts from; None for the last one of files that no run of ours made."""
+    """Returns the epoch that a run starts from; None for the last one of files that no run of ours made. A last epoch
+    may come before pretrain.epochs, as pre-training may end early: the run's own measures say which one it was."""
+    if (
+        own := next((about["start"] for about in run.about.values() if about.get("start") is not None), None)
+    ) is not None:
+        return int(own)
     epoch = run.settings.get(KEY)
     if epoch != "last":
         return int(epoch)
@@ -127,6 +158,19 @@ def _curves(name: str, rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
         ("/".join(key), of.pivot_table(index="seed", columns=EPOCH, values="mean", sort=False).sort_index(axis=1))
         for key, of in finite.groupby(KEYS[name], sort=False)
     ]
+
+
+def _sampled(runs: list[Run], places: dict[str, tuple[int, str]]) -> dict[str, dict[tuple[str, int], Sampled]]:
+    """Returns each quantity's pseudo-values, as far as runs have kept them."""
+    found: dict[str, dict[tuple[str, int], Sampled]] = {}
+    for run in runs:
+        epoch, seed = places[str(run.folder)]
+        for name in [name for name in KEYS if name in run.tables]:
+            keys, pseudo = run.tables[name].get(KEYS[name]), run.pseudo(name).get("mean")
+            if keys is not None and pseudo is not None and pseudo.shape[1] == len(keys):
+                for row, each in zip(keys.itertuples(index=False), pseudo.T, strict=True):
+                    found.setdefault("/".join(row), {})[seed, epoch] = which_samples(run, name), each
+    return found
 
 
 def _complete(table: pd.DataFrame) -> int:

@@ -46,7 +46,7 @@ def _row(found: Epochs, target: str, ranker: str) -> dict[str, object] | None:
     numbers = [
         *interval(tau(score, accuracy), step(len(epochs)), (-1, 1)),
         *interval(pearson(score, accuracy), 0.0, (-1, 1)),
-        *interval(np.where(np.ptp(score, 1) > 0, regret(score, accuracy), np.nan), 0.0, (0, np.inf)),
+        *interval(np.where(np.ptp(score, 1) > 0, regret(score, accuracy), np.nan), 0.0, (0, 1)),
     ]
     about = {"target": target, "ranker": ranker, "epochs": len(epochs), "seeds": len(accuracy)}
     return about | dict(zip(_columns(), numbers, strict=True)) | {"p": permutation_p(score, accuracy)}

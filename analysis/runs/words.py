@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from textwrap import shorten
 
 import pandas as pd
 
@@ -23,6 +24,7 @@ NEEDS = {
     "other": "several pre-trainings on the same samples, such as -m seeds.pretrain=0,1,2,3,4",
 }
 LINES = 6  # settings of a claim on the terminal
+LONGEST = 60  # characters of an option's value
 LISTED = 30  # settings, or runs, in a list that is read; all are in runs.csv
 INTERVAL = "the 95 % interval over runs and samples (Student's t; with one run, over its samples only)"
 
@@ -51,10 +53,23 @@ def opening(
         "runs": _first(replicates),
         "the runs of a setting": [speaks_of(runs, settings)],
         "what else differs": settings.also,
+        "options of measures": _options(runs),
         "references over runs": [*filter(None, [_over_runs(runs, tables)])],
         "left out": _first([f"{folder}: {why}" for folder, why in left_out.items()]) + other + _absent(runs, tables),
     }
     return {name: some for name, some in lines.items() if some}
+
+
+def _options(runs: list[Run]) -> list[str]:
+    """Returns a line for the options of each measure, or for several of one where runs have other ones."""
+    every = [(name, about.get("options") or {}) for run in runs for name, about in run.about.items()]
+    return [
+        *dict.fromkeys(
+            f"{name}: {', '.join(f'{key}={shorten(str(value), LONGEST)}' for key, value in options.items())}"
+            for name, options in every
+            if options
+        )
+    ]
 
 
 def _over_runs(runs: list[Run], tables: dict[str, Table]) -> str:

@@ -1,9 +1,11 @@
 """Curves over pre-training epochs, one for each replicate (a combination of seeds): their best epoch, fall and order.
 
-Four things make a finding where there is nothing:
+Five things make a finding where there is nothing:
 
 - Noise has a best epoch, too. The largest of several equal values with noise lies above the last one, so that a curve
   without any fall seems to fall. So `fall` takes the epoch from the other replicates, and measures it in this one.
+- Luck. Two replicates may happen to agree, though each is only known as well as its test samples tell it. So an
+  interval of accuracies contains how much other samples would change them (`interval`).
 - Few values. Kendall's tau of 4 epochs has 7 values, and the best epoch is one of 4: two seeds agree by accident, and
   an interval between them would have no width. So seeds count as at least as different as rounding makes them: values
   in a step of width h have a variance of h^2 / 12 around its middle.
@@ -13,6 +15,7 @@ Four things make a finding where there is nothing:
   `permutation_p`.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import permutations
 from math import factorial
@@ -63,11 +66,20 @@ def _mean_of_best(curves: np.ndarray, of_epochs: np.ndarray) -> np.ndarray:
 
 def fall(curves: np.ndarray) -> np.ndarray:
     """Returns how far each curve lies above its last value at the epoch where the mean of the other curves is highest,
-    [replicates, epochs] -> [replicates]; NaN for a single curve."""
+    of equally good epochs the mean. [replicates, epochs] -> [replicates]; NaN for a single curve."""
     if len(curves) < FEWEST:
         return np.full(len(curves), np.nan)
+    return (fall_weights(curves) * curves).sum(1)
+
+
+def fall_weights(curves: np.ndarray) -> np.ndarray:
+    """Returns by what the values of each curve are multiplied to add up to its fall, [replicates, epochs] each: all are
+    0 where the others are best at the last epoch, so that there is nothing to fall from."""
     others = curves.sum(0) - curves
-    return curves[np.arange(len(curves)), others.argmax(1)] - curves[:, -1]
+    first = others >= others.max(1, keepdims=True) - ROUNDING
+    weights = first / first.sum(1, keepdims=True)
+    weights[:, -1] -= 1
+    return weights
 
 
 def step(epochs: int) -> float:
@@ -76,15 +88,20 @@ def step(epochs: int) -> float:
 
 
 def interval(
-    values: np.ndarray, rounded: float = 0.0, within: tuple[float, float] = (-np.inf, np.inf)
-) -> tuple[float, float, float]:
+    values: np.ndarray, rounded: float = 0.0, within: tuple[float, float] = (-np.inf, np.inf),
+    pseudo: Sequence[np.ndarray] = (), crossed: bool = False,
+) -> tuple[float, float, float]:  # fmt: skip
     """Returns the mean over replicates with its 95 % interval (Student's t). values: [replicates], NaN do not count;
-    rounded: the width of the steps that they are in; within: what is possible. The interval of a single one is NaN."""
-    values = values[np.isfinite(values)]
-    if len(values) < FEWEST:
-        return (float(values[0]) if len(values) else np.nan), np.nan, np.nan
-    found = spread(values[:, None])
-    half = replace(found, of_runs=np.maximum(found.of_runs, rounded**2 / 12 / len(values))).half()[0]
+    rounded: the width of the steps that they are in; within: what is possible; pseudo: of each replicate its
+    pseudo-values [samples], if known; crossed: whether these are of the same samples. The interval of a single
+    replicate is NaN."""
+    known = np.flatnonzero(np.isfinite(values))
+    if len(known) < FEWEST:
+        return (float(values[known[0]]) if len(known) else np.nan), np.nan, np.nan
+    of = [pseudo[replicate] for replicate in known] if len(pseudo) else []
+    found = spread(values[known, None], np.stack(of)[..., None] if of and crossed else None)
+    least = max(rounded**2 / 12, np.mean([each.var(ddof=1) / len(each) for each in of]) if of and not crossed else 0.0)
+    half = replace(found, of_runs=np.maximum(found.of_runs, least / len(known))).half()[0]
     mean = float(found.mean[0])
     return mean, *(float(np.clip(end, *within)) for end in (mean - half, mean + half))
 

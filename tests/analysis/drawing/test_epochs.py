@@ -60,6 +60,19 @@ def test_curves_that_would_be_flat_have_panels_of_their_own(drawn, more, expecte
         assert min(map(np.ptp, curves)) >= np.ptp(curves) / FLAT
 
 
+def test_wide_bands_stay_within_what_is_possible_and_do_not_flatten_curves(of_spectrum):
+    over, seeds = of_spectrum
+    figure = spectrum(over.assign(low=over["mean"] - 90, high=over["mean"] + 90), seeds)
+    for axes, most in zip(figure.axes, (1, 1, None), strict=True):
+        bands = np.concatenate([path.vertices[:, 1] for each in axes.collections for path in each.get_paths()])
+        assert bands.min() == 0
+        assert most is None or bands.max() == most
+        own = np.concatenate([line.get_ydata() for line in axes.lines if line.get_linewidth() < 2])
+        assert np.ptp(axes.get_ylim()) < 2.5 * np.ptp(own)
+        assert axes.get_ylim()[0] < own.min()
+        assert axes.get_ylim()[1] > own.max()
+
+
 def test_a_chance_far_below_is_said_in_words(drawn):
     (axes,) = drawn({}, chance=0.01).axes
     assert axes.get_ylim()[0] > 0.7

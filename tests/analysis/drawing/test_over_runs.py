@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -41,6 +43,25 @@ def titles(figure):
 
 def names(figure):
     return [text.get_text() for text in figure.legends[0].texts]
+
+
+def test_titles_of_panels_are_not_longer_than_their_panels():
+    over, by_run = tables("jaccard", 2)
+    parts = [table.assign(model=table["model"] + end) for table in (over, by_run) for end in ("", "2", "3")]
+    both = (pd.concat(parts[:3]), pd.concat(parts[3:]))
+    long = {
+        name: "after fine-tuning, nearest neighbour of the same class, in the features"
+        for name in set(both[0]["model"])
+    }
+    figure = draw(*both, KEYS["jaccard"], [], ["a", "b"], "A title", words=long)
+    figure.draw_without_rendering()
+    boxes = sorted((axes.title.get_window_extent() for axes in figure.axes), key=lambda box: (-round(box.y0), box.x0))
+    assert len(boxes) == 6
+    assert not any(one.overlaps(other) for one, other in pairwise(boxes))
+    plain = draw(*both, KEYS["jaccard"], [], ["a", "b"], "A title", words=dict.fromkeys(long, "short"))
+    plain.draw_without_rendering()
+    heights = [figure.axes[0].get_window_extent().height for figure in (figure, plain)]
+    assert heights[0] > 0.9 * heights[1], "axes keep their height"
 
 
 def test_lines_are_the_means_with_their_intervals_and_runs():

@@ -103,6 +103,21 @@ def test_each_way_to_count_has_its_value_that_at_equal_strengths_and_its_referen
     assert 'title="excess 0.0467 [−0.100, 0.200]"' in write()
 
 
+def test_columns_and_their_words_are_there_only_where_a_claim_has_them(write):
+    some = {"at equal strengths": "depends on the probe's scale", "references": "more"}
+    whole, bare = write(), write(claims=CLAIMS[CLAIMS["mean"].isin([2.3, 0.25])])
+    for text, there in ((whole, True), (bare, False)):
+        table, footnote = text.partition('<table class="claims">')[2].partition("</table>")[::2]
+        footnote = footnote.partition("</p>")[0]
+        assert 'colspan="4"' in table or not there
+        assert 'colspan="2"' in table or there
+        for column, word in some.items():
+            assert (f"<th>{column}</th>" in table) == there
+            assert (f"<strong>{word}</strong>" in footnote) == there
+        assert ("noise could overturn" in footnote) == there
+    assert ways(bare) == ["some discarded / preserved 2.30 [1.90, 2.70]", "share 0.250 [0.200, 0.300]"]
+
+
 def test_it_is_said_how_many_claims_there_are_and_what_verdicts_mean(write):
     text = write()
     assert "4 claims; each is judged by itself" in text, "what is only measured claims nothing"

@@ -52,7 +52,8 @@ def tables_of(epoch: float, noise=lambda: 0.0, **changed: float) -> dict[str, pd
 def runs_of(run_of):
     """runs_of(seeds=3, changed=lambda epoch, seed: {"ft": 0.9}): a run of each epoch and seed."""
 
-    def make(seeds=3, at=EPOCHS, scale=0.002, changed=lambda epoch, seed: {}, leave_out=(), only=None, **settings):
+    def make(seeds=3, at=EPOCHS, scale=0.002, changed=lambda epoch, seed: {}, leave_out=(), only=None, kept_of=None,
+             **settings):  # fmt: skip
         draw = np.random.default_rng(1)
         made = []
         for epoch in at:
@@ -62,7 +63,8 @@ def runs_of(run_of):
                     continue
                 given = {KEY: epoch} | {key: value(epoch) for key, value in settings.items()}
                 tables = {name: tables[name] for name in only or tables}
-                made.append(run_of(given, {}, pretrain=seed, tables=tables))
+                kept = {name: kept_of(table, seed) for name, table in tables.items()} if kept_of else {}
+                made.append(run_of(given, {}, pretrain=seed, tables=tables, kept=kept))
         return in_order(made)
 
     return make
@@ -90,6 +92,54 @@ def test_the_papers_story_meets_the_papers_claims(judged):
     assert found.loc["residual/falls", "mean"] == pytest.approx(0.3, abs=0.01)
     assert found.loc["main/beyond", ["mean", "above", "below"]].tolist()[0] < -0.9
     assert (found["runs"] == 30).all()
+
+
+def test_seeds_that_agree_by_luck_do_not_show_a_fall(judged):
+    """Both fall by the same, but each is known of 50 images only."""
+    story = {"scale": 0.0, "seeds": 2, "changed": lambda epoch, seed: {"fe": FE[epoch] + seed / 100,
+             "finetune__accuracy__residual": 0.2 + seed / 100}}  # fmt: skip
+
+    draw = np.random.default_rng(7)
+
+    def kept(same):
+        def of(table, seed):
+            each = table["mean"].to_numpy() + 0.4 * draw.normal(size=(50, len(table)))
+            return {"rows/mean": each, "data": np.array("digits"), "index": np.arange(50) + 50 * seed * (not same)}
+
+        return of
+
+    keys = ["fall/fe", "residual/falls"]
+    sure = judged(**story)
+    assert sure.loc[keys, "verdict"].tolist() == ["met", "met"]
+    assert sure.loc[keys[0], "high"] - sure.loc[keys[0], "low"] < 1e-9
+    for same in (True, False):
+        found = judged(**story, kept_of=kept(same))
+        assert found.loc[keys[0], "verdict"] == "undecided"
+        assert (found.loc[keys, "high"] > found.loc[keys, "low"] + 0.1).all()
+        assert (found.loc[keys, "low"] >= -1).all()
+
+
+def test_where_the_last_epoch_is_best_there_is_nothing_to_fall_from(runs_of):
+    found = epochs(*runs_of(changed=lambda epoch, seed: {"fe": 0.5 + epoch / 100 + seed / 1e3}))
+    judged = claims(found)
+    row = judged.set_index("key").loc["epochs/fall/fe"]
+    assert [row["verdict"], row["why"]] == [
+        "undecided",
+        "the best epoch is the last one: there is nothing to fall from",
+    ]
+    assert "FE with a fixed number of steps has its best epoch at the end: there is nothing to fall from." in answer(
+        found, best_epochs(found), judged, ranking(found)
+    )
+
+
+def test_intervals_stay_within_what_is_possible(judged):
+    draw = np.random.default_rng(3)
+    found = judged(seeds=2, at=(1, 2, 5), scale=0.0,
+                   changed=lambda *_: {"fe": draw.random(), "ft": draw.random(), "logme": draw.random()})  # fmt: skip
+    taus = found.filter(regex="^logme_(source|epoch)/", axis=0)
+    assert taus["low"].min() == -2
+    assert (taus[["low", "high"]].abs() <= 2).all(axis=None)
+    assert found.loc["best/fe", ["low", "high"]].tolist() == [-4, 4]
 
 
 def test_logme_that_ranks_fe_is_said_to_do_so(judged):
@@ -201,6 +251,10 @@ def test_the_last_epoch_is_that_of_our_own_pre_training(run_of):
     assert epoch_of(run_of({KEY: "last", "pretrain.epochs": 90})) == 90
     files = run_of({KEY: "last", "pretrain.epochs": 90, "model.weights": "files/*.pt"})
     assert epoch_of(files) is None
+    early = {KEY: "last", "pretrain.epochs": 90}
+    assert epoch_of(run_of(early, about={"noise": {}, "transfer": {"start": 37}})) == 37, "pre-training ended early"
+    assert epoch_of(run_of(early, about={"transfer": {"start": 0}})) == 0
+    assert epoch_of(run_of(early, about={"transfer": {"start": None}})) == 90
 
 
 def test_rankers_stand_in_the_order_of_their_tau_with_the_trivial_ones(runs_of):
@@ -223,13 +277,23 @@ def test_the_answer_names_the_best_epochs_and_the_best_ranker(runs_of):
     assert table["best"].tolist() == [5, 5, 40]
     said = answer(found, table, claims(found), ranks)
     assert said.startswith("Of 6 epochs of pre-training from 1 to 40, the best is 5 for frozen features with a "
-                           "fixed number of steps (single seeds: 5 [")  # fmt: skip
-    assert "; 40 for fine-tuning (" in said
+                           "fixed number of steps (best in 5 of 5 seeds; 5.")  # fmt: skip
+    assert "; 40 for fine-tuning (best in 5 of 5 seeds; the last one)." in said
     assert "After its best epoch FE with a fixed number of steps falls, by 5.7 points [" in said
-    assert "The epochs' order by FE with a fixed number of steps is told best by LogME (tau 1" in said
-    assert "The epochs' order by FT is told best by the epoch itself (tau 1" in said
-    assert "which takes no score: of the scores the best is H-score (tau 1 [0.95, 1], p 0.0028)" in said
+    assert "steps: highest is LogME (1 [0.95, 1], p 0.0028); of those that take no score, the epoch itself" in said
+    assert "The epoch that each puts first loses 0 and 5.7 points. LogME is shown to rank them better than the" in said
+    ft = said.partition(" FT: highest is ")[2]
+    assert ft.startswith("the epoch itself (1 [0.95, 1], p 0.0028); of the scores, H-score (1 [0.95, 1], p 0.0028). ")
+    assert "first loses 0 and 0 points. No ranker is shown to be better: the intervals overlap." in ft
     assert said.endswith("This is known over 30 runs, 5 combinations of seeds: other pre-trainings on the same data.")
+
+
+def test_a_ranker_that_few_epochs_put_first_by_chance_is_not_shown_to_be_better(runs_of):
+    found = epochs(*runs_of(seeds=5, at=(1, 5, 20, 40)))
+    said = answer(found, best_epochs(found), claims(found), ranking(found))
+    assert ranking(found).iloc[0]["p"] >= 0.05
+    assert "shown to rank" not in said
+    assert said.count("No ranker is shown to be better: p is 0.05 or more.") == 3
 
 
 def test_scores_alone_have_no_answer(runs_of):

@@ -7,7 +7,19 @@ import pytest
 from scipy.stats import kendalltau, pearsonr, t
 
 from analysis.statistics import curves as module
-from analysis.statistics.curves import best, fall, interval, pearson, permutation_p, regret, step, tau, width
+from analysis.statistics.between import spread
+from analysis.statistics.curves import (
+    best,
+    fall,
+    fall_weights,
+    interval,
+    pearson,
+    permutation_p,
+    regret,
+    step,
+    tau,
+    width,
+)
 from benchmarks import epochs
 
 AT = np.array([1.0, 2, 5, 10])
@@ -54,6 +66,27 @@ def test_the_fall_is_measured_at_the_epoch_that_the_others_find_best():
     assert fall(curves).tolist() == [0 - 1, 0 - 2, 0 - 1], "the first curve has its peak elsewhere, and the others that"
     assert fall(curves[1:]).tolist() == [1, 3]
     assert np.isnan(fall(curves[:1])).all()
+
+
+def test_where_the_others_tie_the_fall_is_from_their_mean():
+    curves = np.array([[3.0, 1, 0, 0], [2, 2, 0, 0], [0.1, 0.1, 0, 0]])
+    assert fall(curves) == pytest.approx([(3 + 1) / 2, 2, 0.1]), "the others of the first: 2.1, 2.1, 0, 0"
+    curves = np.array([[5.0, 1, 2, 3], [0, 1, 2, 3]])
+    assert fall_weights(curves).tolist() == [[0, 0, 0, 0], [1, 0, 0, -1]], "the last is best: nothing to fall from"
+
+
+def test_replicates_that_agree_by_luck_are_known_as_well_as_their_samples_tell(draw):
+    values, samples = np.array([0.088, 0.088]), draw.normal(0.088, 0.5, size=(2, 400))
+    assert interval(values)[1:] == (0.088, 0.088)
+    half = t.ppf(0.975, 1) * np.sqrt(samples.var(1, ddof=1).mean() / 400 / 2)
+    assert interval(values, pseudo=samples) == pytest.approx((0.088, 0.088 - half, 0.088 + half))
+    of = spread(values[:, None], samples[..., None])
+    assert interval(values, pseudo=samples, crossed=True)[2] == pytest.approx(0.088 + of.half()[0])
+    apart = np.array([0.0, 0.4])
+    assert interval(apart, pseudo=samples) == interval(apart), "they differ by more"
+    short = [samples[0], samples[1, :100]]
+    half = t.ppf(0.975, 1) * np.sqrt(np.mean([each.var(ddof=1) / len(each) for each in short]) / 2)
+    assert interval(values, pseudo=short)[2] == pytest.approx(0.088 + half)
 
 
 def test_the_interval_is_students_t_but_not_narrower_than_rounding():

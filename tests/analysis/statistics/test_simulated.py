@@ -117,7 +117,7 @@ def test_equal_runs_leave_only_what_samples_leave(run):
     of = statistics.as_rows(statistics.per_sample(run, 1)[0], 12)
     crossed = over_runs([of] * 3, ["quantity", "set"])
     nested = over_runs([replace(of, of=bytes([number])) for number in range(3)], ["quantity", "set"])
-    np.testing.assert_allclose(nested["low"], nested["high"], rtol=1e-12)
+    assert (nested["high"] > nested["low"]).all(), "equal by luck: other samples would give something else"
     np.testing.assert_allclose(crossed["mean"], of.table["mean"], rtol=1e-12)
     by_t = of.table["quantity"] != "mean strengths"  # one run's are by bootstrap
     np.testing.assert_allclose(crossed.loc[by_t, ["low", "high"]], of.table.loc[by_t, ["low", "high"]], rtol=1e-9)

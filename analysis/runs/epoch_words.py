@@ -13,7 +13,7 @@ MEAN = (
     "a thin line a seed. The axis ends near the curves, and cuts off wider bands."
 )
 CAPTIONS = {
-    "transfer": f"{MEAN} FE: a new head on frozen features, with the paper's number of steps, and trained until it "
+    "transfer": f"{MEAN} FE: a new head on frozen features, with a fixed number of steps, and trained until it "
     "changes no more: if only the first one falls, its training is the reason, and not the features. FT: fine-tuned. "
     "A ring marks the best epoch of a mean curve: of several noisy values the largest is always above the others, so "
     "that a ring alone shows no fall; the claims take the epoch from the other seeds. Grey: by chance.",

@@ -55,7 +55,7 @@ def study_of(cfg: DictConfig, result: Result, splits: Splits) -> Study:
 
 
 def _source(cfg: DictConfig, result: Result) -> Source:
-    """Returns where the models start from. Weights from elsewhere have an epoch if they are one of a series."""
+    """Returns where the models start from. The user's own weights have an epoch if they are one of a series."""
     if weights_of(cfg) != "pretrain":
         return Source(None if cfg.start.epoch == "last" else cfg.start.epoch)
     if "pretrain" not in result.inputs:

@@ -143,8 +143,8 @@ def role_of(result: str) -> str:
 
 
 def reads(cfg: DictConfig, result: str) -> list[str]:
-    """Returns the names of the results that a result is made from: without trainings whose checkpoints are given from
-    elsewhere, and of an analysis those that its measures are measured on."""
+    """Returns the names of the results that a result is made from: without trainings in whose place the user
+    gives checkpoints. An analysis is made from what its measures are measured on."""
     if result == "analysis":
         return _of_compared(cfg, [name for kind in measured_on(cfg) for name in MEASURED_ON[kind]])
     names = next(stage.results[result] for stage in STAGES if result in stage.results)
@@ -159,7 +159,7 @@ def identified_by(cfg: DictConfig) -> list[str]:
 
 
 def _of_compared(cfg: DictConfig, names: list[str] | tuple[str, ...]) -> list[str]:
-    """Leaves out models that are not compared, and trainings of models that are given from elsewhere."""
+    """Leaves out models that are not compared, and trainings in whose place the user gives checkpoints."""
     absent = {role for role in ROLES if role not in roles(cfg)}
     given = {role for role in roles(cfg) if cfg.interactions.checkpoints[role]}
     trained = {ROLES[role] for role in absent | given} | ({"pretrain"} if "pretrain" in absent | given else set())

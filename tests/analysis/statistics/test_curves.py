@@ -63,7 +63,9 @@ def test_a_best_epoch_is_known_up_to_the_middle_between_its_neighbours():
 
 def test_the_fall_is_measured_at_the_epoch_that_the_others_find_best():
     curves = np.array([[5.0, 0, 0, 1], [0, 3, 0, 2], [0, 4, 0, 1]])
-    assert fall(curves).tolist() == [0 - 1, 0 - 2, 0 - 1], "the first curve has its peak elsewhere, and the others that"
+    assert fall(curves).tolist() == [0 - 1, 0 - 2, 0 - 1], (
+        "the first curve has its peak at another epoch, and the others that"
+    )
     assert fall(curves[1:]).tolist() == [1, 3]
     assert np.isnan(fall(curves[:1])).all()
 

@@ -71,7 +71,9 @@ class Bar(tqdm):
 
     def _say(self, text: str, last: bool = False) -> None:
         self.said, self.n_said = monotonic(), self.n
-        print(f"{self.desc.removesuffix(': ')}: {text}, {self._time_left(last)}", file=sys.stderr, flush=True)
+        line = f"{self.desc.removesuffix(': ')}: {text}, {self._time_left(last)}\n"
+        sys.stderr.write(line)  # at once: print writes the line's end by itself, and a signal may come in between
+        sys.stderr.flush()
 
     def _count(self) -> str:
         if self.unit == "B":

@@ -102,6 +102,8 @@ def _check_synthetic(cfg: DictConfig) -> None:
     tasks = ["target", "source"] if cfg.model.get("weights", "pretrain") == "pretrain" else ["target"]
     for task in tasks if cfg.data.synthetic else []:
         files = OmegaConf.select(cfg, f"data.{task}.files")
+        while OmegaConf.is_dict(files) and OmegaConf.is_dict(files.get("files")):  # a part of a data set
+            files = files.files
         if OmegaConf.is_dict(files) and "synthetic" not in files:
             raise BadInput(
                 f"data.synthetic={cfg.data.synthetic} (set by you or by debug=tiny) works with published data sets "

@@ -18,7 +18,8 @@ from conf.measures import FOLDER, ours
 from stages.sources import code_fingerprint, source_of
 
 OURS = "analysis.measures"
-VALUED, PREDICTIONS, REPRESENTATIONS = ON = ("interactions", "predictions", "representations")
+ON = ("interactions", "predictions", "representations", "trainings")
+VALUED, PREDICTIONS, REPRESENTATIONS, TRAININGS = ON
 
 
 def name_of(module: str) -> str:

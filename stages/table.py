@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from conf.nested import Several
 from conf.schema import FEATURES, VALUES
-from stages.measures import PREDICTIONS, REPRESENTATIONS, VALUED, measured_on
+from stages.measures import PREDICTIONS, REPRESENTATIONS, TRAININGS, VALUED, measured_on
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +103,7 @@ MEASURED_ON = {
     VALUED: ("interactions/samples", *VALUES, "probe", "finetune", "scratch"),
     PREDICTIONS: ("probe", "finetune", "scratch"),
     REPRESENTATIONS: ("pretrain", *FEATURES, "probe", "finetune"),
+    TRAININGS: ("pretrain", "finetune", "scratch"),
 }
 
 # The stage whose checkpoints stand for each model: the pre-trained one is seen through its linear probe.

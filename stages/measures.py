@@ -18,8 +18,8 @@ from conf.measures import FOLDER, ours
 from stages.sources import code_fingerprint, source_of
 
 OURS = "analysis.measures"
-ON = ("interactions", "predictions", "representations", "trainings")
-VALUED, PREDICTIONS, REPRESENTATIONS, TRAININGS = ON
+ON = ("interactions", "predictions", "representations", "similarity", "trainings")
+VALUED, PREDICTIONS, REPRESENTATIONS, SIMILARITY, TRAININGS = ON
 
 
 def name_of(module: str) -> str:

@@ -28,7 +28,13 @@ NEEDS = Needs("trainings", some=("finetune", "scratch"))
 ARXIV = "2207.09225"
 QUESTION = "How did the trainings go?"
 TITLE = "Loss and accuracy of each training"
-LABELS = {"chance": "by class frequencies alone"}
+LABELS = {
+    "train_loss": "loss on the training set",
+    "test_loss": "loss on the test set",
+    "train_accuracy": "accuracy on the training set",
+    "test_accuracy": "accuracy on the test set",
+    "chance": "by class frequencies alone",
+}
 CAPTION = (
     "Loss and accuracy after each epoch: lines with marks are on the test set, with 95% intervals as bands; dotted "
     "lines are on the training set, as means over the epoch's batches. The pre-training is on its source task. Grey is "
@@ -91,9 +97,10 @@ def figure(table: pd.DataFrame) -> Figure:
     for axes, name, label in zip(both, QUANTITIES, ("cross-entropy (nats)", "accuracy"), strict=True):
         for model in table["model"].unique():
             _curves(axes, model, *(_rows(table, model, f"{split}_{name}") for split in ("test", "train")))
-        known = table[(table["quantity"] == f"test_{name}") & table["chance"].notna()]
+        known = table[(table["quantity"] == f"test_{name}") & table["chance"].notna()].drop_duplicates("epoch")
         for reference in levels(known):
-            axes.plot(known["epoch"], known[reference], **style(reference, [reference]), label=words(reference, LABELS))
+            axes.plot(known["epoch"], known[reference], **style(reference, [reference]), label=words(reference, LABELS),
+                      markevery=1 + len(known) // 8)  # fmt: skip
         axes.set(xlabel="epoch", ylabel=label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     both[0].set_ylim(bottom=0)

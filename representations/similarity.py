@@ -1,8 +1,8 @@
 """Compares every epoch of one role's training with other models, layer by layer, on fixed inputs of the target task.
 
 <result>/epoch_012/similarity.npz   for each model that it is compared with, such as initial:
-    initial/debiased                float64 [inputs, layers, 3]: what each input adds to HSIC of both models, of this and
-                                    of the other one (representations/cka.py: terms); CKA is mean / sqrt(mean * mean)
+    initial/debiased                float64 [inputs, layers, 3]: what each input adds to HSIC of both models, of this
+                                    and the other one (representations/cka.py: terms); CKA is mean / sqrt(mean * mean)
     initial/biased, /minibatch      the same for the other estimates
     random/initial/debiased, ...    the same of the other model and its weights after a random move (moves.py)
     initial/matrix                  [layers, layers], debiased CKA of all pairs; of the last epoch only, as the next

@@ -101,19 +101,20 @@ def of_grams(k: Tensor, l: Tensor, debiased: bool = True) -> float:  # noqa: E74
 def terms(a: Layer, b: Layer, debiased: bool = True) -> Tensor:
     """Returns what each input adds to HSIC, [n] float64 with mean HSIC.
 
-    h_i = 2 r_i - mean(r), where r_i, scaled, is the sum of row i of the product of both matrices, centred or U-centred.
-    Input i is in one row and one column, hence twice. That is the influence function of HSIC plus HSIC itself: that
-    centring depends on the inputs, too, doesn't count, as what it adds to rows and columns of one matrix meets rows of
-    the other that sum to 0. So an input left out changes HSIC as it changes the mean of h, up to 1/n^2, and a jackknife
-    over h, or over a ratio of such means, is one over the inputs.
+    With r_i, scaled, the sum of row i of the product of both matrices, h_i = 2 r_i - mean(r): input i is in a row and
+    in a column. That centring depends on input i, too, doesn't count: it adds to rows and columns of one matrix, and
+    those of the other sum to 0. So h - HSIC is HSIC's influence function: without an input, HSIC is about the mean of
+    the other h. Debiased it is so exactly once h is spread around its mean by (n - 2) / (n - 4): a jackknife over h, or
+    over a ratio of such means, is then one over the inputs.
     """
     n, rows = len(a), _rows(a, b)
     if not debiased:
         return (2 * rows - rows.mean()) * n / (n - 1) ** 2
     u, v = a.shift, b.shift
     rows = rows + a.times(v) + b.times(u) + n * u * v + u * v.sum() + v * u.sum() + u @ v
-    rows = rows - (a.diagonal + 2 * u) * (b.diagonal + 2 * v)
-    return (2 * rows - rows.mean()) / (n - 3)
+    rows = (rows - (a.diagonal + 2 * u) * (b.diagonal + 2 * v)) / (n - 3)
+    spread = 2 * (n - 2) / max(n - 4, 1)  # of 4 inputs none can be left out
+    return rows.mean() + spread * (rows - rows.mean())
 
 
 def matrix(layers_a: list[Layer], layers_b: list[Layer], debiased: bool = True) -> Tensor:

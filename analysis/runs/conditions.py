@@ -68,11 +68,11 @@ class Values:
 
 @dataclass(frozen=True)
 class Conditions:
-    """The runs as conditions. cells: by column (mean, random_excess) and cell [replicates, layers]; layers: in their
+    """The runs as conditions. cells: by column (mean, random_excess), cell and replicate [layers]; layers: in their
     order; source: the data set of the pre-training; runs: how many each condition has; level: what seeds differ in;
     lacks: why conditions can't be compared, "" if they can; sampled: by column, cell and replicate."""
 
-    cells: dict[str, dict[Cell, pd.DataFrame]]
+    cells: dict[str, dict[Cell, dict[str, np.ndarray]]]
     layers: list[str] = field(default_factory=list)
     source: str = ""
     runs: dict[Condition, int] = field(default_factory=dict)
@@ -91,15 +91,16 @@ class Conditions:
 
     @property
     def seeds(self) -> list[str]:
-        return list(dict.fromkeys(seed for table in self.cells.get(MEAN, {}).values() for seed in table.index))
+        return list(dict.fromkeys(seed for each in self.cells.get(MEAN, {}).values() for seed in each))
 
     def has(self, model: str, against: str = "") -> bool:
         return any(cell.model == model and against in ("", cell.against) for cell in self.cells.get(MEAN, {}))
 
     def known(self, column: str, cells: Iterable[Cell], layers: Sequence[str]) -> list[str]:
         """Returns those of the layers that have a number in each of the cells."""
-        tables = [self.cells[column].get(cell, pd.DataFrame(columns=self.layers)) for cell in cells]
-        return [layer for layer in layers if all(table[layer].notna().any() for table in tables)]
+        every = [self.cells[column].get(cell, {}).values() for cell in cells]
+        there = np.all([np.isfinite([*each]).any(0) if each else np.zeros(len(self.layers), bool) for each in every], 0)
+        return [layer for layer in layers if there[self.layers.index(layer)]]
 
     def contrast(self, column: str, parts: Sequence[Part]) -> Values:
         """Returns the weighted sum of the parts in each replicate that has them all."""
@@ -110,14 +111,17 @@ class Conditions:
     def together(self, column: str, parts: Sequence[Part]) -> tuple[list[str], np.ndarray]:
         """Returns the replicates that have a number of all parts, equal ones once, and the parts' own values
         [replicates, parts]."""
-        tables = [self.cells[column][part.cell] for part in parts]
-        seeds = [seed for seed in self.seeds if all(seed in table.index for table in tables)]
-        each = [table.loc[seeds, list(part.layers)].to_numpy(float) for table, part in zip(tables, parts, strict=True)]
-        whole = np.isfinite(np.hstack(each)).all(1) if each else np.zeros(0, bool)
-        first = {tuple(np.round(np.hstack([of[at] for of in each]), DIGITS)): at
-                 for at in reversed(np.flatnonzero(whole))}  # fmt: skip
-        places = sorted(first.values())
-        return [seeds[at] for at in places], np.stack([of[places].mean(1) for of in each], axis=1)
+        every = [self.cells[column][part.cell] for part in parts]
+        places = [self._places(part) for part in parts]
+        first = {}
+        for seed in [seed for seed in self.seeds if all(seed in each for each in every)]:
+            values = [each[seed][at] for each, at in zip(every, places, strict=True)]
+            if np.isfinite(np.concatenate(values)).all():
+                first.setdefault(tuple(np.round(np.concatenate(values), DIGITS)), (seed, [of.mean() for of in values]))
+        return [seed for seed, _ in first.values()], np.array([of for _, of in first.values()]).reshape(-1, len(parts))
+
+    def _places(self, part: Part) -> list[int]:
+        return [self.layers.index(layer) for layer in part.layers]
 
     def _pseudo(self, column: str, parts: Sequence[Part], seeds: list[str]) -> tuple[list[np.ndarray], bool]:
         """Inputs of different data sets are independent, so that any of the one may be added to any of the other."""
@@ -126,9 +130,8 @@ class Conditions:
             kept = [self.sampled.get((column, part.cell, seed)) for part in parts]
             if any(each is None for each in kept) or len({len(values) for _, values in kept}) > 1:
                 return [], False
-            places = [[self.layers.index(layer) for layer in part.layers] for part in parts]
-            of = [part.weight * values[:, at].mean(1)
-                  for part, (_, values), at in zip(parts, kept, places, strict=True)]  # fmt: skip
+            of = [part.weight * values[:, self._places(part)].mean(1)
+                  for part, (_, values) in zip(parts, kept, strict=True)]  # fmt: skip
             found.append(np.sum(of, axis=0))
             sets.add(tuple(which for which, _ in kept))
         return found, len(sets) == 1 and None not in next(iter(sets))
@@ -196,15 +199,17 @@ def last_rows(run: Run, *quantities: str) -> pd.DataFrame:
     return rows[rows["epoch"] == rows.groupby("model")["epoch"].transform("max")]
 
 
-def _cells(rows: pd.DataFrame, column: str, every: list[Condition], layers: list[str]) -> dict[Cell, pd.DataFrame]:
-    """Returns of each cell [replicates, layers]; of runs of two studies that have one place, the first counts."""
-    if column not in rows:
-        return {}
-    rows = rows.drop_duplicates(["condition", "model", "against", "layer", "seed"])
-    return {
-        Cell(every[at], model, against): of.pivot(index="seed", columns="layer", values=column).reindex(columns=layers)
-        for (at, model, against), of in rows.groupby(["condition", "model", "against"], sort=False)
-    }
+def _cells(
+    rows: pd.DataFrame, column: str, every: list[Condition], layers: list[str]
+) -> dict[Cell, dict[str, np.ndarray]]:
+    """Returns of each cell and replicate [layers]; of runs of two studies that have one place, the first counts."""
+    found: dict[Cell, dict[str, np.ndarray]] = {}
+    if column in rows:
+        rows = rows.drop_duplicates(["condition", "model", "against", "layer", "seed"])
+        wide = rows.pivot(index=["condition", "model", "against", "seed"], columns="layer", values=column)
+        for (at, model, against, seed), values in zip(wide.index, wide[layers].to_numpy(float), strict=True):
+            found.setdefault(Cell(every[at], model, against), {})[seed] = values
+    return found
 
 
 def _sampled(

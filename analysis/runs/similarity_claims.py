@@ -16,6 +16,7 @@ the logits that moves most moves less than a tenth as far (1 - CKA): the paper g
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import inf, isnan, nan
 
 import numpy as np
@@ -53,7 +54,7 @@ class Way:
         value, low, high = interval(self.values.of, pseudo=self.values.pseudo, crossed=self.values.crossed)
         return Estimate(Interval(value, low, high, np.array([value])))
 
-    @property
+    @cached_property
     def judged(self) -> Claim:
         found = self.estimate
         why = self.why or NO_RUNS * isnan(found.own.value)
@@ -168,7 +169,8 @@ def _only(found: Conditions, picked: dict[str, Condition]) -> Iterator[Way]:
         if not layers:
             continue
         seeds, last = found.together(MEAN, [Part(1, cell, [LOGITS])])
-        moved = found.cells[column][cell].reindex(seeds)[layers].to_numpy(float)
+        places = [found.layers.index(layer) for layer in layers]
+        moved = np.array([found.cells[column][cell][seed][places] for seed in seeds]).reshape(-1, len(layers))
         moved = (1 - moved if column == MEAN else -moved).max(1)
         share = np.divide(moved, 1 - last[:, 0], out=np.full(len(moved), nan), where=last[:, 0] < 1)
         words = ONLY.quantity + RANDOM_MOVE * (column == EXCESS)

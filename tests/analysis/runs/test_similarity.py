@@ -239,24 +239,24 @@ def test_seeds_that_agree_by_luck_are_known_only_as_well_as_their_inputs_tell(ju
 def test_where_conditions_do_not_differ_claims_are_met_no_more_often_than_an_interval_allows(count):
     """CKA falls from layer to layer as a random move lets it fall, in all conditions alike."""
     layers = [*(f"block{at}" for at in range(1, count)), "logits"]
-    level, draw, sets = 1 - 0.4 * np.linspace(0, 1, count) ** 2, np.random.default_rng(3), 150
-    of = {name: Condition(d, s, data, 500.0) for name, d, s, data in
-          (("original", 0, 0, CIFAR), ("random", 9, 0, CIFAR), ("shifted", 0, 1, CIFAR), ("svhn", 0, 0, SVHN))}  # fmt: skip
+    level, draw, sets = 1 - 0.4 * np.linspace(0, 1, count) ** 2, np.random.default_rng(3), 400 // count
+    worlds = [Condition(9, 0, CIFAR, 500.0), Condition(0, 1, CIFAR, 500.0), Condition(0, 0, SVHN, 500.0)]
+    cells = [Cell(each, *pair) for each in (Condition(0, 0, CIFAR, 500.0), *worlds) for pair in PAIRS]
     verdicts: dict[str, list[str]] = {}
     for _ in range(sets):
-        moved = {Cell(each, *pair): pd.DataFrame(
-            level + draw.normal(scale=0.02, size=(4, 1)) * (1.1 - level) + draw.normal(scale=0.01, size=(4, count)),
-            columns=layers) for each in of.values() for pair in PAIRS}  # fmt: skip
-        beyond = {cell: values - level for cell, values in moved.items()}
-        found = Conditions({"mean": moved, "random_excess": beyond}, layers, CIFAR, dict.fromkeys(of.values(), 4))
-        for key, lacks, verdict in ((way.key, way.why, way.judged.verdict) for way in ways(found)):
-            if not lacks and key.endswith(("/measured", "/excess")):
-                verdicts.setdefault(key, []).append(verdict)
+        values = level + draw.normal(scale=0.02, size=(len(cells), 4, 1)) * (1.1 - level)
+        values += draw.normal(scale=0.01, size=(len(cells), 4, count))
+        both = {name: {cell: dict(zip("abcd", each, strict=True)) for cell, each in zip(cells, of, strict=True)}
+                for name, of in (("mean", values), ("random_excess", values - level))}  # fmt: skip
+        for way in ways(Conditions(both, layers, CIFAR, {cell.condition: 4 for cell in cells})):
+            if not way.why and way.key.endswith(("/measured", "/excess")):
+                verdicts.setdefault(way.key, []).append(way.judged.verdict)
     assert all(set(each) == {MET} for key, each in verdicts.items() if key.startswith("early/") and "measured" in key)
     others = [each for key, each in verdicts.items() if not (key.startswith("early/") and "measured" in key)]
     rates = [np.mean([[verdict == which for verdict in each] for each in others]) for which in (MET, NOT_MET)]
     assert len(others) == 27
-    assert min(rates) > 0.01 and max(rates) < 0.04, "2.5 % on either side"
+    assert max(rates) < 0.04, "2.5 % on either side"
+    assert min(rates) > 0.01, "it happens"
 
 
 def test_the_answer_says_what_is_shown_and_what_is_not(runs_of):

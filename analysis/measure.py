@@ -54,6 +54,7 @@ WITH = {
     "interactions": "",
     "predictions": " with predictions of the test set",
     "representations": " with features",
+    "similarity": " whose epochs are compared with another model",
     "trainings": " that was trained here",
 }
 
@@ -61,9 +62,9 @@ WITH = {
 @dataclass(frozen=True)
 class Needs:
     """The results that a measure needs. `on` is "interactions", "predictions" (of the test set), "representations"
-    (features of the target task's inputs) or "trainings" (how they went). Every model in `each` is required, and at
-    least one of those in `some`. split: which inputs its arrays are of, if these are not the samples of the
-    interactions."""
+    (features of the target task's inputs), "similarity" (of layers of two models, on inputs of the test set) or
+    "trainings" (how they went). Every model in `each` is required, and at least one of those in `some`. split: which
+    inputs its arrays are of, if these are not the samples of the interactions."""
 
     on: str
     each: tuple[str, ...] = ()
@@ -76,6 +77,7 @@ class Needs:
             "interactions": study.stores,
             "predictions": study.outcomes,
             "representations": study.representations,
+            "similarity": study.similarity,
             "trainings": study.curves,
         }
         absent = [model for model in self.each if model not in there[self.on]]

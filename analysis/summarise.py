@@ -8,6 +8,7 @@ outputs/digits/summary/
   figures/ratio.{png,svg}
   tables/benefit.csv     where runs differ in start.transfer: do models that preserve more gain more?
   tables/ranking.csv     where they differ in start.epoch: which epoch is best? (analysis/over_epochs.py)
+  tables/similarity.csv  where they compare layers: how far do these move? (analysis/over_similarity.py)
   made_from.json         which runs it was made from: for the same ones it is not made again (analysis/runs/made.py)
 
 Runs of one setting differ only in seeds. Everything is made from the tables in the runs' folders: runs may be summed
@@ -22,7 +23,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import over_epochs
+from analysis import over_epochs, over_similarity
 from analysis.drawing import benefit as drawn
 from analysis.drawing import claims as of_claims
 from analysis.drawing.over_runs import MANY, draw
@@ -122,7 +123,9 @@ def _write(
 ) -> None:  # fmt: skip
     judged, over = _judged(runs, settings), tables(runs, settings)
     epochs, no_epochs = over_epochs.look(runs, settings)
+    similar, no_similar = over_similarity.look(runs, settings)
     every = epochs.with_claims(judged) if epochs else judged
+    every = similar.with_claims(every) if similar else every
     kept = [write_table(folder / "runs.csv", _listed(runs, settings, left_out))]
     if len(every):
         kept.append(write_table(folder / "tables" / "claims.csv", every.drop(columns=SETTING, errors="ignore")))
@@ -130,12 +133,14 @@ def _write(
         for name, rows in ((table.name, table.over), (f"{table.name}_by_run", table.by_run)):
             kept.append(write_table(folder / "tables" / f"{name}.csv", rows.drop(columns=SETTING)))
     kept += over_epochs.tables(folder, epochs) if epochs else []
-    entries = list(_figures(folder, judged, over, runs, settings, gained, epochs))
+    kept += over_similarity.tables(folder, similar) if similar else []
+    entries = list(_figures(folder, judged, over, runs, settings, gained, epochs, similar))
     kept += [file for files, _ in entries for file in files]
     answers = words.answers(judged, over.get("decomposition"), runs, settings)
-    first = [epochs.answer] if epochs and epochs.answer else []
+    first = [each.answer for each in (epochs, similar) if each and each.answer]
     lines = [*words.claim_lines(every)] if len(every) else []
-    lines += [line for said in (benefit.line(gained) if gained else "", no_epochs) if said for line in ("", said)]
+    also = (benefit.line(gained) if gained else "", no_epochs, no_similar)
+    lines += [line for said in also if said for line in ("", said)]
     write_text(folder / FILE, told(first + (answers if len(answers) <= FEW else []), lines))
     opening, figures = words.opening(runs, settings, left_out, over, other), [entry for _, entry in entries]
     write_report(folder / "report.html", words.title(runs, settings), opening, every, figures, folder / "runs.csv",
@@ -146,6 +151,7 @@ def _write(
 def _figures(
     folder: Path, judged: pd.DataFrame, over: dict[str, Table], runs: list[Run], settings: Settings,
     gained: benefit.Benefit | None, epochs: over_epochs.OverEpochs | None,
+    similar: over_similarity.OverSimilarity | None,
 ) -> Iterator[tuple[list[Path], OverRuns]]:  # fmt: skip
     """Draws every figure. Yields its files (and those of its own tables), and its entry in the report."""
     if len(judged) and 1 < len(settings.each) <= MANY:
@@ -155,7 +161,10 @@ def _figures(
     spoken = speaks_of(runs, settings)
     for table in over.values():
         own = over_epochs.figure(folder, table, epochs, spoken) if epochs else None
+        own = own or (over_similarity.figure(folder, table, similar, spoken) if similar else None)
         yield own or _figure(folder, table, runs, settings)
+        if similar and table.name == over_similarity.MEASURE:
+            yield from over_similarity.further(folder, table, similar, spoken)
     if epochs:
         yield from over_epochs.further(folder, epochs, runs, spoken)
 

@@ -24,7 +24,7 @@ from conf.schema import FEATURES, SIMILAR
 from data.splits import Splits
 from models import batch_size
 from models.device import device
-from models.layers import SOURCE_LOGITS, PENULTIMATE
+from models.layers import PENULTIMATE, SOURCE_LOGITS
 from representations import asked, similarity
 from stages.checksums import damaged
 from stages.files import beside

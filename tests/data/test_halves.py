@@ -63,8 +63,8 @@ def test_files_stay_files_which_are_checked_before_any_work(tmp_path):
 
 def test_a_task_takes_them_from_the_test_set_of_cifar10(tmp_path):
     options = OmegaConf.load("conf/data/cifar10_halves.yaml").target
-    options.files.files |= {"root": str(tmp_path), "download": False, "synthetic": 4}
-    options |= {"input": {"size": 32, "mean": 0.5, "std": 0.5}, "seed": 0, "skip_corrupt": False}
+    options.files.files.update(root=str(tmp_path), download=False, synthetic=4)
+    options.update(input={"size": 32, "mean": 0.5, "std": 0.5}, seed=0, skip_corrupt=False)
     options.files.seed = 0
     splits = build(options, "data.target")
     whole = cifar10(str(tmp_path), False, 4).test

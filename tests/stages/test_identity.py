@@ -23,6 +23,7 @@ ALL = [name for stage in STAGES for name in stage.results if name not in SIMILAR
 SAMPLES = "interactions/samples"
 COMPARED = (*VALUES, "analysis")
 OF_TARGET = ("probe", "finetune", "scratch", SAMPLES, *FEATURES, *COMPARED)
+OF_LABELS = ("probe", "finetune", "scratch", SAMPLES, "representations/finetune", *COMPARED)
 OF_FINETUNING = ("finetune", "interactions/finetune", "representations/finetune", "analysis")
 OF_START = ("probe", "interactions/probe", "representations/pretrain", *OF_FINETUNING)
 OF_PRETRAINING = ("pretrain", *OF_START)
@@ -54,6 +55,9 @@ def differ(first: dict[str, str], second: dict[str, str]) -> set[str]:
     ("start.epoch", 3, OF_START),
     ("start.transfer", "shuffled", OF_FINETUNING),
     ("start.transfer", 2, OF_FINETUNING),
+    ("start.head", "kept", OF_FINETUNING),
+    ("data.labels.random", 4, OF_LABELS),
+    ("data.labels.shift", 4, OF_LABELS),
     ("representations.layers", ["penultimate", "block2"], (*FEATURES, "analysis")),
     ("representations.pool", "none", (*FEATURES, "analysis")),
     ("trainer.precision", "bf16-mixed", [name for name in ALL if name != SAMPLES]),
@@ -139,10 +143,17 @@ def test_where_and_how_fast_decides_nothing(cfg, digests, key, value):
     ({"analysis__measures": ["ratio", "noise"]}, {"analysis__measures": ["noise", "ratio"]}),
     ({"data__target__train_samples": 50}, {"data__target__train_samples": 50.0}),
     ({}, {"model__head": None}), ({}, {"start__epoch": "last"}), ({}, {"start__transfer": "all"}),
-    ({}, {"seeds__train": 0}),
+    ({}, {"seeds__train": 0}), ({}, {"start__head": "new"}), ({}, {"data__labels__random": 0}),
 ])  # fmt: skip
 def test_what_means_the_same_is_the_same_result(cfg, digests, one, other):
     assert digests(cfg, **one) == digests(cfg, **other)
+
+
+def test_random_labels_are_those_of_the_seed_of_the_data(cfg, digests):
+    own = {"data__target__seed": 0, "data__source__seed": 0}
+    for random, results in ((0, set()), (4, set(OF_LABELS))):
+        one, other = (digests(cfg, **own, data__labels__random=random, seeds__data=seed) for seed in (0, 1))
+        assert differ(one, other) == results
 
 
 def test_what_is_typed_beside_a_default_counts(cfg, digests):

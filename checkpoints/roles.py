@@ -114,6 +114,14 @@ def final(cfg: DictConfig, results: Results, role: str) -> Checkpoint:
     return Checkpoint(stage, epoch, (("", disk.path(results[stage].folder, epoch), ""),), last=True)
 
 
+def at(cfg: DictConfig, results: Results, role: str, epoch: int) -> Checkpoint:
+    """Returns a role's checkpoint of an epoch: pre-training without a probe, fine-tuning, or training from scratch."""
+    files = of_role(cfg, role)
+    if files:
+        return Checkpoint(ROLES[role], epoch, (("", files[epoch].file, ""),), given=files[epoch])
+    return Checkpoint(role, epoch, (("", disk.path(results[role].folder, epoch), ""),))
+
+
 def start_file(cfg: DictConfig, results: Results) -> Path:
     """Returns the pre-trained weights that probe and fine-tuning start from.
 

@@ -1,12 +1,17 @@
 """The features of one model that the stage has kept, as measures read them."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from checkpoints.features import file_of, read
-from models.layers import LOGITS
+from models.layers import SOURCE_LOGITS
+from representations.similarity import ARCHIVE, LAST, META
+from stages.reading import parsed
 
 
 @dataclass(frozen=True)
@@ -21,4 +26,32 @@ class Representation:
 
     def logits(self, split: str) -> np.ndarray | None:
         """Returns what the model says on its source task, [N, source classes]; None if it has no head for that."""
-        return read(self.folder, LOGITS, split) if file_of(self.folder, LOGITS, split).exists() else None
+        return read(self.folder, SOURCE_LOGITS, split) if file_of(self.folder, SOURCE_LOGITS, split).exists() else None
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """How similar a role's epochs are to other models (representations/similarity.py). folder: of the result."""
+
+    folder: Path
+    epochs: Sequence[int] = ()
+
+    @cached_property
+    def layers(self) -> list[str]:
+        return parsed(self.folder / f"epoch_{self.epochs[-1]:03d}" / META, lambda file: json.load(file)["layers"])
+
+    def arrays(self, epoch: int) -> dict[str, np.ndarray]:
+        """Returns what was found of an epoch, by its names in the archive, and `index`, the numbers of the inputs."""
+        return parsed(self.folder / f"epoch_{epoch:03d}" / ARCHIVE, lambda content: dict(np.load(content)))
+
+    def grams(self) -> dict[str, np.ndarray]:
+        """Returns the centred Gram matrix [n, n] of each layer after the last epoch, of the first inputs."""
+        found = self._last()
+        return dict(zip(found["layers"].tolist(), found["grams"], strict=True))
+
+    def index(self) -> np.ndarray:
+        """Returns the numbers of these inputs in the test set, [n]."""
+        return self._last()["index"]
+
+    def _last(self) -> dict[str, np.ndarray]:
+        return parsed(self.folder / LAST, lambda content: dict(np.load(content)))

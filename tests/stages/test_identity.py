@@ -75,6 +75,43 @@ def test_a_key_decides_these_results_and_no_others(cfg, digests, key, value, res
     assert differ(digests(cfg), digests(cfg, **{key.replace(".", "__"): value})) == set(results)
 
 
+OF_MOVES = {role: f"representations/similarity/{role}" for role in ("pretrain", "finetune", "scratch")}
+
+
+@pytest.mark.parametrize(("key", "value", "roles"), [
+    ("data.target.train_samples", 9, ("pretrain", "finetune", "scratch")),  # other inputs
+    ("pretrain.lr", 0.5, ("pretrain", "finetune")), ("finetune.lr", 0.5, ("finetune", "scratch")),
+    ("scratch.lr", 0.5, ("scratch",)), ("seeds.samples", 1, ()),
+    ("start.epoch", 3, ("finetune",)), ("interactions.n", 3, ()), ("probe.l2", 0.5, ()), ("analysis.tau", 0.5, ()),
+    ("representations.layers", ["block2"], ()),
+    ("representations.similarity.inputs", 9, ("pretrain", "finetune", "scratch")),
+    ("representations.similarity.scratch", ["finetune"], ("scratch",)),
+    ("model.layers", ["block2"], ("pretrain", "finetune", "scratch")),
+])  # fmt: skip
+def test_a_key_decides_these_comparisons_and_no_others(cfg, digests, key, value, roles):
+    asked = {"analysis__measures": ["cka"]}
+    changed = differ(digests(cfg, **asked), digests(cfg, **asked, **{key.replace(".", "__"): value}))
+    assert changed & set(OF_MOVES.values()) == {OF_MOVES[role] for role in roles}
+
+
+def test_models_that_do_not_exist_are_not_compared(cfg, digests, tmp_path):
+    (tmp_path / "weights.pt").write_bytes(b"1234")
+    asked = {"analysis__measures": ["cka"]}
+    there = digests(cfg, **asked, model__weights=str(tmp_path / "weights.pt"))
+    assert set(there) & set(OF_MOVES.values()) == {OF_MOVES["finetune"], OF_MOVES["scratch"]}
+    two = digests(cfg, **asked, interactions__roles=["pretrain", "finetune"])
+    assert set(two) & set(OF_MOVES.values()) == {OF_MOVES["pretrain"], OF_MOVES["finetune"]}
+    assert OF_MOVES["scratch"] not in digests(cfg, **asked, representations__similarity__scratch=[])
+    assert not set(digests(cfg)) & set(OF_MOVES.values()), "no measure reads them"
+
+
+def test_which_epoch_stands_for_the_pre_trained_model_decides(cfg, digests):
+    asked = {"analysis__measures": ["cka"], "representations__similarity__scratch": ["pretrain"]}
+    assert OF_MOVES["scratch"] in differ(digests(cfg, **asked), digests(cfg, **asked, start__epoch=3))
+    asked["representations__similarity__scratch"] = ["pretrain@2"]
+    assert OF_MOVES["scratch"] not in differ(digests(cfg, **asked), digests(cfg, **asked, start__epoch=3))
+
+
 @pytest.mark.parametrize(("key", "value"), [
     ("analysis.measures", ["ratio"]), ("analysis.measures", ["ratio", "logme"]),
     ("name", "other"), ("run_dir", None), ("stages", ["analysis"]), ("num_workers", 3), ("wandb.mode", "disabled"),

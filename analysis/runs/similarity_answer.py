@@ -57,7 +57,7 @@ def _not_shown(rows: Mapping[str, pd.Series]) -> Iterator[str]:
 
 def _by(row: pd.Series) -> str:
     """Returns how far apart two values of CKA are, whichever is larger."""
-    turned = row if row["mean"] >= 0 else row | {"mean": -row["mean"], "low": -row["high"], "high": -row["low"]}
+    turned = row if row["mean"] >= 0 else {"mean": -row["mean"], "low": -row["high"], "high": -row["low"]}
     return interval(turned, digits=2)
 
 

@@ -29,7 +29,7 @@ from representations.cka import Layer, matrix
 
 LAYERS, BATCH, WIDTH = 18, 256, 512
 NAMES = [f"layer{index}" for index in range(LAYERS)]
-REPEATS = 15
+REPEATS = 7
 Features = list[Tensor]
 
 

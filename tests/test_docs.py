@@ -153,6 +153,7 @@ def test_the_readme_names_every_page() -> None:
         ("statistics", "question"),
         ("epochs", "claim"),
         ("transferability", "LogME of"),
+        ("similarity", "CKA by"),
     ],
 )
 def test_the_figures_of_benchmarks_are_those_that_were_measured(name: str, first: str) -> None:

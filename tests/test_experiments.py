@@ -27,6 +27,8 @@ DEBUGGED = {"cub200_resnet50": ["model.input.size=64"], "cars_vit_s": [], "sst2_
 
 SWEPT = {"deng_shenzhen": ["model.input.size=64"]}  # the one with the fewest samples
 
+CONDITIONS = {"goerttler_domain": ["seed=0", "condition=svhn,random"]}
+
 BUILT_IN = {"digits", "digits_seeds", "graded_transfer", "phrases", "probe_scale"}
 
 # arXiv 2203.04668: fine-tuning (epochs, iterations, rate) and a softmax layer on frozen features, as section 3.3 says.
@@ -35,6 +37,18 @@ EPOCHS = dict.fromkeys(("food101", "aircraft", "cars", "cub200", "flowers102", "
 EPOCHS |= dict.fromkeys(("cifar10", "cifar100"), ((150, None, 0.1), (150, None, 0.1)))
 EPOCHS |= {"shenzhen": ((300, 1000, 0.01), (300, 1000, 0.001))}
 SMALL = {"toy", "table1", "embedded"}
+
+# arXiv 2207.09225: what is swept over, and whose training it is.
+DEGREES, SEEDS = "0,1,3,5,7,9", "0,1,2,3,4"
+LAYERS = {
+    "epochs": ("scratch", {}),
+    "labels": ("scratch", {"data.labels.random": DEGREES}),
+    "size": ("scratch", {"data.target.train_samples": "500,1000,5000,10000,50000"}),
+    "finetune_labels": ("finetune", {"data.labels.random": DEGREES}),
+    "finetune_svhn": ("finetune", {"data.labels.random": DEGREES}),
+    "domain": ("finetune", {"condition": "original,shifted,svhn,random"}),
+    "reference": ("finetune", {"condition": "original,shifted,svhn,random"}),
+}
 
 schema.register()
 OmegaConf.register_new_resolver("swept", one_by_one, replace=True)
@@ -47,7 +61,8 @@ def composed(*overrides: str) -> object:
 
 def test_they_are_all_there() -> None:
     of_epochs = {f"deng_{name}" for name in EPOCHS.keys() | SMALL}
-    assert {file.stem for file in (CONF / "experiment").glob("*.yaml")} == PAPER | BUILT_IN | of_epochs
+    of_layers = {f"goerttler_{name}" for name in LAYERS} | {"goerttler_embedded"}
+    assert {file.stem for file in (CONF / "experiment").glob("*.yaml")} == PAPER | BUILT_IN | of_epochs | of_layers
 
 
 @pytest.mark.parametrize("name", sorted(EPOCHS))
@@ -102,6 +117,52 @@ def test_an_experiment_on_epochs_is_a_sweep_over_those_that_are_kept(name: str, 
     assert {"transfer", "spectrum", "logme"} <= set(cfg.analysis.measures)
 
 
+@pytest.mark.parametrize("name", sorted(LAYERS))
+def test_an_experiment_on_layers_is_the_papers(name: str) -> None:
+    cfg, (role, over) = composed(f"experiment=goerttler_{name}"), LAYERS[name]
+    check(cfg)
+    for training in (cfg.pretrain, cfg.finetune, cfg.scratch):
+        assert (training.optimizer, training.lr, training.momentum, training.schedule) == ("sgd", 1e-3, 0.9, "constant")
+    assert (cfg.model._target_, cfg.model.width, cfg.model.input.size) == ("models.vision.conv4", 64, 32)
+    assert (cfg.data.target.augment, cfg.seeds.data, list(cfg.analysis.measures)) == ("none", 0, ["training", "cka"])
+    files = cfg.data.target.files
+    if role == "scratch":
+        assert list(cfg.interactions.roles) == ["scratch"]
+        assert files._target_ == "data.vision.cifar10"
+    else:
+        assert list(cfg.interactions.roles) == ["pretrain", "finetune"]
+        assert (cfg.start.head, cfg.data.source.augment) == ("kept", "none")
+        assert cfg.data.source.files._target_ == "data.vision.cifar10"
+        assert (files._target_, files.train, files.test) == ("data.halves.halves", 5000, 5000)
+        assert files.files._target_ == f"data.vision.{'svhn' if name.endswith('svhn') else 'cifar10'}"
+    assert cfg.data.labels.random == (9 if name == "size" else 0)
+    assert _swept(f"goerttler_{name}") == {"seed": SEEDS} | over
+
+
+def test_the_small_experiment_on_layers_has_all_conditions_on_the_same_images() -> None:
+    swept = _swept("goerttler_embedded")
+    assert swept["seed"] == SEEDS
+    tests, found = set(), set()
+    for condition in swept["condition"].split(","):
+        cfg = composed("experiment=goerttler_embedded", f"condition={condition}")
+        check(cfg)
+        target, labels = cfg.data.target, cfg.data.labels
+        found.add((target._target_.rpartition(".")[2], labels.random, labels.shift, target.train_samples))
+        assert target.train_samples + target.skip == 1000, "so that the test images are the same"
+        assert cfg.data.source.train_samples <= target.skip, "no image of the pre-training"
+        tests.add((target.test_samples, target.seed))
+    digits = {("digits", d, 0, 500) for d in (0, 4, 9)} | {("digits", 0, 1, 500)}
+    assert found == digits | {("digits", 9, 0, n) for n in (50, 150)} | {("printed_digits", d, 0, 500) for d in (0, 9)}
+    assert len(tests) == 1
+
+
+def _swept(name: str) -> dict[str, str]:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("config", [f"experiment={name}"], return_hydra_config=True)
+    assert cfg.hydra.mode.name == "MULTIRUN"
+    return {key: str(values) for key, values in cfg.hydra.sweeper.params.items()}
+
+
 @pytest.mark.parametrize("name", sorted(PAPER))
 def test_an_experiment_is_the_papers(name: str) -> None:
     cfg = composed(f"experiment={name}")
@@ -139,7 +200,7 @@ def _count(cfg: object, stage: str) -> int:
 def debugging(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Studies, Running]]:
     """Runs with debug=tiny, all at once."""
     started = {}
-    for name, small in (DEBUGGED | SWEPT).items():
+    for name, small in (DEBUGGED | SWEPT | CONDITIONS).items():
         study = Studies(tmp_path_factory.mktemp(name) / "outputs", tmp_path_factory.mktemp(f"{name}_scrap"))
         options = (f"experiment={name}", "debug=tiny", "wandb.mode=disabled", "trainer.accelerator=cpu")
         started[name] = study, study.start(*options, *small, "interactions.device=cpu", tiny=False)
@@ -156,6 +217,21 @@ def test_debugging_runs_a_sweep_over_epochs_from_end_to_end(debugging: dict[str,
         assert _rows(run / "analysis" / "tables" / f"{measure}.csv")
     assert not (run / "interactions").exists()
     assert not (run / "scratch").exists()
+
+
+def test_debugging_runs_conditions_from_end_to_end(debugging: dict[str, tuple[Studies, Running]]) -> None:
+    """Two domains, with labels as they are and random ones; there are no pre-trained weights, and no head to keep."""
+    (name,) = CONDITIONS
+    study, running = debugging[name]
+    result = running.wait(600)
+    assert result.code == 0, result.out + result.err
+    runs = {file.parent.parent.name: file.parent for file in (study.output / name).rglob("results.json")}
+    assert runs.keys() == {"condition=svhn", "condition=random"}
+    for run in runs.values():
+        assert {row["quantity"] for row in _rows(run / "analysis" / "tables" / "training.csv")} >= {"train_accuracy"}
+        assert _rows(run / "analysis" / "tables" / "cka.csv")
+        assert not any((run / stage).exists() for stage in ("interactions", "probe", "scratch"))
+    assert len(list((study.output / "results" / "finetune").iterdir())) == 2
 
 
 @pytest.mark.parametrize("name", DEBUGGED)

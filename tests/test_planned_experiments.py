@@ -23,6 +23,7 @@ from training import tasks
 CONF = Path(__file__).resolve().parents[1] / "conf"
 NAMES = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
 EPOCHS = [name for name in NAMES if name.startswith("deng_")]
+LAYERS = [name for name in NAMES if name.startswith("goerttler_")]
 BUILT_IN = ("digits", "digits_seeds", "graded_transfer", "phrases", "probe_scale")
 
 schema.register()
@@ -91,7 +92,25 @@ def test_a_sweep_over_epochs_can_be_planned(name: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - set(EPOCHS)))
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_sweep_over_conditions_can_be_planned(name: str, tmp_path: Path) -> None:
+    """The first run, with the trainings of its roles alone."""
+    lines = planned(name, tmp_path)
+    rows = {line.split()[0]: line.split() for line in lines}
+    trained = {
+        stage: int(rows[stage][4].replace(",", "")) for stage in rows.keys() & {*("pretrain", "finetune", "scratch")}
+    }
+    assert {"interactions", "probe"}.isdisjoint(rows)
+    if name == "goerttler_embedded":
+        assert (replaced(lines), trained) == ([], {"pretrain": 10_000, "finetune": 15_000, "scratch": 15_000})
+    elif "pretrain" in trained:
+        assert (replaced(lines), trained) == (["data", "data"], {"pretrain": 5_000_000, "finetune": 1_000_000})
+    else:
+        assert (replaced(lines), trained) == (["data"], {"scratch": 10_000_000})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - {*EPOCHS, *LAYERS}))
 def test_an_experiment_can_be_planned(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the passes that its file says it takes."""
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000))

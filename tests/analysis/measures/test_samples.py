@@ -19,7 +19,7 @@ from interactions.mobius import orders, values
 
 ORDER = orders(4)
 MODELS = ("pretrain", "finetune", "scratch")
-OTHERS = ("logme", "spectrum", "transfer", "tsne", "training")  # test_representations.py, test_training.py
+OTHERS = ("cka", "logme", "spectrum", "transfer", "tsne", "training")  # test_representations.py, test_training.py
 
 
 @pytest.fixture

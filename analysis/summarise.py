@@ -8,6 +8,7 @@ outputs/digits/summary/
   figures/ratio.{png,svg}
   tables/benefit.csv     where runs differ in start.transfer: do models that preserve more gain more?
   tables/ranking.csv     where they differ in start.epoch: which epoch is best? (analysis/over_epochs.py)
+  tables/agreement.csv   and do several views of the same checkpoints agree? (analysis/together.py)
   made_from.json         which runs it was made from: for the same ones it is not made again (analysis/runs/made.py)
 
 Runs of one setting differ only in seeds. Everything is made from the tables in the runs' folders: runs may be summed
@@ -22,7 +23,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import over_epochs
+from analysis import over_epochs, together
 from analysis.drawing import benefit as drawn
 from analysis.drawing import claims as of_claims
 from analysis.drawing.over_runs import MANY, draw
@@ -122,6 +123,7 @@ def _write(
 ) -> None:  # fmt: skip
     judged, over = _judged(runs, settings), tables(runs, settings)
     epochs, no_epochs = over_epochs.look(runs, settings)
+    views, no_views = together.look(runs, settings)
     every = epochs.with_claims(judged) if epochs else judged
     kept = [write_table(folder / "runs.csv", _listed(runs, settings, left_out))]
     if len(every):
@@ -130,12 +132,15 @@ def _write(
         for name, rows in ((table.name, table.over), (f"{table.name}_by_run", table.by_run)):
             kept.append(write_table(folder / "tables" / f"{name}.csv", rows.drop(columns=SETTING)))
     kept += over_epochs.tables(folder, epochs) if epochs else []
-    entries = list(_figures(folder, judged, over, runs, settings, gained, epochs))
+    kept += together.tables(folder, views) if views else []
+    entries = [together.figure(folder, views)] if views else []
+    entries += _figures(folder, judged, over, runs, settings, gained, epochs)
     kept += [file for files, _ in entries for file in files]
     answers = words.answers(judged, over.get("decomposition"), runs, settings)
-    first = [epochs.answer] if epochs and epochs.answer else []
+    first = [found.answer for found in (epochs, views) if found and found.answer]
     lines = [*words.claim_lines(every)] if len(every) else []
-    lines += [line for said in (benefit.line(gained) if gained else "", no_epochs) if said for line in ("", said)]
+    without = no_epochs or no_views  # for the same reason
+    lines += [line for said in (benefit.line(gained) if gained else "", without) if said for line in ("", said)]
     write_text(folder / FILE, told(first + (answers if len(answers) <= FEW else []), lines))
     opening, figures = words.opening(runs, settings, left_out, over, other), [entry for _, entry in entries]
     write_report(folder / "report.html", words.title(runs, settings), opening, every, figures, folder / "runs.csv",

@@ -30,8 +30,8 @@ BESIDE = "epoch"
 def draw(
     over: pd.DataFrame, trends: pd.DataFrame, pairs: pd.DataFrame, words: Callable[[str], str], alpha: float, note: str
 ) -> Figure:
-    """over: view, epoch, mean; trends: view, tau; pairs: view, other, tau_within, z, p_adjusted; words: a view's name in
-    words; alpha: below which p a pair has a dot; note: what is said where nothing is tested, or ""."""
+    """over: view, epoch, mean; trends: view, tau; pairs: view, other, tau_within, z, p_adjusted; words: of a view's
+    name; alpha: below which p a pair has a dot; note: what is said where nothing is tested, or ""."""
     names = list(dict.fromkeys(over["view"]))
     wide = over.pivot(index="view", columns="epoch", values="mean").loc[names]
     width = 3.4 + 0.62 * wide.shape[1] + ROW * (len(names) + 1) + 0.6
@@ -99,6 +99,6 @@ def _legend(figure: Figure, note: str) -> None:
     if note:
         marks.append(Line2D([], [], linestyle="", label=note))
     else:
-        marks += [Line2D([], [], linestyle="", marker=mark, color="black", markersize=7, label=label) for mark, label in (
-            ("o", "they agree beyond the common trend"), ("X", "they go against each other beyond it"))]  # fmt: skip
+        for mark, label in (("o", "they agree beyond the common trend"), ("X", "they go against each other beyond it")):
+            marks.append(Line2D([], [], linestyle="", marker=mark, color="black", markersize=7, label=label))
     figure.legend(handles=marks, loc="outside lower center", ncols=3, fontsize=9.5)

@@ -19,16 +19,16 @@ QUESTION = (
 )
 TREND = "Views with a common trend rank the epochs alike, whether or not they have anything to do with each other."
 CAPTION = (
-    "Left: each row is a view of the same pairs of checkpoints, one pre-trained up to that epoch, and the one fine-tuned "
-    "from it. Numbers are means over seeds, the darker the higher within their row; a ring marks the highest, and does "
-    "not show that it is higher than the next one (tables/views.csv has the intervals). CKA is 1 where fine-tuning has "
-    "not moved a layer, 0 where the images could as well be exchanged; the mean of layers leaves the logits out. Right: "
-    "Kendall's tau of two views over the epochs, in the same seed, and of each view with the epoch itself: 1 if they "
-    "rank the epochs alike, -1 if the other way round. That shows little, as most views have a trend. A dot marks "
-    "views that agree beyond it: a seed that lies above the mean of all seeds in one view at some epoch does so in the "
-    "other (p below 0.05, trajectories exchanged among seeds, adjusted for the number of pairs). Tested are views of "
-    "different kinds; a single layer is not. Fine-tuned accuracy is the benefit over training from scratch as well: "
-    "within a seed the two differ by a constant."
+    "Left: each row is a view of the same pairs of checkpoints, one pre-trained up to that epoch, and the one "
+    "fine-tuned from it. Numbers are means over seeds, the darker the higher within their row; a ring marks the "
+    "highest, and does not show that it is higher than the next one (tables/views.csv has the intervals). CKA is 1 "
+    "where fine-tuning has not moved a layer, 0 where the images could as well be exchanged; the mean of layers "
+    "leaves the logits out. Right: Kendall's tau of two views over the epochs, in the same seed, and of each view "
+    "with the epoch itself: 1 if they rank the epochs alike, -1 if the other way round. That shows little, as most "
+    "views have a trend. A dot marks views that agree beyond it: a seed that lies above the mean of all seeds in one "
+    "view at some epoch does so in the other (p below 0.05, trajectories exchanged among seeds, adjusted for the "
+    "number of pairs). Tested are views of different kinds; a single layer is not. Fine-tuned accuracy is the benefit"
+    " over training from scratch as well: within a seed the two differ by a constant."
 )
 
 

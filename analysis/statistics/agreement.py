@@ -9,8 +9,8 @@ two views see the same thing, then a seed that lies high in one at some epoch li
 
 It is compared with T where the trajectories of Y are given to other seeds, each as a whole: all R! ways, or drawn ones.
 Below .05 for some pair of many is nothing special: adjusted for the number of pairs is the share of exchanges in which
-the largest of all |z| is as large, z being T in units of its standard deviation over exchanges. With three seeds p is 1/6
-at least, with four 1/24, which the number of pairs makes larger than .05: so nothing is tested with fewer than five.
+the largest of all |z| is as large, z being T in units of its standard deviation over exchanges. With three seeds p is
+1/6 at least, with four 1/24, which the number of pairs makes larger than .05: nothing is tested with fewer than five.
 """
 
 from itertools import permutations

@@ -114,6 +114,24 @@ def final(cfg: DictConfig, results: Results, role: str) -> Checkpoint:
     return Checkpoint(stage, epoch, (("", disk.path(results[stage].folder, epoch), ""),), last=True)
 
 
+def at(cfg: DictConfig, results: Results, role: str, epoch: int) -> Checkpoint:
+    """Returns a role's checkpoint of an epoch: pre-training without a probe, fine-tuning, or training from scratch.
+
+    Raises BadInput if there is none of this epoch.
+    """
+    files = of_role(cfg, role)
+    if files:
+        if epoch not in files:
+            raise BadInput(f"interactions.checkpoints.{role}: no file is of epoch {epoch}, they are of {sorted(files)}")
+        return Checkpoint(ROLES[role], epoch, (("", files[epoch].file, ""),), given=files[epoch])
+    if epoch not in (there := epochs_kept(results[role].folder)):
+        raise BadInput(
+            f"epoch {epoch} of {role} was not kept, only {', '.join(map(str, there))}: name one of these, or add "
+            f"{epoch} to checkpoints.epochs"
+        )
+    return Checkpoint(role, epoch, (("", disk.path(results[role].folder, epoch), ""),))
+
+
 def start_file(cfg: DictConfig, results: Results) -> Path:
     """Returns the pre-trained weights that probe and fine-tuning start from.
 

@@ -21,6 +21,7 @@ from conf.trainer import check_trainer
 OF_MODELS = {
     "weights": Paths(),
     "head": Listed(Text(), "the name of a layer, or a list of such", null=True, alone=True),
+    "layers": Listed(Text(), "a list of layers such as [block1, block2, logits], or patterns", null=True, alone=True),
 }
 LONGEST_PATH = 2000  # bytes of a run's folder; most disks take 4096, and the folder contains others
 PER_CORE = 16  # processes

@@ -53,6 +53,21 @@ class Epochs(Listed):
 
 
 @dataclass(frozen=True)
+class Models(Kind):
+    """A list of models that others are compared with, such as initial or finetune@5, each once; it may be empty."""
+
+    described = "a list of initial, pretrain, finetune or scratch, or one of them at an epoch such as finetune@5,"
+
+    def allows(self, value: object) -> bool:
+        return isinstance(value, list) and all(map(self._is_model, value)) and len(set(value)) == len(value)
+
+    def _is_model(self, one: object) -> bool:
+        model, at, epoch = str(one).partition("@")
+        known = ("pretrain", "finetune", "scratch") if at else ("initial", "pretrain", "finetune", "scratch")
+        return model in known and (not at or epoch.isdecimal())
+
+
+@dataclass(frozen=True)
 class Paths(Listed):
     of: Kind = FILE
     what: str = "a file, a pattern such as runs/ft/epoch_*.pt, or a list of these"

@@ -23,12 +23,13 @@ from omegaconf import MISSING
 
 from conf.allowed import Choice, Flag, Kind, Number, Place, Seed, Text
 from conf.measures import Measures
-from conf.nested import Described, Epochs, Fields, Listed, Options, Paths, Several
+from conf.nested import Described, Epochs, Fields, Listed, Models, Options, Paths, Several
 
 NOTHING: tuple[str, ...] = ()
 SAMPLES = ("interactions/samples",)
 VALUES = ("interactions/probe", "interactions/finetune", "interactions/scratch")
 FEATURES = ("representations/pretrain", "representations/finetune")
+SIMILAR = tuple(f"representations/similarity/{role}" for role in ("pretrain", "finetune", "scratch"))
 ROLES = ("pretrain", "finetune", "scratch")
 NO_NEUTRAL = object()
 MANY = 10_000_000  # a larger count is surely a mistake
@@ -65,7 +66,9 @@ class Seeds:
 @dataclass
 class Data:
     source: Any = key(Described("conf/source/glyphs.yaml", bare=True, null=True), ("pretrain",))
-    target: Any = key(Described("conf/data/digits.yaml"), ("probe", "finetune", "scratch", *FEATURES, *SAMPLES))
+    target: Any = key(
+        Described("conf/data/digits.yaml"), ("probe", "finetune", "scratch", *FEATURES, *SIMILAR, *SAMPLES)
+    )
     root: str = key(Place())
     download: bool = key(Flag())
     skip_corrupt: bool = key(Flag())
@@ -138,12 +141,26 @@ class Interactions:
     device: str = key(Text("a device such as cpu, cuda or cuda:1", words=("auto",)))
 
 
+# The keys of representations decide an analysis, too, which does not name them among what it is told by.
+
+
+@dataclass
+class Similarity:
+    pretrain: list[str] = key(Models(), (SIMILAR[0], "analysis"), neutral=["initial"])
+    finetune: list[str] = key(Models(), (SIMILAR[1], "analysis"), neutral=["pretrain", "initial"])
+    scratch: list[str] = key(Models(), (SIMILAR[2], "analysis"), neutral=["initial"])
+    inputs: int = key(Number(4, MANY), neutral=5000)
+    pool: str = key(Choice(("mean", "none")), neutral="none")
+    batch: int = key(Number(4, MANY), neutral=256)
+    permutations: int = key(Number(20, 1_000_000), neutral=200)
+
+
 @dataclass
 class Representations:
-    # They decide an analysis, too, which does not name the representations among what it is told by.
     layers: list[str] = key(Listed(Text(), "a list of layers such as [penultimate, block2]"), (*FEATURES, "analysis"),
                             neutral=["penultimate"])  # fmt: skip
     pool: str = key(Choice(("mean", "none")), (*FEATURES, "analysis"), neutral="mean")
+    similarity: Similarity = section(Similarity, *SIMILAR, "analysis")
 
 
 @dataclass
@@ -182,7 +199,7 @@ class Config:
     run_dir: str | None = key(Place(), NOTHING)
     data: Data = section(Data)
     model: Any = field(
-        default_factory=lambda: {"head": None},
+        default_factory=lambda: {"head": None, "layers": None},
         metadata={"key": Key(Described("conf/model/conv4.yaml"), ("pretrain", "scratch"))},
     )
     num_workers: int = key(Number(0, MANY), NOTHING)

@@ -22,7 +22,7 @@ from models import heads
 from models.sizes import sizes
 from models.slot import Slot, features, observed
 
-NO_ARGUMENTS = ("weights", "input", "head")  # keys of `model` that are not passed to its `_target_`
+NO_ARGUMENTS = ("weights", "input", "head", "layers")  # keys of `model` that are not passed to its `_target_`
 
 
 class Classifier(nn.Module):

@@ -1,4 +1,5 @@
-"""The stage that computes features of the target task's inputs: of the pre-trained and of the fine-tuned model.
+"""The stage that computes features of the target task's inputs, of the pre-trained and of the fine-tuned model, and how
+similar the layers of two models are (representations/similarity.py).
 
 <result>/features_train.npz, features_test.npz   what the classifier takes: "features", float32 [N, D]
 <result>/<layer>_train.npz, ...                  the same of each further layer (representations.layers)
@@ -19,12 +20,12 @@ from torch.utils.data import DataLoader
 
 from checkpoints.features import compute, file_of, folder_of
 from checkpoints.roles import final, start_epoch, start_file
-from conf.schema import FEATURES
+from conf.schema import FEATURES, SIMILAR
 from data.splits import Splits
 from models import batch_size
 from models.device import device
-from models.layers import LOGITS, PENULTIMATE
-from representations import asked
+from models.layers import SOURCE_LOGITS, PENULTIMATE
+from representations import asked, similarity
 from stages.checksums import damaged
 from stages.files import beside
 from stages.identity import Results
@@ -39,6 +40,11 @@ SPLITS = ("train", "test")
 
 
 def check(cfg: DictConfig, results: Results) -> Need:
+    need = similarity.check(cfg, results) if any(name in results for name in SIMILAR) else Need()
+    return need + _check_features(cfg, results) if any(name in results for name in FEATURES) else need
+
+
+def _check_features(cfg: DictConfig, results: Results) -> Need:
     if "pretrain" in roles(cfg) and not cfg.interactions.checkpoints.pretrain:
         start_epoch(cfg, results)
     widths, splits = asked.widths(cfg)
@@ -54,11 +60,18 @@ def check(cfg: DictConfig, results: Results) -> Need:
 
 
 def run(cfg: DictConfig, results: Results, name: str) -> None:
+    if name in SIMILAR:
+        similarity.run(cfg, results, name)
+    else:
+        _run_features(cfg, results, name)
+
+
+def _run_features(cfg: DictConfig, results: Results, name: str) -> None:
     result = results[name]
     folder = start(result)
     if role_of(name) == "pretrain" and not cfg.interactions.checkpoints.pretrain:
         model, splits, has_head = pretrained_classifier(cfg, results)
-        shared = [PENULTIMATE, *([LOGITS] if has_head else [])]
+        shared = [PENULTIMATE, *([SOURCE_LOGITS] if has_head else [])]
         with locked(kept := folder_of(result, results["pretrain"], start_file(cfg, results)), minutes=cfg.wait):
             for file in damaged(kept, None):  # else the result would be linked to it again
                 print(f"{file} is damaged: it was removed and is made again", flush=True)

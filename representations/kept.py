@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from checkpoints.features import file_of, read
-from models.layers import LOGITS
+from models.layers import SOURCE_LOGITS
 
 
 @dataclass(frozen=True)
@@ -21,4 +21,4 @@ class Representation:
 
     def logits(self, split: str) -> np.ndarray | None:
         """Returns what the model says on its source task, [N, source classes]; None if it has no head for that."""
-        return read(self.folder, LOGITS, split) if file_of(self.folder, LOGITS, split).exists() else None
+        return read(self.folder, SOURCE_LOGITS, split) if file_of(self.folder, SOURCE_LOGITS, split).exists() else None

@@ -19,14 +19,14 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import BadInput
-from conf.schema import FEATURES, VALUES
+from conf.schema import FEATURES, SIMILAR, VALUES
 from stages.address import split
 from stages.canonical import Fingerprint, Plain, unordered
 from stages.fingerprints import Memory, of_path
 from stages.given import of_role, weights_of
 from stages.measures import measures_of
 from stages.settings import settings_of
-from stages.table import ROLES, STAGES, Stage, identified_by, reads, role_of, roles
+from stages.table import ROLES, STAGES, Stage, identified_by, is_made, reads, role_of, roles
 
 DIGITS = 12  # in a digest: among a million results, two share one with a chance of 1 in 500
 
@@ -71,7 +71,7 @@ def results_of(cfg: DictConfig, memory: Memory | None = None) -> Results:
     fingerprint, found = partial(_content, output=Path(cfg.output), memory=memory or memory_of(cfg)), {}
     for stage in STAGES:
         for name in stage.results:
-            if name not in (*VALUES, *FEATURES) or role_of(name) in roles(cfg):
+            if is_made(cfg, name):
                 found[name] = _result(cfg, stage, name, found, fingerprint)
     return found
 
@@ -113,12 +113,12 @@ def _result(cfg: DictConfig, stage: Stage, name: str, found: Results, fingerprin
 
 def _epochs(cfg: DictConfig, name: str) -> tuple[str | tuple[int, ...] | None, int]:
     """Returns the requested epochs of a result, and the last one."""
-    if name in VALUES:
+    if name in (*VALUES, *SIMILAR):
         role = role_of(name)
         files = of_role(cfg, role)
         if files:
             return tuple(sorted(files)), max(files)
-        name = ROLES[role]
+        name = ROLES[role] if name in VALUES else role
     if name == "probe":
         return (cfg.probe.epochs,), cfg.probe.epochs
     if name not in ("pretrain", "finetune", "scratch"):
@@ -143,7 +143,7 @@ def _label(cfg: DictConfig, name: str) -> str:
         parts = [task_name(cfg.data.target), f"n={cfg.interactions.n}"]
     elif name in VALUES:
         parts = [model, task_name(cfg.data.target), f"n={cfg.interactions.n}"]
-    elif name in FEATURES:
+    elif name in (*FEATURES, *SIMILAR):
         parts = [model, task_name(cfg.data.target)]
     elif name == "pretrain" and (weights := weights_of(cfg)) != "pretrain":
         parts = [model, "random" if weights == "scratch" else weights if _is_name(weights) else "weights"]

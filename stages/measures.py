@@ -18,7 +18,7 @@ from conf.measures import FOLDER, ours
 from stages.sources import code_fingerprint, source_of
 
 OURS = "analysis.measures"
-VALUED, PREDICTIONS, REPRESENTATIONS = ON = ("interactions", "predictions", "representations")
+VALUED, PREDICTIONS, REPRESENTATIONS, SIMILARITY = ON = ("interactions", "predictions", "representations", "similarity")
 
 
 def name_of(module: str) -> str:

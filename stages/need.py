@@ -5,7 +5,7 @@ It imports nothing heavy, so that a run with nothing left to do ends at once.
 
 import math
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from conf.errors import BadInput
@@ -30,6 +30,12 @@ class Need:
     disk: int = 0
     task: str = "target"
     besides: Span = NO_TIME
+
+    def __add__(self, other: "Need") -> "Need":
+        """Returns what two parts of a stage take, with inputs of the same task."""
+        both = {field.name: getattr(self, field.name) + getattr(other, field.name)
+                for field in fields(self) if field.name != "task"}  # fmt: skip
+        return replace(self, **both)
 
     @classmethod
     def of_training(

@@ -86,7 +86,7 @@ def kept(asked: str | tuple[int, ...] | list[int], last: int) -> set[int]:
 
 def last_epoch(result: Result) -> int:
     """Returns the last epoch of a series of checkpoints: as trained if the training has ended, otherwise as planned."""
-    trained = [read for name, read in result.inputs.items() if result.name == f"interactions/{name}"]
+    trained = [read for name, read in result.inputs.items() if result.name.endswith(f"/{name}")]
     done = read_done((trained or [result])[0].folder) or {}
     return done.get("last", result.planned)
 
@@ -95,7 +95,7 @@ def epochs_of(result: Result) -> list[int]:
     """Returns the epochs that are asked for, in order; the list is empty for a result without epochs."""
     if result.asked is None:
         return []
-    if result.name.startswith("interactions/") and not any(result.name.endswith(f"/{name}") for name in result.inputs):
+    if "/" in result.name and not any(result.name.endswith(f"/{name}") for name in result.inputs):
         return sorted(result.asked)  # external files
     return sorted(kept(result.asked, last_epoch(result)))
 

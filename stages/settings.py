@@ -9,11 +9,11 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from conf.nested import Several
-from conf.schema import FEATURES, VALUES, deciding
+from conf.schema import FEATURES, SIMILAR, VALUES, deciding
 from stages.address import split
 from stages.canonical import Fingerprint, Plain, arguments, plain, trainer, unordered, whole
 from stages.given import of_role, weights_of
-from stages.table import role_of
+from stages.table import ROLES, compared_with, role_of
 
 
 def settings_of(cfg: DictConfig, name: str, fingerprint: Fingerprint) -> dict[str, Plain]:
@@ -26,7 +26,11 @@ def settings_of(cfg: DictConfig, name: str, fingerprint: Fingerprint) -> dict[st
     if name == "pretrain":
         found = _origin(cfg, found, fingerprint)
     if name in (*VALUES, *FEATURES):
-        found |= _given(cfg, name, fingerprint)
+        found |= _given(cfg, role_of(name), fingerprint)
+    if name in SIMILAR:
+        found |= _compared(cfg, name, fingerprint)
+    if name in (*SIMILAR, "analysis") and cfg.model.get("layers"):
+        found["model.layers"] = whole(plain(cfg.model.layers))
     if cfg.repeat is not None:
         found["repeat"] = str(cfg.repeat)
     return found
@@ -54,7 +58,7 @@ def _one_form(path: str, value: object, allowed: object, fingerprint: Fingerprin
 
 def _model(value: dict, fingerprint: Fingerprint) -> Plain:
     """Returns the architecture, without the source of its weights, and without `input`, which belongs to the data."""
-    network = {key: part for key, part in value.items() if key not in ("weights", "input")}
+    network = {key: part for key, part in value.items() if key not in ("weights", "input", "layers")}
     if network.get("head") is None:  # found automatically, as before the key existed
         network.pop("head", None)
     network = arguments(network, fingerprint)
@@ -95,9 +99,8 @@ def _held(path: Path, fingerprint: Fingerprint) -> str | None:
     return "; ".join(f"{file.name}: {fingerprint(file)}" for file in files) or fingerprint(path)
 
 
-def _given(cfg: DictConfig, name: str, fingerprint: Fingerprint) -> dict[str, Plain]:
+def _given(cfg: DictConfig, role: str, fingerprint: Fingerprint) -> dict[str, Plain]:
     """Returns the files of an external role, and the model that they belong to."""
-    role = role_of(name)
     files = of_role(cfg, role)
     if not files:
         return {}
@@ -107,6 +110,16 @@ def _given(cfg: DictConfig, name: str, fingerprint: Fingerprint) -> dict[str, Pl
     }
     model = by_path("model", _model(plain(cfg.model), fingerprint))
     return model | {f"interactions.checkpoints.{role}": held}
+
+
+def _compared(cfg: DictConfig, name: str, fingerprint: Fingerprint) -> dict[str, Plain]:
+    """Returns what decides which models are compared, beside the trainings of our own."""
+    role, against, found = role_of(name), compared_with(cfg, role_of(name)), {}
+    for each in dict.fromkeys([role, *(model.partition("@")[0] for model in against)]):
+        found |= _given(cfg, each, fingerprint) if each in ROLES else {}
+    if "pretrain" in against and cfg.start.epoch != "last" and not _is_last(cfg):
+        found["start.epoch"] = cfg.start.epoch
+    return found
 
 
 def by_path(path: str, node: Plain) -> dict[str, Plain]:

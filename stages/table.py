@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from omegaconf import DictConfig, OmegaConf
 
 from conf.nested import Several
-from conf.schema import FEATURES, VALUES
-from stages.measures import PREDICTIONS, REPRESENTATIONS, VALUED, measured_on
+from conf.schema import FEATURES, SIMILAR, VALUES
+from stages.given import weights_of
+from stages.measures import PREDICTIONS, REPRESENTATIONS, SIMILARITY, VALUED, measured_on
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,16 +85,23 @@ STAGES = (
     Stage(
         "representations",
         "representations.compute",
-        "features of the target task's inputs, of the pre-trained and of the fine-tuned model",
+        "features of the target task's inputs, and how similar the layers of two models are",
         number=1,
-        parts={"pretrain": ("pretrain",), "finetune": ("finetune",)},
+        parts={
+            "pretrain": ("pretrain",),
+            "finetune": ("finetune",),
+            **{
+                f"similarity/{role}": ("pretrain", "finetune", "scratch")
+                for role in ("pretrain", "finetune", "scratch")
+            },
+        },
     ),
     Stage(
         "analysis",
         "analysis.analyse",
         "tables, figures, gallery, report",
         number=4,
-        reads=("interactions/samples", *VALUES, "pretrain", *FEATURES, "probe", "finetune", "scratch"),
+        reads=("interactions/samples", *VALUES, "pretrain", *FEATURES, *SIMILAR, "probe", "finetune", "scratch"),
         in_run=True,
     ),
 )
@@ -103,6 +111,7 @@ MEASURED_ON = {
     VALUED: ("interactions/samples", *VALUES, "probe", "finetune", "scratch"),
     PREDICTIONS: ("probe", "finetune", "scratch"),
     REPRESENTATIONS: ("pretrain", *FEATURES, "probe", "finetune"),
+    SIMILARITY: ("pretrain", *SIMILAR, "finetune", "scratch"),
 }
 
 # The stage whose checkpoints stand for each model: the pre-trained one is seen through its linear probe.
@@ -137,19 +146,56 @@ def roles(cfg: DictConfig) -> list[str]:
 
 
 def role_of(result: str) -> str:
-    """Returns the model whose values, or features, the result of this name holds."""
-    part = result.partition("/")[2]
-    return part if result in FEATURES else next(role for role, stage in ROLES.items() if stage == part)
+    """Returns the model whose values or features the result of this name holds, or whose epochs it compares."""
+    part = result.rpartition("/")[2]
+    return part if result in (*FEATURES, *SIMILAR) else next(role for role, stage in ROLES.items() if stage == part)
+
+
+def compared_with(cfg: DictConfig, role: str) -> list[str]:
+    """Returns the models that the epochs of a role are compared with, as far as there are such models: without our own
+    pre-training there is no initial model, and a pre-trained model that was given has no epochs."""
+    absent = {name for name in ("finetune", "scratch") if name not in roles(cfg)}
+    if cfg.interactions.checkpoints.pretrain or weights_of(cfg) != "pretrain":
+        absent |= {"initial"} if role != "scratch" else set()
+        if role == "pretrain":
+            return []
+    if cfg.interactions.checkpoints[role]:
+        absent.add("initial")
+    wanted = cfg.representations.similarity[role] if role in roles(cfg) else []
+    return [model for model in wanted if model.partition("@")[0] not in absent]
+
+
+def is_made(cfg: DictConfig, result: str) -> bool:
+    """Tells whether a study has a result of this name: one of a model that is compared, and of representations one
+    that a measure reads. Where no measure reads any, features are made if the stage is asked for."""
+    if result not in (*VALUES, *FEATURES, *SIMILAR):
+        return True
+    kinds = measured_on(cfg)
+    if result in SIMILAR:
+        return SIMILARITY in kinds and bool(compared_with(cfg, role_of(result)))
+    return role_of(result) in roles(cfg) and (result in VALUES or REPRESENTATIONS in kinds or SIMILARITY not in kinds)
 
 
 def reads(cfg: DictConfig, result: str) -> list[str]:
     """Returns the names of the results that a result is made from: without trainings in whose place the user
     gives checkpoints. An analysis is made from what its measures are measured on."""
     if result == "analysis":
-        return _of_compared(cfg, [name for kind in measured_on(cfg) for name in MEASURED_ON[kind]])
+        every = _of_compared(cfg, [name for kind in measured_on(cfg) for name in MEASURED_ON[kind]])
+        return [name for name in every if is_made(cfg, name)]
+    if result in SIMILAR:
+        return _of_similarity(cfg, role_of(result))
     names = next(stage.results[result] for stage in STAGES if result in stage.results)
     given = result in (*VALUES, *FEATURES) and cfg.interactions.checkpoints[role_of(result)]
     return [name for name in names if not given or name.startswith("interactions/")]
+
+
+def _of_similarity(cfg: DictConfig, role: str) -> list[str]:
+    """Returns the trainings whose models are compared."""
+    against = [model.partition("@")[0] for model in compared_with(cfg, role)]
+    initial = {"initial": "pretrain" if role == "finetune" else role}
+    models = dict.fromkeys([role, *(initial.get(model, model) for model in against)])
+    return [name for name in ("pretrain", "finetune", "scratch")
+            if name in models and not cfg.interactions.checkpoints[name]]  # fmt: skip
 
 
 def identified_by(cfg: DictConfig) -> list[str]:
@@ -163,7 +209,7 @@ def _of_compared(cfg: DictConfig, names: list[str] | tuple[str, ...]) -> list[st
     absent = {role for role in ROLES if role not in roles(cfg)}
     given = {role for role in roles(cfg) if cfg.interactions.checkpoints[role]}
     trained = {ROLES[role] for role in absent | given} | ({"pretrain"} if "pretrain" in absent | given else set())
-    held = {name for name in (*VALUES, *FEATURES) if role_of(name) in absent}
+    held = {name for name in (*VALUES, *FEATURES, *SIMILAR) if role_of(name) in absent}
     return [name for name in dict.fromkeys(names) if name not in trained | held]
 
 

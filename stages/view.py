@@ -58,7 +58,9 @@ def show(
     """Links the existing results named in `wanted` into the run's folder, beside what it already shows of the same
     study, and writes down which they are. chosen: content of chosen.json, if the caller knows it."""
     with locked(run / "results"):
-        for left in filter(is_temporary, [*run.glob(".*"), *run.glob("*/.*")]):  # left by a killed run
+        for left in filter(
+            is_temporary, [*run.glob(".*"), *run.glob("*/.*"), *run.glob("*/*/.*")]
+        ):  # left by a killed run
             left.unlink(missing_ok=True)
         before = recorded(run)
         shown = {

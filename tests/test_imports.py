@@ -31,6 +31,7 @@ MATHEMATICS = {
     "interactions.local.tiles",
     "models.memory",
     "models.watch",
+    *(f"representations.{name}" for name in ("cka", "permuted", "neighbours", "procrustes")),
     *(
         f"analysis.formulas.{name}"
         for name in ("decomposition", "ratio", "references", "jaccard", "faithfulness", "noise", "accuracy", "knockout")

@@ -1,0 +1,188 @@
+"""Compares every epoch of one role's training with other models, layer by layer, on fixed inputs of the target task.
+
+<result>/epoch_012/similarity.npz   for each model that it is compared with, such as initial:
+    initial/debiased                float64 [inputs, layers, 3]: what each input adds to HSIC of both models, of this one
+                                    and of the other (representations/cka.py: terms); CKA is mean / sqrt(mean * mean)
+    initial/biased, /minibatch      the same for the other estimates
+    random/initial/debiased, ...    the same of the other model and its weights after a random move (moves.py)
+    initial/matrix                  [layers, layers], after the last epoch only, as the next: debiased CKA of all pairs
+    initial/calibrated, p, procrustes [layers], neighbours [inputs, layers]
+<result>/epoch_012/meta.json        written last: {"layers": names}
+<result>/last.npz                   after the last epoch: centred Gram matrices [layers, n, n] of the first inputs, for
+                                    comparing one run's model with another's; index: numbers of the inputs
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+from torch import nn
+
+from conf.errors import BadInput
+from conf.schema import SIMILAR
+from data.splits import Splits
+from models import blocks, layers
+from models.device import exact_float32
+from representations.cka import FEWEST, Layer, batch_terms, matrix, terms
+from representations.likeness import calibrated, mutual_neighbours, procrustes
+from representations.moves import State
+from representations.networks import NORMS, Networks, have_like_heads, state_of
+from stages.files import write_archive
+from stages.identity import Results
+from stages.memory import check_memory
+from stages.need import Need
+from stages.progress import Bar
+from stages.records import write_record
+from stages.results import epochs_of, finish, is_complete, start
+from stages.span import Span
+from stages.table import compared_with, role_of
+from training.tasks import new_model, tried
+
+ARCHIVE, META, LAST = "similarity.npz", "meta.json", "last.npz"
+GRAMS = 1000  # inputs, at most, whose Gram matrices are kept
+PRODUCTS = Span(0.5e-11, 4e-11)  # seconds of a multiplication and addition in a product of matrices
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a model's layers give for the inputs. state: its weights; features: [N, D] of each layer; layers: the same,
+    centred."""
+
+    state: State
+    features: list[torch.Tensor]
+    layers: list[Layer]
+    known: dict[tuple[int, bool], torch.Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def by(cls, networks: Networks, model: nn.Module) -> Self:
+        features = networks.features(model)
+        return cls(state_of(model), features, [Layer(of_layer) for of_layer in features])
+
+    def own(self, at: int, debiased: bool) -> torch.Tensor:
+        """Returns what the inputs add to the HSIC of a layer with itself, computed once."""
+        if (at, debiased) not in self.known:
+            self.known[at, debiased] = terms(self.layers[at], self.layers[at], debiased)
+        return self.known[at, debiased]
+
+
+def layers_of(cfg: DictConfig) -> tuple[list[str], list[int], Splits]:
+    """Returns the layers that are compared, their widths, and the target task. Raises BadInput for a layer that there
+    is not, or too few inputs."""
+    model, splits = new_model(cfg, "probe", "target")
+    names = blocks.chosen(model.backbone, cfg.model.get("layers"))
+    widths = layers.check(model, names, pool_of(cfg, splits), tried(cfg, model, splits, "target"), blocks.KEY)
+    if len(splits.test) < FEWEST:
+        raise BadInput(
+            f"data.target has {len(splits.test)} test inputs: for the similarity of layers {FEWEST} or more are needed"
+        )
+    return names, widths, splits
+
+
+def pool_of(cfg: DictConfig, splits: Splits) -> str:
+    return "first" if splits.kind == "text" else cfg.representations.similarity.pool
+
+
+def check(cfg: DictConfig, results: Results) -> Need:
+    names, widths, splits = layers_of(cfg)
+    options = cfg.representations.similarity
+    inputs = min(options.inputs, len(splits.test))
+    models = max(len(compared_with(cfg, role_of(name))) for name in SIMILAR)
+    each = sum(4 * inputs * width + 4 * inputs**2 for width in widths)
+    check_memory(
+        (models + 2) * each,
+        f"representations.similarity.inputs={options.inputs} with {len(names)} layers",
+        "choose fewer inputs or layers (model.layers), or representations.similarity.pool=mean",
+    )
+    missing = {name: epochs_of(results[name]) for name in SIMILAR if name in results and not is_complete(results[name])}
+    pairs = sum(len(epochs) * len(compared_with(cfg, role_of(name))) for name, epochs in missing.items())
+    passes = pairs * (inputs + min(NORMS, len(splits.train))) + sum(map(len, missing.values())) * inputs
+    products = sum(inputs * width * min(inputs, width) + 6 * inputs**2 for width in widths)
+    last = len(missing) * len(widths) * inputs**2 * options.permutations
+    disk = pairs * 2 * 3 * 3 * 8 * inputs * len(widths) + len(missing) * 8 * len(widths) * min(GRAMS, inputs) ** 2
+    return Need(forward=passes, loaded=passes, disk=disk, besides=PRODUCTS * (3 * pairs * products + last))
+
+
+def run(cfg: DictConfig, results: Results, name: str) -> None:
+    """Makes the result of one role, epoch by epoch."""
+    role, result = role_of(name), results[name]
+    folder, epochs = start(result), epochs_of(result)
+    names, _, splits = layers_of(cfg)
+    networks = Networks(cfg, results, splits, names, pool_of(cfg, splits))
+    missing = [epoch for epoch in epochs if not _has(folder, epoch)]
+    with exact_float32():
+        others = {other: networks.against(role, other) for other in (compared_with(cfg, role) if missing else ())}
+        there = {other: Seen.by(networks, model) for other, model in others.items()}
+        for epoch in Bar(missing, desc=name, unit="epoch"):
+            here, arrays = Seen.by(networks, networks.load(role, epoch)), {}
+            for number, (other, model) in enumerate(others.items()):
+                pair, seed = (here, there[other]), [cfg.seeds.samples, number, epoch]
+                arrays |= _estimates(other, *pair, cfg.representations.similarity.batch)
+                arrays |= _beside_a_random_move(cfg, networks, other, *pair, model, seed)
+                arrays |= _at_the_end(cfg, other, *pair) if epoch == epochs[-1] else {}
+            if epoch == epochs[-1]:
+                _write_grams(folder / LAST, networks, here)
+            write_archive(folder / f"epoch_{epoch:03d}" / ARCHIVE, index=networks.index, **arrays)
+            write_record(folder / f"epoch_{epoch:03d}" / META, {"layers": names})
+    finish(result, last=epochs[-1])
+
+
+def _has(folder: Path, epoch: int) -> bool:
+    return all((folder / f"epoch_{epoch:03d}" / name).exists() for name in (ARCHIVE, META))
+
+
+def _estimates(name: str, here: Seen, there: Seen, batch: int) -> dict[str, np.ndarray]:
+    """Returns the three estimates of how similar the layers of two models are, by their names in the archive."""
+    found = {}
+    for estimate, debiased in (("debiased", True), ("biased", False)):
+        of_layers = [
+            torch.stack([terms(a, b, debiased), here.own(at, debiased), there.own(at, debiased)], dim=-1)
+            for at, (a, b) in enumerate(zip(here.layers, there.layers, strict=True))
+        ]
+        found[f"{name}/{estimate}"] = torch.stack(of_layers, dim=1).cpu().numpy()
+    return found | {f"{name}/minibatch": _minibatch(here, there, batch)}
+
+
+def _minibatch(here: Seen, there: Seen, batch: int) -> np.ndarray:
+    """Splits the inputs into batches of nearly equal size, of `batch` inputs or a few more."""
+    inputs, parts = len(here.features[0]), []
+    for index in np.array_split(np.arange(inputs), max(1, inputs // batch)):
+        both = ([of_layer[index[0] : index[-1] + 1] for of_layer in each.features] for each in (here, there))
+        parts.append(torch.stack(batch_terms(*both), dim=-1))
+    return torch.cat(parts).cpu().numpy()
+
+
+def _beside_a_random_move(
+    cfg: DictConfig, networks: Networks, name: str, here: Seen, there: Seen, model: nn.Module, seed: list[int]
+) -> dict[str, np.ndarray]:
+    """Returns the same for the other model and its weights after a random move as long as that to this one. There is
+    none of logits where heads have different shapes: NaN. model: takes the moved weights."""
+    moved = Seen.by(networks, networks.moved(model, there.state, here.state, seed))
+    found = _estimates(f"random/{name}", moved, there, cfg.representations.similarity.batch)
+    if blocks.LOGITS in networks.layers and not have_like_heads(here.state, there.state):
+        for array in found.values():
+            array[:, networks.layers.index(blocks.LOGITS)] = np.nan
+    return found
+
+
+def _at_the_end(cfg: DictConfig, name: str, here: Seen, there: Seen) -> dict[str, np.ndarray]:
+    """Returns what is only asked of the last epoch."""
+    pairs = list(zip(here.layers, there.layers, strict=True))
+    options, seed = cfg.representations.similarity, cfg.seeds.samples
+    of_null = [calibrated(a, b, options.permutations, seed) for a, b in pairs]
+    neighbours = torch.stack([mutual_neighbours(a, b) for a, b in pairs], dim=-1)
+    return {
+        f"{name}/calibrated": np.array([float(found[0]) for found in of_null]),
+        f"{name}/p": np.array([float(found[1]) for found in of_null]),
+        f"{name}/procrustes": np.array([procrustes(a, b) for a, b in pairs]),
+        f"{name}/neighbours": neighbours.double().cpu().numpy(),
+        f"{name}/matrix": matrix(here.layers, there.layers).cpu().numpy(),
+    }
+
+
+def _write_grams(file: Path, networks: Networks, here: Seen) -> None:
+    first = slice(0, GRAMS)
+    grams = [Layer(features[first]).gram().double().cpu().numpy() for features in here.features]
+    write_archive(file, index=networks.index[first], layers=np.array(networks.layers), grams=np.stack(grams))

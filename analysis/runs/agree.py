@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.runs.epochs import EPOCH, Epochs
 from analysis.runs.views import VIEWS, of_name
-from analysis.statistics.agreement import FEWEST_SEEDS, in_order, smallest_p, tested
+from analysis.statistics.agreement import FEWEST_SEEDS, in_order, p_values, smallest_p
 from analysis.statistics.curves import interval, permutation_p, step, tau
 
 ALPHA = 0.05
@@ -55,8 +55,8 @@ def agreement(found: Epochs, names: list[str]) -> pd.DataFrame:
     if not len(pairs):
         return pd.DataFrame(columns=PAIRS)
     epochs, views = _stacked(found, names)
-    z, p, adjusted = tested(views, pairs, np.array([is_tested(names[a], names[b]) for a, b in pairs]))
-    shape = tested(views - views.mean(-1, keepdims=True), pairs, np.zeros(len(pairs), bool))[1]
+    z, p, adjusted = p_values(views, pairs, np.array([is_tested(names[a], names[b]) for a, b in pairs]))
+    shape = p_values(views - views.mean(-1, keepdims=True), pairs, np.zeros(len(pairs), bool))[1]
     rows = []
     for at, (first, second) in enumerate(pairs):
         within, across = in_order(views[first], views[second])

@@ -56,7 +56,7 @@ def statistics(views: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     return found
 
 
-def tested(views: np.ndarray, pairs: np.ndarray, together: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def p_values(views: np.ndarray, pairs: np.ndarray, together: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns z, p and p adjusted for the number of pairs, [pairs] each.
 
     views: [views, seeds, epochs]; pairs: [pairs, 2], places of views; together: [pairs], the pairs that count as a

@@ -17,9 +17,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from analysis.drawing.epochs import LABEL
-from analysis.drawing.style import STYLE
+from analysis.drawing.style import LINE, STYLE, legend_columns
 
-ROW, SIZE = 0.34, 8.5  # inches; points
+ROW, CELL, NARROWEST, SIZE = 0.34, 0.62, 7.6, 8.5  # inches; points
 TITLE = "What do several views of the same checkpoints say?"
 HIGH, TAUS = colormaps["Blues"].with_extremes(bad="#EEEEEE"), colormaps["PuOr_r"].with_extremes(bad="white")
 PALE = 0.75  # of the colours, so that numbers and dots can be read
@@ -34,11 +34,11 @@ def draw(
     name; alpha: below which p a pair has a dot; note: what is said where nothing is tested, or ""."""
     names = list(dict.fromkeys(over["view"]))
     wide = over.pivot(index="view", columns="epoch", values="mean").loc[names]
-    width = 3.4 + 0.62 * wide.shape[1] + ROW * (len(names) + 1) + 0.6
+    width = max(NARROWEST, 4.0 + CELL * wide.shape[1] + ROW * (len(names) + 1))
     figure = Figure(figsize=(width, ROW * len(names) + 2.5), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.07)
     figure.suptitle(TITLE)
-    left, right = figure.subplots(1, 2, width_ratios=(0.62 * wide.shape[1], ROW * (len(names) + 1)))
+    left, right = figure.subplots(1, 2, width_ratios=(CELL * wide.shape[1], ROW * (len(names) + 1)))
     _standing(left, wide, [f"{words(name)}  {at}" for at, name in enumerate(names, 1)])
     image = _pairs(right, names, trends.set_index("view")["tau"], pairs, alpha)
     bar = figure.colorbar(image, ax=right, shrink=0.7, pad=0.02, aspect=25, label="Kendall's tau over epochs")
@@ -101,4 +101,7 @@ def _legend(figure: Figure, note: str) -> None:
     else:
         for mark, label in (("o", "they agree beyond the common trend"), ("X", "they go against each other beyond it")):
             marks.append(Line2D([], [], linestyle="", marker=mark, color="black", markersize=7, label=label))
-    figure.legend(handles=marks, loc="outside lower center", ncols=3, fontsize=9.5)
+    width, height = figure.get_size_inches()
+    columns = legend_columns(width, [mark.get_label() for mark in marks], 3)
+    figure.set_size_inches(width, height + LINE * (-(-len(marks) // columns) - 1))
+    figure.legend(handles=marks, loc="outside lower center", ncols=columns, fontsize=9.5)

@@ -12,10 +12,10 @@ from analysis.formulas.accuracy import Outcomes, outcomes
 from analysis.study import Options, Source, Study
 from checkpoints.roles import start_epoch
 from conf.errors import BadInput
-from conf.schema import FEATURES
+from conf.schema import FEATURES, SIMILAR
 from data.splits import Splits
 from interactions.store import Samples, Store
-from representations.kept import Representation
+from representations.kept import Representation, Similarity
 from stages.given import weights_of
 from stages.identity import Result, task_name
 from stages.reading import parsed
@@ -50,6 +50,11 @@ def study_of(cfg: DictConfig, result: Result, splits: Splits) -> Study:
         {role: Representation(read.folder) for role, read in features.items()},
         np.asarray(splits.train.labels) if features else np.zeros(0, int),
         splits.classes,
+        {
+            role_of(name): Similarity(read.folder, epochs_of(read))
+            for name, read in result.inputs.items()
+            if name in SIMILAR
+        },
         _source(cfg, result),
     )
 
@@ -80,6 +85,13 @@ def study_at(run: Path) -> Study:
     if gone := [store.folder for role, store in stores.items() if not epochs[role]]:
         raise BadInput(f"there are no values in {gone[0]}")
     return Study(samples, stores, epochs, _options(cfg))
+
+
+def similarity_at(run: Path) -> dict[str, Similarity]:
+    """Returns what a run's folder shows of the similarity of layers, by role."""
+    found = {name: run / entry["path"] for name, entry in recorded(run).items()}
+    there = {role_of(name): found[name] for name in SIMILAR if name in found}
+    return {role: Similarity(folder, epochs_kept(folder)) for role, folder in there.items()}
 
 
 def _options(cfg: DictConfig) -> Options:

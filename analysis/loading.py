@@ -34,8 +34,8 @@ def _check_needs(path: str, found: ModuleType) -> None:
     models = {*getattr(needs, "each", ()), *getattr(needs, "some", ()), *getattr(subject, "models", ())}
     if not isinstance(needs, Needs) or needs.on not in ON or models - ABSENT.keys():
         raise BadInput(
-            f'analysis.measures: {path}.NEEDS is not allowed: Needs("interactions"), Needs("predictions") or '
-            f'Needs("representations"), of the models {", ".join(ABSENT)}, is expected'
+            f'analysis.measures: {path}.NEEDS is not allowed: Needs("interactions"), Needs("predictions"), '
+            f'Needs("representations") or Needs("similarity"), of the models {", ".join(ABSENT)}, is expected'
         )
     if (subject is None) == hasattr(found, "claims"):
         raise BadInput(f"analysis.measures: {path} has one of SUBJECT and claims: claims need both")

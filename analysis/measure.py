@@ -50,14 +50,20 @@ ABSENT = {
     "scratch": "no model trained from scratch",
 }
 PAPER = "2410.08455"  # on arXiv: whose measure it is, unless it says so itself
-WITH = {"interactions": "", "predictions": " with predictions of the test set", "representations": " with features"}
+WITH = {
+    "interactions": "",
+    "predictions": " with predictions of the test set",
+    "representations": " with features",
+    "similarity": " whose epochs are compared with another model",
+}
 
 
 @dataclass(frozen=True)
 class Needs:
-    """The results that a measure needs. `on` is "interactions", "predictions" (of the test set) or "representations"
-    (features of the target task's inputs). Every model in `each` is required, and at least one of those in `some`.
-    split: which inputs its arrays are of, if these are not the samples of the interactions."""
+    """The results that a measure needs. `on` is "interactions", "predictions" (of the test set), "representations"
+    (features of the target task's inputs) or "similarity" (of layers of two models, on inputs of the test set). Every
+    model in `each` is required, and at least one of those in `some`. split: which inputs its arrays are of, if these
+    are not the samples of the interactions."""
 
     on: str
     each: tuple[str, ...] = ()
@@ -66,7 +72,12 @@ class Needs:
 
     def lacking(self, study: Study) -> str:
         """Names what is missing, such as "no fine-tuned model"; returns "" if nothing is."""
-        there = {"interactions": study.stores, "predictions": study.outcomes, "representations": study.representations}
+        there = {
+            "interactions": study.stores,
+            "predictions": study.outcomes,
+            "representations": study.representations,
+            "similarity": study.similarity,
+        }
         absent = [model for model in self.each if model not in there[self.on]]
         absent = absent or ([] if set(self.some) & set(there[self.on]) else list(self.some))
         words = " and ".join(ABSENT[model] for model in absent)

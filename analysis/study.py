@@ -15,7 +15,7 @@ from analysis.formulas.noise import explained, noise_of_values
 from analysis.statistics.shuffled import permutations
 from interactions.mobius import interactions, orders
 from interactions.store import Samples, Store
-from representations.kept import Representation
+from representations.kept import Representation, Similarity
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Study:
     model's epochs, in order; outcomes: results on the test set, of the models that have predictions; labels: [test
     samples]; schedules: of the learning rate, of the models that we trained; representations: features, of the models
     that have any; train_labels: [training samples], where there are representations; source: of these models;
-    class_names: of the target task.
+    class_names: of the target task; similarity: of the epochs of each role to other models, where it is measured.
     """
 
     samples: Samples | None
@@ -70,6 +70,7 @@ class Study:
     representations: dict[str, Representation] = field(default_factory=dict)
     train_labels: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
     class_names: Sequence[str] = ()
+    similarity: dict[str, Similarity] = field(default_factory=dict)
     source: Source = field(default_factory=Source)
     bare: bool = False  # whether references may be left out, since only the claims' own values are asked for
 

@@ -20,7 +20,16 @@ from analysis.statistics.estimate import Estimate, Interval
 INTERVAL = ["mean", "low", "high"]
 BEYOND = ("excess", "low", "high")
 ESTIMATE, EQUAL = "estimate", "equal_"
-REFERENCES = ("placement", "sign", "task", "class", "other", "ceiling", "shuffled")  # in the order of the columns
+REFERENCES = (
+    "placement",
+    "sign",
+    "task",
+    "class",
+    "other",
+    "ceiling",
+    "shuffled",
+    "random",
+)  # in the order of the columns
 MANY, GROUPS = 1000, 200
 TAKEN = ("run", "runs", "study", "repeat", "#")  # columns of tables over runs
 

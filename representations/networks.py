@@ -14,7 +14,7 @@ from data.splits import Splits
 from models import batch_size, weights
 from models.device import device
 from models.layers import Watched
-from representations.moves import State, moved
+from representations.moves import State, is_moved, moved
 from representations.norms import estimate, is_estimated
 from stages.identity import Results
 from stages.results import epochs_kept
@@ -51,10 +51,12 @@ class Networks:
         return self._of(final(self.cfg, self.results, name))
 
     def moved(self, model: nn.Module, start: State, end: State, seed: list[int]) -> nn.Module:
-        """Gives `model` the weights `start` after a random move as long as that to `end` (representations/moves.py)."""
+        """Gives `model` the weights `start` after a random move as long as that to `end` (moves.py). Its statistics
+        of batch-norm are those of the target task's training set then, as they are after training."""
         learned = {name for name, _ in model.named_parameters()}
         model.load_state_dict(moved(start, end, learned, seed))
-        estimate(model, self._training())
+        if is_moved(start, end, learned):
+            estimate(model, self._training())
         return model
 
     def features(self, model: nn.Module) -> list[torch.Tensor]:

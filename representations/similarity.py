@@ -1,12 +1,12 @@
 """Compares every epoch of one role's training with other models, layer by layer, on fixed inputs of the target task.
 
 <result>/epoch_012/similarity.npz   for each model that it is compared with, such as initial:
-    initial/debiased                float64 [inputs, layers, 3]: what each input adds to HSIC of both models, of this one
-                                    and of the other (representations/cka.py: terms); CKA is mean / sqrt(mean * mean)
+    initial/debiased                float64 [inputs, layers, 3]: what each input adds to HSIC of both models, of this and
+                                    of the other one (representations/cka.py: terms); CKA is mean / sqrt(mean * mean)
     initial/biased, /minibatch      the same for the other estimates
     random/initial/debiased, ...    the same of the other model and its weights after a random move (moves.py)
-    initial/matrix                  [layers, layers], after the last epoch only, as the next: debiased CKA of all pairs
-    initial/calibrated, p, procrustes [layers], neighbours [inputs, layers]
+    initial/matrix                  [layers, layers], debiased CKA of all pairs; of the last epoch only, as the next
+    initial/calibrated, /p, /procrustes [layers], /neighbours [inputs, layers]
 <result>/epoch_012/meta.json        written last: {"layers": names}
 <result>/last.npz                   after the last epoch: centred Gram matrices [layers, n, n] of the first inputs, for
                                     comparing one run's model with another's; index: numbers of the inputs
@@ -27,9 +27,11 @@ from data.splits import Splits
 from models import blocks, layers
 from models.device import exact_float32
 from representations.cka import FEWEST, Layer, batch_terms, matrix, terms
-from representations.likeness import calibrated, mutual_neighbours, procrustes
 from representations.moves import State
+from representations.neighbours import mutual_neighbours
 from representations.networks import NORMS, Networks, have_like_heads, state_of
+from representations.permuted import calibrated
+from representations.procrustes import procrustes
 from stages.files import write_archive
 from stages.identity import Results
 from stages.memory import check_memory
@@ -42,7 +44,7 @@ from stages.table import compared_with, role_of
 from training.tasks import new_model, tried
 
 ARCHIVE, META, LAST = "similarity.npz", "meta.json", "last.npz"
-GRAMS = 1000  # inputs, at most, whose Gram matrices are kept
+FIRST = 1000  # inputs, at most, whose Gram matrices are kept, are permuted, and rotated
 PRODUCTS = Span(0.5e-11, 4e-11)  # seconds of a multiplication and addition in a product of matrices
 
 
@@ -100,8 +102,8 @@ def check(cfg: DictConfig, results: Results) -> Need:
     pairs = sum(len(epochs) * len(compared_with(cfg, role_of(name))) for name, epochs in missing.items())
     passes = pairs * (inputs + min(NORMS, len(splits.train))) + sum(map(len, missing.values())) * inputs
     products = sum(inputs * width * min(inputs, width) + 6 * inputs**2 for width in widths)
-    last = len(missing) * len(widths) * inputs**2 * options.permutations
-    disk = pairs * 2 * 3 * 3 * 8 * inputs * len(widths) + len(missing) * 8 * len(widths) * min(GRAMS, inputs) ** 2
+    last = len(missing) * len(widths) * min(FIRST, inputs) ** 2 * options.permutations
+    disk = pairs * 2 * 3 * 3 * 8 * inputs * len(widths) + len(missing) * 8 * len(widths) * min(FIRST, inputs) ** 2
     return Need(forward=passes, loaded=passes, disk=disk, besides=PRODUCTS * (3 * pairs * products + last))
 
 
@@ -169,10 +171,11 @@ def _beside_a_random_move(
 
 def _at_the_end(cfg: DictConfig, name: str, here: Seen, there: Seen) -> dict[str, np.ndarray]:
     """Returns what is only asked of the last epoch."""
-    pairs = list(zip(here.layers, there.layers, strict=True))
+    first = [[Layer(features[:FIRST]) for features in each.features] for each in (here, there)]
+    pairs = list(zip(*first, strict=True))
     options, seed = cfg.representations.similarity, cfg.seeds.samples
     of_null = [calibrated(a, b, options.permutations, seed) for a, b in pairs]
-    neighbours = torch.stack([mutual_neighbours(a, b) for a, b in pairs], dim=-1)
+    neighbours = torch.stack([mutual_neighbours(a, b) for a, b in zip(here.layers, there.layers, strict=True)], dim=-1)
     return {
         f"{name}/calibrated": np.array([float(found[0]) for found in of_null]),
         f"{name}/p": np.array([float(found[1]) for found in of_null]),
@@ -183,6 +186,6 @@ def _at_the_end(cfg: DictConfig, name: str, here: Seen, there: Seen) -> dict[str
 
 
 def _write_grams(file: Path, networks: Networks, here: Seen) -> None:
-    first = slice(0, GRAMS)
+    first = slice(0, FIRST)
     grams = [Layer(features[first]).gram().double().cpu().numpy() for features in here.features]
     write_archive(file, index=networks.index[first], layers=np.array(networks.layers), grams=np.stack(grams))

@@ -161,7 +161,7 @@ def compared_with(cfg: DictConfig, role: str) -> list[str]:
             return []
     if cfg.interactions.checkpoints[role]:
         absent.add("initial")
-    wanted = cfg.representations.similarity[role] if role in roles(cfg) else []
+    wanted = OmegaConf.select(cfg, f"representations.similarity.{role}", default=[]) if role in roles(cfg) else []
     return [model for model in wanted if model.partition("@")[0] not in absent]
 
 

@@ -16,6 +16,7 @@ from stages.files import write_text
 PAPERS = {
     "2410.08455": "Why pre-training is beneficial for downstream classification tasks?",
     "2203.04668": "Inadequately pre-trained models are better feature extractors",
+    "2207.09225": "Similarity of pre-trained and fine-tuned representations",
 }
 MEDIA = {".svg": "image/svg+xml", ".png": "image/png"}
 

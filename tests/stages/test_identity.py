@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from conf.errors import BadInput
-from conf.schema import FEATURES, NO_NEUTRAL, VALUES, keys
+from conf.schema import FEATURES, NO_NEUTRAL, SIMILAR, VALUES, keys
 from stages.canonical import OURS
 from stages.identity import results_of
 from stages.table import STAGES, names
@@ -19,7 +19,7 @@ from stages.table import STAGES, names
 CONF = Path(__file__).resolve().parents[2] / "conf"
 STORED = Path(__file__).with_name("digests.json")
 BEFORE = "digits probe.l2=0.01"  # which l2 was when the default study was first published
-ALL = [name for stage in STAGES for name in stage.results]
+ALL = [name for stage in STAGES for name in stage.results if name not in SIMILAR]  # no measure of the default study
 SAMPLES = "interactions/samples"
 COMPARED = (*VALUES, "analysis")
 OF_TARGET = ("probe", "finetune", "scratch", SAMPLES, *FEATURES, *COMPARED)

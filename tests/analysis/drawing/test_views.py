@@ -62,7 +62,9 @@ def test_what_is_not_tested_is_said_in_place_of_dots(figure):
     assert [text.get_text() for text in legend.get_texts()] == ["a view's highest epoch", "it takes 5 seeds"]
 
 
-@pytest.mark.parametrize("note", ["", "agreement beyond the trend is not tested: it takes 5 seeds or more; with 4 no p"])
+@pytest.mark.parametrize(
+    "note", ["", "agreement beyond the trend is not tested: it takes 5 seeds or more; with 4 no p"]
+)
 def test_nothing_is_cut_off(figure, note):
     made = figure(note)
     made.draw_without_rendering()

@@ -84,9 +84,16 @@ def by_run(found: Epochs, runs: list[Run]) -> pd.DataFrame:
     over training from scratch where it is known."""
     rows = found.rows[NAME].pivot_table(index=["run", EPOCH, "seed"], columns="view", values="mean", sort=False)
     table = rows[list(dict.fromkeys(found.rows[NAME]["view"]))].reset_index().rename_axis(columns=None)
+    only = {str(run.folder): str(run.seeds.get("seed")) for run in runs}
+    table["seed"] = [_short(seed) or only[run] for seed, run in zip(table["seed"], table["run"], strict=True)]
     gain = {str(run.folder): _one(run, "claims", key="accuracy/gain") for run in runs}
     table[BENEFIT] = table["run"].map(gain)
     return table.dropna(axis=1, how="all").sort_values([EPOCH, "seed"], kind="stable", ignore_index=True)
+
+
+def _short(seed: str) -> str:
+    """Returns 3 for the combination "3, 3, 3" of seeds that follow each other."""
+    return seed if len(each := set(seed.split(", "))) > 1 else each.pop()
 
 
 def _values(run: Run) -> Iterator[tuple[str, float | None]]:

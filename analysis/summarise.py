@@ -9,6 +9,7 @@ outputs/digits/summary/
   tables/benefit.csv     where runs differ in start.transfer: do models that preserve more gain more?
   tables/ranking.csv     where they differ in start.epoch: which epoch is best? (analysis/over_epochs.py)
   tables/agreement.csv   and do several views of the same checkpoints agree? (analysis/together.py)
+  tables/similarity.csv  where they compare layers: how far do these move? (analysis/over_similarity.py)
   made_from.json         which runs it was made from: for the same ones it is not made again (analysis/runs/made.py)
 
 Runs of one setting differ only in seeds. Everything is made from the tables in the runs' folders: runs may be summed
@@ -23,7 +24,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import over_epochs, together
+from analysis import over_epochs, over_similarity, together
 from analysis.drawing import benefit as drawn
 from analysis.drawing import claims as of_claims
 from analysis.drawing.over_runs import MANY, draw
@@ -124,7 +125,9 @@ def _write(
     judged, over = _judged(runs, settings), tables(runs, settings)
     epochs, no_epochs = over_epochs.look(runs, settings)
     views, no_views = together.look(runs, settings)
+    similar, no_similar = over_similarity.look(runs, settings)
     every = epochs.with_claims(judged) if epochs else judged
+    every = similar.with_claims(every) if similar else every
     kept = [write_table(folder / "runs.csv", _listed(runs, settings, left_out))]
     if len(every):
         kept.append(write_table(folder / "tables" / "claims.csv", every.drop(columns=SETTING, errors="ignore")))
@@ -132,15 +135,20 @@ def _write(
         for name, rows in ((table.name, table.over), (f"{table.name}_by_run", table.by_run)):
             kept.append(write_table(folder / "tables" / f"{name}.csv", rows.drop(columns=SETTING)))
     kept += over_epochs.tables(folder, epochs) if epochs else []
+    kept += over_similarity.tables(folder, similar) if similar else []
     kept += together.tables(folder, views) if views else []
     entries = [together.figure(folder, views)] if views else []
-    entries += _figures(folder, judged, over, runs, settings, gained, epochs)
+    entries += _figures(folder, judged, over, runs, settings, gained, epochs, similar)
     kept += [file for files, _ in entries for file in files]
     answers = words.answers(judged, over.get("decomposition"), runs, settings)
-    first = [found.answer for found in (epochs, views) if found and found.answer]
+    first = [each.answer for each in (epochs, similar, views) if each and each.answer]
     lines = [*words.claim_lines(every)] if len(every) else []
-    without = no_epochs or no_views  # for the same reason
-    lines += [line for said in (benefit.line(gained) if gained else "", without) if said for line in ("", said)]
+    also = (
+        benefit.line(gained) if gained else "",
+        no_epochs or no_views,
+        no_similar,
+    )  # one reason for epochs and views
+    lines += [line for said in also if said for line in ("", said)]
     write_text(folder / FILE, told(first + (answers if len(answers) <= FEW else []), lines))
     opening, figures = words.opening(runs, settings, left_out, over, other), [entry for _, entry in entries]
     write_report(folder / "report.html", words.title(runs, settings), opening, every, figures, folder / "runs.csv",
@@ -151,6 +159,7 @@ def _write(
 def _figures(
     folder: Path, judged: pd.DataFrame, over: dict[str, Table], runs: list[Run], settings: Settings,
     gained: benefit.Benefit | None, epochs: over_epochs.OverEpochs | None,
+    similar: over_similarity.OverSimilarity | None,
 ) -> Iterator[tuple[list[Path], OverRuns]]:  # fmt: skip
     """Draws every figure. Yields its files (and those of its own tables), and its entry in the report."""
     if len(judged) and 1 < len(settings.each) <= MANY:
@@ -160,7 +169,10 @@ def _figures(
     spoken = speaks_of(runs, settings)
     for table in over.values():
         own = over_epochs.figure(folder, table, epochs, spoken) if epochs else None
+        own = own or (over_similarity.figure(folder, table, similar, spoken) if similar else None)
         yield own or _figure(folder, table, runs, settings)
+        if similar and table.name == over_similarity.MEASURE:
+            yield from over_similarity.further(folder, table, similar, spoken)
     if epochs:
         yield from over_epochs.further(folder, epochs, runs, spoken)
 

@@ -15,5 +15,5 @@ def show_claims(folder: Path) -> None:
 
 
 def show(folder: Path) -> None:
-    if (folder / FILE).exists():
-        print("", parsed(folder / FILE, lambda file: file.read().decode()).rstrip("\n"), sep="\n")
+    if (folder / FILE).exists() and (said := parsed(folder / FILE, lambda file: file.read().decode()).rstrip("\n")):
+        print("", said, sep="\n")

@@ -115,20 +115,10 @@ def final(cfg: DictConfig, results: Results, role: str) -> Checkpoint:
 
 
 def at(cfg: DictConfig, results: Results, role: str, epoch: int) -> Checkpoint:
-    """Returns a role's checkpoint of an epoch: pre-training without a probe, fine-tuning, or training from scratch.
-
-    Raises BadInput if there is none of this epoch.
-    """
+    """Returns a role's checkpoint of an epoch: pre-training without a probe, fine-tuning, or training from scratch."""
     files = of_role(cfg, role)
     if files:
-        if epoch not in files:
-            raise BadInput(f"interactions.checkpoints.{role}: no file is of epoch {epoch}, they are of {sorted(files)}")
         return Checkpoint(ROLES[role], epoch, (("", files[epoch].file, ""),), given=files[epoch])
-    if epoch not in (there := epochs_kept(results[role].folder)):
-        raise BadInput(
-            f"epoch {epoch} of {role} was not kept, only {', '.join(map(str, there))}: name one of these, or add "
-            f"{epoch} to checkpoints.epochs"
-        )
     return Checkpoint(role, epoch, (("", disk.path(results[role].folder, epoch), ""),))
 
 

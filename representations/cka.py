@@ -23,6 +23,7 @@ from torch import Tensor
 
 FEWEST = 4  # inputs: HSIC_1 divides by n - 3
 ROUNDING = 8  # in units of the precision: a layer that differs by no more is constant
+BLOCK = 128  # rows of a Gram matrix that are computed at a time
 PIECE = 2**20  # numbers of one Gram matrix that are taken to float64 at a time
 
 
@@ -30,7 +31,7 @@ class Layer:
     """Features [n, p] of one layer of one model, made once and compared with as many others as wanted.
 
     It keeps them centred, or their Gram matrix [n, n] where that is less work: a pair takes n p^2 twice, for the other
-    and for itself, or n^2 p once, for the Gram matrix.
+    and for itself, or n^2 p / 2 once, for the Gram matrix.
 
     ValueError: fewer than 4 inputs, or another shape.
     """
@@ -40,11 +41,9 @@ class Layer:
             raise ValueError(f"features of shape {list(features.shape)}: expected [n, p] with n of at least {FEWEST}")
         features = features.detach()
         centred = _centred(features if features.dtype == torch.float64 else features.float())
-        self.features = centred if 2 * centred.shape[1] <= len(centred) else None
-        self._gram = None if self.features is not None else centred @ centred.T
-        self.diagonal = (
-            centred.square().sum(1, dtype=torch.float64) if self._gram is None else self._gram.diag().double()
-        )
+        narrow = 4 * centred.shape[1] <= len(centred)
+        self.features, self._gram = (centred, None) if narrow else (None, _gram(centred))
+        self.diagonal = centred.square().sum(1, dtype=torch.float64) if narrow else self._gram.diag().double()
 
     @classmethod
     def of_gram(cls, gram: Tensor) -> "Layer":
@@ -54,7 +53,9 @@ class Layer:
             raise ValueError(f"a Gram matrix of shape {list(gram.shape)}: expected [n, n] with n of at least {FEWEST}")
         layer = cls.__new__(cls)
         rows = gram.mean(1, keepdim=True)
-        layer.features, layer._gram = None, _unless_rounding(gram - rows - rows.T + rows.mean(), gram)
+        layer.features, layer._gram = None, gram - rows - rows.T + rows.mean()
+        if layer._gram.trace() <= ROUNDING * torch.finfo(gram.dtype).eps * gram.trace():
+            layer._gram.zero_()
         layer.diagonal = layer._gram.diag().double()
         return layer
 
@@ -83,7 +84,9 @@ class Layer:
     @cached_property
     def squares(self) -> tuple[Tensor, Tensor]:
         """<K, K> and <K~, K~>; the latter is NaN where it is no more than what rounding leaves of the former."""
-        biased, debiased = (_products([self], [self], debiased)[0, 0] for debiased in (False, True))
+        alone = [self]
+        products = _products(alone, alone)
+        biased, debiased = products[0, 0], _debiased(products, alone, alone)[0, 0]
         precision = torch.finfo(self.gram(0, 1).dtype).eps + len(self) * torch.finfo(torch.float64).eps
         return biased, torch.where(debiased > ROUNDING * precision * biased, debiased, torch.nan)
 
@@ -101,25 +104,29 @@ def of_grams(k: Tensor, l: Tensor, debiased: bool = True) -> float:  # noqa: E74
 def terms(a: Layer, b: Layer, debiased: bool = True) -> Tensor:
     """Returns what each input adds to HSIC, [n] float64 with mean HSIC.
 
-    h_i = 2 r_i - mean(r), where r_i, scaled, is the sum of row i of the product of both matrices, centred or U-centred.
-    Input i is in one row and one column, hence twice. That is the influence function of HSIC plus HSIC itself: that
-    centring depends on the inputs, too, doesn't count, as what it adds to rows and columns of one matrix meets rows of
-    the other that sum to 0. So an input left out changes HSIC as it changes the mean of h, up to 1/n^2, and a jackknife
-    over h, or over a ratio of such means, is one over the inputs.
+    With r_i, scaled, the sum of row i of the product of both matrices, h_i = 2 r_i - mean(r): input i is in a row and
+    in a column. That centring depends on input i, too, doesn't count: it adds to rows and columns of one matrix, and
+    those of the other sum to 0. So h - HSIC is HSIC's influence function: without an input, HSIC is about the mean of
+    the other h. Debiased it is so exactly once h is spread around its mean by (n - 2) / (n - 4): a jackknife over h, or
+    over a ratio of such means, is then one over the inputs.
     """
     n, rows = len(a), _rows(a, b)
     if not debiased:
         return (2 * rows - rows.mean()) * n / (n - 1) ** 2
     u, v = a.shift, b.shift
     rows = rows + a.times(v) + b.times(u) + n * u * v + u * v.sum() + v * u.sum() + u @ v
-    rows = rows - (a.diagonal + 2 * u) * (b.diagonal + 2 * v)
-    return (2 * rows - rows.mean()) / (n - 3)
+    rows = (rows - (a.diagonal + 2 * u) * (b.diagonal + 2 * v)) / (n - 3)
+    spread = 2 * (n - 2) / max(n - 4, 1)  # of 4 inputs none can be left out
+    return rows.mean() + spread * (rows - rows.mean())
 
 
 def matrix(layers_a: list[Layer], layers_b: list[Layer], debiased: bool = True) -> Tensor:
     """Returns the CKA of all pairs of layers, [A, B] float64."""
     left, right = (torch.stack([layer.squares[debiased] for layer in side]) for side in (layers_a, layers_b))
-    return _products(layers_a, layers_b, debiased) / torch.sqrt(left[:, None] * right)
+    products = _products(layers_a, layers_b)
+    if debiased:
+        products = _debiased(products, layers_a, layers_b)
+    return products / torch.sqrt(left[:, None] * right)
 
 
 def batch_terms(xs: list[Tensor], ys: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -136,16 +143,22 @@ def batch_terms(xs: list[Tensor], ys: list[Tensor]) -> tuple[Tensor, Tensor, Ten
 
 
 def _centred(features: Tensor) -> Tensor:
-    """Takes the mean away; the first row goes before it, so that little is lost where values are far from 0."""
-    centred = features - features[:1]
-    centred -= centred.mean(0)
-    return _unless_rounding(centred, features)
+    """Takes the mean away, and what is left, too, if that is no more than rounding."""
+    mean = features.mean(0)
+    centred = features - mean
+    least = ROUNDING * torch.finfo(features.dtype).eps * len(features) ** 0.5 * torch.linalg.vector_norm(mean)
+    return centred.zero_() if torch.linalg.vector_norm(centred) <= least else centred
 
 
-def _unless_rounding(centred: Tensor, whole: Tensor) -> Tensor:
-    """Zeros where what is left of the whole is no more than its rounding: all inputs have the same features."""
-    least = ROUNDING * torch.finfo(whole.dtype).eps * whole.abs().amax()
-    return torch.where(centred.abs().amax() > least, centred, 0)
+def _gram(features: Tensor) -> Tensor:
+    """XX', [n, n]: one half is the other's mirror image."""
+    n = len(features)
+    gram = features.new_empty(n, n)
+    for start in range(0, n, BLOCK):
+        stop = min(start + BLOCK, n)
+        torch.mm(features[start:stop], features[:stop].T, out=gram[start:stop, :stop])
+        gram[:start, start:stop] = gram[start:stop, :start].T
+    return gram
 
 
 def _pieces(n: int) -> list[tuple[int, int]]:
@@ -164,17 +177,22 @@ def _rows(a: Layer, b: Layer) -> Tensor:
     return torch.cat([torch.linalg.vecdot(a.gram(*rows).double(), b.gram(*rows).double()) for rows in _pieces(len(a))])
 
 
-def _products(layers_a: list[Layer], layers_b: list[Layer], debiased: bool) -> Tensor:
-    """<K, L> or <K~, L~> of all pairs, [A, B]."""
+def _products(layers_a: list[Layer], layers_b: list[Layer]) -> Tensor:
+    """<K, L> of all pairs, [A, B]."""
     if _narrow(*layers_a, *layers_b):
-        found = torch.stack([torch.stack([_of_features(a, b) for b in layers_b]) for a in layers_a])
-    else:
-        found = sum(_flat(layers_a, rows) @ _flat(layers_b, rows).T for rows in _pieces(len(layers_a[0])))
-    if not debiased:
-        return found
+        return torch.stack([torch.stack([_of_features(a, b) for b in layers_b]) for a in layers_a])
+    found = 0
+    for rows in _pieces(len(layers_a[0])):
+        left = _flat(layers_a, rows)
+        found = found + left @ (left if layers_b is layers_a else _flat(layers_b, rows)).T
+    return found
+
+
+def _debiased(products: Tensor, layers_a: list[Layer], layers_b: list[Layer]) -> Tensor:
+    """<K~, L~> of <K, L>, [A, B]."""
     left, right = (torch.stack([layer.diagonal for layer in side]) for side in (layers_a, layers_b))
     n = left.shape[1]
-    return found - n / (n - 2) * left @ right.T + left.sum(1)[:, None] * right.sum(1) / ((n - 1) * (n - 2))
+    return products - n / (n - 2) * left @ right.T + left.sum(1)[:, None] * right.sum(1) / ((n - 1) * (n - 2))
 
 
 def _of_features(a: Layer, b: Layer) -> Tensor:
@@ -182,5 +200,9 @@ def _of_features(a: Layer, b: Layer) -> Tensor:
 
 
 def _flat(layers: list[Layer], rows: tuple[int, int]) -> Tensor:
-    """Rows of all Gram matrices, one after the other: [L, rows * n] float64."""
-    return torch.stack([layer.gram(*rows).double().flatten() for layer in layers])
+    """Rows of all Gram matrices, one after the other: [L, rows, n] as [L, rows * n] float64."""
+    pieces = [layer.gram(*rows) for layer in layers]
+    found = torch.empty(len(layers), *pieces[0].shape, dtype=torch.float64, device=pieces[0].device)
+    for kept, piece in zip(found, pieces, strict=True):
+        kept.copy_(piece)
+    return found.flatten(1)

@@ -1,8 +1,8 @@
 """Compares every epoch of one role's training with other models, layer by layer, on fixed inputs of the target task.
 
 <result>/epoch_012/similarity.npz   for each model that it is compared with, such as initial:
-    initial/debiased                float64 [inputs, layers, 3]: what each input adds to HSIC of both models, of this and
-                                    of the other one (representations/cka.py: terms); CKA is mean / sqrt(mean * mean)
+    initial/debiased                float64 [inputs, layers, 3]: what each input adds to HSIC of both models, of this
+                                    and the other one (representations/cka.py: terms); CKA is mean / sqrt(mean * mean)
     initial/biased, /minibatch      the same for the other estimates
     random/initial/debiased, ...    the same of the other model and its weights after a random move (moves.py)
     initial/matrix                  [layers, layers], debiased CKA of all pairs; of the last epoch only, as the next
@@ -33,6 +33,7 @@ from representations.networks import NORMS, Networks, have_like_heads, state_of
 from representations.permuted import calibrated
 from representations.procrustes import procrustes
 from stages.files import write_archive
+from stages.given import of_role
 from stages.identity import Results
 from stages.memory import check_memory
 from stages.need import Need
@@ -87,7 +88,21 @@ def pool_of(cfg: DictConfig, splits: Splits) -> str:
     return "first" if splits.kind == "text" else cfg.representations.similarity.pool
 
 
+def check_epochs(cfg: DictConfig, results: Results) -> None:
+    """Raises BadInput for a model such as finetune@5 at an epoch that is not kept."""
+    for role in [role_of(name) for name in SIMILAR if name in results]:
+        for model, _, epoch in (other.partition("@") for other in compared_with(cfg, role)):
+            files = of_role(cfg, model) if epoch else {}
+            there = sorted(files) or (epochs_of(results[model]) if epoch else [])
+            if epoch and int(epoch) not in there:
+                raise BadInput(
+                    f"representations.similarity.{role}: {model}@{epoch} is not allowed: of {model} the epochs "
+                    f"{', '.join(map(str, there))} are kept (checkpoints.epochs)"
+                )
+
+
 def check(cfg: DictConfig, results: Results) -> Need:
+    check_epochs(cfg, results)
     names, widths, splits = layers_of(cfg)
     options = cfg.representations.similarity
     inputs = min(options.inputs, len(splits.test))

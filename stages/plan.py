@@ -42,10 +42,10 @@ def plan(cfg: DictConfig) -> str:
 
 def as_table(rows: list[Row]) -> str:
     together = ("together", "", _sum([need for _, _, need, _ in rows]), sum((time for *_, time in rows), NO_TIME))
-    lines = [f"{'stage':<13} {'state':<9} {'forward':>13} {'trained on':>12} {'disk':>9} {'time':>15}"]
+    lines = [f"{'stage':<15} {'state':<9} {'forward':>13} {'trained on':>12} {'disk':>9} {'time':>15}"]
     for stage, found, need, time in [*rows, together]:
         counts = f"{need.forward + need.masked:>13,} {need.trained:>12,} {gigabytes(need.disk):>9} {time!s:>15}"
-        lines.append(f"{stage:<13} {found}" if found == COMPLETE else f"{stage:<13} {found:<9} {counts}")
+        lines.append(f"{stage:<15} {found}" if found == COMPLETE else f"{stage:<15} {found:<9} {counts}")
     return "\n".join(lines)
 
 

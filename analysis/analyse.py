@@ -31,7 +31,7 @@ from analysis.told import claim_lines, told
 from analysis.verdicts import FILE
 from conf.errors import BadInput
 from conf.measures import ours
-from data.splits import build as build_data
+from data.splits import task
 from representations.asked import widths
 from stages.files import write_text, written
 from stages.identity import Result, Results
@@ -49,7 +49,7 @@ SECONDS = Span(4, 30)  # from the default study to 100 samples of 2**12 masked i
 
 
 def check(cfg: DictConfig, results: Results) -> Need:
-    wanted, splits = measures(cfg), build_data(cfg.data.target, "data.target")
+    wanted, splits = measures(cfg), task(cfg, "target")
     seconds = SECONDS
     _check_memory(cfg, len(splits.test))
     if REPRESENTATIONS in measured_on(cfg):
@@ -82,7 +82,7 @@ def _check_memory(cfg: DictConfig, test: int) -> None:
 
 
 def run(cfg: DictConfig, results: Results, name: str) -> None:
-    splits, result, wanted = build_data(cfg.data.target, "data.target"), results[name], measures(cfg)
+    splits, result, wanted = task(cfg, "target"), results[name], measures(cfg)
     study = study_of(cfg, result, splits)
     folder = start(result)
     with tracked(cfg, result) as tracker:

@@ -9,7 +9,7 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from analysis.formulas.accuracy import Outcomes, outcomes
-from analysis.study import Options, Source, Study
+from analysis.study import Curves, Options, Source, Study
 from checkpoints.roles import start_epoch
 from conf.errors import BadInput
 from conf.schema import FEATURES, SIMILAR
@@ -18,11 +18,13 @@ from interactions.store import Samples, Store
 from representations.kept import Representation, Similarity
 from stages.given import weights_of
 from stages.identity import Result, task_name
+from stages.measures import TRAININGS, measured_on
 from stages.reading import parsed
 from stages.results import epochs_kept, epochs_of
 from stages.table import ROLES, role_of
 from stages.view import recorded
 
+METRICS = "metrics.csv"  # of a training
 FIRST = 3  # inputs of a split that tell it from another draw
 
 
@@ -56,7 +58,9 @@ def study_of(cfg: DictConfig, result: Result, splits: Splits) -> Study:
             if name in SIMILAR
         },
         _source(cfg, result),
-    )
+        {name: _curves(read.folder) for name, read in result.inputs.items()
+         if TRAININGS in measured_on(cfg) and (read.folder / METRICS).exists() and name != "probe"},
+    )  # fmt: skip
 
 
 def _source(cfg: DictConfig, result: Result) -> Source:
@@ -66,9 +70,15 @@ def _source(cfg: DictConfig, result: Result) -> Source:
     if "pretrain" not in result.inputs:
         return Source()
     epoch, folder = start_epoch(cfg, {"pretrain": result.inputs["pretrain"]}), result.inputs["pretrain"].folder
-    metrics = parsed(folder / "metrics.csv", pd.read_csv).set_index(["epoch", "split"])["accuracy"]
+    metrics = parsed(folder / METRICS, pd.read_csv).set_index(["epoch", "split"])["accuracy"]
     predictions = parsed(folder / "predictions.npy", np.load)
     return Source(epoch, float(metrics[epoch, "test"]), predictions.shape[1])
+
+
+def _curves(folder: Path) -> Curves:
+    metrics, losses = parsed(folder / METRICS, pd.read_csv), parsed(folder / "losses.npy", np.load)
+    each = (metrics[metrics["split"] == split].set_index("epoch") for split in ("train", "test"))
+    return Curves(*(rows[["loss", "accuracy"]].reindex(range(len(losses))).to_numpy() for rows in each), losses.T)
 
 
 def study_at(run: Path) -> Study:

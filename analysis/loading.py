@@ -35,7 +35,8 @@ def _check_needs(path: str, found: ModuleType) -> None:
     if not isinstance(needs, Needs) or needs.on not in ON or models - ABSENT.keys():
         raise BadInput(
             f'analysis.measures: {path}.NEEDS is not allowed: Needs("interactions"), Needs("predictions"), '
-            f'Needs("representations") or Needs("similarity"), of the models {", ".join(ABSENT)}, is expected'
+            f'Needs("representations"), Needs("similarity") or Needs("trainings"), of the models {", ".join(ABSENT)}, '
+            f"is expected"
         )
     if (subject is None) == hasattr(found, "claims"):
         raise BadInput(f"analysis.measures: {path} has one of SUBJECT and claims: claims need both")

@@ -55,15 +55,16 @@ WITH = {
     "predictions": " with predictions of the test set",
     "representations": " with features",
     "similarity": " whose epochs are compared with another model",
+    "trainings": " that was trained here",
 }
 
 
 @dataclass(frozen=True)
 class Needs:
     """The results that a measure needs. `on` is "interactions", "predictions" (of the test set), "representations"
-    (features of the target task's inputs) or "similarity" (of layers of two models, on inputs of the test set). Every
-    model in `each` is required, and at least one of those in `some`. split: which inputs its arrays are of, if these
-    are not the samples of the interactions."""
+    (features of the target task's inputs), "similarity" (of layers of two models, on inputs of the test set) or
+    "trainings" (how they went). Every model in `each` is required, and at least one of those in `some`. split: which
+    inputs its arrays are of, if these are not the samples of the interactions."""
 
     on: str
     each: tuple[str, ...] = ()
@@ -77,6 +78,7 @@ class Needs:
             "predictions": study.outcomes,
             "representations": study.representations,
             "similarity": study.similarity,
+            "trainings": study.curves,
         }
         absent = [model for model in self.each if model not in there[self.on]]
         absent = absent or ([] if set(self.some) & set(there[self.on]) else list(self.some))

@@ -48,6 +48,15 @@ class Noise(NamedTuple):
     explained: float
 
 
+class Curves(NamedTuple):
+    """How a training went. train, test: [epochs + 1, 2], mean loss and accuracy after each epoch, on the training set
+    over the epoch's batches (NaN for epoch 0); losses: [its test samples, epochs + 1]."""
+
+    train: np.ndarray
+    test: np.ndarray
+    losses: np.ndarray
+
+
 @dataclass
 class Study:
     """The data of one run. The models are those of "pretrain" (through its linear probe), "finetune" and "scratch" that
@@ -57,7 +66,8 @@ class Study:
     model's epochs, in order; outcomes: results on the test set, of the models that have predictions; labels: [test
     samples]; schedules: of the learning rate, of the models that we trained; representations: features, of the models
     that have any; train_labels: [training samples], where there are representations; source: of these models;
-    class_names: of the target task; similarity: of the epochs of each role to other models, where it is measured.
+    class_names: of the target task; similarity: of the epochs of each role to other models, where it is measured;
+    curves: of what was trained here, where they are measured: for "pretrain" those on its source task.
     """
 
     samples: Samples | None
@@ -72,6 +82,7 @@ class Study:
     class_names: Sequence[str] = ()
     similarity: dict[str, Similarity] = field(default_factory=dict)
     source: Source = field(default_factory=Source)
+    curves: dict[str, Curves] = field(default_factory=dict)
     bare: bool = False  # whether references may be left out, since only the claims' own values are asked for
 
     @cached_property

@@ -103,6 +103,8 @@ def _check_synthetic(cfg: DictConfig) -> None:
     tasks = ["target", "source"] if cfg.model.get("weights", "pretrain") == "pretrain" else ["target"]
     for task in tasks if cfg.data.synthetic else []:
         files = OmegaConf.select(cfg, f"data.{task}.files")
+        while OmegaConf.is_dict(files) and OmegaConf.is_dict(files.get("files")):  # a part of a data set
+            files = files.files
         if OmegaConf.is_dict(files) and "synthetic" not in files:
             raise BadInput(
                 f"data.synthetic={cfg.data.synthetic} (set by you or by debug=tiny) works with published data sets "
@@ -181,10 +183,16 @@ def _check_roles(interactions: DictConfig) -> None:
 
 def _check_transfer(cfg: DictConfig) -> None:
     """Refuses a start for a fine-tuning that is not done here."""
-    if cfg.start.transfer != "all" and cfg.interactions.checkpoints.finetune:
+    set_here = {key: cfg.start[key] for key, usual in (("transfer", "all"), ("head", "new")) if cfg.start[key] != usual}
+    for key, value in set_here.items() if cfg.interactions.checkpoints.finetune else ():
         raise BadInput(
-            f"start.transfer={cfg.start.transfer} is not allowed with interactions.checkpoints.finetune, a model that "
-            f"was fine-tuned elsewhere: leave one of them out"
+            f"start.{key}={value} is not allowed with interactions.checkpoints.finetune, a model that was fine-tuned "
+            f"elsewhere: leave one of them out"
+        )
+    if len(set_here) > 1:
+        raise BadInput(
+            f"start.head={cfg.start.head} is not allowed with start.transfer={cfg.start.transfer}: a head is kept with "
+            f"all that it was trained on, start.transfer=all"
         )
 
 

@@ -64,11 +64,19 @@ class Seeds:
 
 
 @dataclass
+class Labels:
+    # Features and the similarity of layers are of inputs without labels; all else that is made from the task has some.
+    random: int = key(Number(0, MANY), neutral=0)
+    shift: int = key(Number(0, MANY), neutral=0)
+
+
+@dataclass
 class Data:
     source: Any = key(Described("conf/source/glyphs.yaml", bare=True, null=True), ("pretrain",))
     target: Any = key(
         Described("conf/data/digits.yaml"), ("probe", "finetune", "scratch", *FEATURES, *SIMILAR, *SAMPLES)
     )
+    labels: Labels = section(Labels, "probe", "finetune", "scratch", *SAMPLES)
     root: str = key(Place())
     download: bool = key(Flag())
     skip_corrupt: bool = key(Flag())
@@ -105,6 +113,7 @@ class Start:
     transfer: Any = key(
         Number(1, 100_000, words=("all", "nothing", "moments", "shuffled"), whole=True), ("finetune",), neutral="all"
     )
+    head: str = key(Choice(("new", "kept")), ("finetune",), neutral="new")
 
 
 @dataclass

@@ -1,4 +1,7 @@
-"""Tasks that come with the program: rendered characters (source) and real handwritten digits (target)."""
+"""Tasks that come with the program: rendered characters (source) and real handwritten digits (target).
+
+Printed digits have the same ten classes as the handwritten ones: another domain, for which a head can be kept.
+"""
 
 import string
 from functools import cache
@@ -31,7 +34,8 @@ FACES = (
     "STIXGeneralBol",
     "STIXGeneralItalic",
 )
-DRAWN = Number(1, 1797)  # the number of the handwritten digits
+ALL = 1797  # the number of the handwritten digits
+DRAWN, SKIPPED = Number(1, ALL), Number(0, ALL)
 CANVAS = 64  # pixels; glyphs are drawn once at this size and transformed from it
 
 
@@ -51,18 +55,32 @@ def fixed_glyphs(
 
     Few of them are learned by heart, which an endless stream can't be. They are drawn once and stay in memory.
     """
-    parts = ((train_samples, 0), (test_samples, 1))
-    return Splits(
-        *(InMemory(*_drawn(samples, image_size, seed, stream)) for samples, stream in parts), tuple(CHARACTERS)
-    )
+    return _fixed(CHARACTERS, (train_samples, test_samples), image_size, seed)
+
+
+def printed_digits(
+    train_samples: Samples,
+    test_samples: Samples,
+    image_size: Annotated[int, Number(8, 10_000)],
+    seed: Seed,
+    skip: Annotated[int, SKIPPED] = 0,
+) -> Splits:
+    """Returns the task of `fixed_glyphs` with the characters 0 to 9 alone, so in place of `digits`. skip: images of
+    both streams that come before those that are taken."""
+    return _fixed(string.digits, (train_samples, test_samples), image_size, seed, skip)
+
+
+def _fixed(characters: str, samples: tuple[int, int], image_size: int, seed: int, skip: int = 0) -> Splits:
+    parts = (_drawn(characters, skip, count, image_size, seed, stream) for stream, count in enumerate(samples))
+    return Splits(*(InMemory(*part) for part in parts), tuple(characters))
 
 
 class Glyphs(Dataset):
     """An unlimited stream of rendered characters; item i of epoch e is the same in every run with this seed."""
 
-    def __init__(self, samples: int, image_size: int, seed: int, stream: int) -> None:
+    def __init__(self, samples: int, image_size: int, seed: int, stream: int, characters: str = CHARACTERS) -> None:
         self.samples, self.image_size, self.seed, self.stream = samples, image_size, seed, stream
-        self.labels = np.arange(samples) % len(CHARACTERS)
+        self.labels, self.characters = np.arange(samples) % len(characters), characters
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -74,7 +92,7 @@ class Glyphs(Dataset):
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
         draw = np.random.default_rng([self.seed, self.stream, self.epoch, index])
         label = int(self.labels[index])
-        image = _warped(_glyph(FACES[draw.integers(len(FACES))], CHARACTERS[label]), draw)
+        image = _warped(_glyph(FACES[draw.integers(len(FACES))], self.characters[label]), draw)
         # The target's digits were digitised at 8x8 pixels: some glyphs are as coarse, others sharp.
         coarse = int(draw.integers(8, self.image_size + 1))
         image = image.resize((coarse, coarse), Image.Resampling.BOX)
@@ -85,11 +103,13 @@ class Glyphs(Dataset):
 
 
 @cache
-def _drawn(samples: int, image_size: int, seed: int, stream: int) -> tuple[torch.Tensor, np.ndarray]:
+def _drawn(
+    characters: str, skip: int, samples: int, image_size: int, seed: int, stream: int
+) -> tuple[torch.Tensor, np.ndarray]:
     """Returns the images [samples, 3, image_size, image_size] of the first epoch, and their labels."""
-    glyphs = Glyphs(samples, image_size, seed, stream)
-    grey = torch.stack([glyphs[index][0][:1] for index in range(samples)])
-    return grey.expand(-1, 3, -1, -1), glyphs.labels  # the three channels share the memory of one
+    glyphs = Glyphs(skip + samples, image_size, seed, stream, characters)
+    grey = torch.stack([glyphs[index][0][:1] for index in range(skip, skip + samples)])
+    return grey.expand(-1, 3, -1, -1), glyphs.labels[skip:]  # the three channels share the memory of one
 
 
 @cache
@@ -115,21 +135,27 @@ def _warped(image: Image.Image, draw: np.random.Generator) -> Image.Image:
 
 
 def digits(
-    train_samples: Annotated[int, DRAWN], test_samples: Annotated[int, DRAWN], image_size: Side, seed: Seed
+    train_samples: Annotated[int, DRAWN],
+    test_samples: Annotated[int, DRAWN],
+    image_size: Side,
+    seed: Seed,
+    skip: Annotated[int, SKIPPED] = 0,
 ) -> Splits:
     """Returns the target task: scikit-learn's handwritten digits.
 
-    The training images are a class-balanced draw, the test images are others.
+    The training images are a class-balanced draw, the test images are others. skip: images of the draw that come
+    before these, for another task: source.train_samples of them make that one's training images others, too.
     """
     images, labels = load_digits(return_X_y=True)
-    if train_samples + test_samples > len(labels):
+    if skip + train_samples + test_samples > len(labels):
+        before = f", after skip={skip}," * (skip > 0)
         raise BadInput(
-            f"train_samples={train_samples} and test_samples={test_samples} are more than "
+            f"train_samples={train_samples} and test_samples={test_samples}{before} are more than "
             f"the {len(labels)} available images"
         )
     pixels = torch.from_numpy(images).float().view(-1, 1, 8, 8) / 16
     pixels = F.interpolate(pixels, size=(image_size, image_size), mode="bilinear", align_corners=False)
-    order = balanced_order(labels, seed)
+    order = balanced_order(labels, seed)[skip:]
     train, test = order[:train_samples], order[train_samples : train_samples + test_samples]
     inputs = _network_input(pixels)
     return Splits(InMemory(inputs[train], labels[train]), InMemory(inputs[test], labels[test]), tuple(string.digits))

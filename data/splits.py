@@ -85,15 +85,24 @@ def _by_path(error: BadInput, options: DictConfig, where: str) -> BadInput:
     return BadInput(f"{where}.{error}") if str(error).partition("=")[0] in options else error
 
 
-def build(options: DictConfig, where: str) -> Splits:
-    """Builds the task that `options` describe (a `_target_` and its arguments); `where` names it in messages.
+def task(cfg: DictConfig, name: str) -> Splits:
+    """Builds the source or the target task of the configuration; the target with the labels of `data.labels`. Raises
+    BadInput if it can't be built."""
+    splits = build(cfg.data[name], f"data.{name}")
+    return relabelled(splits, **cfg.data.labels, seed=cfg.seeds.data) if name == "target" else splits
 
-    Raises BadInput if it can't be built or a class has no sample in the training or test set.
+
+def build(options: DictConfig, where: str) -> Splits:
+    """Builds the task that `options` describe (a `_target_` and its arguments) with its own labels; `where` names it in
+    messages.
+
+    Raises BadInput if it can't be built, has labels that are no classes, or a class has no sample in the training or
+    test set.
     """
     Described("conf/data/digits.yaml").check(where, options)
     check_arguments(where, OmegaConf.to_container(options, resolve=True))
     try:
-        splits = relabelled(instantiate(options))
+        splits = instantiate(options)
     except InstantiationException as error:
         if isinstance(error.__cause__, BadInput):
             raise _by_path(error.__cause__, options, where) from None
@@ -103,9 +112,14 @@ def build(options: DictConfig, where: str) -> Splits:
         raise BadInput(f"{where} has {len(splits.classes)} class: a classifier needs two or more")
     for split in ("train", "test"):
         labels = np.asarray(getattr(splits, split).labels)
+        if len(unknown := labels[(labels < 0) | (labels >= len(splits.classes))]):
+            raise BadInput(
+                f"{where}: the {split} set has a label {unknown[0]}, and the {len(splits.classes)} classes have the "
+                f"numbers from 0 to {len(splits.classes) - 1}"
+            )
         counts = np.bincount(labels, minlength=len(splits.classes))
-        if len(counts) > len(splits.classes) or (counts == 0).any():
-            empty = ", ".join(name for name, count in zip(splits.classes, counts, strict=False) if count == 0)
+        if (counts == 0).any():
+            empty = ", ".join(name for name, count in zip(splits.classes, counts, strict=True) if count == 0)
             raise BadInput(
                 f"{where}: the {split} set of {len(labels)} has no sample of class {empty}; take more samples"
             )

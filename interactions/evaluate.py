@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from checkpoints.roles import Checkpoint, checkpoints_of
 from checkpoints.roles import check as check_checkpoints
-from data.splits import build as build_data
+from data.splits import task
 from interactions import units, workers
 from interactions.engine import Choice, Engine, Engines, predicted_speedup
 from interactions.store import Samples, Store
@@ -80,7 +80,7 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
 
 def _choose(cfg: DictConfig, result: Result) -> None:
     """Writes which samples are evaluated, with which variables, and what masks these."""
-    options, splits = cfg.interactions, build_data(cfg.data.target, "data.target")
+    options, splits = cfg.interactions, task(cfg, "target")
     about = describe(splits, options, cfg.seeds.samples)
     for line in _remarks(about, options):
         print(f"interactions: {line}", flush=True)

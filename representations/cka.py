@@ -17,14 +17,14 @@ must not be TF32: models/device.py), sums float64.
 """
 
 from functools import cached_property
+from math import nan, sqrt
 
 import torch
 from torch import Tensor
 
 FEWEST = 4  # inputs: HSIC_1 divides by n - 3
 ROUNDING = 8  # in units of the precision: a layer that differs by no more is constant
-BLOCK = 128  # rows of a Gram matrix that are computed at a time
-PIECE = 2**20  # numbers of one Gram matrix that are taken to float64 at a time
+BLOCK = 128  # rows of Gram matrices that are computed, and multiplied in float64, at a time
 
 
 class Layer:
@@ -39,11 +39,13 @@ class Layer:
     def __init__(self, features: Tensor) -> None:
         if features.ndim != 2 or len(features) < FEWEST:
             raise ValueError(f"features of shape {list(features.shape)}: expected [n, p] with n of at least {FEWEST}")
-        features = features.detach()
-        centred = _centred(features if features.dtype == torch.float64 else features.float())
+        features = features.detach() if features.dtype == torch.float64 else features.detach().float()
+        mean = features.mean(0)
+        centred = features - mean
         narrow = 4 * centred.shape[1] <= len(centred)
         self.features, self._gram = (centred, None) if narrow else (None, _gram(centred))
         self.diagonal = centred.square().sum(1, dtype=torch.float64) if narrow else self._gram.diag().double()
+        self._unless_rounding(ROUNDING**2 * torch.finfo(mean.dtype).eps ** 2 * len(features) * mean.square().sum())
 
     @classmethod
     def of_gram(cls, gram: Tensor) -> "Layer":
@@ -54,10 +56,15 @@ class Layer:
         layer = cls.__new__(cls)
         rows = gram.mean(1, keepdim=True)
         layer.features, layer._gram = None, gram - rows - rows.T + rows.mean()
-        if layer._gram.trace() <= ROUNDING * torch.finfo(gram.dtype).eps * gram.trace():
-            layer._gram.zero_()
         layer.diagonal = layer._gram.diag().double()
+        layer._unless_rounding(ROUNDING * torch.finfo(gram.dtype).eps * gram.trace())
         return layer
+
+    def _unless_rounding(self, least: Tensor) -> None:
+        """Makes it 0 where no more than rounding is left without the mean."""
+        if self.diagonal.sum() <= least:
+            self.diagonal.zero_()
+            (self.features if self._gram is None else self._gram).zero_()
 
     def __len__(self) -> int:
         return len(self.diagonal)
@@ -82,18 +89,17 @@ class Layer:
         return self.diagonal / (n - 2) - self.diagonal.sum() / (2 * (n - 1) * (n - 2))
 
     @cached_property
-    def squares(self) -> tuple[Tensor, Tensor]:
-        """<K, K> and <K~, K~>; the latter is NaN where it is no more than what rounding leaves of the former."""
-        alone = [self]
-        products = _products(alone, alone)
-        biased, debiased = products[0, 0], _debiased(products, alone, alone)[0, 0]
-        precision = torch.finfo(self.gram(0, 1).dtype).eps + len(self) * torch.finfo(torch.float64).eps
-        return biased, torch.where(debiased > ROUNDING * precision * biased, debiased, torch.nan)
+    def squares(self) -> list[float]:
+        """<K, K> and <K~, K~>, NaN where they are 0, or what rounding leaves."""
+        return [float(each) for each in _squares(_pairwise([self], [self]), [self])]
 
 
 def cka(a: Layer, b: Layer, debiased: bool = True) -> float:
     """Returns the CKA of two layers on the same n inputs."""
-    return float(matrix([a], [b], debiased))
+    product = _pairwise([a], [b])
+    if debiased:
+        product = _debiased_pairs(product, [a], [b])
+    return float(product) / sqrt(a.squares[debiased] * b.squares[debiased])
 
 
 def of_grams(k: Tensor, l: Tensor, debiased: bool = True) -> float:  # noqa: E741
@@ -122,11 +128,12 @@ def terms(a: Layer, b: Layer, debiased: bool = True) -> Tensor:
 
 def matrix(layers_a: list[Layer], layers_b: list[Layer], debiased: bool = True) -> Tensor:
     """Returns the CKA of all pairs of layers, [A, B] float64."""
-    left, right = (torch.stack([layer.squares[debiased] for layer in side]) for side in (layers_a, layers_b))
-    products = _products(layers_a, layers_b)
+    products, *squares = _all_products(layers_a, layers_b)
     if debiased:
-        products = _debiased(products, layers_a, layers_b)
-    return products / torch.sqrt(left[:, None] * right)
+        left, right = _diagonals(layers_a), _diagonals(layers_b)
+        products = _debiased(products, left @ right.T, torch.outer(left.sum(1), right.sum(1)), left.shape[1])
+    left, right = (_squares(*side)[debiased] for side in zip(squares, (layers_a, layers_b), strict=True))
+    return products / torch.sqrt(torch.outer(left, right))
 
 
 def batch_terms(xs: list[Tensor], ys: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -142,28 +149,17 @@ def batch_terms(xs: list[Tensor], ys: list[Tensor]) -> tuple[Tensor, Tensor, Ten
     return xy, xx, yy
 
 
-def _centred(features: Tensor) -> Tensor:
-    """Takes the mean away, and what is left, too, if that is no more than rounding."""
-    mean = features.mean(0)
-    centred = features - mean
-    least = ROUNDING * torch.finfo(features.dtype).eps * len(features) ** 0.5 * torch.linalg.vector_norm(mean)
-    return centred.zero_() if torch.linalg.vector_norm(centred) <= least else centred
-
-
 def _gram(features: Tensor) -> Tensor:
     """XX', [n, n]: one half is the other's mirror image."""
-    n = len(features)
-    gram = features.new_empty(n, n)
-    for start in range(0, n, BLOCK):
-        stop = min(start + BLOCK, n)
+    gram = features.new_empty(len(features), len(features))
+    for start, stop in _pieces(len(features)):
         torch.mm(features[start:stop], features[:stop].T, out=gram[start:stop, :stop])
         gram[:start, start:stop] = gram[start:stop, :start].T
     return gram
 
 
 def _pieces(n: int) -> list[tuple[int, int]]:
-    rows = max(1, PIECE // n)
-    return [(start, min(start + rows, n)) for start in range(0, n, rows)]
+    return [(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)]
 
 
 def _narrow(*layers: Layer) -> bool:
@@ -177,32 +173,58 @@ def _rows(a: Layer, b: Layer) -> Tensor:
     return torch.cat([torch.linalg.vecdot(a.gram(*rows).double(), b.gram(*rows).double()) for rows in _pieces(len(a))])
 
 
-def _products(layers_a: list[Layer], layers_b: list[Layer]) -> Tensor:
-    """<K, L> of all pairs, [A, B]."""
+def _pairwise(layers_a: list[Layer], layers_b: list[Layer]) -> Tensor:
+    """<K, L> of the first of both sides, of the second, and so on, [L]."""
     if _narrow(*layers_a, *layers_b):
-        return torch.stack([torch.stack([_of_features(a, b) for b in layers_b]) for a in layers_a])
-    found = 0
+        return torch.stack([_of_features(a, b) for a, b in zip(layers_a, layers_b, strict=True)])
+    pieces = _pieces(len(layers_a[0]))
+    return sum(torch.linalg.vecdot(_flat(layers_a, *rows), _flat(layers_b, *rows)) for rows in pieces)
+
+
+def _all_products(layers_a: list[Layer], layers_b: list[Layer]) -> tuple[Tensor, Tensor, Tensor]:
+    """<K, L> of all pairs, [A, B], and those of each layer with itself, [A] and [B]."""
+    if _narrow(*layers_a, *layers_b):
+        found = torch.stack([torch.stack([_of_features(a, b) for b in layers_b]) for a in layers_a])
+        return found, _pairwise(layers_a, layers_a), _pairwise(layers_b, layers_b)
+    found = first = second = 0
     for rows in _pieces(len(layers_a[0])):
-        left = _flat(layers_a, rows)
-        found = found + left @ (left if layers_b is layers_a else _flat(layers_b, rows)).T
-    return found
+        left, right = _flat(layers_a, *rows), _flat(layers_b, *rows)
+        found = found + left @ right.T
+        first, second = first + torch.linalg.vecdot(left, left), second + torch.linalg.vecdot(right, right)
+    return found, first, second
 
 
-def _debiased(products: Tensor, layers_a: list[Layer], layers_b: list[Layer]) -> Tensor:
-    """<K~, L~> of <K, L>, [A, B]."""
-    left, right = (torch.stack([layer.diagonal for layer in side]) for side in (layers_a, layers_b))
-    n = left.shape[1]
-    return products - n / (n - 2) * left @ right.T + left.sum(1)[:, None] * right.sum(1) / ((n - 1) * (n - 2))
+def _squares(biased: Tensor, layers: list[Layer]) -> tuple[Tensor, Tensor]:
+    """<K, K> and <K~, K~> of each layer, [L], by the former; NaN where they are 0, or what rounding leaves."""
+    precisions = [torch.finfo(layer.gram(0, 1).dtype).eps for layer in layers]
+    least = ROUNDING * (max(precisions) + len(layers[0]) * torch.finfo(torch.float64).eps) * biased
+    debiased = _debiased_pairs(biased, layers, layers)
+    return torch.where(biased > least, biased, nan), torch.where(debiased > least, debiased, nan)
+
+
+def _debiased_pairs(products: Tensor, layers_a: list[Layer], layers_b: list[Layer]) -> Tensor:
+    left, right = _diagonals(layers_a), _diagonals(layers_b)
+    return _debiased(products, torch.linalg.vecdot(left, right), left.sum(1) * right.sum(1), left.shape[1])
+
+
+def _debiased(products: Tensor, diagonals: Tensor, traces: Tensor, n: int) -> Tensor:
+    """<K~, L~> of <K, L>, of the sum of K_ii L_ii and of the product of the traces."""
+    return products - n / (n - 2) * diagonals + traces / ((n - 1) * (n - 2))
+
+
+def _diagonals(layers: list[Layer]) -> Tensor:
+    return torch.stack([layer.diagonal for layer in layers])
 
 
 def _of_features(a: Layer, b: Layer) -> Tensor:
     return (a.features.T @ b.features).square().sum(dtype=torch.float64)
 
 
-def _flat(layers: list[Layer], rows: tuple[int, int]) -> Tensor:
-    """Rows of all Gram matrices, one after the other: [L, rows, n] as [L, rows * n] float64."""
-    pieces = [layer.gram(*rows) for layer in layers]
-    found = torch.empty(len(layers), *pieces[0].shape, dtype=torch.float64, device=pieces[0].device)
-    for kept, piece in zip(found, pieces, strict=True):
-        kept.copy_(piece)
+def _flat(layers: list[Layer], start: int, stop: int) -> Tensor:
+    """Rows of all Gram matrices, one after the other, [L, rows * stop] float64. What is left of the square on the
+    diagonal stands for its mirror image, too: a product of two has it twice."""
+    found = layers[0].diagonal.new_empty(len(layers), stop - start, stop)
+    for kept, layer in zip(found, layers, strict=True):
+        kept.copy_(layer.gram(start, stop)[:, :stop])
+    found[:, :, :start] *= 2**0.5
     return found.flatten(1)

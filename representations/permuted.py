@@ -13,7 +13,7 @@ Of one permutation, <K, PLP'> takes n^2, most of it for reading in random order:
 layers take half a second with 1,000 inputs and half a minute with 5,000. Narrow layers take n p q.
 """
 
-from math import ceil
+from math import ceil, sqrt
 
 import torch
 from torch import Tensor
@@ -45,7 +45,7 @@ def _similarities(a: Layer, b: Layer, orders: Tensor, debiased: bool) -> Tensor:
     if debiased:  # representations/cka.py
         s, t = a.diagonal, b.diagonal
         found = found - n / (n - 2) * t[orders] @ s + s.sum() * t.sum() / ((n - 1) * (n - 2))
-    return found / torch.sqrt(a.squares[debiased] * b.squares[debiased])
+    return found / sqrt(a.squares[debiased] * b.squares[debiased])
 
 
 def _products(a: Layer, b: Layer, orders: Tensor) -> Tensor:

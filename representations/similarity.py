@@ -135,7 +135,7 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
         for epoch in Bar(missing, desc=name, unit="epoch"):
             here, arrays = Seen.by(networks, networks.load(role, epoch)), {}
             for number, (other, model) in enumerate(others.items()):
-                pair, seed = (here, there[other]), [cfg.seeds.samples, number, epoch]
+                pair, seed = (here, there[other]), [int(result.digest, 16), number, epoch]  # no two runs move alike
                 arrays |= _estimates(other, *pair, cfg.representations.similarity.batch)
                 arrays |= _beside_a_random_move(cfg, networks, other, *pair, model, seed)
                 arrays |= _at_the_end(cfg, other, *pair) if epoch == epochs[-1] else {}
@@ -188,8 +188,7 @@ def _at_the_end(cfg: DictConfig, name: str, here: Seen, there: Seen) -> dict[str
     """Returns what is only asked of the last epoch."""
     first = [[Layer(features[:FIRST]) for features in each.features] for each in (here, there)]
     pairs = list(zip(*first, strict=True))
-    options, seed = cfg.representations.similarity, cfg.seeds.samples
-    of_null = [calibrated(a, b, options.permutations, seed) for a, b in pairs]
+    of_null = [calibrated(a, b, cfg.representations.similarity.permutations, seed=0) for a, b in pairs]
     neighbours = torch.stack([mutual_neighbours(a, b) for a, b in zip(here.layers, there.layers, strict=True)], dim=-1)
     return {
         f"{name}/calibrated": np.array([float(found[0]) for found in of_null]),

@@ -18,7 +18,10 @@ Fingerprint = Callable[[Path], str]
 
 # Our modules: their functions are identified by their stage's number, all others by their source.
 OURS = (
-    *(f"data.{name}" for name in ("embedded", "phrases", "images", "text", "vision", "official", "folder", "hub")),
+    *(
+        f"data.{name}"
+        for name in ("embedded", "phrases", "images", "text", "vision", "official", "folder", "hub", "halves")
+    ),
     *(f"models.{name}" for name in ("vision", "text")),
 )
 # Arguments of our readers that name files; those that say only where a known data set is, or to download it.

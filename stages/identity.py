@@ -161,8 +161,12 @@ def _is_name(weights: str) -> bool:
 
 
 def task_name(options: DictConfig | None) -> str:
-    """Returns the name of a task: that of its reader if it has one, otherwise that of the function that makes it."""
-    if not OmegaConf.is_dict(options):
-        return "none"
-    made = options.files if OmegaConf.is_dict(options.get("files")) else options
-    return str(made.get("_target_", "data")).rpartition(".")[2]
+    """Returns the name of a task, as its folders show it, such as digits."""
+    return made_by(options).rpartition(".")[2] if OmegaConf.is_dict(options) else "none"
+
+
+def made_by(options: DictConfig) -> str:
+    """Returns the function that reads a task's files, also one within another, or else makes the task."""
+    while OmegaConf.is_dict(options.get("files")):
+        options = options.files
+    return str(options.get("_target_", "data"))

@@ -18,7 +18,8 @@ from conf.measures import FOLDER, ours
 from stages.sources import code_fingerprint, source_of
 
 OURS = "analysis.measures"
-VALUED, PREDICTIONS, REPRESENTATIONS, SIMILARITY = ON = ("interactions", "predictions", "representations", "similarity")
+ON = ("interactions", "predictions", "representations", "similarity", "trainings")
+VALUED, PREDICTIONS, REPRESENTATIONS, SIMILARITY, TRAININGS = ON
 
 
 def name_of(module: str) -> str:

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from conf.nested import Several
 from conf.schema import FEATURES, SIMILAR, VALUES
 from stages.given import weights_of
-from stages.measures import PREDICTIONS, REPRESENTATIONS, SIMILARITY, VALUED, measured_on
+from stages.measures import PREDICTIONS, REPRESENTATIONS, SIMILARITY, TRAININGS, VALUED, measured_on
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +112,7 @@ MEASURED_ON = {
     PREDICTIONS: ("probe", "finetune", "scratch"),
     REPRESENTATIONS: ("pretrain", *FEATURES, "probe", "finetune"),
     SIMILARITY: ("pretrain", *SIMILAR, "finetune", "scratch"),
+    TRAININGS: ("pretrain", "finetune", "scratch"),
 }
 
 # The stage whose checkpoints stand for each model: the pre-trained one is seen through its linear probe.

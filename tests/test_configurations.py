@@ -217,4 +217,5 @@ def test_a_name_that_is_too_long_for_a_folder_is_refused(default):
 
 def test_all_measures_of_the_program_are_measured_by_default(default):
     few_are_won, of_features = ["knockout"], ["transfer", "spectrum", "tsne", "logme"]
-    assert sorted([*default.analysis.measures, *few_are_won, *of_features]) == ours()
+    of_layers = ["training"]
+    assert sorted([*default.analysis.measures, *few_are_won, *of_features, *of_layers]) == ours()

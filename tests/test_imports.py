@@ -52,6 +52,9 @@ DRAWING |= {
     "analysis.told",
     "analysis.answer",
     "analysis.over_epochs",
+    "analysis.over_similarity",
+    "analysis.drawing.similarity",
+    "analysis.drawing.similarity_over_runs",
     "analysis.summarise",
 }
 # They take seconds to import: a run with nothing left to do ends before.

@@ -234,6 +234,21 @@ def test_fine_tuning_takes_over_what_it_is_told_to(resumable: Studies) -> None:
     assert same == {key for key in every if key.startswith(("backbone.block1.", "head."))} != set(every)
 
 
+def test_fine_tuning_keeps_the_head_if_it_is_told_to(resumable: Studies) -> None:
+    target = ["data.target._target_=data.embedded.fixed_glyphs", "data.target.train_samples=62"]
+    task = [*target, "data.target.test_samples=62", "stages=[pretrain,finetune]"]
+    result = resumable("start.head=kept", *task, resumable.run_dir("kept"))
+    assert result.code == 0, result.err
+    assert "pretrain: complete in" in result.out
+    run = resumable.output / "kept"
+    last, first = (
+        torch.load(run / stage / "checkpoints" / f"epoch_{epoch:03}.pt", weights_only=True)
+        for stage, epoch in (("pretrain", 2), ("finetune", 0))
+    )
+    assert {"head.weight", "head.bias"} < last.keys() == first.keys()
+    assert all(torch.equal(last[key], first[key]) for key in last)
+
+
 def test_what_graded_starts_are_judged_by_is_among_the_claims_of_a_run(finished: Finished) -> None:
     claims = pd.read_csv(finished.output / "digits" / "seed=0" / "analysis" / "tables" / "claims.csv")
     found, means = quantities(claims), claims.set_index("key")["mean"]

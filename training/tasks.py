@@ -7,7 +7,7 @@ from checkpoints import disk
 from checkpoints.roles import Checkpoint, start_file
 from data import intact
 from data.splits import Splits
-from data.splits import build as build_data
+from data.splits import task as task_of
 from models import outside, transfer, trial, weights
 from models.backbone import Classifier, Probed, probed
 from models.backbone import build as build_model
@@ -23,7 +23,7 @@ def new_model(cfg: DictConfig, stage: str, task: str, classes: int = 0) -> tuple
 
     Raises BadInput if either can't be built.
     """
-    splits = build_data(cfg.data[task], f"data.{task}")
+    splits = task_of(cfg, task)
     torch.manual_seed(stream(seed_of(cfg, stage), stage, "weights"))
     model = build_model(cfg.model, classes or len(splits.classes))
     if isinstance(model.backbone, TextClassifier) and splits.kind == "text":
@@ -64,10 +64,15 @@ def classifier_of(cfg: DictConfig, checkpoint: Checkpoint) -> tuple[Classifier |
 
 
 def started_model(cfg: DictConfig, results: Results) -> tuple[Classifier, Splits]:
-    """Returns the same for fine-tuning, with as much of the pre-trained backbone as `start.transfer` says."""
+    """Returns the same for fine-tuning, with as much of the pre-trained backbone as `start.transfer` says, and the
+    pre-trained head if `start.head` keeps it."""
     model, splits = new_model(cfg, "finetune", "target")
     file = start_file(cfg, results)
-    given = weights.part(disk.read(file), "backbone")
+    state = disk.read(file)
+    if cfg.start.head == "kept":
+        weights.load(model, state, file)
+        return model, splits
+    given = weights.part(state, "backbone")
     weights.check(model.backbone, given, file)
     seed = stream(seed_of(cfg, "finetune"), "finetune", "transfer")
     model.backbone.load_state_dict(transfer.start(model.backbone, given, cfg.start.transfer, seed))

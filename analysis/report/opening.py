@@ -9,7 +9,7 @@ from analysis.measure import Measure
 from analysis.study import Study
 from checkpoints.roles import start_epoch
 from stages.given import weights_of
-from stages.identity import Results
+from stages.identity import Results, made_by
 from stages.reading import parsed
 from stages.versions import about as versions
 from stages.versions import version_line
@@ -73,7 +73,7 @@ def summary(cfg: DictConfig, results: Results, study: Study) -> dict[str, str]:
         "study": f"{cfg.name}, seed {cfg.seed}",
         "run": str(cfg.run_dir),
         "model": str(cfg.model.get("name", cfg.model._target_)),
-        "target task": _task(cfg.data.target),
+        "target task": made_by(cfg.data.target) + _labels(cfg),
         **(_of_interactions(cfg, results, study) if study.samples else {}),
         **(_of_representations(cfg, results, study) if study.representations else {}),
         "analysed by": f"{version_line()} on {here['machine']}, {here['threads']} threads",
@@ -90,7 +90,7 @@ def _of_representations(cfg: DictConfig, results: Results, study: Study) -> dict
         found["converged frozen features"] = _origin(cfg, results)
     if "finetune" in study.outcomes and "finetune" not in study.stores:
         epochs = study.outcomes["finetune"].correct.shape[1] - 1
-        found[NAMES["finetune"]] = f"{epochs} epochs{_begun(cfg.start.transfer)}"
+        found[NAMES["finetune"]] = f"{epochs} epochs{_begun(cfg.start)}"
     return found
 
 
@@ -118,24 +118,26 @@ def _of_interactions(cfg: DictConfig, results: Results, study: Study) -> dict[st
 def _checkpoints(cfg: DictConfig, study: Study, model: str) -> str:
     origin = ", not trained by this program" if cfg.interactions.checkpoints[model] else ""
     epochs = study.epochs(model)
-    begun = _begun(cfg.start.transfer) if model == "finetune" else ""
+    begun = _begun(cfg.start) if model == "finetune" else ""
     return f"{len(epochs)} checkpoints, epochs {epochs[0]} to {epochs[-1]}{origin}{begun}"
 
 
-def _begun(transfer: str | int) -> str:
-    """Says what fine-tuning took over, unless it was all of the pre-trained weights."""
+def _begun(start: DictConfig) -> str:
+    """Says what fine-tuning took over, unless it was the pre-trained backbone."""
     words = {
-        "all": "",
+        "all": ", with the pre-trained head" if start.head == "kept" else "",
         "nothing": ", from random weights",
         "moments": ", from random weights with the mean and standard deviation of each pre-trained tensor",
         "shuffled": ", from pre-trained weights that have changed places within each tensor",
     }
-    return words.get(transfer, f", from the first {transfer} of the pre-trained blocks")
+    return words.get(start.transfer, f", from the first {start.transfer} of the pre-trained blocks")
 
 
-def _task(options: DictConfig) -> str:
-    """Returns the name of the task: that of its reader if it has one, otherwise that of the function that makes it."""
-    return str(options.files._target_ if "files" in options else options._target_)
+def _labels(cfg: DictConfig) -> str:
+    """Says how the labels of the target task were changed, if they were."""
+    random, shift = cfg.data.labels.random, cfg.data.labels.shift
+    drawn = f", a random number from 0 to {random} was added to its labels (data seed {cfg.seeds.data})"
+    return drawn * (random > 0) + f", its labels were shifted by {shift}" * (shift > 0)
 
 
 def _origin(cfg: DictConfig, results: Results) -> str:
@@ -145,7 +147,7 @@ def _origin(cfg: DictConfig, results: Results) -> str:
     probe = f"seen through a linear probe with l2 = {_l2(cfg, results)}"
     if weights_of(cfg) == "pretrain":
         epochs = start_epoch(cfg, results)
-        return f"{epochs} epoch{'s' * (epochs != 1)} on {_task(cfg.data.source)}, {probe}"
+        return f"{epochs} epoch{'s' * (epochs != 1)} on {made_by(cfg.data.source)}, {probe}"
     return f"weights: {weights_of(cfg)}, {probe}"
 
 

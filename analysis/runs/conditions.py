@@ -23,7 +23,7 @@ MEASURE, QUANTITY = "cka", "cka"
 PLACE = ["quantity", "model", "against", "layer", "epoch"]
 MEAN, EXCESS = "mean", "random_excess"
 LOGITS = "logits"
-OF_CONDITIONS = ("condition", "data", "study")  # columns of settings; and those that begin with:
+OF_CONDITIONS = ("condition", "data")  # columns of settings; and those that begin with:
 OF_TASKS = ("data.labels.", "data.target.")
 ALL = float("inf")  # training samples
 DIGITS = 9  # equal values may be rounded in another way
@@ -187,7 +187,7 @@ def _others(of: list[Condition], columns: Sequence[str], values: list[tuple]) ->
         each = [row[place] for row in values]
         inside = {(condition, value) for condition, value in zip(of, each, strict=True)}
         about = name in OF_CONDITIONS or name.startswith(OF_TASKS)
-        if len({*each}) > 1 and (not about or (name != "study" and len(inside) > len({*of}))):
+        if len({*each}) > 1 and (not about or len(inside) > len({*of})):
             found.append(name)
     return found
 
@@ -202,7 +202,7 @@ def last_rows(run: Run, *quantities: str) -> pd.DataFrame:
 def _cells(
     rows: pd.DataFrame, column: str, every: list[Condition], layers: list[str]
 ) -> dict[Cell, dict[str, np.ndarray]]:
-    """Returns of each cell and replicate [layers]; of runs of two studies that have one place, the first counts."""
+    """Returns of each cell and replicate [layers]; of runs that have one place, the first counts."""
     found: dict[Cell, dict[str, np.ndarray]] = {}
     if column in rows:
         rows = rows.drop_duplicates(["condition", "model", "against", "layer", "seed"])

@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 from sklearn.datasets import load_digits
 
 from conf.errors import BadInput
-from data.embedded import CHARACTERS, FACES, _glyph, digits, fixed_glyphs, glyphs
+from data.embedded import CHARACTERS, FACES, _glyph, digits, fixed_glyphs, glyphs, printed_digits
 from data.splits import build
 
 
@@ -100,6 +100,32 @@ def test_digits_for_training_and_test_are_disjoint():
     train, test = rows(splits.train), rows(splits.test)
     assert not train & test
     assert len(train | test) == len({image.tobytes() for image in load_digits().data})
+
+
+def test_skipped_digits_are_those_of_another_task():
+    before, task = digits(500, 100, 8, seed=0), digits(500, 797, 8, seed=0, skip=500)
+    assert not rows(before.train) & (rows(task.train) | rows(task.test))
+    assert len(rows(before.train) | rows(task.train) | rows(task.test)) == len(
+        rows(digits(1000, 797, 8, 0).train) | rows(task.test)
+    )
+    for size in (50, 150):  # as conf/condition/random_50.yaml says
+        few = digits(size, 797, 8, seed=0, skip=1000 - size)
+        assert rows(few.train) < rows(task.train)
+        assert torch.equal(few.test.inputs, task.test.inputs)
+        assert np.bincount(few.train.labels).tolist() == [size // 10] * 10
+    with pytest.raises(BadInput, match="test_samples=797, after skip=501, are more than the 1797 available images"):
+        digits(500, 797, 8, seed=0, skip=501)
+
+
+def test_printed_digits_are_the_characters_0_to_9_in_a_fixed_set():
+    task, later = printed_digits(30, 20, 16, seed=0), printed_digits(20, 10, 16, seed=0, skip=10)
+    assert task.classes == tuple("0123456789")
+    assert task.train.labels.tolist() == [i % 10 for i in range(30)]
+    stream = glyphs(30, 20, 16, seed=0).train
+    assert all(torch.equal(task.train[i][0], stream[i][0]) for i in range(10)), "as characters, these are the digits"
+    assert torch.equal(later.train.inputs, task.train.inputs[10:])
+    assert torch.equal(later.test.inputs, task.test.inputs[10:])
+    assert not rows(task.train) & rows(task.test)
 
 
 @pytest.mark.parametrize("train_samples", [10, 100, 105])

@@ -1,13 +1,9 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
 
 from conf.errors import BadInput
-from data import splits as module
-from data.labels import relabelled
 from data.splits import InMemory, Splits, build
 
 
@@ -37,12 +33,6 @@ OPTIONS = OmegaConf.create(
 )
 
 
-def test_a_task_keeps_its_labels():
-    splits = build(OPTIONS, "data.target")
-    assert relabelled(splits) is splits
-    assert np.bincount(splits.train.labels).tolist() == [2] * 10
-
-
 def test_arguments_alone_are_no_task():
     with pytest.raises(
         BadInput, match=r"^data\.source={train_samples: 5} is not allowed: a _target_ with its arguments"
@@ -50,10 +40,20 @@ def test_arguments_alone_are_no_task():
         build(OmegaConf.create({"train_samples": 5}), "data.source")
 
 
-def test_the_labels_of_every_task_pass_one_place_before_they_are_checked(monkeypatch):
-    def all_alike(splits):
-        return replace(splits, train=InMemory(splits.train.inputs, np.zeros(20, dtype=int)))
+def made(labels):
+    return Splits(*(InMemory(torch.zeros(len(labels), 1), np.array(labels)) for _ in range(2)), ("a", "b", "c"))
 
-    monkeypatch.setattr(module, "relabelled", all_alike)
-    with pytest.raises(BadInput, match=r"^data.target: the train set of 20 has no sample of class 1, 2, 3"):
-        build(OPTIONS, "data.target")
+
+@pytest.mark.parametrize("wrong", [3, -1])
+def test_labels_outside_of_the_classes_are_refused(wrong):
+    options = OmegaConf.create({"_target_": f"{__name__}.made", "labels": [0, 1, 2, wrong]})
+    with pytest.raises(
+        BadInput, match=rf"^data.target: the train set has a label {wrong}, and the 3 classes have .* 0 to 2"
+    ):
+        build(options, "data.target")
+
+
+def test_a_class_without_a_sample_is_refused():
+    options = OmegaConf.create({"_target_": f"{__name__}.made", "labels": [0, 2, 2]})
+    with pytest.raises(BadInput, match=r"^data.target: the train set of 3 has no sample of class b; take more samples"):
+        build(options, "data.target")

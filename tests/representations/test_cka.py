@@ -146,7 +146,7 @@ def test_all_pairs_are_pair_by_pair(monkeypatch: pytest.MonkeyPatch, debiased: b
     left, right = ([layer(side) for side in features(*pair)] for pair in ((4, 60), (50, 6)))
     pairs = torch.tensor([[cka(a, b, debiased) for b in right] for a in left], dtype=torch.float64)
     torch.testing.assert_close(matrix(left, right, debiased), pairs, rtol=1e-12, atol=0)
-    monkeypatch.setattr(module, "PIECE", 70)  # 2 rows of the Gram matrices at a time
+    monkeypatch.setattr(module, "BLOCK", 7)
     torch.testing.assert_close(matrix(left, right, debiased), pairs, rtol=1e-12, atol=0)
 
 

@@ -23,6 +23,7 @@ ALL = [name for stage in STAGES for name in stage.results if name not in SIMILAR
 SAMPLES = "interactions/samples"
 COMPARED = (*VALUES, "analysis")
 OF_TARGET = ("probe", "finetune", "scratch", SAMPLES, *FEATURES, *COMPARED)
+OF_LABELS = ("probe", "finetune", "scratch", SAMPLES, "representations/finetune", *COMPARED)
 OF_FINETUNING = ("finetune", "interactions/finetune", "representations/finetune", "analysis")
 OF_START = ("probe", "interactions/probe", "representations/pretrain", *OF_FINETUNING)
 OF_PRETRAINING = ("pretrain", *OF_START)
@@ -54,6 +55,9 @@ def differ(first: dict[str, str], second: dict[str, str]) -> set[str]:
     ("start.epoch", 3, OF_START),
     ("start.transfer", "shuffled", OF_FINETUNING),
     ("start.transfer", 2, OF_FINETUNING),
+    ("start.head", "kept", OF_FINETUNING),
+    ("data.labels.random", 4, OF_LABELS),
+    ("data.labels.shift", 4, OF_LABELS),
     ("representations.layers", ["penultimate", "block2"], (*FEATURES, "analysis")),
     ("representations.pool", "none", (*FEATURES, "analysis")),
     ("trainer.precision", "bf16-mixed", [name for name in ALL if name != SAMPLES]),
@@ -69,6 +73,43 @@ def differ(first: dict[str, str], second: dict[str, str]) -> set[str]:
 ])  # fmt: skip
 def test_a_key_decides_these_results_and_no_others(cfg, digests, key, value, results):
     assert differ(digests(cfg), digests(cfg, **{key.replace(".", "__"): value})) == set(results)
+
+
+OF_MOVES = {role: f"representations/similarity/{role}" for role in ("pretrain", "finetune", "scratch")}
+
+
+@pytest.mark.parametrize(("key", "value", "roles"), [
+    ("data.target.train_samples", 9, ("pretrain", "finetune", "scratch")),  # other inputs
+    ("pretrain.lr", 0.5, ("pretrain", "finetune")), ("finetune.lr", 0.5, ("finetune", "scratch")),
+    ("scratch.lr", 0.5, ("scratch",)), ("seeds.samples", 1, ()),
+    ("start.epoch", 3, ("finetune",)), ("interactions.n", 3, ()), ("probe.l2", 0.5, ()), ("analysis.tau", 0.5, ()),
+    ("representations.layers", ["block2"], ()),
+    ("representations.similarity.inputs", 9, ("pretrain", "finetune", "scratch")),
+    ("representations.similarity.scratch", ["finetune"], ("scratch",)),
+    ("model.layers", ["block2"], ("pretrain", "finetune", "scratch")),
+])  # fmt: skip
+def test_a_key_decides_these_comparisons_and_no_others(cfg, digests, key, value, roles):
+    asked = {"analysis__measures": ["cka"]}
+    changed = differ(digests(cfg, **asked), digests(cfg, **asked, **{key.replace(".", "__"): value}))
+    assert changed & set(OF_MOVES.values()) == {OF_MOVES[role] for role in roles}
+
+
+def test_models_that_do_not_exist_are_not_compared(cfg, digests, tmp_path):
+    (tmp_path / "weights.pt").write_bytes(b"1234")
+    asked = {"analysis__measures": ["cka"]}
+    there = digests(cfg, **asked, model__weights=str(tmp_path / "weights.pt"))
+    assert set(there) & set(OF_MOVES.values()) == {OF_MOVES["finetune"], OF_MOVES["scratch"]}
+    two = digests(cfg, **asked, interactions__roles=["pretrain", "finetune"])
+    assert set(two) & set(OF_MOVES.values()) == {OF_MOVES["pretrain"], OF_MOVES["finetune"]}
+    assert OF_MOVES["scratch"] not in digests(cfg, **asked, representations__similarity__scratch=[])
+    assert not set(digests(cfg)) & set(OF_MOVES.values()), "no measure reads them"
+
+
+def test_which_epoch_stands_for_the_pre_trained_model_decides(cfg, digests):
+    asked = {"analysis__measures": ["cka"], "representations__similarity__scratch": ["pretrain"]}
+    assert OF_MOVES["scratch"] in differ(digests(cfg, **asked), digests(cfg, **asked, start__epoch=3))
+    asked["representations__similarity__scratch"] = ["pretrain@2"]
+    assert OF_MOVES["scratch"] not in differ(digests(cfg, **asked), digests(cfg, **asked, start__epoch=3))
 
 
 @pytest.mark.parametrize(("key", "value"), [
@@ -102,10 +143,17 @@ def test_where_and_how_fast_decides_nothing(cfg, digests, key, value):
     ({"analysis__measures": ["ratio", "noise"]}, {"analysis__measures": ["noise", "ratio"]}),
     ({"data__target__train_samples": 50}, {"data__target__train_samples": 50.0}),
     ({}, {"model__head": None}), ({}, {"start__epoch": "last"}), ({}, {"start__transfer": "all"}),
-    ({}, {"seeds__train": 0}),
+    ({}, {"seeds__train": 0}), ({}, {"start__head": "new"}), ({}, {"data__labels__random": 0}),
 ])  # fmt: skip
 def test_what_means_the_same_is_the_same_result(cfg, digests, one, other):
     assert digests(cfg, **one) == digests(cfg, **other)
+
+
+def test_random_labels_are_those_of_the_seed_of_the_data(cfg, digests):
+    own = {"data__target__seed": 0, "data__source__seed": 0}
+    for random, results in ((0, set()), (4, set(OF_LABELS))):
+        one, other = (digests(cfg, **own, data__labels__random=random, seeds__data=seed) for seed in (0, 1))
+        assert differ(one, other) == results
 
 
 def test_what_is_typed_beside_a_default_counts(cfg, digests):

@@ -324,7 +324,8 @@ def test_missing_intervals_and_references_are_left_out(name, tmp_path):
     assert not set(legend(figure)) & {mark.words for mark in MARKS.values()}
 
 
-OURS = sorted({*ours()} - {"logme", "spectrum", "transfer", "tsne"})  # those are in test_representations.py
+ELSEWHERE = {"logme", "spectrum", "transfer", "tsne", "training"}  # test_representations.py, test_training.py
+OURS = sorted({*ours()} - ELSEWHERE)
 
 
 @pytest.mark.filterwarnings("error")

@@ -19,7 +19,7 @@ from interactions.mobius import orders, values
 
 ORDER = orders(4)
 MODELS = ("pretrain", "finetune", "scratch")
-OF_FEATURES = ("logme", "spectrum", "transfer", "tsne")  # tests/analysis/measures/test_representations.py
+OTHERS = ("logme", "spectrum", "transfer", "tsne", "training")  # test_representations.py, test_training.py
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_pseudo_values_are_of_each_row_and_their_mean_is_near_the_value(study, n
         np.testing.assert_allclose(pseudo["mean"].mean(0), made["mean"], rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", sorted({*ours()} - {*OF_FEATURES}))
+@pytest.mark.parametrize("name", sorted({*ours()} - {*OTHERS}))
 def test_what_is_kept_is_per_sample_and_read_as_it_was_written(study, name, tmp_path):
     measured = found(study, name)
     samples = 30 if name == "accuracy" else 8

@@ -108,6 +108,15 @@ def test_it_says_what_fine_tuning_took_over(summed_up):
     assert summed_up("start.transfer=2")["fine-tuned"].endswith("to 1, from the first 2 of the pre-trained blocks")
     assert summed_up("start.transfer=nothing")["fine-tuned"].endswith("to 1, from random weights")
     assert summed_up("start.transfer=2")["from scratch"] == summed_up()["from scratch"]
+    assert summed_up("start.head=kept")["fine-tuned"].endswith("to 1, with the pre-trained head")
+
+
+def test_it_says_which_labels_were_learned(summed_up):
+    assert summed_up()["target task"] == "data.embedded.digits"
+    found = summed_up("data.labels.random=4", "data.labels.shift=2", "seeds.data=3")["target task"]
+    assert found.endswith(
+        "a random number from 0 to 4 was added to its labels (data seed 3), its labels were shifted by 2"
+    )
 
 
 @pytest.mark.parametrize(("overrides", "expected"), [

@@ -239,11 +239,11 @@ def test_seeds_that_agree_by_luck_are_known_only_as_well_as_their_inputs_tell(ju
 def test_where_conditions_do_not_differ_claims_are_met_no_more_often_than_an_interval_allows(count):
     """CKA falls from layer to layer as a random move lets it fall, in all conditions alike."""
     layers = [*(f"block{at}" for at in range(1, count)), "logits"]
-    level, draw, sets = 1 - 0.4 * np.linspace(0, 1, count) ** 2, np.random.default_rng(3), 400 // count
+    level, draw = 1 - 0.4 * np.linspace(0, 1, count) ** 2, np.random.default_rng(3)
     worlds = [Condition(9, 0, CIFAR, 500.0), Condition(0, 1, CIFAR, 500.0), Condition(0, 0, SVHN, 500.0)]
     cells = [Cell(each, *pair) for each in (Condition(0, 0, CIFAR, 500.0), *worlds) for pair in PAIRS]
     verdicts: dict[str, list[str]] = {}
-    for _ in range(sets):
+    for _ in range(400 // count):
         values = level + draw.normal(scale=0.02, size=(len(cells), 4, 1)) * (1.1 - level)
         values += draw.normal(scale=0.01, size=(len(cells), 4, count))
         both = {name: {cell: dict(zip("abcd", each, strict=True)) for cell, each in zip(cells, of, strict=True)}

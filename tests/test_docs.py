@@ -45,6 +45,7 @@ SWEEPS = {
     "experiment=digits_seeds",
     "experiment=graded_transfer",
     "experiment=probe_scale",
+    "experiment=together",
 }  # by themselves, without -m
 EXAMPLE = ["PYTHONPATH=.", "python", "-m", "run"]  # it runs
 

@@ -45,6 +45,7 @@ from stages.table import compared_with, role_of
 from training.tasks import new_model, tried
 
 ARCHIVE, META, LAST = "similarity.npz", "meta.json", "last.npz"
+NEIGHBOURS = 10
 FIRST = 1000  # inputs, at most, whose Gram matrices are kept, are permuted, and rotated
 PRODUCTS = Span(0.5e-11, 4e-11)  # seconds of a multiplication and addition in a product of matrices
 
@@ -189,7 +190,9 @@ def _at_the_end(cfg: DictConfig, name: str, here: Seen, there: Seen) -> dict[str
     first = [[Layer(features[:FIRST]) for features in each.features] for each in (here, there)]
     pairs = list(zip(*first, strict=True))
     of_null = [calibrated(a, b, cfg.representations.similarity.permutations, seed=0) for a, b in pairs]
-    neighbours = torch.stack([mutual_neighbours(a, b) for a, b in zip(here.layers, there.layers, strict=True)], dim=-1)
+    count = min(NEIGHBOURS, len(here.features[0]) - 2)  # of a handful of inputs, as with debug=tiny
+    both = zip(here.layers, there.layers, strict=True)
+    neighbours = torch.stack([mutual_neighbours(a, b, count) for a, b in both], dim=-1)
     return {
         f"{name}/calibrated": np.array([float(found[0]) for found in of_null]),
         f"{name}/p": np.array([float(found[1]) for found in of_null]),

@@ -231,7 +231,7 @@ def test_debugging_runs_conditions_from_end_to_end(debugging: dict[str, tuple[St
         assert {row["quantity"] for row in _rows(run / "analysis" / "tables" / "training.csv")} >= {"train_accuracy"}
         assert _rows(run / "analysis" / "tables" / "cka.csv")
         assert not any((run / stage).exists() for stage in ("interactions", "probe", "scratch"))
-    assert len(list((study.output / "results" / "finetune").iterdir())) == 2
+    assert len({(run / "finetune").resolve() for run in runs.values()}) == 2
 
 
 @pytest.mark.parametrize("name", DEBUGGED)

@@ -42,8 +42,10 @@ def paragraph(found: Epochs, trends: pd.DataFrame, pairs: pd.DataFrame) -> str:
 
 
 def note(pairs: pd.DataFrame) -> str:
-    """Returns what the figure says where nothing is tested, "" if it is."""
-    return f"agreement beyond the trend is not tested: {why}" if (why := lacks(pairs)) else ""
+    """Returns what the figure says where it has no dots, "" if it has some."""
+    if why := lacks(pairs):
+        return f"agreement beyond the trend is not tested: {why}"
+    return "" if len(agreeing(pairs)) else "no two views are shown to agree beyond the common trend"
 
 
 def _trends(found: Epochs, trends: pd.DataFrame) -> Iterator[str]:

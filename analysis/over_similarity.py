@@ -66,7 +66,8 @@ def look(runs: list[Run], settings: Settings) -> tuple[OverSimilarity | None, st
         return None, ""
     judged = claims(found)
     shown = OverSimilarity(found, judged, rows, labels, settings.columns[0] if alone else "", no_other)
-    return shown, f"how far layers move in each condition: {IMPOSSIBLE}; {found.lacks}" if found.lacks else ""
+    of_conditions = found.lacks and len(found.runs) > 1
+    return shown, f"how far layers move in each condition: {IMPOSSIBLE}; {found.lacks}" if of_conditions else ""
 
 
 def tables(folder: Path, shown: OverSimilarity) -> list[Path]:

@@ -8,6 +8,7 @@ outputs/digits/summary/
   figures/ratio.{png,svg}
   tables/benefit.csv     where runs differ in start.transfer: do models that preserve more gain more?
   tables/ranking.csv     where they differ in start.epoch: which epoch is best? (analysis/over_epochs.py)
+  tables/agreement.csv   and do several views of the same checkpoints agree? (analysis/together.py)
   tables/similarity.csv  where they compare layers: how far do these move? (analysis/over_similarity.py)
   made_from.json         which runs it was made from: for the same ones it is not made again (analysis/runs/made.py)
 
@@ -23,7 +24,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import over_epochs, over_similarity
+from analysis import over_epochs, over_similarity, together
 from analysis.drawing import benefit as drawn
 from analysis.drawing import claims as of_claims
 from analysis.drawing.over_runs import MANY, draw
@@ -123,6 +124,7 @@ def _write(
 ) -> None:  # fmt: skip
     judged, over = _judged(runs, settings), tables(runs, settings)
     epochs, no_epochs = over_epochs.look(runs, settings)
+    views, no_views = together.look(runs, settings)
     similar, no_similar = over_similarity.look(runs, settings)
     every = epochs.with_claims(judged) if epochs else judged
     every = similar.with_claims(every) if similar else every
@@ -134,12 +136,18 @@ def _write(
             kept.append(write_table(folder / "tables" / f"{name}.csv", rows.drop(columns=SETTING)))
     kept += over_epochs.tables(folder, epochs) if epochs else []
     kept += over_similarity.tables(folder, similar) if similar else []
-    entries = list(_figures(folder, judged, over, runs, settings, gained, epochs, similar))
+    kept += together.tables(folder, views) if views else []
+    entries = [together.figure(folder, views)] if views else []
+    entries += _figures(folder, judged, over, runs, settings, gained, epochs, similar)
     kept += [file for files, _ in entries for file in files]
     answers = words.answers(judged, over.get("decomposition"), runs, settings)
-    first = [each.answer for each in (epochs, similar) if each and each.answer]
+    first = [each.answer for each in (epochs, similar, views) if each and each.answer]
     lines = [*words.claim_lines(every)] if len(every) else []
-    also = (benefit.line(gained) if gained else "", no_epochs, no_similar)
+    also = (
+        benefit.line(gained) if gained else "",
+        no_epochs or no_views,
+        no_similar,
+    )  # one reason for epochs and views
     lines += [line for said in also if said for line in ("", said)]
     write_text(folder / FILE, told(first + (answers if len(answers) <= FEW else []), lines))
     opening, figures = words.opening(runs, settings, left_out, over, other), [entry for _, entry in entries]

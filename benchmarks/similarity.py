@@ -2,7 +2,7 @@
 
 All sides get the same features and return the debiased CKA of all pairs. torch-cka and cka-pytorch take models and not
 features: those here do nothing but hand features out. The errors are the largest differences from the published formula
-in float64, with features around 0 and around 100. NaN stands for a refusal.
+in float64, with features around 0 and around 100. Nothing stands for NaN.
 
 The packages are none of ours: put them into a folder of their own, and name it; those that are not there are left out.
 
@@ -29,7 +29,7 @@ from representations.cka import Layer, matrix
 
 LAYERS, BATCH, WIDTH = 18, 256, 512
 NAMES = [f"layer{index}" for index in range(LAYERS)]
-REPEATS = 15
+REPEATS = 7
 Features = list[Tensor]
 
 
@@ -92,7 +92,11 @@ def measure() -> list[dict[str, object]]:
     sides = {side.__name__: side for side in (ours, pytorch_cka, ckatorch, cka_pytorch, torch_cka) if runs(side, near)}
     times = alternate([partial(quiet, side, *near) for side in sides.values()], REPEATS)
     return [
-        {"of": name, "ms": round(1000 * seconds, 1), "ours, times faster": round(seconds / times[0], 2)}
+        {
+            "CKA by": name.replace("_", "-"),
+            "ms": round(1000 * seconds, 1),
+            "ours, times faster": round(seconds / times[0], 2),
+        }
         | {f"error, mean {mean}": error(side, features) for mean, features in ((0, near), (100, far))}
         for (name, side), seconds in zip(sides.items(), times, strict=True)
     ]

@@ -16,6 +16,9 @@ TAKEN = (
     "epochs",
     "ranking",
     "planes",
+    "views",
+    "trends",
+    "agreement",
 )  # an analysis, or a summary, uses these names for other things
 
 

@@ -24,7 +24,7 @@ from conf.schema import FEATURES, SIMILAR
 from data.splits import Splits
 from models import batch_size
 from models.device import device
-from models.layers import PENULTIMATE, SOURCE_LOGITS
+from models.layers import LOGITS, PENULTIMATE, SOURCE_LOGITS
 from representations import asked, similarity
 from stages.checksums import damaged
 from stages.files import beside
@@ -81,7 +81,8 @@ def _run_features(cfg: DictConfig, results: Results, name: str) -> None:
                 _take(kept, folder, layer)
     else:
         model, splits = classifier_of(cfg, final(cfg, results, role_of(name)))
-    _compute(cfg, model, splits, folder, asked.names(cfg))
+    given = [LOGITS] * bool(cfg.interactions.checkpoints[role_of(name)])  # which no training has tested
+    _compute(cfg, model, splits, folder, [*asked.names(cfg), *given])
     finish(result, train=len(splits.train), test=len(splits.test))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from checkpoints.features import file_of, read
-from models.layers import SOURCE_LOGITS
+from models.layers import LOGITS, SOURCE_LOGITS
 from representations.similarity import ARCHIVE, LAST, META
 from stages.reading import parsed
 
@@ -27,6 +27,11 @@ class Representation:
     def logits(self, split: str) -> np.ndarray | None:
         """Returns what the model says on its source task, [N, source classes]; None if it has no head for that."""
         return read(self.folder, SOURCE_LOGITS, split) if file_of(self.folder, SOURCE_LOGITS, split).exists() else None
+
+    def predicted(self, split: str) -> np.ndarray | None:
+        """Returns the class that the model says on the target task, [N]; None of a model that was trained here, whose
+        training has kept its predictions."""
+        return read(self.folder, LOGITS, split).argmax(1) if file_of(self.folder, LOGITS, split).exists() else None
 
 
 @dataclass(frozen=True)

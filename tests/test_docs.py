@@ -45,6 +45,7 @@ SWEEPS = {
     "experiment=digits_seeds",
     "experiment=graded_transfer",
     "experiment=probe_scale",
+    "experiment=together",
 }  # by themselves, without -m
 EXAMPLE = ["PYTHONPATH=.", "python", "-m", "run"]  # it runs
 
@@ -153,6 +154,7 @@ def test_the_readme_names_every_page() -> None:
         ("statistics", "question"),
         ("epochs", "claim"),
         ("transferability", "LogME of"),
+        ("similarity", "CKA by"),
     ],
 )
 def test_the_figures_of_benchmarks_are_those_that_were_measured(name: str, first: str) -> None:

@@ -29,7 +29,7 @@ SWEPT = {"deng_shenzhen": ["model.input.size=64"]}  # the one with the fewest sa
 
 CONDITIONS = {"goerttler_domain": ["seed=0", "condition=svhn,random"]}
 
-BUILT_IN = {"digits", "digits_seeds", "graded_transfer", "phrases", "probe_scale"}
+BUILT_IN = {"digits", "digits_seeds", "graded_transfer", "phrases", "probe_scale", "together"}
 
 # arXiv 2203.04668: fine-tuning (epochs, iterations, rate) and a softmax layer on frozen features, as section 3.3 says.
 NATURAL = ((300, 9000, 0.1), (300, 6000, 0.01))

@@ -24,7 +24,7 @@ CONF = Path(__file__).resolve().parents[1] / "conf"
 NAMES = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
 EPOCHS = [name for name in NAMES if name.startswith("deng_")]
 LAYERS = [name for name in NAMES if name.startswith("goerttler_")]
-BUILT_IN = ("digits", "digits_seeds", "graded_transfer", "phrases", "probe_scale")
+BUILT_IN = ("digits", "digits_seeds", "graded_transfer", "phrases", "probe_scale", "together")
 
 schema.register()
 

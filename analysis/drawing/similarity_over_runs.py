@@ -147,7 +147,7 @@ def _two_starts(axes: Axes, rows: pd.DataFrame, layers: Sequence[str]) -> None:
         beside, error = at + 0.1 * (2 * side - 1), of["standard_error"].to_numpy(float)
         axes.vlines(beside, of["low"], of["high"], color=hue, linewidth=0.9)
         axes.vlines(beside, of["mean"] - error, of["mean"] + error, color=hue, linewidth=2.6)
-        reference_marks(axes, at, of, _known(of, LEVELS[:1]), 0.2, size=3.5)
+        reference_marks(axes, at + 0.22 * (2 * side - 1), of, _known(of, LEVELS[:1]), 0.13, size=3.5)
     few = [layer if len(layer) <= SHORT else f"...{layer[3 - SHORT :]}" for layer in layers]
     axes.set_xticks(range(len(layers)), few, **_turned(few, axes))
     axes.set(ylabel="CKA", xlim=(-0.4, len(layers) - 0.6))

@@ -66,13 +66,21 @@ def samples(
     average=macro so weighted that every class counts the same."""
     recipe = Recipe(optimizer, lr, epochs, iterations, batch_size, schedule, step_epochs, step_factor)
     right = {"fe": _fixed_steps(study, recipe)}
-    right |= {name: study.outcomes[model].correct[:, -1] for name, model in MODELS.items() if model in study.outcomes}
+    right |= {name: found for name, model in MODELS.items() if (found := _right(study, model)) is not None}
     weight, level = np.ones(len(study.labels)), chance(study.labels)["accuracy"]
     if average == "macro":
         shares = np.bincount(study.labels) / len(study.labels)
         weight, level = 1 / (shares * (shares > 0).sum())[study.labels], 1 / (shares > 0).sum()
     found = {name: each * weight for name, each in right.items()}
     return Measured(found, about={"source": np.array(study.source[1:]), "chance": np.array(level)})
+
+
+def _right(study: Study, model: str) -> np.ndarray | None:
+    """Returns whether a model is right in the end, by its own head, [test samples]; None if that is not known."""
+    if model in study.outcomes:
+        return study.outcomes[model].correct[:, -1]
+    said = study.representations[model].predicted("test") if model in study.representations else None
+    return None if said is None else (said == study.labels).astype(float)
 
 
 def _fixed_steps(study: Study, recipe: Recipe) -> np.ndarray:

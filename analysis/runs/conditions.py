@@ -145,7 +145,8 @@ def conditions(runs: list[Run], settings: Settings) -> Conditions | None:
     runs, values = [runs[at] for at in there], [settings.of_run[at] for at in there]
     of = [condition_of(run) for run in runs]
     if others := _others(of, settings.columns, values):
-        return Conditions({}, lacks=f"the runs differ in {', '.join(others)} as well: summarise those of one alone")
+        why = f"the runs differ in {', '.join(others)} as well: summarise those of one alone"
+        return Conditions({}, runs={each: of.count(each) for each in of}, lacks=why)
     groups = {each: [run for run, own in zip(runs, of, strict=True) if own == each] for each in dict.fromkeys(of)}
     names = list(dict.fromkeys(name for group in groups.values() for name in varied(group)))
     seeds = [", ".join(str(run.seeds.get(name)) for name in names) for run in runs]

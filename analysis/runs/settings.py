@@ -6,7 +6,8 @@ set, it differs as well, but the user did not choose it: it is not a setting, an
 
 So a setting consists of what was chosen (chosen.json), and of anything else that is needed to tell apart runs that
 differ in more than seeds: runs without a record of what was chosen, or runs between which a configuration file was
-edited. Weights of other pre-trainings, one for each seed (model.weights=pre0.pt with seed=0), are a seed as well.
+edited. Weights of other pre-trainings, one for each seed (model.weights=pre0.pt with seed=0), are a seed as well, and
+fine-tuned ones, one for each epoch of pre-training (from_5/last.pt with start.epoch=5), are that epoch.
 """
 
 import re
@@ -19,6 +20,7 @@ from conf.allowed import shown
 FIRST = ("data", "model")  # groups that are always named; others only if these do not tell the runs apart
 NUMBER = re.compile(r"(\d+(?:\.\d+)*)")  # in a text, whole: not the 0 of 10 or 0.5
 OF_TASKS = ("data.", "model.")  # their arguments may follow a seed
+OF_FILES, START = (*OF_TASKS, "interactions.checkpoints."), "start.epoch"
 MOST = 5  # names in a line
 
 
@@ -67,7 +69,7 @@ def _columns(runs: list[Run]) -> dict[str, list[object]]:
     every = {
         key: values
         for key, values in every.items()
-        if not (_holds_seed(key, values, runs) or (key not in keys and _is_seed(key, values, runs)))
+        if not (_is_numbered(key, values, runs) or (key not in keys and _is_seed(key, values, runs)))
     }
     always = {name: groups.pop(name) for name in FIRST if name in groups}
     always |= {key: values for key, values in every.items() if key in keys}
@@ -102,17 +104,16 @@ def _is_seed(key: str, values: list[object], runs: list[Run]) -> bool:
     return follows and key.startswith(OF_TASKS)
 
 
-def _holds_seed(key: str, values: list[object], runs: list[Run]) -> bool:
-    """Tells whether texts differ in nothing but numbers that are a seed: pre0.pt with seed 0, pre1.pt with seed 1. Such
-    a text is a seed even if it was chosen."""
-    if not key.startswith(OF_TASKS) or not all(isinstance(value, str) for value in values) or len(set(values)) == 1:
+def _is_numbered(key: str, values: list[object], runs: list[Run]) -> bool:
+    """Tells whether texts differ in nothing but numbers that are a seed, or the epoch that a run starts from: pre0.pt
+    with seed 0, pre1.pt with seed 1. Such a text says nothing more, even if it was chosen."""
+    if not key.startswith(OF_FILES) or not all(isinstance(value, str) for value in values) or len(set(values)) == 1:
         return False
     parts = [NUMBER.split(value) for value in values]
-    places = list(zip(*parts, strict=False))
-    return len(set(map(len, parts))) == 1 and any(
-        all(len(set(place)) == 1 or list(place) == [str(run.seeds.get(name)) for run in runs] for place in places)
-        for name in runs[0].seeds
-    )
+    known = [[str(run.seeds.get(name)) for run in runs] for name in runs[0].seeds]
+    known.append([str(run.settings.get(START)) for run in runs])
+    places = map(list, zip(*parts, strict=False))
+    return len(set(map(len, parts))) == 1 and all(len(set(place)) == 1 or place in known for place in places)
 
 
 def _follows(values: list[object], others: Iterable[list[object]]) -> bool:
@@ -129,8 +130,8 @@ def _also(runs: list[Run], named: dict[str, list[object]]) -> list[str]:
     for key in _names(run.settings for run in runs):
         values = [run.settings.get(key) for run in runs]
         different = list(dict.fromkeys(map(shown, values)))
-        seed = _is_seed(key, values, runs) or _holds_seed(key, values, runs)
-        if key not in named and len(different) > 1 and not seed:
+        told = _is_seed(key, values, runs) or _is_numbered(key, values, runs)
+        if key not in named and len(different) > 1 and not told:
             leader = next((name for name, column in named.items() if _follows(values, [column])), "the settings")
             own = key.split(".")[0] == leader  # such as model.width where models are compared
             lines.setdefault(leader, []).append(f"{leader}.*" if own else f"{key} ({', '.join(different[:MOST])})")

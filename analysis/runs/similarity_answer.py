@@ -57,8 +57,8 @@ def _not_shown(rows: Mapping[str, pd.Series]) -> Iterator[str]:
 
 def _by(row: pd.Series) -> str:
     """Returns how far apart two values of CKA are, whichever is larger."""
-    turned = row if row["mean"] >= 0 else row | {"mean": -row["mean"], "low": -row["high"], "high": -row["low"]}
-    return interval(turned, digits=2)
+    turned = pd.Series({"mean": -row["mean"], "low": -row["high"], "high": -row["low"]})
+    return interval(row if row["mean"] >= 0 else turned, digits=2)
 
 
 def _capital(text: str) -> str:

@@ -8,7 +8,7 @@ over replicates. It is counted several times, and depends on how it is counted w
 - as the excess over a random move of the weights of equal norm: also random moves leave early layers nearly as they are
   (1.00, .999, .993, .93, .53 in a small network), so that "early layers move less" is no news by itself. There the
   excess comes first;
-- with each layer by itself, where its verdict is another one.
+- with each layer by itself, where its verdict is decided otherwise.
 
 Early layers are the first half of those before the logits. That "only the last layer moves" is met if the layer before
 the logits that moves most moves less than a tenth as far (1 - CKA): the paper gives no number, this reading is ours.
@@ -22,7 +22,7 @@ from math import inf, isnan, nan
 import numpy as np
 import pandas as pd
 
-from analysis.claims import KEYS, UNDECIDED, Claim, as_table
+from analysis.claims import KEYS, MET, NOT_MET, UNDECIDED, Claim, as_table
 from analysis.runs.chosen_conditions import MISSING, chosen, degrees
 from analysis.runs.claims import VERDICTS
 from analysis.runs.conditions import EXCESS, LOGITS, MEAN, Cell, Condition, Conditions, Part, Values
@@ -125,14 +125,14 @@ def _named(asked: Asked, layers: str) -> str:
 
 
 def _counted(found: Conditions, picked: dict[str, Condition], asked: Asked) -> Iterator[Way]:
-    """Yields the ways as measured and beyond a random move, then layers whose verdict is another one."""
+    """Yields the ways as measured and beyond a random move, then layers that are decided otherwise."""
     yield from (both := list(_ways(found, picked, asked)))
     layers = _layers(found, asked)
     for way in both[:1] * (len(layers) > 1):
         column = EXCESS if way.key.endswith("/excess") else MEAN
         for layer in layers:
             alone = _way(found, picked, asked, column, layer)
-            if alone and alone.judged.verdict != way.judged.verdict:
+            if alone and alone.judged.verdict in {MET, NOT_MET} - {way.judged.verdict}:
                 yield alone
 
 

@@ -19,7 +19,8 @@ CAPTIONS = {
     "cka_epochs": f"{MEAN} A line is a layer, the mean over the runs of a setting, with its 95 % interval; dark ones "
     f"are early layers. {RANDOM}",
     "cka_starts": f"{MEAN} Each panel is a setting, at the last epoch of fine-tuning: with the model that it started "
-    f"from, and with the one that pre-training started from. {LENGTHS} {RANDOM}",
+    f"from, and with the one that pre-training started from; grey marks to the left are the level of the first, those "
+    f"to the right of the second. {LENGTHS} {RANDOM}",
 }
 ANOTHER = "Where runs share their pre-training, the other grey mark is how similar two fine-tunings from it are."
 NO_OTHER = (

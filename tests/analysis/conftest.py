@@ -10,7 +10,7 @@ from analysis.study import Options, Source, Study
 from checkpoints.features import file_of
 from interactions.mobius import values
 from interactions.store import Samples, Store
-from models.layers import LOGITS
+from models.layers import SOURCE_LOGITS
 from representations.kept import Representation
 from stages.files import write_archive
 from stages.results import epochs_kept
@@ -80,7 +80,7 @@ def with_features(tmp_path: Path) -> Callable[..., Study]:
                 write_archive(file_of(folder, "penultimate", split), features=features.astype(np.float32))
                 if head and model == "pretrain":
                     logits = features @ draw.normal(size=(WIDTH, SOURCE_CLASSES))
-                    write_archive(file_of(folder, LOGITS, split), features=logits.astype(np.float32))
+                    write_archive(file_of(folder, SOURCE_LOGITS, split), features=logits.astype(np.float32))
             study.representations[model] = Representation(folder)
         for model in ("pretrain", "finetune"):
             correct = (draw.random((test, 3)) < 0.7).astype(float)

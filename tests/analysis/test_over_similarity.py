@@ -86,9 +86,12 @@ def test_a_sweep_over_conditions_has_its_table_figures_claims_and_answer(swept, 
 def test_a_sweep_over_anything_else_has_figures_and_no_claims(make, capsys):
     places = [make({"cka": similarity(seed, 0.1 + 10 * rate, PAIRS[:1], (0, 3))}, finetune__lr=rate, seeds__train=seed)
               for rate, seed in product((0.001, 0.01), range(2))]  # fmt: skip
+    line = "how far layers move in each condition: not measurable; the runs differ in finetune.lr as well"
+    more = make({"cka": similarity(0, 0.1, PAIRS[:1], (0, 3))}, finetune__lr=0.01, data__target__train_samples=20)
+    summarise([*places, more])
+    assert line in capsys.readouterr().out, "these are conditions, too"
     folder = summarise(places)
-    out = capsys.readouterr().out
-    assert "how far layers move in each condition: not measurable; the runs differ in finetune.lr as well" in out
+    assert line not in capsys.readouterr().out
     assert not (folder / "tables" / "claims.csv").exists()
     assert {path.stem for path in (folder / "figures").iterdir()} == {"cka", "cka_epochs"}
     assert {row["finetune.lr"] for row in rows(folder / "tables" / "similarity.csv")} == {"0.001", "0.01"}

@@ -42,6 +42,20 @@ def test_agrees_with_the_authors_package() -> None:
     assert found == pytest.approx([each.item() for each in expected], abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("p", "q", "share", "expected"),
+    [
+        (60, 90, 0.3, (0.496411, 1 / 201, 0.510878)),
+        (5, 8, 0.3, (0.0322074, 2 / 201, 0.188562)),
+        (60, 90, 0, (0, 86 / 201, 0.671808)),
+    ],
+)
+def test_is_what_the_authors_package_gave(p: int, q: int, share: float, expected: tuple[float, ...]) -> None:
+    """calibrated-similarity 0.1.1: value, p, threshold of the same features and permutations."""
+    x, y = drawn(p, q, share=share)
+    assert calibrated(Layer(x), Layer(y), 200, seed=7, debiased=False) == pytest.approx(expected, rel=2e-6)
+
+
 def test_equal_layers_stay_one() -> None:
     x, _ = drawn(5, 1)
     assert calibrated(Layer(x), Layer(3 * x), 99, seed=0)[:2] == (pytest.approx(1), 0.01)

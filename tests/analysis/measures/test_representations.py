@@ -17,6 +17,7 @@ from analysis.measured import Measured
 from analysis.tables import levels_of, unusable
 from checkpoints.features import file_of
 from conf.errors import BadInput
+from models.layers import LOGITS
 from stages.files import write_archive
 
 QUICK = {"transfer": {"epochs": 5}, "spectrum": {"epochs": 5}, "tsne": {"perplexity": 5}, "logme": {}}
@@ -98,6 +99,16 @@ def test_every_class_counts_the_same_in_the_macro_average(featured):
 def test_without_predictions_or_a_pre_training_of_ours_their_rows_are_not_there(featured):
     featured.outcomes, featured.source = {}, featured.source._replace(accuracy=np.nan, inputs=0)
     assert table(featured, "transfer")["quantity"].tolist() == ["fe"]
+
+
+def test_what_given_models_say_of_the_test_set_stands_for_predictions_of_a_training(featured):
+    featured.outcomes = {}
+    said = np.eye(4, dtype=np.float32)[featured.labels]
+    said[:6] = said[:6, ::-1]
+    write_archive(file_of(featured.representations["finetune"].folder, LOGITS, "test"), features=said)
+    rows = table(featured, "transfer").set_index("quantity")["mean"]
+    assert "fe_converged" not in rows
+    assert rows["ft"] == pytest.approx(24 / 30)
 
 
 @pytest.mark.parametrize("scope", ["train", "batch"])

@@ -84,6 +84,22 @@ def test_weights_of_other_pre_trainings_are_a_seed_although_they_were_chosen(run
     assert [settings.of_run.count(each) for each in settings.each] == [2, 2]
 
 
+@pytest.mark.parametrize("files", ["/x1/from_{1}/epoch_*.pt", "s{0}/from_{1}.pt", "s{0}.pt"])
+def test_files_of_each_seed_and_epoch_of_pre_training_are_no_setting(run_of, files):
+    key = "interactions.checkpoints.finetune"
+    runs = [run_of({key: files.format(seed, epoch), "start.epoch": epoch}, BOTH, pretrain=seed)
+            for seed in (0, 1) for epoch in (10, 20)]  # fmt: skip
+    _, settings = in_order(runs)
+    assert settings.columns == ("start.epoch",)
+    assert settings.also == []
+
+
+def test_files_of_other_epochs_are_a_setting(run_of):
+    key = "interactions.checkpoints.finetune"
+    runs = [run_of({key: f"from_{20 - epoch}.pt", "start.epoch": epoch}, BOTH) for epoch in (5, 10, 20)]
+    assert in_order(runs)[1].columns == (key, "start.epoch")
+
+
 @pytest.mark.parametrize("words", [("pre1.pt", "pre0.pt"), ("pre0.pt", "post1.pt"), ("pre10.pt", "pre11.pt"),
                                    ("w0.5", "w1.5"), ("w2.0", "w2.1")])  # fmt: skip
 def test_other_weights_are_a_setting(run_of, words):

@@ -102,7 +102,7 @@ def test_a_sweep_over_conditions_can_be_planned(name: str, tmp_path: Path) -> No
     }
     assert {"interactions", "probe"}.isdisjoint(rows)
     if name == "goerttler_embedded":
-        assert (replaced(lines), trained) == ([], {"pretrain": 10_000, "finetune": 15_000, "scratch": 15_000})
+        assert (replaced(lines), trained) == ([], {"pretrain": 10_000, "finetune": 12_500, "scratch": 12_500})
     elif "pretrain" in trained:
         assert (replaced(lines), trained) == (["data", "data"], {"pretrain": 5_000_000, "finetune": 1_000_000})
     else:

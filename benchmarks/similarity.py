@@ -47,7 +47,7 @@ class Stored(nn.Module):
 
 
 def ours(xs: Features, ys: Features) -> Tensor:
-    return matrix([Layer(x) for x in xs], [Layer(y) for y in ys])
+    return matrix(Layer.all(xs), Layer.all(ys))
 
 
 def pytorch_cka(xs: Features, ys: Features) -> Tensor:

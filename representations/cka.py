@@ -16,6 +16,7 @@ and a layer that says the same of all inputs gives NaN. Products of matrices hav
 must not be TF32: models/device.py), sums float64.
 """
 
+from collections.abc import Iterator
 from functools import cached_property
 from math import nan, sqrt
 
@@ -24,7 +25,7 @@ from torch import Tensor
 
 FEWEST = 4  # inputs: HSIC_1 divides by n - 3
 ROUNDING = 8  # in units of the precision: a layer that differs by no more is constant
-BLOCK = 128  # rows of Gram matrices that are computed, and multiplied in float64, at a time
+BLOCK = 64  # rows of Gram matrices that are computed, and multiplied in float64, at a time
 
 
 class Layer:
@@ -37,15 +38,15 @@ class Layer:
     """
 
     def __init__(self, features: Tensor) -> None:
-        if features.ndim != 2 or len(features) < FEWEST:
-            raise ValueError(f"features of shape {list(features.shape)}: expected [n, p] with n of at least {FEWEST}")
-        features = features.detach() if features.dtype == torch.float64 else features.detach().float()
-        mean = features.mean(0)
-        centred = features - mean
-        narrow = 4 * centred.shape[1] <= len(centred)
-        self.features, self._gram = (centred, None) if narrow else (None, _gram(centred))
-        self.diagonal = centred.square().sum(1, dtype=torch.float64) if narrow else self._gram.diag().double()
-        self._unless_rounding(ROUNDING**2 * torch.finfo(mean.dtype).eps ** 2 * len(features) * mean.square().sum())
+        self._take(*next(_made([features])))
+
+    @classmethod
+    def all(cls, features: list[Tensor]) -> list["Layer"]:
+        """Returns a layer of each of the features [n, p]. Those of equal shape are made at once, by fewer and larger
+        products, and are all in memory as float32 meanwhile."""
+        if len({(each.shape, each.dtype) for each in features}) != 1:
+            return [cls(each) for each in features]
+        return [cls.__new__(cls)._take(*made) for made in _made(features)]
 
     @classmethod
     def of_gram(cls, gram: Tensor) -> "Layer":
@@ -53,31 +54,41 @@ class Layer:
         gram = torch.as_tensor(gram)
         if gram.ndim != 2 or len(gram) < FEWEST or gram.shape[0] != gram.shape[1]:
             raise ValueError(f"a Gram matrix of shape {list(gram.shape)}: expected [n, n] with n of at least {FEWEST}")
-        layer = cls.__new__(cls)
         rows = gram.mean(1, keepdim=True)
-        layer.features, layer._gram = None, gram - rows - rows.T + rows.mean()
-        layer.diagonal = layer._gram.diag().double()
-        layer._unless_rounding(ROUNDING * torch.finfo(gram.dtype).eps * gram.trace())
-        return layer
+        centred, least = gram - rows - rows.T + rows.mean(), ROUNDING * torch.finfo(gram.dtype).eps * gram.trace()
+        return cls.__new__(cls)._take(None, centred, centred.diag().double(), float(least))
 
-    def _unless_rounding(self, least: Tensor) -> None:
-        """Makes it 0 where no more than rounding is left without the mean."""
-        if self.diagonal.sum() <= least:
-            self.diagonal.zero_()
-            (self.features if self._gram is None else self._gram).zero_()
+    def _take(self, features: Tensor | None, gram: Tensor | None, diagonal: Tensor, least: float) -> "Layer":
+        """Keeps them, and makes them 0 where no more than rounding is left without the mean."""
+        self.features, self._half, self.diagonal = features, gram, diagonal
+        if float(diagonal.sum()) <= least:
+            diagonal.zero_()
+            (features if gram is None else gram).zero_()
+        return self
 
     def __len__(self) -> int:
         return len(self.diagonal)
 
     def gram(self, start: int = 0, stop: int | None = None) -> Tensor:
         """Returns rows of the centred Gram matrix, [stop - start, n]."""
-        if self._gram is not None:
+        if self.features is None:
             return self._gram[start:stop]
         return self.features[start:stop] @ self.features.T
 
+    def half(self, start: int, stop: int) -> Tensor:
+        """Returns rows of the centred Gram matrix up to the square on its diagonal, [stop - start, stop]."""
+        return (self._half[start:stop] if self.features is None else self.gram(start, stop))[:, :stop]
+
+    @cached_property
+    def _gram(self) -> Tensor:
+        """[n, n], with the mirror image of its lower half once whole rows are asked for: `matrix` needs none."""
+        for start, stop in _pieces(len(self)):
+            self._half[:start, start:stop] = self._half[start:stop, :start].T
+        return self._half
+
     def times(self, vector: Tensor) -> Tensor:
         """Returns Kv, [n] float64, of v [n] float64."""
-        if self._gram is None:
+        if self.features is not None:
             features = self.features.double()
             return features @ (features.T @ vector)
         return torch.cat([self._gram[a:b].double() @ vector for a, b in _pieces(len(self))])
@@ -143,19 +154,27 @@ def batch_terms(xs: list[Tensor], ys: list[Tensor]) -> tuple[Tensor, Tensor, Ten
     Over batches of equal size, mean(xy) / sqrt(mean(xx) mean(yy)) of all inputs is the minibatch estimate of CKA
     (Nguyen et al. 2021): each HSIC is unbiased, whatever the size of a batch.
     """
-    pairs = [(Layer(x), Layer(y)) for x, y in zip(xs, ys, strict=True)]
+    pairs = zip(Layer.all(xs), Layer.all(ys), strict=True)
     found = [(terms(x, y), terms(x, x), terms(y, y)) for x, y in pairs]
     xy, xx, yy = (torch.stack(layers, dim=1) for layers in zip(*found, strict=True))
     return xy, xx, yy
 
 
-def _gram(features: Tensor) -> Tensor:
-    """XX', [n, n]: one half is the other's mirror image."""
-    gram = features.new_empty(len(features), len(features))
-    for start, stop in _pieces(len(features)):
-        torch.mm(features[start:stop], features[:stop].T, out=gram[start:stop, :stop])
-        gram[:start, start:stop] = gram[start:stop, :start].T
-    return gram
+def _made(layers: list[Tensor]) -> Iterator[tuple[Tensor | None, Tensor | None, Tensor, float]]:
+    """What a layer keeps, and how much of its trace may be rounding, of each of the features [n, p]."""
+    stacked = torch.stack(layers).detach()
+    if stacked.ndim != 3 or stacked.shape[1] < FEWEST:
+        raise ValueError(f"features of shape {list(layers[0].shape)}: expected [n, p] with n of at least {FEWEST}")
+    centred, (count, n, p) = stacked if stacked.dtype == torch.float64 else stacked.float(), stacked.shape
+    mean = centred.mean(1, keepdim=True)
+    centred -= mean
+    least = ROUNDING**2 * torch.finfo(mean.dtype).eps ** 2 * n * mean.square().sum((1, 2))
+    if 4 * p <= n:
+        return zip(centred, [None] * count, centred.square().sum(2, dtype=torch.float64), least.tolist(), strict=True)
+    grams = centred.new_empty(count, n, n)  # right of the squares on the diagonal is the mirror image: Layer._gram
+    for start, stop in _pieces(n):
+        grams[:, start:stop, :stop] = centred[:, start:stop] @ centred[:, :stop].mT
+    return zip([None] * count, grams, grams.diagonal(dim1=1, dim2=2).double(), least.tolist(), strict=True)
 
 
 def _pieces(n: int) -> list[tuple[int, int]]:
@@ -190,13 +209,13 @@ def _all_products(layers_a: list[Layer], layers_b: list[Layer]) -> tuple[Tensor,
     for rows in _pieces(len(layers_a[0])):
         left, right = _flat(layers_a, *rows), _flat(layers_b, *rows)
         found = found + left @ right.T
-        first, second = first + torch.linalg.vecdot(left, left), second + torch.linalg.vecdot(right, right)
+        first, second = first + left.norm(dim=1) ** 2, second + right.norm(dim=1) ** 2  # in one pass, as vecdot is not
     return found, first, second
 
 
 def _squares(biased: Tensor, layers: list[Layer]) -> tuple[Tensor, Tensor]:
     """<K, K> and <K~, K~> of each layer, [L], by the former; NaN where they are 0, or what rounding leaves."""
-    precisions = [torch.finfo(layer.gram(0, 1).dtype).eps for layer in layers]
+    precisions = [torch.finfo(layer.half(0, 1).dtype).eps for layer in layers]
     least = ROUNDING * (max(precisions) + len(layers[0]) * torch.finfo(torch.float64).eps) * biased
     debiased = _debiased_pairs(biased, layers, layers)
     return torch.where(biased > least, biased, nan), torch.where(debiased > least, debiased, nan)
@@ -225,6 +244,6 @@ def _flat(layers: list[Layer], start: int, stop: int) -> Tensor:
     diagonal stands for its mirror image, too: a product of two has it twice."""
     found = layers[0].diagonal.new_empty(len(layers), stop - start, stop)
     for kept, layer in zip(found, layers, strict=True):
-        kept.copy_(layer.gram(start, stop)[:, :stop])
+        kept.copy_(layer.half(start, stop))
     found[:, :, :start] *= 2**0.5
     return found.flatten(1)

@@ -150,6 +150,15 @@ def test_all_pairs_are_pair_by_pair(monkeypatch: pytest.MonkeyPatch, debiased: b
     torch.testing.assert_close(matrix(left, right, debiased), pairs, rtol=1e-12, atol=0)
 
 
+@pytest.mark.parametrize("shapes", [[(150, 20)] * 3, [(150, 200)] * 3, [(150, 200), (150, 9)]])
+def test_all_at_once_are_one_by_one(shapes: list[tuple[int, int]]) -> None:
+    values = [torch.full(shapes[0], 0.1), *(torch.randn(shape) + 5 for shape in shapes[1:])]
+    for one, other in zip(Layer.all(values), map(Layer, values), strict=True):
+        assert one.gram().equal(one.gram().T)
+        torch.testing.assert_close(one.gram(), other.gram(), rtol=1e-5, atol=1e-4)
+    assert matrix(Layer.all(values), Layer.all(values))[0].isnan().all()
+
+
 def left_out(x: np.ndarray, y: np.ndarray, measured: Callable[[np.ndarray, np.ndarray], float]) -> np.ndarray:
     return np.array([measured(np.delete(x, each, 0), np.delete(y, each, 0)) for each in range(len(x))])
 

@@ -52,7 +52,7 @@ class Similarity:
     def grams(self) -> dict[str, np.ndarray]:
         """Returns the centred Gram matrix [n, n] of each layer after the last epoch, of the first inputs."""
         found = self._last()
-        return dict(zip(found["layers"].tolist(), found["grams"], strict=True))
+        return dict(zip(found["layers"].tolist(), found["grams"].astype(float), strict=True))
 
     def index(self) -> np.ndarray:
         """Returns the numbers of these inputs in the test set, [n]."""

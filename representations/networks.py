@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from omegaconf import DictConfig
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Dataset
 
 from checkpoints import disk
 from checkpoints.roles import Checkpoint, at, final, start_epoch
@@ -21,6 +21,7 @@ from stages.results import epochs_kept
 from training.tasks import classifier_of, new_model
 
 NORMS = 2000  # training inputs, at most, on which the statistics of batch-norm are estimated
+NORMED = 128  # of these in a batch, or a few more: a mean over batches of one size, whatever the device
 HEAD = "head."
 
 
@@ -55,14 +56,19 @@ class Networks:
         of batch-norm are those of the target task's training set then, as they are after training."""
         learned = {name for name, _ in model.named_parameters()}
         model.load_state_dict(moved(start, end, learned, seed))
-        if is_moved(start, end, learned):
-            estimate(model, self._training())
+        return self.adapted(model) if is_moved(start, end, learned) else model
+
+    def adapted(self, model: nn.Module) -> nn.Module:
+        """Gives the model's batch-norm the statistics of the target task's training set."""
+        estimate(model, self._training())
         return model
 
     def features(self, model: nn.Module) -> list[torch.Tensor]:
         """Returns what each layer gives for the inputs `index`, [N, D] float32 on the device."""
+        index = self.index
+        batches = np.split(index, range(self._size(), len(index), self._size()))
         with torch.inference_mode(), Watched(model, self.layers, self.pool, "model.layers") as watched:
-            parts = [watched(inputs) for inputs in self._batches(self.splits.test, self.index)]
+            parts = [watched(inputs) for inputs in self._inputs(self.splits.test, batches)]
         return [torch.cat([part.float() for part in of_layer]) for of_layer in zip(*parts, strict=True)]
 
     def _of(self, checkpoint: Checkpoint) -> nn.Module:
@@ -85,12 +91,12 @@ class Networks:
         return model
 
     def _training(self) -> Iterator[torch.Tensor]:
-        return self._batches(self.splits.train, drawn(len(self.splits.train), NORMS))
+        index = drawn(len(self.splits.train), NORMS)
+        return self._inputs(self.splits.train, np.array_split(index, max(1, len(index) // NORMED)))
 
-    def _batches(self, dataset: Dataset, index: np.ndarray) -> Iterator[torch.Tensor]:
-        size = max(self._size(), 32 if dataset is self.splits.train else 1)  # a mean over batches needs large ones
-        loader = DataLoader(Subset(dataset, index.tolist()), size, collate_fn=self.splits.collate,
-                            num_workers=self.cfg.num_workers)  # fmt: skip
+    def _inputs(self, dataset: Dataset, batches: Sequence[np.ndarray]) -> Iterator[torch.Tensor]:
+        loader = DataLoader(dataset, batch_sampler=[batch.tolist() for batch in batches],
+                            collate_fn=self.splits.collate, num_workers=self.cfg.num_workers)  # fmt: skip
         return (inputs.to(self.where) for inputs, _ in loader)
 
     def _size(self) -> int:

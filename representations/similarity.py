@@ -7,11 +7,13 @@
     random/initial/debiased, ...    the same of the other model and its weights after a random move (moves.py)
     initial/matrix                  [layers, layers], debiased CKA of all pairs; of the last epoch only, as the next
     initial/calibrated, /p, /procrustes [layers], /neighbours [inputs, layers]
+    initial/statistics              as initial/debiased, of the other model with the batch-norm statistics of the task
 <result>/epoch_012/meta.json        written last: {"layers": names}
 <result>/last.npz                   after the last epoch: centred Gram matrices [layers, n, n] of the first inputs, for
                                     comparing one run's model with another's; index: numbers of the inputs
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -41,12 +43,12 @@ from stages.progress import Bar
 from stages.records import write_record
 from stages.results import epochs_of, finish, is_complete, start
 from stages.span import Span
-from stages.table import compared_with, role_of
+from stages.table import compared_with, role_of, roles
 from training.tasks import new_model, tried
 
 ARCHIVE, META, LAST = "similarity.npz", "meta.json", "last.npz"
 NEIGHBOURS = 10
-FIRST = 1000  # inputs, at most, whose Gram matrices are kept, are permuted, and rotated
+FIRST, KEPT = 1000, 500  # inputs, at most, that are permuted and rotated; whose Gram matrices are kept
 PRODUCTS = Span(0.5e-11, 4e-11)  # seconds of a multiplication and addition in a product of matrices
 
 
@@ -89,6 +91,14 @@ def pool_of(cfg: DictConfig, splits: Splits) -> str:
     return "first" if splits.kind == "text" else cfg.representations.similarity.pool
 
 
+def not_compared(cfg: DictConfig) -> Iterator[str]:
+    """Yields what is asked for and can't be compared, as there is no such model."""
+    for role in roles(cfg):
+        there = compared_with(cfg, role)
+        if absent := [model for model in cfg.representations.similarity[role] if model not in there]:
+            yield f"representations.similarity.{role}: {', '.join(absent)} left out: this study has no such model"
+
+
 def check_epochs(cfg: DictConfig, results: Results) -> None:
     """Raises BadInput for a model such as finetune@5 at an epoch that is not kept."""
     for role in [role_of(name) for name in SIMILAR if name in results]:
@@ -104,6 +114,8 @@ def check_epochs(cfg: DictConfig, results: Results) -> None:
 
 def check(cfg: DictConfig, results: Results) -> Need:
     check_epochs(cfg, results)
+    for line in not_compared(cfg):
+        print(line, flush=True)
     names, widths, splits = layers_of(cfg)
     options = cfg.representations.similarity
     inputs = min(options.inputs, len(splits.test))
@@ -119,7 +131,7 @@ def check(cfg: DictConfig, results: Results) -> Need:
     passes = pairs * (inputs + min(NORMS, len(splits.train))) + sum(map(len, missing.values())) * inputs
     products = sum(inputs * width * min(inputs, width) + 6 * inputs**2 for width in widths)
     last = len(missing) * len(widths) * min(FIRST, inputs) ** 2 * options.permutations
-    disk = pairs * 2 * 3 * 3 * 8 * inputs * len(widths) + len(missing) * 8 * len(widths) * min(FIRST, inputs) ** 2
+    disk = pairs * 2 * 3 * 3 * 8 * inputs * len(widths) + len(missing) * 4 * len(widths) * min(KEPT, inputs) ** 2
     return Need(forward=passes, loaded=passes, disk=disk, besides=PRODUCTS * (3 * pairs * products + last))
 
 
@@ -139,7 +151,8 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
                 pair, seed = (here, there[other]), [int(result.digest, 16), number, epoch]  # no two runs move alike
                 arrays |= _estimates(other, *pair, cfg.representations.similarity.batch)
                 arrays |= _beside_a_random_move(cfg, networks, other, *pair, model, seed)
-                arrays |= _at_the_end(cfg, other, *pair) if epoch == epochs[-1] else {}
+                if epoch == epochs[-1]:
+                    arrays |= _at_the_end(cfg, other, *pair) | _of_statistics(networks, other, there[other], model)
             if epoch == epochs[-1]:
                 _write_grams(folder / LAST, networks, here)
             write_archive(folder / f"epoch_{epoch:03d}" / ARCHIVE, index=networks.index, **arrays)
@@ -202,7 +215,15 @@ def _at_the_end(cfg: DictConfig, name: str, here: Seen, there: Seen) -> dict[str
     }
 
 
+def _of_statistics(networks: Networks, name: str, there: Seen, model: nn.Module) -> dict[str, np.ndarray]:
+    """Returns how similar the other model is to itself once its batch-norm has the statistics of the target task: what
+    of a move, random or by training, is due to these alone. model: takes these statistics."""
+    model.load_state_dict(there.state)
+    adapted = Seen.by(networks, networks.adapted(model))
+    return {f"{name}/statistics": _estimates(name, adapted, there, len(there.features[0]))[f"{name}/debiased"]}
+
+
 def _write_grams(file: Path, networks: Networks, here: Seen) -> None:
-    first = slice(0, FIRST)
-    grams = [Layer(features[first]).gram().double().cpu().numpy() for features in here.features]
+    first = slice(0, KEPT)
+    grams = [Layer(features[first]).gram().float().cpu().numpy() for features in here.features]
     write_archive(file, index=networks.index[first], layers=np.array(networks.layers), grams=np.stack(grams))

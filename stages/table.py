@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from conf.nested import Several
 from conf.schema import FEATURES, SIMILAR, VALUES
-from stages.given import weights_of
+from stages.given import of_role, weights_of
 from stages.measures import PREDICTIONS, REPRESENTATIONS, SIMILARITY, TRAININGS, VALUED, measured_on
 
 
@@ -160,7 +160,7 @@ def compared_with(cfg: DictConfig, role: str) -> list[str]:
         absent |= {"initial"} if role != "scratch" else set()
         if role == "pretrain":
             return []
-    if cfg.interactions.checkpoints[role]:
+    if cfg.interactions.checkpoints[role] and not (role == "scratch" and 0 in of_role(cfg, role)):
         absent.add("initial")
     wanted = OmegaConf.select(cfg, f"representations.similarity.{role}", default=[]) if role in roles(cfg) else []
     return [model for model in wanted if model.partition("@")[0] not in absent]

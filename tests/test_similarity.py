@@ -112,7 +112,24 @@ def test_every_role_has_its_models_epochs_and_level(compared: Finished) -> None:
     assert level["finetune", "pretrain", 2, "logits"] != level["finetune", "pretrain", 2, "logits"], "heads differ"
     assert level.drop("logits", level="layer").between(-1, 1).all()
     of_last = set(table[table["epoch"] == 2]["quantity"])
-    assert of_last == {"cka", "cka_biased", "cka_minibatch", "calibrated", "p", "neighbours", "procrustes"}
+    assert of_last == {
+        "cka",
+        "cka_biased",
+        "cka_minibatch",
+        "calibrated",
+        "p",
+        "neighbours",
+        "procrustes",
+        "statistics",
+    }
+
+
+def test_statistics_of_batch_norm_are_seen_by_themselves(compared: Finished) -> None:
+    """Those of an untrained model are the task's anyway; those of the pre-trained model are its own task's."""
+    rows = table_of(compared.output).set_index(["quantity", "model", "against", "layer"])["mean"]["statistics"]
+    blocks = LAYERS[:-1]
+    assert rows["scratch", "initial"][blocks].to_numpy() == pytest.approx(1, abs=1e-6)
+    assert (rows["finetune", "pretrain"][blocks] < 0.9999).all()
 
 
 def test_a_killed_comparison_goes_on_and_gives_the_same(again: Studies, compared: Finished) -> None:

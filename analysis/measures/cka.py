@@ -39,11 +39,13 @@ LABELS = {
     "p": "p of permuted inputs",
     "neighbours": "shared nearest neighbours",
     "procrustes": "Procrustes distance",
+    "statistics": "batch-norm statistics alone",
 }
 CAPTION = (
     "How similar each layer is to the same layer of another model, on the same test inputs: 1 means alike up to "
     "rotation and scale, 0 what layers have that share nothing (debiased CKA). Bands: 95% intervals over the inputs. "
-    "Grey: the other model after a random move of its weights, as long as that of training in each tensor. The matrix "
+    "Grey: the other model after a random move of its weights, as long as that of training in each tensor, and with "
+    "batch-norm statistics of the target task (what these alone do is in the table, as `statistics`). The matrix "
     "compares all layers of the last epoch with all layers of the other model."
 )
 
@@ -62,6 +64,7 @@ def samples(study: Study) -> Measured:
                 observed[name] = np.stack([of[f"{other}/{estimate}"] for of in found], axis=1)
                 moved[name] = np.stack([of[f"random/{other}/{estimate}"] for of in found], axis=1)
             observed[f"neighbours/{role}/{other}"] = last[f"{other}/neighbours"]
+            observed[f"statistics/{role}/{other}"] = last[f"{other}/statistics"]
             about |= {f"{name}/{role}/{other}": last[f"{other}/{name}"] for name in (*NUMBERS, "matrix")}
     return Measured(observed, {"random": moved}, about=about)
 
@@ -80,7 +83,8 @@ def ratio(mean: np.ndarray) -> np.ndarray:
 
 def table(measured: Measured) -> pd.DataFrame:
     """Columns: quantity, model, against, layer, epoch, estimate. The biased and the minibatch estimate, and what is
-    calibrated by permutations, are of the last epoch alone."""
+    calibrated by permutations, are of the last epoch alone, as is `statistics`: the other model with itself, once its
+    batch-norm has the statistics of the target task."""
     found = pd.DataFrame(_rows(measured), columns=[*KEYS, "estimate"])
     found.attrs["layers"] = measured.about["layers"].tolist()
     matrices = {name: value for name, value in measured.about.items() if name.startswith("matrix/")}
@@ -102,6 +106,9 @@ def _rows(measured: Measured) -> Iterator[tuple]:
         shared = measured.estimate(f"neighbours/{role}/{other}", alone=True).rows()
         for layer, of_layer in zip(layers, shared, strict=True):
             yield "neighbours", role, other, layer, epochs[-1], of_layer
+        alone = measured.estimate(f"statistics/{role}/{other}", ratio, alone=True).rows()
+        for layer, of_layer in zip(layers, alone, strict=True):
+            yield "statistics", role, other, layer, epochs[-1], of_layer
         for quantity in NUMBERS:
             for layer, value in zip(layers, about[f"{quantity}/{role}/{other}"].tolist(), strict=True):
                 yield quantity, role, other, layer, epochs[-1], exact(value, measured.samples)

@@ -1,10 +1,14 @@
 """A random move is as long as training's in each tensor, and leaves alone what training does not learn."""
 
+import numpy as np
+import pytest
 import torch
+from omegaconf import OmegaConf
 from torch import nn
 
+from data.splits import InMemory, Splits
 from representations.moves import is_moved, moved
-from representations.networks import drawn, state_of
+from representations.networks import Networks, drawn, state_of
 from representations.norms import estimate, is_estimated
 
 LEARNED = {"0.weight", "0.bias", "1.weight", "1.bias"}
@@ -50,6 +54,20 @@ def test_statistics_are_those_of_the_inputs() -> None:
     out = model(inputs)
     assert torch.allclose(out.mean(0), torch.zeros(5), atol=1e-3)
     assert torch.allclose(out.std(0), torch.ones(5), atol=2e-2)
+
+
+@pytest.mark.parametrize("count", [2, 33, 129, 257])
+def test_no_batch_of_training_inputs_is_a_single_one(count: int) -> None:
+    """An input left over would count as much as a batch, and can't be normed alone."""
+    networks = Networks.__new__(Networks)
+    task = InMemory(torch.arange(count).float()[:, None], np.zeros(count, int))
+    networks.splits, networks.where = Splits(task, task, ("a", "b")), torch.device("cpu")
+    networks.cfg = OmegaConf.create({"num_workers": 0})
+    batches = list(networks._training())
+    assert sorted(torch.cat(batches)[:, 0].tolist()) == list(range(count))
+    sizes = [len(batch) for batch in batches]
+    assert min(sizes) > 1
+    assert max(sizes) - min(sizes) <= 1
 
 
 def test_inputs_are_drawn_without_looking_at_their_order() -> None:

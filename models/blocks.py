@@ -28,14 +28,18 @@ def chosen(backbone: nn.Module, wanted: Sequence[str] | str | None) -> list[str]
     if not wanted:
         return [*blocks(backbone), LOGITS]
     wanted = [wanted] if isinstance(wanted, str) else list(wanted)
-    there = [name for name, layer in backbone.named_modules() if name and not isinstance(layer, Slot)] + [LOGITS]
+    layers = [
+        (name, layer) for name, layer in backbone.named_modules() if name and not isinstance(layer, nn.ModuleList)
+    ]
+    there = {name: LOGITS if isinstance(layer, Slot) else name for name, layer in layers} | {LOGITS: LOGITS}
     for pattern in wanted:
         if not any(_matches(name, pattern) for name in there):
-            short = [name for name in there[:-1] if name.count(".") < 2]
+            short = [name for name in there if name.count(".") < 2 and there[name] != LOGITS]
             more = f" and {len(there) - LISTED} more" if len(short) > LISTED else ""
             some = ", ".join(short[:LISTED])
             raise BadInput(f"{KEY}: the model has no layer {pattern}; it has {some}{more}, {LOGITS}")
-    return [name for name in there if any(_matches(name, pattern) for pattern in wanted)]
+    found = {there[name] for name in there if any(_matches(name, pattern) for pattern in wanted)}
+    return [name for name in there if name in found]
 
 
 def _matches(name: str, pattern: str) -> bool:

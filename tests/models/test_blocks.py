@@ -31,5 +31,6 @@ def test_layers_are_named_by_patterns_of_their_own_depth() -> None:
     backbone = Classifier(vision.resnet18(3, "cifar")).backbone
     assert chosen(backbone, ["logits", "layer*"]) == ["layer1", "layer2", "layer3", "layer4", "logits"]
     assert chosen(backbone, "layer2.*") == ["layer2.0", "layer2.1"]
+    assert chosen(backbone, ["fc", "layer4"]) == ["layer4", "logits"], "the classifier's own name"
     with pytest.raises(BadInput, match=r"no layer layer9.*it has conv1, bn1"):
         chosen(backbone, ["layer9"])

@@ -23,7 +23,9 @@ from analysis.kept import Kept
 from analysis.loading import load
 from analysis.measure import PAPER, Measure, Sizes
 from analysis.measured import OWN, PSEUDO, Measured
-from analysis.report.opening import HOW_TO_READ, left_out, noise_warnings, summary
+from analysis.moved import MEASURE as MOVED
+from analysis.moved import moved
+from analysis.report.opening import how_to_read, left_out, noise_warnings, question, summary
 from analysis.report.page import FigureEntry, write_report
 from analysis.robust import Noisy, doubtful, with_noise
 from analysis.study import Study
@@ -192,6 +194,7 @@ def _answer(kept: Kept, claims: pd.DataFrame, study: Study) -> str:
     )
     said = [answer(claims, tables.get("decomposition"), "")] if len(claims) else []
     said += [of_one_epoch(tables["transfer"], study.source.epoch)] if "transfer" in tables else []
+    said += [moved(tables[MOVED])] if MOVED in tables else []
     text = " ".join([*filter(None, said), known]) if any(said) else ""
     write_text(kept.folder / FILE, told([text], claim_lines(claims) if len(claims) else []))
     return text
@@ -206,12 +209,12 @@ def _report(
 ) -> None:
     write_report(
         result.folder / "report.html",
-        title=f"{which}: {'why does pre-training help?' if whole else 'what is pre-training worth?'}",
+        title=f"{which}: {question(kept.shown, whole)}",
         summary=summary,
         claims=claims,
         figures=_entries(kept),
         gallery=_cards(kept),
-        how_to_read=HOW_TO_READ if whole else HOW_TO_READ.partition("\n\n")[0],
+        how_to_read=how_to_read(whole),
         settings=OmegaConf.to_yaml(OmegaConf.create(nested(result.decided()))),
         answer=text,
     )

@@ -101,6 +101,6 @@ def _of_cka(rows: pd.DataFrame) -> pd.DataFrame:
 def _entry(folder: Path, name: str, made: object, shown: OverSimilarity, spoken: str, table: str) -> Entry:
     kept = [*save(made, folder / "figures", name)]
     another = bool(shown.rows[ANOTHER].notna().any())
-    caption = words.caption(name, another, shown.no_other, spoken)
+    caption = words.caption(name, shown.found.early, another, shown.no_other, spoken)
     of_runs = folder / "tables" / f"{table}.csv"
     return kept, OverRuns(name, words.QUESTIONS[name], caption, "", kept[0], of_runs, PAPER)

@@ -47,6 +47,19 @@ def test_what_no_measure_reads_is_not_made(compared: Finished) -> None:
     assert made == {"pretrain", "finetune", "scratch", *parts}
 
 
+def test_the_report_asks_and_answers_how_far_layers_move(compared: Finished) -> None:
+    folder, rows = compared.output / "run" / "analysis", table_of(compared.output)
+    text, said = (folder / "report.html").read_text(), " ".join((folder / "verdicts.txt").read_text().split())
+    assert "how far does each layer move?" in text
+    assert "what is pre-training worth?" not in text
+    assert "of the interactions" not in text
+    assert said in " ".join(compared.result.out.split())
+    last = rows[(rows["quantity"] == "cka") & (rows["model"] == "scratch") & (rows["epoch"] == rows["epoch"].max())]
+    most, least = (last.loc[at] for at in (last["mean"].idxmin(), last["mean"].idxmax()))
+    assert f"from scratch, from the untrained model, {most['layer']} ({most['mean']:.2g} [" in said
+    assert f" and {least['layer']} ({least['mean']:.2g} [" in said
+
+
 def hsic(x: np.ndarray, y: np.ndarray) -> float:
     """HSIC_1 of Song et al. (2012), term by term."""
     n, one = len(x), np.ones(len(x))

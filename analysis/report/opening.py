@@ -1,6 +1,7 @@
 """The opening of the report: warnings, what is left out, and what was run."""
 
 import json
+from collections.abc import Collection
 
 from omegaconf import DictConfig
 
@@ -14,8 +15,11 @@ from stages.reading import parsed
 from stages.versions import about as versions
 from stages.versions import version_line
 
-HOW_TO_READ = """Intervals are 95 % intervals over samples: those of the interactions, or the test set where accuracy \
-is concerned. They say nothing of what another seed would give: each model here is one training run.
+SAMPLES = "those of the interactions, or the test set where accuracy is concerned"
+INPUTS = "inputs of the test set, unless a caption says otherwise"
+INTERVALS = """Intervals are 95 % intervals over samples: {}. They say nothing of what another seed would give: each \
+model here is one training run."""
+LEVELS = """
 
 No figure means anything without the levels that it would have anyway. Grey marks are these \
 references: what strengths alone would give (placement), what two models share that look at the same \
@@ -28,6 +32,18 @@ How strong the pre-trained model's interactions are depends on how its linear pr
 So whatever compares the strengths of two models is given a second time with both models scaled to \
 the same strength.
 """
+MOVES = {"cka", "training"}  # measures of how far layers move, and nothing else
+
+
+def question(measures: Collection[str], whole: bool) -> str:
+    """Returns the question of the report's title. whole: whether interactions were measured."""
+    if "cka" in measures and MOVES.issuperset(measures):
+        return "how far does each layer move?"
+    return "why does pre-training help?" if whole else "what is pre-training worth?"
+
+
+def how_to_read(whole: bool) -> str:
+    return INTERVALS.format(SAMPLES) + LEVELS if whole else INTERVALS.format(INPUTS)
 
 
 def left_out(measures: list[Measure], study: Study) -> dict[str, str]:

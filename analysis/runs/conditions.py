@@ -20,6 +20,7 @@ from analysis.runs.settings import Settings
 from analysis.runs.tables import which_samples
 
 MEASURE, QUANTITY = "cka", "cka"
+TRAINING, ACCURACY = "training", "train_accuracy"
 PLACE = ["quantity", "model", "against", "layer", "epoch"]
 MEAN, EXCESS = "mean", "random_excess"
 LOGITS = "logits"
@@ -70,7 +71,8 @@ class Values:
 class Conditions:
     """The runs as conditions. cells: by column (mean, random_excess), cell and replicate [layers]; layers: in their
     order; source: the data set of the pre-training; runs: how many each condition has; level: what seeds differ in;
-    lacks: why conditions can't be compared, "" if they can; sampled: by column, cell and replicate."""
+    lacks: why conditions can't be compared, "" if they can; sampled: by column, cell and replicate; learned: of a
+    condition and model the mean accuracy on the training set at the last epoch, as far as it was measured."""
 
     cells: dict[str, dict[Cell, dict[str, np.ndarray]]]
     layers: list[str] = field(default_factory=list)
@@ -79,6 +81,7 @@ class Conditions:
     level: str = ""
     lacks: str = ""
     sampled: dict[tuple[str, Cell, str], Sampled] = field(default_factory=dict)
+    learned: dict[tuple[Condition, str], float] = field(default_factory=dict)
 
     @property
     def before(self) -> list[str]:
@@ -144,15 +147,15 @@ def conditions(runs: list[Run], settings: Settings) -> Conditions | None:
         return None
     runs, values = [runs[at] for at in there], [settings.of_run[at] for at in there]
     of = [condition_of(run) for run in runs]
+    layers = sorted(dict.fromkeys(layer for run in runs for layer in last_rows(run)["layer"]), key=LOGITS.__eq__)
     if others := _others(of, settings.columns, values):
         why = f"the runs differ in {', '.join(others)} as well: summarise those of one alone"
-        return Conditions({}, runs={each: of.count(each) for each in of}, lacks=why)
+        return Conditions({}, layers, runs={each: of.count(each) for each in of}, lacks=why)
     groups = {each: [run for run, own in zip(runs, of, strict=True) if own == each] for each in dict.fromkeys(of)}
     names = list(dict.fromkeys(name for group in groups.values() for name in varied(group)))
     seeds = [", ".join(str(run.seeds.get(name)) for name in names) for run in runs]
     rows = pd.concat([last_rows(run).assign(seed=seed, condition=list(groups).index(condition))
                       for run, condition, seed in zip(runs, of, seeds, strict=True)])  # fmt: skip
-    layers = sorted(dict.fromkeys(rows["layer"]), key=lambda layer: layer == LOGITS)
     most = max(groups.values(), key=len)
     return Conditions(
         {column: _cells(rows, column, list(groups), layers) for column in (MEAN, EXCESS)},
@@ -162,6 +165,7 @@ def conditions(runs: list[Run], settings: Settings) -> Conditions | None:
         level_of(most) if len(most) > 1 else "",
         sampled=dict(each for run, condition, seed in zip(runs, of, seeds, strict=True)
                      for each in _sampled(run, condition, seed, layers)),
+        learned=_learned(groups),
     )  # fmt: skip
 
 
@@ -198,6 +202,16 @@ def last_rows(run: Run, *quantities: str) -> pd.DataFrame:
     rows = run.tables[MEASURE].reset_index(drop=True).rename_axis("place").reset_index()
     rows = rows[rows["quantity"].isin(quantities or [QUANTITY])]
     return rows[rows["epoch"] == rows.groupby("model")["epoch"].transform("max")]
+
+
+def _learned(groups: dict[Condition, list[Run]]) -> dict[tuple[Condition, str], float]:
+    found: dict[tuple[Condition, str], list[float]] = {}
+    for condition, runs in groups.items():
+        for table in (run.tables[TRAINING] for run in runs if TRAINING in run.tables):
+            for model, rows in table[table["quantity"] == ACCURACY].groupby("model"):
+                last = rows.loc[rows["epoch"].idxmax(), "mean"]
+                found.setdefault((condition, model), []).append(float(last))
+    return {key: float(np.mean(each)) for key, each in found.items()}
 
 
 def _cells(

@@ -49,6 +49,10 @@ def _closer(key: str, to: int = 1) -> Asked:
     return Asked(f"closer/{key}", claim, contrary, quantity, terms, "before")
 
 
+ONLY = Asked("few/only", "with few randomly labelled images only the last layer moves from scratch",
+             "with few randomly labelled images other layers than the last one move, too, from scratch",
+             "what the layer before the logits that moves most moves, in parts of what the logits do",
+             [(1, "few", "scratch", INITIAL)], "before")  # fmt: skip
 CLAIMS = (
     _less("pretrain", INITIAL, "in pre-training"),
     _less("scratch", INITIAL, "from scratch"),
@@ -67,8 +71,10 @@ CLAIMS = (
           [(1, "random", "scratch", INITIAL), (-1, "random", "finetune", START)]),
     Asked("few/less", "the fewer images have random labels, the less early layers move from scratch",
           "the fewer images have random labels, the more early layers move from scratch",
-          "CKA of {}, from scratch against initial, random labels: fewest - most images",
+          "CKA of {}, from scratch against initial, random labels: fewest - most images, in as many "
+          "epochs, so that the fewest are also trained for fewer steps",
           [(1, "few", "scratch", INITIAL), (-1, "many", "scratch", INITIAL)]),
+    ONLY,
     _between("between/shifted/more", "shifted labels move early layers {} than the original ones", "shifted",
              "original"),
     _between("between/shifted/less", "shifted labels move early layers {} than random ones", "random", "shifted"),
@@ -80,7 +86,3 @@ CLAIMS = (
     *(_closer(key) for key in ("original", "shifted", "domain")),
     _closer("random", -1),
 )  # fmt: skip
-ONLY = Asked("few/only", "with few randomly labelled images only the last layer moves from scratch",
-             "with few randomly labelled images other layers than the last one move, too, from scratch",
-             "what the layer before the logits that moves most moves, in parts of what the logits do",
-             [(1, "few", "scratch", INITIAL)])  # fmt: skip

@@ -74,12 +74,14 @@ def test_a_sweep_over_conditions_has_its_table_figures_claims_and_answer(swept, 
     assert judged[0]["key"] == "similarity/early/scratch/excess"
     assert {row["setting"] for row in judged if row["measure"] == "similarity"} == {"over conditions"}
     assert [row["key"] for row in judged].count("ratio/paper") == 2, "those of each setting stay"
-    assert "Early layers move less than later ones, from scratch (CKA apart by " in out
+    assert "Met, in brackets how far CKA is apart beyond a random move of the weights: early layers" in out
     text = (folder / "report.html").read_text()
     for question in ("How far do the layers move?", "When do the layers move?",
                      "Is the fine-tuned model closer to the pre-trained or to the initial one?"):  # fmt: skip
         assert f"<h2>{question}</h2>" in text
     assert "no two runs of a setting share a pre-training" in text
+    assert "early layers (block1) nearly as they are" in text
+    assert "dark ones are early layers (block1)" in text
     assert "Similarity of pre-trained and fine-tuned representations" in text
 
 

@@ -197,6 +197,8 @@ REFUSED_BY_HYDRA = [
     ("~nothing", "~nothing unknown removed"),
     ("~data.target", "~data.target data.target"),
     ("+seed=1", "+seed seed exists +"),
+    ("data.source=glyphs data.source.test_samples=62", "data.source.test_samples= +source@data.source=glyphs without"),
+    ("data=cifar10 data.source.test_samples=62", "data.source.test_samples= +source@data.source=glyphs without"),
     ("seed=1,2", "seed=1,2 -m seed=[1,2]"),
     ("seed", "seed KEY=VALUE"),
     ("seed=[1", "seed=[1 KEY=VALUE quotes"),

@@ -13,7 +13,7 @@ from math import isnan
 
 import pandas as pd
 
-from analysis.claims import COUNTED, EQUAL, IMPOSSIBLE, MET, NOT_MET, SCALE, UNDECIDED, overall
+from analysis.claims import COUNTED, EQUAL, IMPOSSIBLE, MET, NOT_MET, SCALE, UNDECIDED, at_equal, overall
 from analysis.tables import ends
 from analysis.told import interval
 
@@ -148,11 +148,16 @@ def _discarded(claims: pd.DataFrame, rows: dict[str, pd.Series]) -> Iterator[str
     if (row := rows.get("discarded/all")) is None or row["verdict"] == IMPOSSIBLE:
         return
     verdict = overall(claims[claims["claim"] == row["claim"]])
-    text = f"Discards more than twice what it preserves: {row['verdict']}, {_numbers(row)}."
+    measured, at_same = f"{_numbers(row)}", ""
     if not isnan(row.get(f"{EQUAL}mean", float("nan"))):
-        text += f" At equal strengths {_numbers(row, EQUAL)}"
-        text += f": {verdict}." if verdict in (SCALE, COUNTED) else "."
-    yield text
+        at_same = f"t equal strengths {_numbers(row, EQUAL)}"
+    if verdict == row["verdict"]:
+        text = f"{verdict}, {measured}{f'. A{at_same}' * bool(at_same)}"
+    else:
+        how = "over all subsets" if verdict == COUNTED else "as measured"
+        same = f"; a{at_same}, {at_equal(row)}".removesuffix(", ") if at_same else ""
+        text = f"{verdict}: {how} {measured}, {row['verdict']}{same}"
+    yield f"Discards more than twice what it preserves: {text}."
 
 
 def _recovered(rows: dict[str, pd.Series]) -> Iterator[str]:

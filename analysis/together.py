@@ -61,4 +61,4 @@ def figure(folder: Path, shown: Together) -> tuple[list[Path], OverRuns]:
     made = drawn.draw(over, trends, pairs, agree_words.words, agree.ALPHA, agree_words.note(pairs))
     kept = [*save(made, folder / "figures", NAME)]
     table = folder / "tables" / "agreement.csv"
-    return kept, OverRuns(NAME, agree_words.QUESTION, agree_words.CAPTION, "", kept[0], table, paper="")
+    return kept, OverRuns(NAME, agree_words.QUESTION, agree_words.caption(pairs), "", kept[0], table, paper="")

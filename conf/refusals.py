@@ -19,7 +19,8 @@ from conf.errors import BadInput
 from conf.schema import keys
 
 PROGRAM = Path(__file__).parent
-OPEN = ("model", "trainer", "data.source", "data.target", "analysis.options")  # sections that take keys with +
+SOURCE = "data.source"
+OPEN = ("model", "trainer", SOURCE, "data.target", "analysis.options")  # sections that take keys with +
 TECHNICAL = ("full_key:", "object_type=", "reference_type=", "See https://", "Error merging", "Error parsing")
 NO_WORDS = ("null", "true", "false")
 COMPOSING = (HydraException, OmegaConfBaseException)
@@ -57,6 +58,8 @@ def refusal(error: Exception, overrides: Sequence[str] | None = None) -> BadInpu
 def unknown(path: str, there: Iterable[str]) -> BadInput:
     """Returns the error for an unknown key. there: the keys of its section, without the section's path."""
     section, _, name = path.rpartition(".")
+    if section.startswith(SOURCE) and not there:
+        return _no_section(path)
     everywhere = [known for known, _ in keys()]
     near = [f"{section}.{one}" if section else one for one in get_close_matches(name, there, 3)]
     near = near or [known for known in everywhere if known.rpartition(".")[2] == name]
@@ -66,6 +69,15 @@ def unknown(path: str, there: Iterable[str]) -> BadInput:
         hint = f"{section or 'the configuration'} has: {', '.join(there) or 'none'}"
     more = f"; a new one is added with +{path}=..." if section.startswith(OPEN) else ""
     return BadInput(f"unknown key {path}; {hint}{more}")
+
+
+def _no_section(path: str) -> BadInput:
+    """Returns the error for a key of a source task that is null or only named: Hydra knows its keys if it inserts the
+    file itself."""
+    return BadInput(
+        f"unknown key {path}; {SOURCE}=NAME and null have no keys: choose the task with +source@{SOURCE}=NAME, such as "
+        f"+source@{SOURCE}=glyphs {path}=... (without the + where data=... has a source task, such as data=digits)"
+    )
 
 
 def _of_key(error: OmegaConfBaseException) -> BadInput:

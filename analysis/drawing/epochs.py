@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from analysis.drawing.references import style as of_reference
 from analysis.drawing.references import words
 from analysis.drawing.style import COLOURS, REFERENCE, STYLE, panels, with_legend
+from analysis.statistics.curves import ROUNDING
 
 WIDELY, TICKS = 30, 7  # times; numbers along the axis, at most
 FLAT = 4  # times wider: an axis on which a curve is hard to see
@@ -153,7 +154,7 @@ def _curve(
         of["epoch"], of["low"].clip(0, most), of["high"].clip(0, most), color=curve.colour, alpha=0.16, linewidth=0
     )
     if ring and np.ptp(of["mean"]) > 0:
-        best = of.loc[of["mean"].idxmax()]
+        best = of[of["mean"] >= of["mean"].max() - ROUNDING]  # several where they are equal
         axes.plot(best["epoch"], best["mean"], "o", markersize=12, color="none", markeredgecolor=curve.colour,
                   markeredgewidth=1.6, zorder=4, clip_on=False)  # fmt: skip
 

@@ -1,8 +1,9 @@
 """Draws several views of the same checkpoints side by side: at which epoch each is highest, and which views agree.
 
 Left, a row for each view: the darker, the higher its mean over seeds at that epoch, from its own lowest to its own
-highest; the highest has a ring. Right, a square for each pair of views: Kendall's tau over the epochs, which a common
-trend makes large; a dot where the two agree in what seeds have beyond that trend. Rows are the same on both sides.
+highest; the highest (all, where they are equal) has a ring. Right, a square for each pair of views: Kendall's tau over
+the epochs, which a common trend makes large; a dot where the two agree in what seeds have beyond that trend. Rows are
+the same on both sides.
 """
 
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from matplotlib.patches import Rectangle
 
 from analysis.drawing.epochs import LABEL
 from analysis.drawing.style import LINE, STYLE, legend_columns
+from analysis.statistics.curves import ROUNDING
 
 ROW, CELL, NARROWEST, SIZE = 0.34, 0.62, 7.6, 8.5  # inches; points
 TITLE = "What do several views of the same checkpoints say?"
@@ -54,16 +56,24 @@ def _standing(axes: Axes, wide: pd.DataFrame, labels: list[str]) -> None:
     axes.imshow(standing, cmap=HIGH, vmin=0, vmax=1 / PALE, aspect="auto")
     for (row, column), value in np.ndenumerate(means):
         if np.isfinite(value):
-            axes.text(column, row, f"{value:.3g}", ha="center", va="center", fontsize=SIZE,
+            axes.text(column, row, _number(value, high[row, 0], low[row, 0]), ha="center", va="center", fontsize=SIZE,
                       color="white" if standing[row, column] > 0.85 else "black")  # fmt: skip
     for row in np.flatnonzero(np.isfinite(standing).any(1)):
-        best = int(np.nanargmax(means[row]))
-        axes.add_patch(Rectangle((best - 0.47, row - 0.44), 0.94, 0.88, fill=False, edgecolor="#D55E00", linewidth=2))
+        for best in np.flatnonzero(means[row] >= high[row] - ROUNDING):
+            place = (best - 0.47, row - 0.44)
+            axes.add_patch(Rectangle(place, 0.94, 0.88, fill=False, edgecolor="#D55E00", linewidth=2))
     axes.set_xticks(range(wide.shape[1]), [f"{epoch:g}" for epoch in wide.columns])
     axes.set_yticks(range(len(labels)), labels)
     axes.set_xlabel(LABEL)
     axes.set_title("mean over seeds: the darker, the higher", fontsize=10)
     _bare(axes)
+
+
+def _number(value: float, *ends: float) -> str:
+    """Rounds to three digits of the row's largest number, and four decimals at most."""
+    largest = max(map(abs, ends))
+    decimals = int(np.clip(2 - np.floor(np.log10(largest)), 0, 4)) if largest else 0
+    return np.format_float_positional(round(value, decimals) + 0.0, trim="-")
 
 
 def _pairs(axes: Axes, names: list[str], with_epoch: pd.Series, pairs: pd.DataFrame, alpha: float) -> AxesImage:

@@ -13,7 +13,7 @@ import pandas as pd
 from analysis.runs.epochs import EPOCH, Epochs
 from analysis.runs.views import VIEWS, of_name
 from analysis.statistics.agreement import FEWEST_SEEDS, in_order, p_values, smallest_p
-from analysis.statistics.curves import interval, permutation_p, step, tau
+from analysis.statistics.curves import best_in, highest, interval, permutation_p, step, tau
 
 ALPHA = 0.05
 TRENDS = ["view", "epochs", "seeds", "tau", "tau_low", "tau_high", "p", "best", "best_in"]
@@ -33,17 +33,17 @@ def over_epochs(found: Epochs, names: list[str]) -> pd.DataFrame:
 
 def trends(found: Epochs, names: list[str]) -> pd.DataFrame:
     """Returns how each view goes with the epoch, the epoch itself last: Kendall's tau with its interval over seeds, p
-    over the orders of the epochs, and the epoch where the mean is highest, in how many seeds it is that."""
+    over the orders of the epochs, and the (first) epoch where the mean is highest, in how many seeds that is so."""
     rows = []
     for name in [*names, EPOCH]:
         epochs, along, curves = found.together(EPOCH, names[0] if name == EPOCH else name)
         curves = along if name == EPOCH else curves
         if not len(curves):
             continue
-        at = int(curves.mean(0).argmax())
+        at = int(highest(curves.mean(0)).argmax())
         of_tau = interval(tau(along, curves), step(len(epochs)), (-1, 1))
-        best_in = int((curves[:, at] == curves.max(1)).sum())
-        rows.append([name, len(epochs), len(curves), *of_tau, permutation_p(along, curves), int(epochs[at]), best_in])
+        p = permutation_p(along, curves)
+        rows.append([name, len(epochs), len(curves), *of_tau, p, int(epochs[at]), best_in(curves)])
     return pd.DataFrame(rows, columns=TRENDS)
 
 

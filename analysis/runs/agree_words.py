@@ -1,12 +1,14 @@
 """What several views of the same checkpoints say, in sentences: the paragraph, and what stands below the figure.
 
-8 views of 30 pairs of checkpoints, pre-trained for 1 to 20 epochs and fine-tuned. As pre-training goes on, LogME and
-accuracy, frozen features (FE) rise; knowledge preserved falls; no trend is shown in F_m beyond a random subspace. Views
-with a common trend rank the epochs alike whether or not they have anything to do with each other. Beyond that trend, 2
-of 26 pairs of views agree: LogME with accuracy, frozen features (FE) (z 3.1, p 0.025). Of the others this is not shown.
+4 views of 30 pairs of checkpoints, pre-trained for 1 to 20 epochs and fine-tuned. As pre-training goes on, 2 rise
+(LogME; accuracy, frozen features (FE)), 1 falls (knowledge preserved), in 1 no trend is shown (F_m beyond a random
+subspace). Views with a common trend rank the epochs alike, whether or not they have anything to do with each other.
+Beyond it, of 6 pairs of views 1 agree (LogME and accuracy, frozen features (FE), z 3.1, p 0.025). Of the others this is
+not shown, which does not show that they disagree.
 """
 
 from collections.abc import Iterator
+from math import factorial
 
 import pandas as pd
 
@@ -25,10 +27,13 @@ CAPTION = (
     "where fine-tuning has not moved a layer, 0 where the images could as well be exchanged; the mean of layers "
     "leaves the logits out. Right: Kendall's tau of two views over the epochs, in the same seed, and of each view "
     "with the epoch itself: 1 if they rank the epochs alike, -1 if the other way round. That shows little, as most "
-    "views have a trend. A dot marks views that agree beyond it: a seed that lies above the mean of all seeds in one "
-    "view at some epoch does so in the other (p below 0.05, trajectories exchanged among seeds, adjusted for the "
-    "number of pairs). Tested are views of different kinds; a single layer is not. Fine-tuned accuracy is the benefit"
-    " over training from scratch as well: within a seed the two differ by a constant."
+    "views have a trend. {} Fine-tuned accuracy is the benefit over training from scratch as well: within a seed the "
+    "two differ by a constant."
+)
+DOTS = (
+    "A dot (a cross) marks views that agree (go against each other) beyond it: a seed that lies above the mean of all "
+    "seeds in one view at some epoch does so (does not) in the other (p below 0.05, trajectories exchanged among "
+    "seeds, adjusted for the number of pairs). Tested are views of different kinds; a single layer is not."
 )
 
 
@@ -39,6 +44,11 @@ def words(name: str) -> str:
 def paragraph(found: Epochs, trends: pd.DataFrame, pairs: pd.DataFrame) -> str:
     """trends, pairs: as analysis/runs/agree.py makes them."""
     return " ".join([*_trends(found, trends), *_pairs(pairs), *_known(found)])
+
+
+def caption(pairs: pd.DataFrame) -> str:
+    """Returns what stands below the figure: what dots mean, or why there are none."""
+    return CAPTION.format(DOTS if not (why := note(pairs)) else f"{why[0].upper()}{why[1:]}.")
 
 
 def note(pairs: pd.DataFrame) -> str:
@@ -52,14 +62,17 @@ def _trends(found: Epochs, trends: pd.DataFrame) -> Iterator[str]:
     rows = trends[trends["view"] != EPOCH]
     of = f"{found.epochs[0]} to {found.epochs[-1]} epochs"
     yield f"{len(rows)} views of {len(found.places)} pairs of checkpoints, pre-trained for {of} and fine-tuned."
+    most = int(rows["epochs"].max())
+    if (least := 2 / factorial(most)) >= ALPHA:
+        yield f"With {most} epochs no trend can be shown: the smallest possible p is {least:.2g}."
+        return
     shown = (rows["p"] < ALPHA) & ~(rows["tau_low"] * rows["tau_high"] <= 0)  # NaN, of one seed, is no interval
-    parts = [
-        f"{_listed(rows.loc[shown & side, 'view'])} {verb}{'s' * (int((shown & side).sum()) == 1)}"
-        for verb, side in (("rise", rows["tau"] > 0), ("fall", rows["tau"] < 0)) if (shown & side).any()
-    ]  # fmt: skip
+    sides = (("rise", shown & (rows["tau"] > 0)), ("fall", shown & (rows["tau"] < 0)))
+    parts = [f"{side.sum()} {verb}{'s' * int(side.sum() == 1)} ({_listed(rows.loc[side, 'view'])})"
+             for verb, side in sides if side.any()]  # fmt: skip
     if not shown.all():
-        parts.append(f"no trend is shown in {_listed(rows.loc[~shown, 'view'])}")
-    yield f"As pre-training goes on, {'; '.join(parts)}."
+        parts.append(f"in {(~shown).sum()} no trend is shown ({_listed(rows.loc[~shown, 'view'])})")
+    yield f"As pre-training goes on, {', '.join(parts)}."
 
 
 def _pairs(pairs: pd.DataFrame) -> Iterator[str]:
@@ -95,5 +108,4 @@ def _known(found: Epochs) -> Iterator[str]:
 
 
 def _listed(names: pd.Series) -> str:
-    every = [words(name) for name in names]
-    return ", ".join(every[:-1]) + (" and " if len(every) > 1 else "") + every[-1]
+    return "; ".join(words(name) for name in names)

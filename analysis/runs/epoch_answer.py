@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims import MET, NOT_MET
-from analysis.runs.epoch_claims import ALPHA, LAST
+from analysis.runs.epoch_claims import ALPHA, EQUAL, LAST
 from analysis.runs.epochs import TARGETS, Epochs
 from analysis.runs.ranking import RANKERS, TRIVIAL, best_of
-from analysis.statistics.curves import best, interval, width
+from analysis.statistics.curves import best, best_in, highest, interval, width
 
 HOW = {
     "fe": "frozen features with a fixed number of steps",
@@ -27,22 +27,36 @@ HOW = {
     "ft": "fine-tuning",
 }
 TAU = "Rankers of the epochs, by Kendall's tau with the accuracy (1: the same order, 0: nothing to do with it)."
-COLUMNS = ["quantity", "epochs", "seeds", "best", "best_in", "mean", "low", "high", "accuracy", "at_last"]
+COLUMNS = [
+    "quantity",
+    "epochs",
+    "seeds",
+    "best",
+    "as_good",
+    "best_in",
+    "flat",
+    "mean",
+    "low",
+    "high",
+    "accuracy",
+    "at_last",
+]
 
 
 def best_epochs(found: Epochs) -> pd.DataFrame:
-    """Returns for each kind of transfer the epoch where the mean curve is highest (`best`), in how many seeds
-    it is the best (best_in), the mean of the seeds' own best epochs with its interval, and the mean accuracy at the
-    best and at the last epoch."""
+    """Returns for each kind of transfer the first epoch where the mean curve is highest (`best`), the others that are
+    as good, in how many seeds the same epochs are the best (best_in), how many are the same at all epochs (flat), the
+    mean of the seeds' own best epochs with its interval, and the mean accuracy at the best and at the last epoch."""
     rows = []
     for target in [name for name in TARGETS if found.has(name)]:
         epochs, curves = found.together(target)
         if len(curves):
             mean = curves.mean(0)
             own = interval(best(curves, epochs), width(curves, epochs), (epochs[0], epochs[-1]))
-            at = int(mean.argmax())
-            best_in = int((curves[:, at] == curves.max(1)).sum())
-            rows.append([target, len(epochs), len(curves), int(epochs[at]), best_in, *own, mean[at], mean[-1]])
+            at, *others = np.flatnonzero(highest(mean))
+            as_good, flat = ", ".join(f"{epochs[other]:g}" for other in others), int(highest(curves).all(1).sum())
+            about = [int(epochs[at]), as_good, best_in(curves), flat]
+            rows.append([target, len(epochs), len(curves), *about, *own, mean[at], mean[-1]])
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -63,12 +77,18 @@ def _best(found: Epochs, table: pd.DataFrame) -> Iterator[str]:
 
 
 def _epoch(row: pd.Series, last: int) -> str:
-    for_what = HOW[row["quantity"]]
-    if isnan(row["mean"]):
-        return f"none for {for_what}, as all are equal"
-    seeds = f"best in {row['best_in']} of {row['seeds']} seeds; " if row["seeds"] > 1 else ""
+    for_what, share = HOW[row["quantity"]], f"{100 * row['accuracy']:.4g} %"
+    every = [str(row["best"]), *filter(None, row["as_good"].split(", "))]
+    if len(every) == row["epochs"]:
+        return f"none for {for_what}, as all are equal ({share})"
+    alike = len(every) > 1
+    seeds = f"{'alike' if alike else 'best'} in {row['best_in']} of {row['seeds']} seeds" * (row["seeds"] > 1)
+    flat = f"in {row['flat']} all epochs are equal" * (row["flat"] > 0)
+    at = f"no one is better at {share}" * alike
     above = f"{100 * (row['accuracy'] - row['at_last']):.2g} points above the last epoch"
-    return f"{row['best']} for {for_what} ({seeds}{'the last one' if row['best'] == last else above})"
+    after = ("one is the last" if alike else "the last one") if str(last) in every else above
+    said = "; ".join(filter(None, [seeds, flat, at, after]))
+    return f"{' and '.join(every)}{' alike' * alike} for {for_what} ({said})"
 
 
 def _falls(rows: dict[str, pd.Series]) -> Iterator[str]:
@@ -77,6 +97,8 @@ def _falls(rows: dict[str, pd.Series]) -> Iterator[str]:
             continue
         if row["why"] == LAST:
             yield f"{TARGETS[fe]} has its best epoch at the end: there is nothing to fall from."
+        if row["why"] == EQUAL:
+            yield f"Whether {TARGETS[fe]} falls after its best epoch is not measurable: {EQUAL}."
         if isnan(row["low"]):
             continue
         points = "{:.2g} points [{:.2g}, {:.2g}]".format(*(100 * row[name] + 0.0 for name in ("mean", "low", "high")))
@@ -96,7 +118,11 @@ def _ranked(ranks: pd.DataFrame) -> Iterator[str]:
         others = rows[free != free.iloc[0]]
         second = (others if len(others) else rows.iloc[1:]).iloc[0]
         which = ("of the scores" if free.iloc[0] else "of those that take no score") if len(others) else "then"
-        yield f"{TARGETS[target]}: highest is {_ranker(first)}; {which}, {_ranker(second)}."
+        if first["tau"] <= 0:
+            yield f"{TARGETS[target]}: none ranks them so; the highest tau is that of {_ranker(first)}."
+            continue
+        none = "none: the highest is " if second["tau"] <= 0 else ""
+        yield f"{TARGETS[target]}: highest is {_ranker(first)}; {which}, {none}{_ranker(second)}."
         yield f"The epoch that each puts first loses {_lost(first)} and {_lost(second)} points."
         yield _better(first, second)
 

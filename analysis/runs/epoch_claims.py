@@ -9,7 +9,7 @@ between seeds is of these few epochs, which any two curves may happen to rank al
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isnan, nan, sqrt
 
 import numpy as np
@@ -18,7 +18,7 @@ import pandas as pd
 from analysis.claims import KEYS, MET, NOT_MET, ORDERS, UNDECIDED, Claim, as_table
 from analysis.runs.claims import VERDICTS
 from analysis.runs.epochs import EPOCH, FEWEST, TARGETS, Epochs
-from analysis.statistics.curves import best, fall, fall_weights, interval, permutation_p, step, tau, width
+from analysis.statistics.curves import ROUNDING, best, fall, fall_weights, interval, permutation_p, step, tau, width
 from analysis.statistics.estimate import Estimate, Interval
 
 MEASURE, RANKS, OF_TAU, ALPHA = "epochs", 0.5, (-1.0, 1.0), 0.05
@@ -29,6 +29,7 @@ MAIN, RESIDUAL = ("pretrain/accuracy/main", "pretrain/accuracy/residual")
 AFTER = "finetune/accuracy/residual"
 SAME = "it is the same at all epochs"
 LAST = "the best epoch is the last one: there is nothing to fall from"
+EQUAL = "the accuracies that are compared are equal"
 ONE_FALL = "with one combination of seeds the best epoch would be the one with the luckiest noise"
 
 
@@ -53,7 +54,7 @@ class Counted:
 
 def claims(found: Epochs) -> pd.DataFrame:
     """Returns a row for each way to count a claim, as in the claims.csv of a summary; empty without any."""
-    every = [(claim, way) for claim, ways in _claims(found) for way in ways]
+    every = [(claim, _measurable(way)) for claim, ways in _claims(found) for way in ways]
     if not every:
         return pd.DataFrame(columns=KEYS)
     table, _ = as_table(MEASURE, [_claim(*each) for each in every])
@@ -61,14 +62,28 @@ def claims(found: Epochs) -> pd.DataFrame:
         known = way.values[np.isfinite(way.values)]
         table.loc[place, "runs"] = way.runs
         if len(known) == 1:
-            table.loc[place, ["verdict", "why"]] = (
-                UNDECIDED,
-                f"{known[0]:.3g} with one combination of seeds, no interval",
-            )
+            table.loc[place, ["verdict", "why"]] = (UNDECIDED, _alone(found, way, known[0]))
         elif (not len(known) and way.why in (ONE_FALL, LAST)) or _by_chance(way, table.loc[place, "verdict"]):
             table.loc[place, "verdict"] = UNDECIDED
     table[ORDERS] = [way.p for _, way in every]
     return table.assign(**{"setting": SETTING, VERDICTS: ""}).astype({"runs": int})
+
+
+def _alone(found: Epochs, way: Counted, value: float) -> str:
+    """Says that a value has no interval, and what became of other seeds."""
+    others = f" (of {len(found.seeds)}: the others are equal to it, or lack an epoch)"
+    return f"{value:.3g} with one combination of seeds, no interval{others * (len(way.values) < len(found.seeds) > 1)}"
+
+
+def _measurable(way: Counted) -> Counted:
+    """Returns no values in place of accuracies that differ in no replicate, which show nothing, and says how many
+    replicates have no value."""
+    if way.within == OF_ACCURACIES and not np.any(abs(np.nan_to_num(way.values, nan=inf)) > ROUNDING):
+        return replace(way, values=np.full(len(way.values), nan), why=EQUAL, pseudo=())
+    if not 0 < (lacking := int(np.isnan(way.values).sum())) < len(way.values):
+        return way
+    words = f"without {lacking} of {len(way.values)} combinations of seeds, where one of them is the same at all epochs"
+    return replace(way, quantity=f"{way.quantity}, {words}")
 
 
 def _by_chance(way: Counted, verdict: str) -> bool:

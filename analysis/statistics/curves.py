@@ -52,6 +52,16 @@ def best(curves: np.ndarray, epochs: np.ndarray) -> np.ndarray:
     return np.where(np.ptp(curves, -1) > 0, _mean_of_best(curves, epochs), np.nan)
 
 
+def highest(curves: np.ndarray) -> np.ndarray:
+    """Returns where each curve is highest, at all of equally good epochs: [..., epochs] -> bool [..., epochs]."""
+    return curves >= curves.max(-1, keepdims=True) - ROUNDING
+
+
+def best_in(curves: np.ndarray) -> int:
+    """Returns how many curves are highest where their mean is, there alone. [replicates, epochs]."""
+    return int((highest(curves) == highest(curves.mean(0))).all(1).sum())
+
+
 def width(curves: np.ndarray, epochs: np.ndarray) -> float:
     """Returns how wide the step around a best epoch is, up to the middle between it and its neighbours: an epoch that
     was not looked at may be better. The root mean square over replicates."""
@@ -60,7 +70,7 @@ def width(curves: np.ndarray, epochs: np.ndarray) -> float:
 
 
 def _mean_of_best(curves: np.ndarray, of_epochs: np.ndarray) -> np.ndarray:
-    first = curves == curves.max(-1, keepdims=True)
+    first = highest(curves)
     return (first * of_epochs).sum(-1) / first.sum(-1)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hand_made import estimate
 
 from analysis.answer import answer
-from analysis.claims import IMPOSSIBLE, MET, NOT_MET, SCALE, UNDECIDED, Claim, as_table
+from analysis.claims import COUNTED, IMPOSSIBLE, MET, NOT_MET, SCALE, UNDECIDED, Claim, as_table, overall
 
 GAIN = {MET: (0.045, 0.029, 0.061), NOT_MET: (-0.02, -0.03, -0.01), UNDECIDED: (0.01, -0.01, 0.03)}
 SOONER = {MET: (3, 2, 3), NOT_MET: (-1, -2, 0), UNDECIDED: (1, 0, 2)}
@@ -170,10 +170,20 @@ def test_over_runs_the_orders_are_those_whose_p_values_hold_together():
     ((2.1, 1.9, 2.3), None, "undecided, 2.1 [1.9, 2.3]."),
     ((1.2, 1.1, 1.3), None, "not met, 1.2 [1.1, 1.3]."),
     ((2.83, 2.5, 3.2), (2.4, 2.2, 2.7), "met, 2.8 [2.5, 3.2]. At equal strengths 2.4 [2.2, 2.7]."),
-    ((2.83, 2.5, 3.2), (1.37, 1.2, 1.5), f"met, 2.8 [2.5, 3.2]. At equal strengths 1.4 [1.2, 1.5]: {SCALE}."),
+    ((2.83, 2.5, 3.2), (1.37, 1.2, 1.5), 
+     f"{SCALE}: as measured 2.8 [2.5, 3.2], met; at equal strengths 1.4 [1.2, 1.5], not met."),
+    ((8.0, 3.6, 18), (3.8, 1.9, 7.3),
+     "undecided: as measured 8 [3.6, 18], met; at equal strengths 3.8 [1.9, 7.3], undecided."),
+    ((2.1, 1.9, 2.3), (3.8, 2.9, 7.3), "undecided, 2.1 [1.9, 2.3]. At equal strengths 3.8 [2.9, 7.3]."),
 ])  # fmt: skip
 def test_how_much_is_discarded_and_whether_the_probe_decides_it(numbers, equal, expected):
     assert told(discarded(*numbers, equal=equal)) == f"Discards more than twice what it preserves: {expected}"
+
+
+def test_the_paragraph_has_the_verdict_of_the_table_of_claims():
+    ways = [discarded(8.0, 3.6, 18), Claim("twice", "discarded/some", "", estimate(1.2, 1.1, 1.3), above=2)]
+    assert overall(as_table("mine", ways)[0]) == COUNTED
+    assert told(*ways).endswith(f": {COUNTED}: over all subsets 8 [3.6, 18], met.")
 
 
 def recovered(**levels):

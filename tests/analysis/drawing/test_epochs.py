@@ -84,6 +84,12 @@ def test_a_curve_without_a_best_epoch_has_no_ring(drawn):
     assert not [line for line in axes.lines if line.get_markersize() == 12]
 
 
+def test_epochs_that_are_equally_good_have_a_ring_each(drawn):
+    (axes,) = drawn({name: (0.5, 1.0, 0.7, 1.0) for name in CURVES}).axes
+    rings = [line.get_xdata().tolist() for line in axes.lines if line.get_markersize() == 12]
+    assert rings == [[5, 200]] * len(CURVES)
+
+
 @pytest.mark.parametrize(("epochs", "scale", "shown"), [
     (EPOCHS, "log", "1 5 40 200"), ((2, 4, 6), "linear", "2 4 6"), ((0, 1, 5, 40, 200), "symlog", "0 1 5 40 200"),
     (range(1, 91), "log", None), (range(10, 100), "linear", None),

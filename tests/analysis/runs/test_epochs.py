@@ -296,6 +296,68 @@ def test_a_ranker_that_few_epochs_put_first_by_chance_is_not_shown_to_be_better(
     assert said.count("No ranker is shown to be better: p is 0.05 or more.") == 3
 
 
+def said_of(found):
+    return answer(found, best_epochs(found), claims(found), ranking(found))
+
+
+AT = (2, 5, 10)
+CEILING = {2: 0.975, 5: 1.0, 10: 1.0}
+
+
+def test_epochs_that_are_equally_good_are_the_best_alike(runs_of):
+    fe = {"at": AT, "seeds": 2, "only": ["transfer"]}
+
+    def changed(epoch, seed):
+        return {"fe": CEILING[epoch] - seed * 0.01 * (epoch == 2), "fe_converged": 1.0,
+                                  "ft": 0.9 + 0.005 * (epoch == 2) * (seed == 0)}  # fmt: skip
+
+    found = epochs(*runs_of(**fe, changed=changed))
+    table = best_epochs(found).set_index("quantity")
+    assert table.loc["fe", ["best", "as_good", "best_in", "flat"]].tolist() == [5, "10", 2, 0]
+    assert table.loc["ft", ["best", "as_good", "best_in", "flat"]].tolist() == [2, "", 1, 1]
+    said = said_of(found)
+    assert "the best is 5 and 10 alike for frozen features with a fixed number of steps (alike in 2 of 2 seeds; no " \
+           "one is better at 100 %; one is the last)" in said  # fmt: skip
+    assert "none for frozen features with a converged head, as all are equal (100 %)" in said
+    assert "; 2 for fine-tuning (best in 1 of 2 seeds; in 1 all epochs are equal; 0.25 points above the last" in said
+
+
+def test_a_seed_without_a_best_epoch_is_said_to_be_left_out(judged):
+    flat = judged(at=AT, seeds=2, changed=lambda epoch, seed: {
+        "fe": 0.9 + seed / 100 - epoch / 1e3, "ft": 0.9 + 0.01 * (epoch == 5) * seed})  # fmt: skip
+    row = flat.loc["best/fe"]
+    assert row["why"] == "3 with one combination of seeds, no interval"
+    assert row["quantity"].endswith(
+        ", without 1 of 2 combinations of seeds, where one of them is the same at all epochs"
+    )
+    assert "without" not in flat.loc["fall/fe", "quantity"]
+    same = judged(at=AT, seeds=2, scale=0.0)
+    assert same.loc["best/fe", "why"].endswith("no interval (of 2: the others are equal to it, or lack an epoch)")
+
+
+def test_accuracies_that_do_not_differ_are_no_finding(runs_of):
+    found = epochs(*runs_of(at=AT, seeds=2, changed=lambda epoch, seed: {
+        "fe": CEILING[epoch] - seed * 0.01 * (epoch == 2),
+        **{f"{model}__accuracy__residual": 0.4 + epoch / 100 + seed / 100 for model in MODELS}}))  # fmt: skip
+    judged = claims(found).set_index("key")
+    equal = ["not measurable", "the accuracies that are compared are equal"]
+    for key in ("epochs/fall/fe", "epochs/residual/falls"):
+        assert judged.loc[key, ["verdict", "why"]].tolist() == equal
+    assert f"Whether FE with a fixed number of steps falls after its best epoch is not measurable: {equal[1]}." in (
+        said_of(found)
+    )
+
+
+def test_what_ranks_the_epochs_the_other_way_round_is_no_ranker(runs_of):
+    found = epochs(*runs_of(seeds=5, only=["transfer"], changed=lambda epoch, seed: {"ft": 1 - epoch / 100}))
+    ft = said_of(found).partition(" FT: ")[2]
+    assert ft.startswith("none ranks them so; the highest tau is that of ")
+    assert "loses" not in ft
+    found = epochs(*runs_of(seeds=5, changed=lambda epoch, seed: {
+        "ft": epoch / 100, "logme": -epoch, "h_score": -epoch, "knn": -epoch}))  # fmt: skip
+    assert "; of the scores, none: the highest is " in said_of(found).partition(" FT: ")[2]
+
+
 def test_scores_alone_have_no_answer(runs_of):
     found = epochs(*runs_of(only=["logme"]))
     assert ranking(found).empty

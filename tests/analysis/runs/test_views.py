@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from analysis.runs.agree import agreeing, agreement, is_tested, lacks, over_epochs, trends
-from analysis.runs.agree_words import note, paragraph
+from analysis.runs.agree_words import caption, note, paragraph
 from analysis.runs.epochs import EPOCH, KEY, epochs
 from analysis.runs.settings import in_order
 from analysis.runs.views import VIEWS, by_run, compared, of_name, of_run, views
@@ -132,6 +132,36 @@ def test_seeds_that_share_a_pre_training_are_one(runs_of):
         assert set(agreement(found, compared(found))["seeds"]) == {seeds}
 
 
+@pytest.mark.parametrize(("at", "words"), [
+    ((1, 2, 5), "With 3 epochs no trend can be shown: the smallest possible p is 0.33."),
+    ((1, 2, 5, 10), "With 4 epochs no trend can be shown: the smallest possible p is 0.083."),
+])  # fmt: skip
+def test_with_few_epochs_no_trend_can_be_shown(runs_of, at, words):
+    found = views(*runs_of(at=at))
+    said = paragraph(found, trends(found, names := compared(found)), agreement(found, names))
+    assert words in said
+    assert "As pre-training" not in said
+
+
+def test_the_caption_explains_dots_only_where_there_are_some(runs_of):
+    found = views(*runs_of())
+    pairs = agreement(found, compared(found))
+    assert "A dot (a cross) marks" in caption(pairs)
+    none = caption(pairs.assign(p_adjusted=0.5))
+    few = caption(pairs.assign(seeds=2, p_adjusted=np.nan))
+    assert "dot" not in none + few
+    assert "No two views are shown to agree beyond the common trend." in none
+    assert "Agreement beyond the trend is not tested: it takes 5 seeds or more" in few
+
+
+def test_an_epoch_is_the_best_of_a_seed_only_if_no_other_is_as_good(runs_of):
+    found = views(*runs_of())
+    found.curves["ft"].loc[:, :] = [[0.5, 0.9, 0.7, 0.8, 0.6 + seed / 100] for seed in range(5)]
+    found.curves["ft"].iloc[0] = [0.5, 0.9, 0.9, 0.8, 0.6]
+    row = trends(found, ["ft"]).iloc[0]
+    assert row[["best", "best_in", "seeds"]].tolist() == [2, 4, 5]
+
+
 @pytest.mark.parametrize(("seeds", "why"), [(1, "one has nothing to exchange"), (4, "with 4 no p can be below 0.042")])
 def test_with_few_seeds_agreement_is_not_measurable(runs_of, seeds, why):
     found = views(*runs_of(seeds=seeds))
@@ -151,8 +181,12 @@ def test_trends_and_means_over_seeds(runs_of):
     assert rows.loc["source", "tau"] > 0.9
     assert rows.loc["cka", ["tau", "best", "best_in"]].tolist() == [-1, 1, 1], "equal curves are one"
     said = paragraph(found, rows.reset_index(), agreement(found, names))
-    assert "effective rank of the features, " in said.partition(" rise;")[0]
-    assert "similarity kept (CKA), mean of layers" in said.partition(" rise;")[2].partition(" fall")[0]
+    rise, _, others = said.partition("rise (")[2].partition("), ")
+    fall, _, others = others.partition("fall (")[2].partition("), in ")
+    assert {"effective rank of the features", "LogME", "accuracy, fine-tuned (FT)"} <= {*rise.split("; ")}
+    assert {"similarity kept (CKA), mean of layers", "CKA of block1"} <= {*fall.split("; ")}
+    assert others.partition(").")[0].endswith("no trend is shown (knowledge preserved beyond the task; F_m beyond a "
+                                              "random subspace; accuracy, frozen features (FE)")  # fmt: skip
     over = over_epochs(found, names).set_index(["view", EPOCH])
     own = found.curves["source"][5]
     assert over.loc[("source", 5), "mean"] == pytest.approx(own.mean())

@@ -29,6 +29,7 @@ from analysis.report.opening import how_to_read, left_out, noise_warnings, quest
 from analysis.report.page import FigureEntry, write_report
 from analysis.robust import Noisy, doubtful, with_noise
 from analysis.study import Study
+from analysis.synthetic import KEY, warning
 from analysis.told import claim_lines, told
 from analysis.verdicts import FILE
 from conf.errors import BadInput
@@ -107,8 +108,10 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
         kept.show([measure.name for measure in wanted])
         claims = _claims(kept)
         which = os.path.relpath(cfg.run_dir, cfg.output)  # as a browser's tabs tell reports apart
-        text = _answer(kept, claims, study)
-        _report(result, which, beware | summary(cfg, results, study), claims, kept, text, bool(study.samples))
+        nothing = warning(result.decided() | {KEY: cfg.data.synthetic})
+        text = _answer(kept, claims, study, nothing)
+        about = beware | summary(cfg, results, study)
+        _report(result, which, about, claims, kept, text, bool(study.samples), nothing)
         with not_vital("tables and figures"):
             _log(tracker, claims, kept, text)
     finish(result)
@@ -184,8 +187,9 @@ def _over(samples: int) -> str:
     return f"Intervals are over the {samples} samples of this run, and say nothing of another training."
 
 
-def _answer(kept: Kept, claims: pd.DataFrame, study: Study) -> str:
-    """Returns the answer to the title's question, and writes it with the claims to verdicts.txt."""
+def _answer(kept: Kept, claims: pd.DataFrame, study: Study, nothing: str) -> str:
+    """Returns the answer to the title's question, and writes it with the claims to verdicts.txt. nothing: why it means
+    nothing, or ""."""
     tables = {name: pd.read_csv(file) for name in kept.shown if (file := kept.file("tables", name))}
     measured_on = f"{study.count} samples and the test set" if study.samples else "the test set"
     known = (
@@ -196,7 +200,7 @@ def _answer(kept: Kept, claims: pd.DataFrame, study: Study) -> str:
     said += [of_one_epoch(tables["transfer"], study.source.epoch)] if "transfer" in tables else []
     said += [moved(tables[MOVED])] if MOVED in tables else []
     text = " ".join([*filter(None, said), known]) if any(said) else ""
-    write_text(kept.folder / FILE, told([text], claim_lines(claims) if len(claims) else []))
+    write_text(kept.folder / FILE, told([nothing, text], claim_lines(claims) if len(claims) else []))
     return text
 
 
@@ -205,8 +209,9 @@ def _cards(kept: Kept) -> list[tuple[str, Path]]:
 
 
 def _report(
-    result: Result, which: str, summary: dict[str, str], claims: pd.DataFrame, kept: Kept, text: str, whole: bool
-) -> None:
+    result: Result, which: str, summary: dict[str, str], claims: pd.DataFrame, kept: Kept, text: str, whole: bool,
+    nothing: str,
+) -> None:  # fmt: skip
     write_report(
         result.folder / "report.html",
         title=f"{which}: {question(kept.shown, whole)}",
@@ -217,6 +222,7 @@ def _report(
         how_to_read=how_to_read(whole),
         settings=OmegaConf.to_yaml(OmegaConf.create(nested(result.decided()))),
         answer=text,
+        warning=nothing,
     )
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import over_epochs, over_similarity, together
+from analysis import over_epochs, over_similarity, synthetic, together
 from analysis.drawing import benefit as drawn
 from analysis.drawing import claims as of_claims
 from analysis.drawing.over_runs import MANY, draw
@@ -149,10 +149,11 @@ def _write(
         no_similar,
     )  # one reason for epochs and views
     lines += [line for said in also if said for line in ("", said)]
-    write_text(folder / FILE, told(first + (answers if len(answers) <= FEW else []), lines))
+    nothing = synthetic.over_runs([run.settings for run in runs])
+    write_text(folder / FILE, told([nothing, *first, *(answers if len(answers) <= FEW else [])], lines))
     opening, figures = words.opening(runs, settings, left_out, over, other), [entry for _, entry in entries]
     write_report(folder / "report.html", words.title(runs, settings), opening, every, figures, folder / "runs.csv",
-                 words.how_to_read(runs, settings), first + answers)  # fmt: skip
+                 words.how_to_read(runs, settings), first + answers, nothing)  # fmt: skip
     _remove_others(folder, kept)
 
 

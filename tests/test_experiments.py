@@ -213,6 +213,9 @@ def test_debugging_runs_a_sweep_over_epochs_from_end_to_end(debugging: dict[str,
     result = running.wait(600)
     assert result.code == 0, result.out + result.err
     (run,) = (file.parent for file in (study.output / name).rglob("results.json"))
+    said = "synthetic data: these numbers mean nothing"
+    assert f'<p class="warning">{said}</p>' in (run / "analysis" / "report.html").read_text()
+    assert (run / "analysis" / "verdicts.txt").read_text().startswith(f"{said}\n"), "as on the terminal"
     for measure in ("transfer", "spectrum", "logme"):
         assert _rows(run / "analysis" / "tables" / f"{measure}.csv")
     assert not (run / "interactions").exists()

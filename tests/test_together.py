@@ -43,10 +43,10 @@ def test_one_command_looks_at_the_same_trainings_in_every_way(study: Studies) ->
 
 
 @pytest.fixture(scope="module")
-def elsewhere(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def theirs(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of three epochs of pre-training, each with a head for the target task, of what was fine-tuned from each,
     and of a model from scratch, as another program would have left them: one network each, under its own names."""
-    folder, run = tmp_path_factory.mktemp("elsewhere"), finished.output / "digits" / "seed=0"
+    folder, run = tmp_path_factory.mktemp("theirs"), finished.output / "digits" / "seed=0"
 
     def trained(stage: str, epoch: int) -> dict:
         return torch.load(run / stage / "checkpoints" / f"epoch_{epoch:03d}.pt", weights_only=True)
@@ -67,9 +67,9 @@ def _save(state: dict, file: Path) -> None:
 
 
 def test_checkpoints_of_somebody_else_are_looked_at_without_any_training(
-    study: Studies, finished: Finished, elsewhere: Path
+    study: Studies, finished: Finished, theirs: Path
 ) -> None:
-    given = [f"interactions.checkpoints.{role}='{elsewhere}/{files}'" for role, files in (
+    given = [f"interactions.checkpoints.{role}='{theirs}/{files}'" for role, files in (
         ("pretrain", "probed_${start.epoch}.pt"), ("finetune", "from_${start.epoch}/epoch_*.pt"),
         ("scratch", "scratch.pt"))]  # fmt: skip
     result = study("-m", "name=theirs", "stages=[representations,interactions,analysis]", "start.epoch=0,1,2", *given,

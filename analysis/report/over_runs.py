@@ -34,13 +34,15 @@ def write_report(
     runs: Path,
     how_to_read: Sequence[str],
     answers: Sequence[str],
+    warning: str = "",
 ) -> None:
     """Writes the report to `path`; it opens offline.
 
-    opening: name -> lines; claims: as in the summary's claims.csv; runs: runs.csv; how_to_read, answers: paragraphs.
+    opening: name -> lines; claims: as in the summary's claims.csv; runs: runs.csv; how_to_read, answers: paragraphs;
+    warning: the line on top.
     """
     content = {"title": title, "opening": opening, "figures": figures, "runs": runs, "how_to_read": how_to_read}
-    write_text(path, rendered("over_runs.html.j2", claims=judged(claims), answers=answers, **content))
+    write_text(path, rendered("over_runs.html.j2", claims=judged(claims), answers=answers, warning=warning, **content))
 
 
 def write_table(path: Path, table: pd.DataFrame) -> Path:

@@ -44,17 +44,20 @@ def write_report(
     settings: str,
     how_to_read: str = "",
     answer: str = "",
+    warning: str = "",
 ) -> None:
     """Writes the report to `path` (as a temporary file, then renamed). It opens offline: images are inside.
 
     summary: what was run, name -> text; claims: as in claims.csv; gallery: (title, picture); settings: YAML
-    text; how_to_read: plain text, in which blank lines separate paragraphs; answer: the paragraph on top.
+    text; how_to_read: plain text, in which blank lines separate paragraphs; answer: the paragraph on top;
+    warning: the line above it.
     """
     text = rendered(
         "page.html.j2",
         title=title,
         summary=summary,
         answer=answer,
+        warning=warning,
         claims=judged(claims),
         figures=figures,
         gallery=gallery,

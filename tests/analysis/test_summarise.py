@@ -155,6 +155,14 @@ def test_runs_from_several_epochs_say_from_which_it_is_best_to_start(make, capsy
     assert "t-SNE (seed 7, perplexity 5)" in text
 
 
+def test_a_summary_of_synthetic_data_says_so_first(make, capsys):
+    folder = summarise([make(tables(0.2)), make(tables(0.3), data__synthetic=2, seeds__train=1)])
+    said = "a trial, as with debug=tiny (data.synthetic=2): these numbers mean nothing (in 1 of 2 runs)"
+    assert f'<p class="warning">{said}</p>' in (folder / "report.html").read_text()
+    assert (folder / "verdicts.txt").read_text().startswith(f"{said}\n")
+    assert said in capsys.readouterr().out
+
+
 def test_a_summary_replaces_the_one_before_entirely(make):
     first, second = make(tables(0.2, ("jaccard", jaccard()))), make(tables(0.3), seeds__train=1)
     folder = summarise([first, second])

@@ -84,6 +84,12 @@ def test_the_answer_comes_first_then_claims_in_order_with_their_verdicts(write):
     assert "0.200 [0.190, 0.210]" in text
 
 
+def test_a_warning_stands_above_the_answer(write):
+    text = write(answer="An answer.", warning="It means nothing.")
+    assert 0 < text.index('<p class="warning">It means nothing.</p>') < text.index("An answer.")
+    assert '<p class="warning">' not in write(answer="An answer.")
+
+
 def ways(text):
     """What stands beside each way to count, without marks."""
     table = text.partition('<table class="claims">')[2].partition("</table>")[0]

@@ -148,15 +148,13 @@ def _discarded(claims: pd.DataFrame, rows: dict[str, pd.Series]) -> Iterator[str
     if (row := rows.get("discarded/all")) is None or row["verdict"] == IMPOSSIBLE:
         return
     verdict = overall(claims[claims["claim"] == row["claim"]])
-    measured, at_same = f"{_numbers(row)}", ""
-    if not isnan(row.get(f"{EQUAL}mean", float("nan"))):
-        at_same = f"t equal strengths {_numbers(row, EQUAL)}"
+    equal = "" if isnan(row.get(f"{EQUAL}mean", float("nan"))) else f"equal strengths {_numbers(row, EQUAL)}"
     if verdict == row["verdict"]:
-        text = f"{verdict}, {measured}{f'. A{at_same}' * bool(at_same)}"
+        text = f"{verdict}, {_numbers(row)}" + (f". At {equal}" if equal else "")
     else:
         how = "over all subsets" if verdict == COUNTED else "as measured"
-        same = f"; a{at_same}, {at_equal(row)}".removesuffix(", ") if at_same else ""
-        text = f"{verdict}: {how} {measured}, {row['verdict']}{same}"
+        text = f"{verdict}: {how} {_numbers(row)}, {row['verdict']}"
+        text += f"; at {equal}, {at_equal(row)}".removesuffix(", ") if equal else ""
     yield f"Discards more than twice what it preserves: {text}."
 
 

@@ -162,7 +162,6 @@ REFUSED = [
     ("+interactions.checkpoints.foo=a", "interactions.checkpoints.foo pretrain, finetune, scratch"),
     ("++sede=1", "sede seed"),
     ("data.source=glyphs data.source.test_samples=62", "data.source.test_samples= +source@data.source=glyphs without"),
-    ("data=cifar10 data.source.test_samples=62", "data.source.test_samples= +source@data.source=glyphs without"),
     ("seed=${nothing}", "seed nothing"),
     ("stages=[analysis]", "analysis interactions stages=[interactions,analysis]"),
     ("stages=[finetune]", "finetune pretrain stages=[pretrain,finetune]"),

@@ -44,7 +44,7 @@ def test_one_command_makes_every_run_and_the_summary_over_epochs(swept: Finished
         "interactions/samples")}  # fmt: skip
     assert list(counts.values()) == [2, 6, 6, 6, 6, 0, 0], "what no measure reads is not made"
     summary = swept.output / STUDY / "summary"
-    assert {*MEASURES, "ranking", "planes"} == {file.stem for file in (summary / "figures").glob("*.png")}
+    assert {*MEASURES, "ranking", "planes", "views"} == {file.stem for file in (summary / "figures").glob("*.png")}
     epochs = pd.read_csv(summary / "tables" / "epochs.csv").set_index("quantity")
     assert list(epochs.index) == ["fe", "fe_converged", "ft"]
     assert set(epochs["best"]) <= {0, 1, 3}

@@ -34,8 +34,8 @@ MARKS = {
     "class": Mark("class: another sample of the same class", (0, (3, 1.5, 1, 1.5, 1, 1.5)), "*"),
     "chance": Mark("by chance", (0, (3, 2)), "d"),
     "shuffled": Mark("values shuffled", (0, (1, 3)), "p"),
-    "random": Mark("a random move of the weights of equal norm", (0, (4, 1.5)), "d"),
-    "another_training": Mark("another fine-tuning from the same start", (0, (9, 2)), "^"),
+    "random": Mark("a random move of the weights of equal norm", (0, (4, 1.5)), "o"),
+    "another_training": Mark("another fine-tuning from the same start", (0, (10, 2, 2, 2)), "H"),
 }
 LEFT = (((0, (2, 1)), "h"), ((0, (4, 1, 1, 1)), "<"), ((0, (7, 3)), ">"), ((0, (1, 2, 3, 2)), "v"), ((0, (2, 4)), "8"))
 DERIVED = ("_excess", "_low", "_high")  # columns beside a reference

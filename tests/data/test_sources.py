@@ -55,7 +55,7 @@ def test_imagenet_is_a_folder_of_ones_own_in_the_layout_of_its_archives(tmp_path
     splits = build(source, "data.source")
     assert (len(splits.train), len(splits.test), splits.classes) == (2, 2, ("n01440764", "n01443537"))
     assert source.files.keys() == {"_target_", "root", "path"}
-    assert set(NAMES) == {*MODEL, "imagenet"}
+    assert set(NAMES) == {*MODEL, "imagenet", "digits"}
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_what_is_no_name_stays_as_it_is():
         assert named(*overrides) == composed(*overrides)
 
 
-@pytest.mark.parametrize("name", ["glyph", "3", "../source/glyphs", "digits"])
+@pytest.mark.parametrize("name", ["glyph", "3", "../source/glyphs", "mnist"])
 def test_a_name_that_there_is_not_is_refused_with_those_there_are(name):
     there = ", ".join(NAMES)
     message = rf"^data.source={name} is unknown; allowed: {there}, null; another one is a file source/NAME"

@@ -187,7 +187,7 @@ def _check_transfer(cfg: DictConfig) -> None:
     for key, value in set_here.items() if cfg.interactions.checkpoints.finetune else ():
         raise BadInput(
             f"start.{key}={value} is not allowed with interactions.checkpoints.finetune, a model that was fine-tuned "
-            f"elsewhere: leave one of them out"
+            f"by another program: leave one of them out"
         )
     if len(set_here) > 1:
         raise BadInput(

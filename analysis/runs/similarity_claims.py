@@ -128,7 +128,7 @@ def _graded(found: Conditions, asked: Asked) -> Asked:
 
 
 def _lacks(found: Conditions, picked: dict[str, Condition], asked: Asked) -> str | None:
-    """Says what a claim needs and is not there, "" if all is; None if a model is in no run."""
+    """Says what a claim needs and no run has; "" if all is there, None if no run has one of the models."""
     if not all(found.has(model) for _, _, model, _ in asked.terms) or not _layers(found, asked):
         return None
     if absent := [name for _, name, _, _ in asked.terms if name not in picked]:

@@ -394,9 +394,9 @@ def test_fine_tunings_from_one_start_are_compared_with_each_other(runs_of, monke
     assert why == ""
 
     def gone(one, other):
-        raise FileNotFoundError("last.npz is not there")
+        raise FileNotFoundError("last.npz is missing")
 
     monkeypatch.setattr(of_retrained, "_cka", gone)
     assert retrained(runs, settings) == (
-        {}, "another fine-tuning from the same start is not compared: last.npz is not there"
+        {}, "another fine-tuning from the same start is not compared: last.npz is missing"
     )  # fmt: skip

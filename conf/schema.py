@@ -193,6 +193,41 @@ class Wandb:
 
 
 @dataclass
+class Resources:
+    """What one job of a scheduler gets. Of a training on several devices, each process."""
+
+    partition: str | None = key(Text("the name of a partition"), NOTHING)
+    minutes: int = key(Number(1, MANY, whole=True), NOTHING)
+    cpus: int = key(COUNT, NOTHING)
+    memory: float = key(Number(0, MANY, without=(0,)), NOTHING)
+    gpus: int = key(Number(0, 10_000, whole=True), NOTHING)
+
+
+@dataclass
+class Shards(Resources):
+    shards: int = key(COUNT, NOTHING)
+
+
+@dataclass
+class Cluster:
+    partition: str | None = key(Text("the name of a partition"), NOTHING)
+    account: str | None = key(Text("the name of an account"), NOTHING)
+    constraint: str | None = key(Text("a feature of nodes"), NOTHING)
+    setup: Any = key(Listed(Text(), "a list of shell commands", null=True), NOTHING)
+    sbatch: dict[str, Any] = key(Options(), NOTHING)
+    timeouts: int = key(Number(0, 10_000, whole=True), NOTHING)
+    at_once: int = key(COUNT, NOTHING)
+    pretrain: Resources = field(default_factory=Resources)
+    probe: Resources = field(default_factory=Resources)
+    finetune: Resources = field(default_factory=Resources)
+    scratch: Resources = field(default_factory=Resources)
+    interactions: Shards = field(default_factory=Shards)
+    representations: Shards = field(default_factory=Shards)
+    join: Resources = field(default_factory=Resources)
+    analysis: Resources = field(default_factory=Resources)
+
+
+@dataclass
 class Config:
     name: str = key(Text("the name of a folder in output"), NOTHING)
     seed: int = key(Seed, NOTHING)  # it reaches results through `seeds`
@@ -225,6 +260,7 @@ class Config:
     representations: Representations = section(Representations)
     analysis: Analysis = section(Analysis, "analysis")
     wandb: Wandb = section(Wandb)
+    cluster: Cluster = section(Cluster)
 
 
 def keys(kind: type = Config, before: str = "", decides: tuple[str, ...] = NOTHING) -> Iterator[tuple[str, Key]]:

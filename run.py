@@ -16,20 +16,16 @@ if __name__ == "__main__":
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from analysis.verdicts import show_claims
-from conf import schema
-from conf.sweeps import one_by_one
 from stages import ending, runner, table
-from stages.composed import prepared
+from stages.composed import prepared, register
 from stages.job import forget_failure, job
 from stages.plan import plan
 from stages.versions import version_line
 
-schema.register()
-OmegaConf.register_new_resolver("stages", table.described, replace=True)  # in the text of --help
-OmegaConf.register_new_resolver("swept", one_by_one, replace=True)  # in experiments that are sweeps
+register()
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")

@@ -20,7 +20,14 @@ from conf.schema import keys
 
 PROGRAM = Path(__file__).parent
 SOURCE = "data.source"
-OPEN = ("model", "trainer", SOURCE, "data.target", "analysis.options")  # sections that take keys with +
+OPEN = (
+    "model",
+    "trainer",
+    SOURCE,
+    "data.target",
+    "analysis.options",
+    "cluster.sbatch",
+)  # sections that take keys with +
 TECHNICAL = ("full_key:", "object_type=", "reference_type=", "See https://", "Error merging", "Error parsing")
 NO_WORDS = ("null", "true", "false")
 COMPOSING = (HydraException, OmegaConfBaseException)

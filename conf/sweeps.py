@@ -61,14 +61,14 @@ def check_composed(job: DictConfig) -> None:
     if why := job.job.env_set.get(REFUSED):
         raise BadInput(why)
     given = {word.partition("=")[0] for word in job.overrides.task}
-    if inner := [f"{key}={values}" for key, values in _params(job).items() if key not in given]:
+    if inner := [f"{key}={values}" for key, values in of_experiment(job).items() if key not in given]:
         raise BadInput(f"the experiment is a sweep itself, over {', '.join(inner)}: start it with a command of its own")
 
 
 def swept(hydra: DictConfig) -> tuple[list[str], int | None]:
     """Returns the keys that differ between the jobs of a sweep, and the number of jobs; None if it is not known in
     advance."""
-    words = [f"{key}={values}" for key, values in _params(hydra).items()]
+    words = [f"{key}={values}" for key, values in of_experiment(hydra).items()]
     last, parser = {}, OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     with suppress(HydraException):  # the sweeper itself reports the error
         for override in parser.parse_overrides(words + list(hydra.overrides.task)):
@@ -83,6 +83,6 @@ def swept(hydra: DictConfig) -> tuple[list[str], int | None]:
     return list(several), count
 
 
-def _params(hydra: DictConfig) -> DictConfig | dict:
+def of_experiment(hydra: DictConfig) -> DictConfig | dict:
     """Returns what an experiment sweeps over."""
     return hydra.sweeper.get("params") or {}

@@ -7,15 +7,25 @@ from pathlib import Path
 
 from hydra import compose
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from conf import schema
 from conf.check import check, check_length
 from conf.sources import named_source
+from conf.sweeps import one_by_one
+from stages import table
 from stages.differences import chosen as chosen_settings
 from stages.view import check_layout, run_folder
 
 SAME = ("experiment", "debug")  # groups whose options are the experiment itself
 PLACES = ("cluster",)  # groups that say where a run is computed, and not what
+
+
+def register() -> None:
+    """Makes known to Hydra what conf/ uses; it has to be called before anything is composed."""
+    schema.register()
+    OmegaConf.register_new_resolver("stages", table.described, replace=True)  # in the text of --help
+    OmegaConf.register_new_resolver("swept", one_by_one, replace=True)  # in experiments that are sweeps
 
 
 def prepared(cfg: DictConfig) -> dict[str, dict]:
@@ -37,8 +47,10 @@ def prepared(cfg: DictConfig) -> dict[str, dict]:
 def own_settings() -> tuple[DictConfig, dict[str, str]]:
     """Returns the experiment's own configuration, but with the options that were chosen instead of its own; and these
     options."""
-    choices = _choices(HydraConfig.get())
-    same = [_override(group, choices.get(group)) for group in SAME]
+    hydra = HydraConfig.get()
+    choices = _choices(hydra)
+    same = [word for word in hydra.overrides.hydra if word.startswith("hydra.searchpath=")]
+    same += [_override(group, choices.get(group)) for group in SAME]
     usual = _choices(compose("config", same, return_hydra_config=True).hydra)
     chosen = {group: option for group, option in choices.items() if group not in SAME and usual.get(group) != option}
     overrides = same + [_override(*choice) for choice in chosen.items() if "@" not in choice[0]]

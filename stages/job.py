@@ -59,7 +59,7 @@ def job(cfg: DictConfig, run: Callable[[DictConfig], object]) -> None:
         line, code = line_and_code(error)
         let_it_end()
         show_traceback(error)
-        why = line or _bug(error, None if cfg.plan else cfg.run_dir)  # a plan writes nothing
+        why = line or bug(error, None if cfg.plan else cfg.run_dir)  # a plan writes nothing
         end_started()  # processes that compute with this one do not know that the sweep goes on
         say(f"{name}: failed: {why}")
     else:
@@ -93,7 +93,7 @@ def _name(hydra: DictConfig) -> str:
     return _printable(" ".join([f"[{number}]", *differs]))
 
 
-def _bug(error: Exception, run: str | None) -> str:
+def bug(error: Exception, run: str | None) -> str:
     """Returns the reason; the traceback is kept in the folder `run`."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     words = " ".join(_message(error).split())

@@ -25,12 +25,19 @@ for switch in () if sys.stderr.isatty() else ("HF_HUB_DISABLE_PROGRESS_BARS", "H
     os.environ.setdefault(switch, "1")
 
 _silent = False
+_run = ""
 
 
 def silence() -> None:
     """Shows no bars in this process from now on: another process shows the progress of all of them."""
     global _silent
     _silent = True
+
+
+def called(run: str) -> None:
+    """Puts the name of the run before the lines of this process: the logs of many jobs are read together."""
+    global _run
+    _run = f"{run} "
 
 
 class Bar(tqdm):
@@ -71,7 +78,7 @@ class Bar(tqdm):
 
     def _say(self, text: str, last: bool = False) -> None:
         self.said, self.n_said = monotonic(), self.n
-        line = f"{self.desc.removesuffix(': ')}: {text}, {self._time_left(last)}\n"
+        line = f"{_run}{self.desc.removesuffix(': ')}: {text}, {self._time_left(last)}\n"
         sys.stderr.write(line)  # at once: print writes the line's end by itself, and a signal may come in between
         sys.stderr.flush()
 

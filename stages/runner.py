@@ -30,34 +30,36 @@ from stages.table import ROLES, Stage
 from stages.view import recorded, show
 
 
-def run_study(cfg: DictConfig, chosen: dict[str, dict] | None = None) -> Results:
+def run_study(cfg: DictConfig, chosen: dict[str, dict] | None = None, only: str | None = None) -> Results:
     """Makes the requested results that are not complete; returns all results of the study.
 
-    chosen: content of chosen.json (stages/view.py), to be written into the run's folder.
+    chosen: content of chosen.json (stages/view.py), to be written into the run's folder; only: the name of a single
+    result that is asked for, instead of all those of the stages.
     """
     memory = memory_of(cfg)
-    stages, results = table.chosen(cfg), results_of(cfg, memory)
+    results = results_of(cfg, memory)
+    stages = [results[only].stage] if only else table.chosen(cfg)
     if not is_first_process():  # the others only take part in training, and the first one prints
         _take_part(cfg, results, stages)
         return results
     _say_epochs(cfg)
-    to_do = [result for stage in stages for result in left_by(results, stage) if not is_complete(result)]
+    asked = [result for stage in stages for result in left_by(results, stage) if only in (None, result.name)]
+    to_do = [result for result in asked if not is_complete(result)]
     check_places(cfg, to_do)
     with doing("in the check before the first stage"):
-        needs = check(cfg, results, stages)
+        needs = check(cfg, results, stages, asked)
     check_disk(left_to_write(results, needs), Path(cfg.output))
     if any(stage.trains for stage in needs):
         _meet(cfg)
     for found in (memory, checked_images(cfg)):
         found.save()  # not before, as a refused run leaves nothing
-    shown = [name for stage in stages for name in _with_inputs(results, stage)]
+    shown = [name for result in asked for name in (result.name, *result.inputs)]
     run = Path(cfg.run_dir)
     before = recorded(run)
     try:
-        for stage in stages:
-            for result in left_by(results, stage):
-                if _make(cfg, results, result, before):
-                    show(run, cfg, results, shown, chosen)
+        for result in asked:
+            if _make(cfg, results, result, before):
+                show(run, cfg, results, shown, chosen)
         with nullcontext() if to_do else suppress(OSError):  # a complete result may be on a read-only disk
             show(run, cfg, results, shown, chosen)
     except (OSError, RuntimeError) as error:
@@ -83,21 +85,26 @@ def check_places(cfg: DictConfig, to_do: list[Result]) -> None:
         check_writable("run_dir", Path(cfg.run_dir))
 
 
-def check(cfg: DictConfig, results: Results, stages: list[Stage]) -> dict[Stage, Need]:
-    """Returns what each stage that is not complete will take.
+def check(
+    cfg: DictConfig, results: Results, stages: list[Stage], asked: list[Result] | None = None
+) -> dict[Stage, Need]:
+    """Returns what each stage that is not complete will take. asked: the results that are asked for, if not all.
 
     Raises BadInput for any failure of the stages that can be known before the first begins.
     """
-    missing = [stage for stage in stages if not all(map(is_complete, left_by(results, stage)))]
+    asked = [result for stage in stages for result in left_by(results, stage)] if asked is None else asked
+    to_do = [result for result in asked if not is_complete(result)]
+    missing = [stage for stage in stages if any(result.stage is stage for result in to_do)]
     for stage in missing:
-        _check_inputs(cfg, results, stage, stages)
+        _check_inputs(cfg, stage, [result for result in to_do if result.stage is stage], asked)
     return {stage: _module(stage).check(cfg, results) for stage in missing}
 
 
-def _check_inputs(cfg: DictConfig, results: Results, stage: Stage, stages: list[Stage]) -> None:
-    for result in left_by(results, stage):
+def _check_inputs(cfg: DictConfig, stage: Stage, to_do: list[Result], asked: list[Result]) -> None:
+    names = {result.name for result in asked}
+    for result in to_do:
         for name, needed in result.inputs.items():
-            if needed.stage not in stages and not is_complete(needed) and not is_complete(result):
+            if name not in names and not is_complete(needed):
                 raise BadInput(
                     f"{stage.name} needs what {needed.stage.name} makes, and {needed.folder} is not complete: run "
                     f"stages=[{needed.stage.name},{stage.name}]"
@@ -178,11 +185,6 @@ def _meet(cfg: DictConfig) -> None:
 def left_by(results: Results, stage: Stage) -> list[Result]:
     """Returns the results of this study that the stage makes."""
     return [results[name] for name in stage.results if name in results]
-
-
-def _with_inputs(results: Results, stage: Stage) -> list[str]:
-    own = left_by(results, stage)
-    return [result.name for result in own] + [name for result in own for name in result.inputs]
 
 
 def _module(stage: Stage) -> ModuleType:

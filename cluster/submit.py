@@ -1,0 +1,193 @@
+"""Submits a study to Slurm, each missing result as a job of its own: python -m cluster.submit [KEY=VALUE ...]
+
+The words are those of python run.py, sweeps included; dry=true only shows what would be submitted. The program composes
+every run, finds the results that are missing, submits them with what they wait for, and ends. Submitted again, it
+submits what is neither complete nor queued.
+
+    job         what                                              after              gets
+    101         pretrain, conv4-glyphs-seed=0                     -                  24:00 h, 8 CPUs, 1 GPU, 32 GB
+    103         finetune, conv4-digits-seed=0                     ok: 101            12:00 h, 8 CPUs, 1 GPU, 32 GB
+    105_[0-15]  interactions/finetune, 16 shards, conv4-...       ok: 102, 103       4:00 h, 4 CPUs, 1 GPU, 16 GB
+    121         interactions/finetune, join of 16 shards, ...     ended: 105         2:00 h, 4 CPUs, 16 GB
+
+Slurm begins a job when those before it have ended well (afterok), a join when its shards have ended at all (afterany):
+it says which are missing. A job that can't begin any more is cancelled (kill-on-invalid-dep); without that it would
+wait for ever. A dependency on a job that Slurm does not know counts as fulfilled, so only jobs in the queue are named,
+and every job first checks that what it needs is complete. So nothing waits inside an allocation.
+"""
+
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cluster import queue, records
+from cluster.resources import of_task
+from cluster.runs import hydras, runs_of
+from cluster.tasks import JOIN, SHARDS, Task, tasks_of
+from conf.errors import BadInput
+from stages.command import errors_in_one_line
+from stages.locks import locked
+from stages.versions import ROOT, commit_of
+
+DRY, ROW = "dry=", "{:<12} {:<64} {:<22} {}"
+
+
+def main(words: list[str] | None = None) -> None:
+    words = sys.argv[1:] if words is None else words
+    if {"-h", "--help"} & set(words):
+        print(__doc__)
+        return
+    with errors_in_one_line():
+        dry = _dry(words)
+        with hydras():
+            runs = runs_of([word for word in words if not word.startswith(DRY)])
+            tasks = tasks_of(runs)
+        outputs = list(dict.fromkeys(run.cfg.output for run in runs))
+        if len(outputs) > 1:
+            raise BadInput(f"output={','.join(outputs)} is not allowed here: a study is submitted with one output")
+        output = Path(outputs[0])
+        if not tasks:
+            print(f"{len(runs)} run{'s' * (len(runs) > 1)}: complete, there is nothing to submit")
+        elif dry:
+            _show(tasks)
+        else:
+            with locked(output / "cluster"):
+                _submit_all(tasks, output)
+
+
+def _show(tasks: list[Task]) -> None:
+    by_key = {task.key: task for task in tasks}
+    print(ROW.format("jobs", "what", "after", "gets"))
+    for task in tasks:
+        waits = ", ".join(dict.fromkeys(by_key[key].what.partition("/")[0] for key in task.after)) or "-"
+        print(ROW.format(_jobs(task), _what(task), waits, of_task(task)))
+    print(f"{sum(map(_jobs, tasks))} jobs; dry=true: nothing was submitted, and what is queued already is not left out")
+
+
+def _jobs(task: Task) -> int:
+    return task.shards if task.kind == SHARDS else 1
+
+
+@dataclass
+class _Queue:
+    """What is known of jobs while tasks are submitted. known: key of a task -> those of its jobs that Slurm has."""
+
+    output: Path
+    there: dict[str, queue.Queued]
+    commit: str | None
+    known: dict[str, list[str]] = field(default_factory=dict)
+    submitted: int = 0
+
+
+def _submit_all(tasks: list[Task], output: Path) -> None:
+    state = _Queue(output, queue.queued(), commit_of(ROOT))
+    print(ROW.format("job", "what", "after", "gets"), flush=True)
+    before = 0
+    for task in tasks:
+        live, lost = _left(task, state)
+        state.known[task.key] = list(live.values())
+        before += len(live)
+        if lost:
+            _submit_task(task, live, sorted(lost), state)
+    waiting = f", {before} {'were' if before > 1 else 'was'} queued before" if before else ""
+    print(f"{state.submitted} job{'s' * (state.submitted != 1)} submitted{waiting}")
+    print(f"python -m cluster.status output={output} says how they are; their logs: {records.logs_folder(output)}")
+
+
+def _left(task: Task, state: _Queue) -> tuple[dict[int, str], set[int]]:
+    """Returns the jobs of a task that are queued or run, by number, and the numbers of those to be submitted."""
+    before = records.read(state.output, task.key)
+    jobs = before.jobs if before and before.shards == task.shards else {}
+    live = {number: job for number, job in jobs.items() if job in state.there and not state.there[job].never}
+    if task.kind != SHARDS:
+        return live, set() if live else {1}
+    numbers = set(range(1, task.shards + 1))
+    lost = numbers - live.keys() - {number for number, job in jobs.items() if records.ended_well(state.output, job)}
+    # A join that failed although all shards had ended well lacks values: all look again, which takes each seconds.
+    return live, lost if live or lost or not _join_failed(task, state.output) else numbers
+
+
+def _join_failed(task: Task, output: Path) -> bool:
+    join = records.read(output, task.key.removesuffix(f"-{SHARDS}"))
+    return any(records.failure_file(output, job).exists() for job in (join.jobs if join else {}).values())
+
+
+def _submit_task(task: Task, live: dict[int, str], lost: list[int], state: _Queue) -> None:
+    """Submits these jobs of a task, and writes down and prints what was submitted."""
+    before = records.read(state.output, task.key)
+    earlier = before.jobs if before and before.shards == task.shards else {}
+    if never := [job for job in earlier.values() if job in state.there and state.there[job].never]:
+        queue.cancel(never)
+    waits = [job for key in task.after for job in state.known.get(key, [])]
+    jobs = _sbatch(
+        task, lost, f"{'afterany' if task.kind == JOIN else 'afterok'}:{':'.join(waits)}" if waits else "", state
+    )
+    records.write(state.output, _record(task, earlier | jobs, state.commit))
+    arrays = list(dict.fromkeys(job.partition("_")[0] for job in jobs.values()))
+    state.known[task.key] += arrays  # all tasks of an array at once
+    state.submitted += len(jobs)
+    which = "" if len(lost) == _jobs(task) else f", only {', '.join(map(str, lost))}"
+    after = f"{'ended' if task.kind == JOIN else 'ok'}: {', '.join(waits)}" if waits else "-"
+    print(ROW.format(_named(list(jobs.values())), _what(task) + which, after, of_task(task)), flush=True)
+
+
+def _sbatch(task: Task, numbers: list[int], after: str, state: _Queue) -> dict[int, str]:
+    """Submits these jobs of a task, in arrays that are not too large for this Slurm; returns number -> job."""
+    from cluster.work import Work  # it imports what jobs need
+
+    cfg, most = task.run.cfg, queue.largest_array()
+    work = Work(task.what, task.kind, task.shards, task.run.words, task.digest, str(task.folder), cfg.run_dir,
+                str(state.output.absolute()), os.getcwd(), state.commit, runs=task.runs)  # fmt: skip
+    name, found = f"{cfg.name} {task.called} {Path(cfg.run_dir).name}", {}
+    for part in (numbers[first : first + most] for first in range(0, len(numbers), most)):
+        executor = of_task(task).executor(records.logs_folder(state.output), cfg.cluster, name, after)
+        try:
+            jobs = executor.submit_array([work.of_shard(number) for number in part])
+        except Exception as error:
+            if type(error).__name__ != "FailedJobError":
+                raise
+            raise BadInput(f"sbatch refuses {task.called} of {cfg.run_dir}: {_reason(error)}") from error
+        found |= dict(zip(part, (job.job_id for job in jobs), strict=True))
+    return found
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.split("error:")[-1].strip() for line in str(error).splitlines() if "error:" in line]
+    return "; ".join(dict.fromkeys(lines)) or " ".join(str(error).split())
+
+
+def _record(task: Task, jobs: dict[int, str], commit: str | None) -> records.Submitted:
+    return records.Submitted(
+        task.key, task.what, task.kind, jobs, str(task.folder.absolute()), task.digest, list(task.after),
+        task.run.cfg.name, task.run.cfg.run_dir, str(of_task(task)), commit, time.strftime("%Y-%m-%d %H:%M:%S"),
+        task.shards, list(task.run.words),
+    )  # fmt: skip
+
+
+def _what(task: Task) -> str:
+    """Returns such as "finetune, conv4-digits-seed=0" or "analysis, outputs/digits/seed=0"."""
+    result = task.run.results.get(task.what)
+    own = str(task.folder) if result is None or result.stage.in_run else task.folder.name.rpartition("-")[0]
+    return f"{task.called}, {own}"
+
+
+def _named(jobs: list[str]) -> str:
+    """Returns 103, or 103_[0-15] for the tasks of an array."""
+    arrays: dict[str, list[str]] = {}
+    for job in jobs:
+        array, _, number = job.partition("_")
+        arrays.setdefault(array, []).extend([number] if number else [])
+    return ",".join(f"{array}_[{of[0]}-{of[-1]}]" if of else array for array, of in arrays.items())
+
+
+def _dry(words: list[str]) -> bool:
+    given = [word.removeprefix(DRY).lower() for word in words if word.startswith(DRY)]
+    if given and given[-1] not in ("true", "false"):
+        raise BadInput(f"dry={given[-1]} is not allowed: true or false is expected")
+    return given[-1:] == ["true"]
+
+
+if __name__ == "__main__":
+    main()

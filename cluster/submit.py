@@ -6,12 +6,12 @@ submits what is neither complete nor queued.
 
     job         what                                              after              gets
     101         pretrain, conv4-glyphs-seed=0                     -                  24:00 h, 8 CPUs, 1 GPU, 32 GB
-    103         finetune, conv4-digits-seed=0                     ok: 101            12:00 h, 8 CPUs, 1 GPU, 32 GB
-    105_[0-15]  interactions/finetune, 16 shards, conv4-...       ok: 102, 103       4:00 h, 4 CPUs, 1 GPU, 16 GB
-    121         interactions/finetune, join of 16 shards, ...     ended: 105         2:00 h, 4 CPUs, 16 GB
+    103         finetune, conv4-digits-seed=0                     ok 101             12:00 h, 8 CPUs, 1 GPU, 32 GB
+    105_[0-15]  interactions/finetune, 16 shards, conv4-...       ok 102, 103        4:00 h, 4 CPUs, 1 GPU, 16 GB
+    121         interactions/finetune, join of 16 shards, ...     ok 103; ended 105  2:00 h, 4 CPUs, 16 GB
 
 Slurm begins a job when those before it have ended well (afterok), a join when its shards have ended at all (afterany):
-it says which are missing. A job that can't begin any more is cancelled (kill-on-invalid-dep); without that it would
+it says which of them are missing. A job that can't begin any more is cancelled (kill-on-invalid-dep), or else it would
 wait for ever. A dependency on a job that Slurm does not know counts as fulfilled, so only jobs in the queue are named,
 and every job first checks that what it needs is complete. So nothing waits inside an allocation.
 """
@@ -25,7 +25,7 @@ from pathlib import Path
 from cluster import queue, records
 from cluster.resources import of_task
 from cluster.runs import hydras, runs_of
-from cluster.tasks import JOIN, SHARDS, Task, tasks_of
+from cluster.tasks import SHARDS, Task, tasks_of
 from conf.errors import BadInput
 from stages.command import errors_in_one_line
 from stages.locks import locked
@@ -61,7 +61,8 @@ def _show(tasks: list[Task]) -> None:
     by_key = {task.key: task for task in tasks}
     print(ROW.format("jobs", "what", "after", "gets"))
     for task in tasks:
-        waits = ", ".join(dict.fromkeys(by_key[key].what.partition("/")[0] for key in task.after)) or "-"
+        needs = (*task.after, *task.ended)
+        waits = ", ".join(dict.fromkeys(by_key[key].what.partition("/")[0] for key in needs)) or "-"
         print(ROW.format(_jobs(task), _what(task), waits, of_task(task)))
     print(f"{sum(map(_jobs, tasks))} jobs; dry=true: nothing was submitted, and what is queued already is not left out")
 
@@ -120,16 +121,18 @@ def _submit_task(task: Task, live: dict[int, str], lost: list[int], state: _Queu
     earlier = before.jobs if before and before.shards == task.shards else {}
     if never := [job for job in earlier.values() if job in state.there and state.there[job].never]:
         queue.cancel(never)
-    waits = [job for key in task.after for job in state.known.get(key, [])]
-    jobs = _sbatch(
-        task, lost, f"{'afterany' if task.kind == JOIN else 'afterok'}:{':'.join(waits)}" if waits else "", state
-    )
+    waits = {
+        kind: ":".join(job for key in keys for job in state.known.get(key, []))
+        for kind, keys in (("afterok", task.after), ("afterany", task.ended))
+    }
+    jobs = _sbatch(task, lost, ",".join(f"{kind}:{of}" for kind, of in waits.items() if of), state)
     records.write(state.output, _record(task, earlier | jobs, state.commit))
     arrays = list(dict.fromkeys(job.partition("_")[0] for job in jobs.values()))
     state.known[task.key] += arrays  # all tasks of an array at once
     state.submitted += len(jobs)
     which = "" if len(lost) == _jobs(task) else f", only {', '.join(map(str, lost))}"
-    after = f"{'ended' if task.kind == JOIN else 'ok'}: {', '.join(waits)}" if waits else "-"
+    words = {"afterok": "ok", "afterany": "ended"}
+    after = "; ".join(f"{words[kind]} {of.replace(':', ', ')}" for kind, of in waits.items() if of) or "-"
     print(ROW.format(_named(list(jobs.values())), _what(task) + which, after, of_task(task)), flush=True)
 
 

@@ -9,7 +9,7 @@ Runs that need the same result share its task. What is complete is no task, and 
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cluster import records
@@ -31,7 +31,8 @@ class Task:
 
     key: the same whenever the same work is needed again; what: the name of the result, or FOLDER (of a run without an
     analysis) or SUMMARY; kind: "" for a whole result, SHARDS or JOIN; folder, digest: of what it makes; gets: the part
-    of conf/cluster/ that says its resources; after: keys of the tasks that must have ended well, for a join only ended.
+    of conf/cluster/ that says its resources; after: keys of the tasks that must have ended well; ended: of those that
+    must only have ended.
     """
 
     key: str
@@ -41,6 +42,7 @@ class Task:
     digest: str
     gets: str
     after: tuple[str, ...] = ()
+    ended: tuple[str, ...] = ()
     kind: str = ""
     shards: int = 1
     runs: tuple[str, ...] = field(default=(), compare=False)
@@ -90,13 +92,12 @@ def _add(found: dict[str, Task], run: Run, result: Result, asked: set[str]) -> N
             )
     after = tuple(dict.fromkeys(one for one in map(_key, _before(run, result)) if one in found))
     gets = "join" if result.name in SAMPLES else result.stage.name
-    count = _shards(run, result)
-    if count > 1:
-        shards = Task(f"{key}-{SHARDS}", result.name, run, result.folder, result.digest, gets, after, SHARDS, count)
+    whole = Task(key, result.name, run, result.folder, result.digest, gets, after)
+    if (count := _shards(run, result)) > 1:
+        shards = replace(whole, key=f"{key}-{SHARDS}", kind=SHARDS, shards=count)
         found[shards.key] = shards
-        gets, after = "join", (shards.key,)
-    kind = JOIN if count > 1 else ""
-    found[key] = Task(key, result.name, run, result.folder, result.digest, gets, after, kind, count)
+        whole = replace(whole, gets="join", ended=(shards.key,), kind=JOIN, shards=count)
+    found[key] = whole
 
 
 def _before(run: Run, result: Result) -> list[Result]:

@@ -19,6 +19,7 @@ FLOORS = (
     {"training"},
     {"pretrain_probe", "finetune", "scratch", "interactions", "representations"},
     {"analysis"},
+    {"cluster"},
     {"run"},
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

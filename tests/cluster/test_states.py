@@ -1,0 +1,86 @@
+"""How the jobs of a study are, from what Slurm says and what they left."""
+
+from pathlib import Path
+
+import pytest
+
+from cluster import queue, records, status
+from cluster.queue import Queued
+from cluster.records import Submitted
+from cluster.states import states_of
+from conf.errors import BadInput
+from stages.records import write_record
+
+
+@pytest.fixture
+def slurm_says(monkeypatch: pytest.MonkeyPatch) -> dict[str, Queued]:
+    there: dict[str, Queued] = {}
+    monkeypatch.setattr(queue, "queued", lambda: there)
+    monkeypatch.setattr(queue, "ended", lambda jobs: {"9": "TIMEOUT"} if "9" in jobs else {})
+    return there
+
+
+def submitted(output: Path, key: str, jobs: dict[int, str], kind: str = "") -> Submitted:
+    folder = output / "results" / key.removesuffix("-shards")
+    one = Submitted(key, "finetune", kind, jobs, str(folder), "abc", [], "digits", "outputs/digits/seed=0", "1 CPU",
+                    None, f"2026-01-01 00:00:0{len(records.all_of(output))}", len(jobs))  # fmt: skip
+    records.write(output, one)
+    return one
+
+
+def log(output: Path, job: str, text: str) -> None:
+    file = records.log_of(output, job)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def test_each_job_has_a_state(tmp_path: Path, slurm_says: dict[str, Queued], capsys) -> None:
+    slurm_says |= {"1": Queued("RUNNING", "None", "node7"), "2": Queued("PENDING", "Dependency", "")}
+    slurm_says |= {"3": Queued("PENDING", "DependencyNeverSatisfied", "")}
+    for number in (1, 2, 3, 8, 9):
+        submitted(tmp_path, f"finetune-{number}", {1: str(number)})
+    log(tmp_path, "1", "x: job 1\nrun finetune: epoch 2/20, test accuracy 0.7, 3:20 left\nrun finetune: a remark\n")
+    log(tmp_path, "8", "a traceback")
+    write_record(records.failure_file(tmp_path, "8"), {"why": "the loss is nan"})
+    found = {key: states[0] for key, states in states_of(tmp_path, records.all_of(tmp_path)).items()}
+    assert {key: (state.state, state.about) for key, state in found.items()} == {
+        "finetune-1": ("running", "epoch 2/20, test accuracy 0.7, 3:20 left, node7"),
+        "finetune-2": ("queued", "Dependency"),
+        "finetune-3": ("failed", "it can never begin (DependencyNeverSatisfied)"),
+        "finetune-8": ("failed", "the loss is nan"),
+        "finetune-9": ("failed", "it reached its time limit too often"),
+    }
+    status.main([f"output={tmp_path}"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "0 done, 1 running, 1 queued, 3 failed"
+    assert lines[4].endswith(f"the loss is nan; log: {records.log_of(tmp_path, '8')}")
+    with pytest.raises(SystemExit, match="2"):
+        status.main([f"output={tmp_path}", "name=other"])
+
+
+def test_a_result_that_is_there_is_done_whoever_made_it(tmp_path: Path, slurm_says: dict[str, Queued]) -> None:
+    shards = submitted(tmp_path, "finetune-1-shards", {1: "5_0", 2: "5_1"}, "shards")
+    join = submitted(tmp_path, "finetune-1", {1: "6"}, "join")
+    log(tmp_path, "5_1", "")
+    (records.logs_folder(tmp_path) / "5_1_0_result.pkl").touch()
+    every = [shards, join]
+    assert [[state.state for state in one] for one in states_of(tmp_path, every).values()] == [
+        ["failed", "done"],
+        ["failed"],
+    ]
+    write_record(Path(join.folder) / "done.json", {"digest": "abc", "files": {}})
+    assert {state.state for one in states_of(tmp_path, every).values() for state in one} == {"done"}
+    write_record(Path(join.folder) / "done.json", {"digest": "of other settings", "files": {}})
+    assert "failed" in {state.state for one in states_of(tmp_path, every).values() for state in one}
+
+
+def test_a_damaged_record_is_left_out(tmp_path: Path, slurm_says: dict[str, Queued]) -> None:
+    submitted(tmp_path, "finetune-1", {1: "1"})
+    (records.jobs_folder(tmp_path) / "finetune-2.json").write_text('{"key": "finetune-2", "jobs": {"x": 1}}')
+    assert [one.key for one in records.all_of(tmp_path)] == ["finetune-1"]
+
+
+def test_slurm_that_is_not_there_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(BadInput, match="squeue is not found: Slurm's commands are needed"):
+        queue.queued()

@@ -12,7 +12,7 @@ from cluster.tasks import SHARDS, called
 DONE, RUNNING, QUEUED, FAILED = "done", "running", "queued", "failed"
 STATES = (RUNNING, QUEUED, FAILED, DONE)
 TAIL = 8192  # bytes at the end of a log in which its progress is looked for
-PROGRESS = re.compile(r": ([^:]*.*, [\d:]+ left)$", re.MULTILINE)  # stages/progress.py
+PROGRESS = re.compile(r"^[^:\n]*: (.*, [\d:]+ left)$", re.MULTILINE)  # stages/progress.py
 ENDINGS = {
     "TIMEOUT": "it reached its time limit too often",
     "OUT_OF_MEMORY": "it needed more memory than it got",

@@ -96,8 +96,8 @@ def test_bad_words_are_refused_before_anything_is_submitted(words: list[str], mo
 
 
 def test_what_jobs_get_follows_from_the_stage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    submit.main([*words, "dry=true", "cluster.partition=a", "cluster.join.partition=b", "stages=[pretrain,interactions]",
-                 "trainer.devices=4", "trainer.num_nodes=2", "stages=all"])  # fmt: skip
+    submit.main([*words, "dry=true", "cluster.partition=a", "cluster.join.partition=b", "trainer.devices=4",
+                 "trainer.num_nodes=2"])  # fmt: skip
     rows = {line.split()[1].rstrip(","): line for line in capsys.readouterr().out.splitlines()[1:-1]}
     assert rows["scratch"].endswith("12:00 h, 2 nodes x 4 processes x 8 CPUs + 1 GPU, 32 GB, in a")
     assert rows["interactions/samples"].endswith("2:00 h, 4 CPUs, 16 GB, in b")

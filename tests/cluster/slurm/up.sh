@@ -39,7 +39,7 @@ JobRequeue=1
 ReturnToService=2
 KillWait=5
 MinJobAge=600
-MaxArraySize=1001
+MaxArraySize=4
 GresTypes=gpu
 NodeName=$HOST NodeAddr=127.0.0.1 CPUs=${SLURM_TEST_CPUS:-8} RealMemory=16000 Gres=gpu:2 State=UNKNOWN
 PartitionName=debug Nodes=ALL Default=YES MaxTime=INFINITE State=UP

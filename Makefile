@@ -1,6 +1,7 @@
 # make demo    a study of three trainings on data that comes with the program (minutes on 2 cores)
 # make test    formatting, lint and tests
 # make bench   speed, as ratios within one run; how often intervals contain the truth
+# make cluster-trial   hundreds of jobs on a Slurm of its own, some of them cancelled (as root; ten minutes or more)
 # make lock    pins every dependency anew from pyproject.toml
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -8,7 +9,7 @@ PYTHON := $(VENV)/bin/python
 # Bytecode is kept in the environment: without it every start compiles PyTorch anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test bench lock install
+.PHONY: demo test bench cluster-trial lock install
 
 demo: install
 	$(PYTHON) run.py experiment=digits_seeds
@@ -20,6 +21,9 @@ test: install
 
 bench: install
 	for script in values convnets peers probe demo analysis noise processes two_runs statistics epochs transferability; do $(PYTHON) -m benchmarks.$$script || exit 1; done
+
+cluster-trial: install
+	PYTHONPATH=tests:. $(PYTHON) tests/cluster/trial.py
 
 install: $(VENV)/installed
 

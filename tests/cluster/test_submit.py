@@ -91,7 +91,9 @@ def test_a_job_that_is_interrupted_goes_on(cluster: Cluster) -> None:
     words = ["stages=pretrain", "seeds.pretrain=3", "pretrain.epochs=40", "data.source.train_samples=2048"]
     job = cluster.jobs(cluster.submit(*words))["pretrain"]
     slurm.wait(lambda: Path(cluster.log(job) and cluster.output).exists() and "epoch 3/40" in cluster.log(job))
-    assert re.search(rf"running +{job} +pretrain of \S+: epoch \d+/40, test accuracy \d\.\d+, \d:\d\d left", cluster.status())
+    assert re.search(
+        rf"running +{job} +pretrain of \S+: epoch \d+/40, test accuracy \d\.\d+, \d:\d\d left", cluster.status()
+    )
     slurm("scancel", "--signal=USR2", job, cwd=cluster.folder)
     slurm.wait(lambda: cluster.log(job).count("Starting with JobEnvironment") == 2)
     slurm("scontrol", "requeue", job, cwd=cluster.folder)

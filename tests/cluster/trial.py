@@ -1,5 +1,5 @@
 """A long trial, by hand: make cluster-trial. A study of hundreds of jobs on a Slurm of its own, of which some are
-cancelled at random moments, by scancel and by SIGKILL; it is submitted again until all is complete. Then every table has
+cancelled or killed at random moments; it is submitted again until all is complete. Then every table has
 to be that of the same study computed here, one run after the other and undisturbed.
 
     PYTHONPATH=tests:. python tests/cluster/trial.py [RUNS [SHARDS]]

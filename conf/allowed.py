@@ -7,6 +7,7 @@ annotation next to a kind adds to it (`typed`): with `int` a number must be whol
 """
 
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
@@ -135,6 +136,15 @@ class Choice(Kind):
 
     def allows(self, value: object) -> bool:
         return not isinstance(value, bool) and value in self.of
+
+
+@dataclass(frozen=True)
+class Shard(Kind):
+    described = "a share such as 2/8 (the second of eight), or join/8,"
+
+    def allows(self, value: object) -> bool:
+        found = re.fullmatch(r"(join|[1-9][0-9]{0,5})/([1-9][0-9]{0,5})", value) if isinstance(value, str) else None
+        return bool(found) and (found[1] == "join" or int(found[1]) <= int(found[2]))
 
 
 Seed = Number(0, 2**31 - 1, whole=True)

@@ -21,7 +21,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-from conf.allowed import Choice, Flag, Kind, Number, Place, Seed, Text
+from conf.allowed import Choice, Flag, Kind, Number, Place, Seed, Shard, Text
 from conf.measures import Measures
 from conf.nested import Described, Epochs, Fields, Listed, Models, Options, Paths, Several
 
@@ -148,6 +148,7 @@ class Interactions:
     compile: bool = key(Flag())
     processes: int = key(Number(1, 10_000))
     device: str = key(Text("a device such as cpu, cuda or cuda:1", words=("auto",)))
+    shard: str | None = key(Shard(), NOTHING)
 
 
 # The keys of representations decide an analysis, too, which does not name them among what it is told by.
@@ -170,6 +171,7 @@ class Representations:
                             neutral=["penultimate"])  # fmt: skip
     pool: str = key(Choice(("mean", "none")), (*FEATURES, "analysis"), neutral="mean")
     similarity: Similarity = section(Similarity, *SIMILAR, "analysis")
+    shard: str | None = key(Shard(), NOTHING)
 
 
 @dataclass

@@ -1,33 +1,30 @@
 """The stage that fills the store: v of all 2**n masked inputs of the chosen samples, for every checkpoint."""
 
-import math
-import time
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import dataclass
 
-import numpy as np
 import torch
 from omegaconf import DictConfig
 
 from checkpoints.roles import Checkpoint, checkpoints_of
 from checkpoints.roles import check as check_checkpoints
+from conf.errors import BadInput
 from data.splits import task
-from interactions import units, workers
-from interactions.engine import Choice, Engine, Engines, predicted_speedup
+from interactions.engine import predicted_speedup
+from interactions.fill import decided, fill, fill_share, left
+from interactions.shards import Shards
 from interactions.store import Samples, Store
 from interactions.variables.sample_set import SampleSet
 from interactions.variables.samples import baseline, describe, load
 from models import trial
-from models.backbone import Classifier, probed
+from models.backbone import probed
 from models.device import device
 from stages.identity import Result, Results, compared
 from stages.memory import check_memory
 from stages.need import Need
-from stages.progress import Bar
 from stages.results import finish, is_complete, start
+from stages.shares import Share, in_shares
 from stages.span import Span
-from training.seeds import stream
 from training.tasks import new_model, tried
 from training.tracking import tracked
 
@@ -41,8 +38,9 @@ ENGLISH = 0.15
 
 def check(cfg: DictConfig, results: Results) -> Need:
     model, splits = new_model(cfg, "probe", "target")
-    missing = [name for name in compared(cfg) if not is_complete(results[name])]
-    checkpoints = [checkpoint for name in missing for checkpoint in checkpoints_of(cfg, results, name)]
+    asked = [name for name in compared(cfg) if name in results and not is_complete(results[name])]
+    work = [_work(cfg, results, name) for name in asked]
+    _check_whole(work)
     device(cfg.interactions.device)
     inputs = tried(cfg, model, splits, "target")
     _check_memory(cfg.interactions, inputs)
@@ -51,11 +49,50 @@ def check(cfg: DictConfig, results: Results) -> Need:
     about = describe(splits, cfg.interactions, cfg.seeds.samples)
     if cfg.interactions.engine == "local":  # the other engines accept every model
         predicted_speedup(model, load(splits, about)[0], cfg.interactions.n, "local")
-    check_checkpoints(model, with_probe, checkpoints)
-    wanted = [checkpoint for checkpoint in checkpoints if not _store(results, checkpoint).has(checkpoint.epoch)]
-    values = len(wanted) * cfg.interactions.samples * 2**cfg.interactions.n
+    check_checkpoints(model, with_probe, [checkpoint for part in work for checkpoint in part.reads])
+    each = 2**cfg.interactions.n
     loaded = len(splits.train) if splits.kind == "image" and not is_complete(results[SAMPLES]) else 0
-    return Need(masked=values, loaded=loaded, disk=8 * values, besides=CHECKPOINT * len(wanted))
+    return Need(masked=each * sum(part.evaluates for part in work), loaded=loaded,
+                disk=8 * each * sum(part.writes for part in work),
+                besides=CHECKPOINT * sum(part.fills for part in work))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Work:
+    """What this run does for one role. reads: checkpoints; evaluates, writes: samples of a checkpoint; fills: how many
+    checkpoints get values; lacks: the error if shards are missing."""
+
+    reads: list[Checkpoint]
+    evaluates: int
+    writes: int
+    fills: int
+    lacks: BadInput | None = None
+
+
+def _work(cfg: DictConfig, results: Results, name: str) -> Work:
+    result, checkpoints = results[name], checkpoints_of(cfg, results, name)
+    samples, share = Samples(results[SAMPLES].folder), Share.asked(cfg, result.stage)
+    missing = [one for one in checkpoints if not Store(result.folder, samples).has(one.epoch)]
+    count = len(missing) * cfg.interactions.samples
+    if share is None:
+        return Work(checkpoints, count, count, len(missing))
+    shards = Shards(result, samples)
+    blocks = shards.blocks() or [range(number, number + 1) for number in range(cfg.interactions.samples)]
+    every = [(checkpoint.epoch, block) for checkpoint in checkpoints for block in blocks]
+    mine = every if share.joins else share.part(every)
+    done = shards.done(mine, verify=False)
+    to_do = [unit for unit in mine if unit not in done]
+    if share.joins:
+        lacking = [place for place, unit in enumerate(every) if unit not in done and not cfg.plan]
+        return Work(checkpoints[-1:], 0, count, len(missing), share.missing(name, lacking, len(every)))
+    epochs, count = {epoch for epoch, _ in to_do}, sum(len(block) for _, block in to_do)
+    return Work([one for one in checkpoints if one.epoch in epochs], count, count, len(epochs))
+
+
+def _check_whole(work: list[Work]) -> None:
+    """Raises BadInput if the run only joins what shards have made, and some are missing."""
+    if lacking := [str(part.lacks) for part in work if part.lacks]:
+        raise BadInput("; ".join(lacking))
 
 
 def _check_memory(options: DictConfig, inputs: torch.Tensor) -> None:
@@ -94,22 +131,24 @@ def _evaluate(cfg: DictConfig, results: Results, name: str) -> None:
     """Writes the values of one role's checkpoints."""
     options, result = cfg.interactions, results[name]
     model, splits = new_model(cfg, "probe", "target")
-    store = Store(start(result), Samples(results[SAMPLES].folder))
+    samples, checkpoints = Samples(results[SAMPLES].folder), checkpoints_of(cfg, results, name)
+    where = device(options.device)
+    sample_set = SampleSet.read(samples.read(), samples.baseline(), splits, options.background, where)
+    shards = Shards(result, samples, Share.asked(cfg, result.stage), str(where))
+    if in_shares(cfg, result):
+        fill_share(cfg, model, sample_set, shards, checkpoints)
+        return
+    store = Store(start(result), samples)
     store.remove_damaged()
-    checkpoints = checkpoints_of(cfg, results, name)
-    about, masking = store.samples.read(), store.samples.baseline()
-    sample_set = SampleSet.read(about, masking, splits, options.background, device(options.device))
+    engines = decided(model, sample_set, options, store, shards)
+    wanted = left(store, shards, checkpoints, engines)
     with tracked(cfg, result) as tracker:
-        engines = decided(model, sample_set, options, store)
         print(f"{name}: {engines.of(checkpoints[0]).about()}", flush=True)
-        seconds = fill(cfg, store, checkpoints, engines)
+        seconds = fill(cfg, store, checkpoints, engines, wanted)
         count = len(checkpoints) * sample_set.samples * 2**options.n
         tracker.summary.update({"checkpoints": len(checkpoints), "masked_inputs": count, "seconds": seconds})
+    shards.clean(store)
     finish(result, last=max(checkpoint.epoch for checkpoint in checkpoints))
-
-
-def _store(results: Results, checkpoint: Checkpoint) -> Store:
-    return Store(results[f"interactions/{checkpoint.stage}"].folder, Samples(results[SAMPLES].folder))
 
 
 def _remarks(about: dict, options: DictConfig) -> Iterator[str]:
@@ -120,76 +159,3 @@ def _remarks(about: dict, options: DictConfig) -> Iterator[str]:
     if options.stop_words == "default" and about.get("stop_share", 1) < ENGLISH:
         yield (f"only {about['stop_share']:.1%} of the words are on the English list of stop words; for another "
                f"language set interactions.stop_words to null or to your own list")  # fmt: skip
-
-
-def decided(model: Classifier, sample_set: SampleSet, options: DictConfig, store: Store) -> Engines:
-    """Returns the engines with which the store's first values were computed, unless the options ask for others."""
-    choices = {name: Choice(**choice) for name, choice in store.choices().items()}
-    other = sorted({option for choice in choices.values() for option in choice.differs(options)})
-    if other:
-        print(
-            f"interactions: earlier values were computed in another way; the others are computed with "
-            f"{', '.join(other)}",
-            flush=True,
-        )
-        store.remove_parts(store.folder)  # the values of a checkpoint are all computed in one way
-        choices = {}
-    engines = Engines(model, sample_set, options, choices)
-    store.write_choices({name: asdict(choice) for name, choice in engines.choices.items()})
-    return engines
-
-
-def fill(cfg: DictConfig, store: Store, checkpoints: list[Checkpoint], engines: Engines) -> float:
-    """Evaluates what is missing, in blocks of samples that are each written as soon as they are computed. Returns
-    seconds."""
-    started, sample_set = time.monotonic(), engines.network.sample_set
-    blocks = sample_set.blocks(math.ceil(engines.network.batch_size / 2**sample_set.n))
-    missing = [number for number, checkpoint in enumerate(checkpoints) if not store.has(checkpoint.epoch)]
-    wanted = [
-        (number, block)
-        for number in missing
-        for block in blocks
-        if not store.has_part(checkpoints[number].epoch, block)
-    ]
-    total = len(checkpoints) * sample_set.samples
-    done_before = total - sum(len(block) for _, block in wanted)
-    bar = Bar(total=total, initial=done_before, desc=f"interactions/{checkpoints[0].stage}", unit="sample")
-    for checkpoint in checkpoints:
-        if checkpoint.last and not store.has_noise(checkpoint.epoch):
-            _measure_noise(store, checkpoint, engines.of(checkpoint), cfg.interactions, cfg.seeds.samples)
-    left = Counter(number for number, _ in wanted)
-    for number in set(missing) - left.keys():  # the run was killed after the last block and before joining the blocks
-        _complete(cfg, store, checkpoints[number], engines.of(checkpoints[number]), blocks)
-    processes = cfg.interactions.processes
-    if processes > 1 and wanted:
-        done = workers.evaluated(cfg, store, checkpoints, wanted, processes)
-    else:
-        done = units.evaluated(store, checkpoints, engines, wanted)
-    for number, block in done:
-        bar.set_postfix_str(f"epoch {checkpoints[number].epoch}")
-        bar.update(len(block))
-        left[number] -= 1
-        if left[number] == 0:
-            _complete(cfg, store, checkpoints[number], engines.of(checkpoints[number]), blocks)
-    bar.close()
-    store.remove_parts(store.folder)  # left by a run that was killed after joining them and before removing them
-    return time.monotonic() - started
-
-
-def _complete(cfg: DictConfig, store: Store, checkpoint: Checkpoint, engine: Engine, blocks: list[range]) -> None:
-    options = cfg.interactions
-    about = {"stage": checkpoint.stage, "epoch": checkpoint.epoch, "samples": engine.sample_set.samples, "n": options.n,
-             "precision": options.precision, "engine": engine.about(), "batch_size": engine.batch_size,
-             "device": str(engine.sample_set.device),
-             "files": [str(file) for _, file, _ in checkpoint.parts]}  # fmt: skip
-    store.complete(checkpoint.epoch, blocks, about)
-
-
-def _measure_noise(store: Store, checkpoint: Checkpoint, engine: Engine, options: DictConfig, seed: int) -> None:
-    """Evaluates some masked inputs in float64 too."""
-    draw = np.random.default_rng(stream(seed, "noise"))
-    sample = draw.integers(engine.sample_set.samples, size=options.noise_masks)
-    subset = draw.integers(2**options.n, size=options.noise_masks)
-    engine.load(checkpoint, checkpoint.read())
-    v = engine.in_float64(sample, subset)
-    store.write_noise(checkpoint.epoch, sample=sample, subset=subset, value=v)

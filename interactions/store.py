@@ -7,11 +7,12 @@ interactions/<stage>/epoch_012/values.npy     float64 [samples, 2**n], index = b
 interactions/<stage>/epoch_012/noise.npz      sample, subset [K] and v in float64 [K], for the last epoch only
 interactions/<stage>/epoch_012/meta.json      written last
 interactions/<stage>/epoch_012/part_0-9.npz   values of a block of samples (0 to 9), during the evaluation
+interactions/<stage>/shards/...               values that other jobs have computed (interactions/shards.py)
 """
 
 import json
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
@@ -19,6 +20,15 @@ from stages.checksums import sha256
 from stages.files import write_archive, write_array, write_text
 from stages.reading import Damaged, parsed
 from stages.records import read_record, write_record
+
+
+class Place(Protocol):
+    """Where the values of a block are, and the device that computed them."""
+
+    device: str
+
+    def values(self) -> np.ndarray:
+        """Returns [samples, 2**n]. Raises Damaged if they have changed."""
 
 
 class Samples:
@@ -49,6 +59,7 @@ class Store:
 
     def __init__(self, folder: Path, samples: Samples) -> None:
         self.folder, self.samples = folder, samples
+        self.shared: dict[tuple[int, range], Place] = {}  # (epoch, block) -> where a shard has left its values
 
     def choices(self) -> dict[str, dict]:
         """Returns how values are computed, as chosen with the first value; {} before that."""
@@ -88,10 +99,20 @@ class Store:
         return (self.unit(epoch) / "noise.npz").exists()
 
     def has_part(self, epoch: int, block: range) -> bool:
-        return self._part(epoch, block).exists()
+        return (epoch, block) in self.shared or self._part(epoch, block).exists()
 
     def write_part(self, epoch: int, block: range, v: np.ndarray) -> None:
         write_archive(self._part(epoch, block), v=v)
+
+    def part(self, epoch: int, block: range) -> np.ndarray:
+        """Returns the values of a block: [samples, 2**n]. Raises Damaged if they have changed."""
+        if (epoch, block) in self.shared:
+            return self.shared[epoch, block].values()
+        return parsed(self._part(epoch, block), _arrays)["v"]
+
+    def devices(self, epoch: int) -> set[str]:
+        """Returns the devices of the shards that have computed values of a checkpoint."""
+        return {place.device for (of, _), place in self.shared.items() if of == epoch}
 
     def _part(self, epoch: int, block: range) -> Path:
         return self.unit(epoch) / f"part_{block[0]}-{block[-1]}.npz"
@@ -102,8 +123,7 @@ class Store:
     def complete(self, epoch: int, blocks: list[range], about: dict) -> None:
         """Joins the blocks to `values.npy` and marks the checkpoint complete."""
         unit = self.unit(epoch)
-        parts = [parsed(self._part(epoch, block), _arrays)["v"] for block in blocks]
-        write_array(unit / "values.npy", np.concatenate(parts))
+        write_array(unit / "values.npy", np.concatenate([self.part(epoch, block) for block in blocks]))
         write_record(unit / "meta.json", about | {"sha256": sha256(unit / "values.npy")})
         self.remove_parts(unit)
 
@@ -115,8 +135,12 @@ class Store:
                 print(f"{values} is damaged: it was removed and is computed again", flush=True)
                 values.unlink()
 
+    def discard(self, epoch: int) -> None:
+        """Removes the blocks of a checkpoint."""
+        self.remove_parts(self.unit(epoch))
+
     def remove_parts(self, folder: Path) -> None:
-        for part in folder.rglob("part_*"):
+        for part in [*folder.glob("part_*"), *folder.glob("epoch_*/part_*")]:
             part.unlink()
 
 

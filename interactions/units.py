@@ -13,6 +13,7 @@ import torch
 from checkpoints.roles import Checkpoint, Weights
 from conf.errors import BadInput
 from interactions.engine import Engine, Engines
+from interactions.shards import Shards
 from interactions.store import Store
 from interactions.verify import LEAST, Budget, Check, Verifier, drawn
 
@@ -30,7 +31,9 @@ class Computed(NamedTuple):
     arrived: torch.cuda.Event | None
 
 
-def evaluated(store: Store, checkpoints: list[Checkpoint], engines: Engines, units: list[Unit]) -> Iterator[Unit]:
+def evaluated(
+    store: Store | Shards, checkpoints: list[Checkpoint], engines: Engines, units: list[Unit]
+) -> Iterator[Unit]:
     """Yields each unit as soon as its values are in the store. Raises BadInput if they are not those of plain forward
     passes."""
     budget, verifier = Budget(engines.network), Verifier(engines.network.dtype)
@@ -63,7 +66,7 @@ def _computed(engine: Engine, checkpoint: Checkpoint, number: int, block: range,
 
 
 def _check(
-    store: Store, checkpoints: list[Checkpoint], engines: Engines, verifier: Verifier, computed: Computed
+    store: Store | Shards, checkpoints: list[Checkpoint], engines: Engines, verifier: Verifier, computed: Computed
 ) -> bool:
     """Checks the values and returns whether this loaded other weights.
 
@@ -82,12 +85,12 @@ def _check(
             verifier.judge(engine, checkpoint, check, v[check.sample - first, check.subset], seen)
         except BadInput:
             # Earlier blocks are wrong too, even if no check has found that: a resumed run must not keep them.
-            store.remove_parts(store.unit(checkpoint.epoch))
+            store.discard(checkpoint.epoch)
             raise
     return bool(suspects)
 
 
-def _stored(store: Store, checkpoints: list[Checkpoint], computed: Computed) -> Unit:
+def _stored(store: Store | Shards, checkpoints: list[Checkpoint], computed: Computed) -> Unit:
     checkpoint = checkpoints[computed.number]
     store.write_part(checkpoint.epoch, computed.block, computed.v.numpy())
     return computed.number, computed.block

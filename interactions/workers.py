@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from checkpoints.roles import Checkpoint
 from conf.errors import BadInput
 from interactions.engine import Choice, Engines
+from interactions.shards import Shards
 from interactions.store import Store
 from interactions.units import Unit
 from interactions.units import evaluated as evaluated_here
@@ -30,7 +31,7 @@ from training.tasks import new_model
 
 
 def evaluated(
-    cfg: DictConfig, store: Store, checkpoints: list[Checkpoint], units: list[Unit], count: int
+    cfg: DictConfig, store: Store | Shards, checkpoints: list[Checkpoint], units: list[Unit], count: int
 ) -> Iterator[Unit]:
     """Evaluates the units in `count` processes and yields each unit as soon as its values are in the store.
 
@@ -81,7 +82,7 @@ def _next(started: dict[Connection, BaseProcess]) -> Unit:
 
 def _work(
     settings: str,
-    store: Store,
+    store: Store | Shards,
     checkpoints: list[Checkpoint],
     rank: int,
     count: int,
@@ -102,7 +103,7 @@ def _work(
 
 
 def _share(
-    cfg: DictConfig, store: Store, checkpoints: list[Checkpoint], rank: int, count: int, units: list[Unit]
+    cfg: DictConfig, store: Store | Shards, checkpoints: list[Checkpoint], rank: int, count: int, units: list[Unit]
 ) -> Iterator[Unit]:
     torch.set_num_threads(max(1, torch.get_num_threads() // count))
     model, splits = new_model(cfg, "probe", "target")

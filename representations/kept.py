@@ -10,7 +10,7 @@ import numpy as np
 
 from checkpoints.features import file_of, read
 from models.layers import LOGITS, SOURCE_LOGITS
-from representations.similarity import ARCHIVE, LAST, META
+from representations.shards import ARCHIVE, LAST, META
 from stages.reading import parsed
 
 

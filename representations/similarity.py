@@ -28,6 +28,7 @@ from conf.schema import SIMILAR
 from data.splits import Splits
 from models import blocks, layers
 from models.device import exact_float32
+from representations import shards
 from representations.cka import FEWEST, Layer, batch_terms, matrix, terms
 from representations.moves import State
 from representations.neighbours import mutual_neighbours
@@ -42,11 +43,11 @@ from stages.need import Need
 from stages.progress import Bar
 from stages.records import write_record
 from stages.results import epochs_of, finish, is_complete, start
+from stages.shares import check_same_inputs, folder_of, in_shares, key_of
 from stages.span import Span
 from stages.table import compared_with, role_of, roles
 from training.tasks import new_model, tried
 
-ARCHIVE, META, LAST = "similarity.npz", "meta.json", "last.npz"
 NEIGHBOURS = 10
 FIRST, KEPT = 1000, 500  # inputs, at most, that are permuted and rotated; whose Gram matrices are kept
 PRODUCTS = Span(0.5e-11, 4e-11)  # seconds of a multiplication and addition in a product of matrices
@@ -126,7 +127,9 @@ def check(cfg: DictConfig, results: Results) -> Need:
         f"representations.similarity.inputs={options.inputs} with {len(names)} layers",
         "choose fewer inputs or layers (model.layers), or representations.similarity.pool=mean",
     )
-    missing = {name: epochs_of(results[name]) for name in SIMILAR if name in results and not is_complete(results[name])}
+    missing = {
+        name: shards.left(cfg, results[name]) for name in SIMILAR if name in results and not is_complete(results[name])
+    }
     pairs = sum(len(epochs) * len(compared_with(cfg, role_of(name))) for name, epochs in missing.items())
     passes = pairs * (inputs + min(NORMS, len(splits.train))) + sum(map(len, missing.values())) * inputs
     products = sum(inputs * width * min(inputs, width) + 6 * inputs**2 for width in widths)
@@ -136,16 +139,34 @@ def check(cfg: DictConfig, results: Results) -> Need:
 
 
 def run(cfg: DictConfig, results: Results, name: str) -> None:
-    """Makes the result of one role, epoch by epoch."""
-    role, result = role_of(name), results[name]
+    """Makes the result of one role, epoch by epoch, or a share of its epochs."""
+    result = results[name]
+    if share := in_shares(cfg, result):
+        left = shards.left(cfg, result)
+        print(f"{name}, shard {share}: {len(left)} of {len(share.part(epochs_of(result)))} epochs to do", flush=True)
+        if left:
+            _compare(cfg, results, name, f"{name}, shard {share}", folder_of(result), left)
+        if is_complete(result):
+            shards.clean(result)
+        return
     folder, epochs = start(result), epochs_of(result)
+    shards.take_over(result)
+    shards.left(cfg, result)
+    _compare(cfg, results, name, name, folder, [epoch for epoch in epochs if not shards.has(folder, epoch)])
+    shards.clean(result)
+    finish(result, last=epochs[-1])
+
+
+def _compare(cfg: DictConfig, results: Results, name: str, title: str, folder: Path, missing: list[int]) -> None:
+    """Compares epochs of one role with the other models. folder: takes what is found; title: for the bar."""
+    role, result, key = role_of(name), results[name], key_of(results[name])
+    epochs = epochs_of(result)
     names, _, splits = layers_of(cfg)
     networks = Networks(cfg, results, splits, names, pool_of(cfg, splits))
-    missing = [epoch for epoch in epochs if not _has(folder, epoch)]
     with exact_float32():
         others = {other: networks.against(role, other) for other in (compared_with(cfg, role) if missing else ())}
         there = {other: Seen.by(networks, model) for other, model in others.items()}
-        for epoch in Bar(missing, desc=name, unit="epoch"):
+        for epoch in Bar(missing, desc=title, unit="epoch"):
             here, arrays = Seen.by(networks, networks.load(role, epoch)), {}
             for number, (other, model) in enumerate(others.items()):
                 pair, seed = (here, there[other]), [int(result.digest, 16), number, epoch]  # no two runs move alike
@@ -153,15 +174,11 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
                 arrays |= _beside_a_random_move(cfg, networks, other, *pair, model, seed)
                 if epoch == epochs[-1]:
                     arrays |= _at_the_end(cfg, other, *pair) | _of_statistics(networks, other, there[other], model)
+            check_same_inputs(result, key)
             if epoch == epochs[-1]:
-                _write_grams(folder / LAST, networks, here)
-            write_archive(folder / f"epoch_{epoch:03d}" / ARCHIVE, index=networks.index, **arrays)
-            write_record(folder / f"epoch_{epoch:03d}" / META, {"layers": names})
-    finish(result, last=epochs[-1])
-
-
-def _has(folder: Path, epoch: int) -> bool:
-    return all((folder / f"epoch_{epoch:03d}" / name).exists() for name in (ARCHIVE, META))
+                _write_grams(folder / shards.LAST, networks, here)
+            write_archive(shards.place(folder, epoch) / shards.ARCHIVE, index=networks.index, **arrays)
+            write_record(shards.place(folder, epoch) / shards.META, {"layers": names})
 
 
 def _estimates(name: str, here: Seen, there: Seen, batch: int) -> dict[str, np.ndarray]:

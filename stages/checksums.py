@@ -2,7 +2,7 @@
 
 import hashlib
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,13 +11,14 @@ from stages.files import is_temporary
 TRACKED = "tracked.json"
 RECORDS = ("config.yaml", "inputs.json", TRACKED, "done.json")  # they say what a result is; the others are the result
 WORDS = ("meta.json", "engine.json")  # how something was made: other words, same content
+SHARDS = "shards"  # a folder in a result's, whose files other jobs are writing (stages/shares.py)
 ARCHIVES = (".pt", ".ckpt", ".npz")
 
 Listed = dict[str, tuple[int, str]]  # name relative to the folder -> bytes, sha256
 
 
 def listed(folder: Path) -> Listed:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not is_temporary(path))
+    paths = sorted(path for path in own_files(folder) if not is_temporary(path))
     # Features are kept beside the weights that made them, as long as they are needed.
     paths = [path for path in paths if path.relative_to(folder).parts[0] not in (*RECORDS, "features")]
     return {str(path.relative_to(folder)): held for path, held in zip(paths, _held(paths), strict=True)}
@@ -32,10 +33,17 @@ def damaged(folder: Path, files: Listed | None) -> list[Path]:
     """Returns the files with wrong content. For a result that was never finished (None), these are the broken
     archives, which have checksums of their own."""
     if files is None:
-        return [file for file in folder.rglob("*") if file.suffix in ARCHIVES and not _is_whole(file)]
+        return [file for file in own_files(folder) if file.suffix in ARCHIVES and not _is_whole(file)]
     there = {name: file for name in files if (file := folder / name).is_file()}
     return [file for (name, file), held in zip(there.items(), _held(there.values()), strict=True)
             if held != tuple(files[name])]  # fmt: skip
+
+
+def own_files(folder: Path) -> Iterator[Path]:
+    """Yields the files in a result's folder that only the process that holds its lock may write."""
+    for entry in folder.iterdir():
+        if entry.name != SHARDS:
+            yield from (path for path in (entry, *entry.rglob("*")) if path.is_file())
 
 
 def _held(paths: Iterable[Path]) -> list[tuple[int, str]]:

@@ -15,12 +15,13 @@ they are read (stages/reading.py), so that a result with gigabytes of weights is
 import os
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from stages.checksums import TRACKED, WORDS, damaged, listed, lost
+from stages.checksums import SHARDS, TRACKED, WORDS, damaged, listed, lost, own_files
 from stages.files import is_temporary, write_text
 from stages.identity import Result
 from stages.locks import check_held
@@ -118,20 +119,48 @@ def start(result: Result) -> Path:
     check_held(result.folder)
     done = read_done(result.folder)
     if result.folder.exists() and (_other_inputs(result) or (done and done["digest"] != result.digest)):
-        shutil.rmtree(result.folder)
+        _clear(result.folder)
     result.folder.mkdir(parents=True, exist_ok=True)
     for file in damaged(result.folder, done and done["files"]):
         print(f"{file} is damaged: it was removed and is made again", flush=True)
         file.unlink()
     if done:  # a finished result has its own W&B run; this is another attempt
         (result.folder / TRACKED).unlink(missing_ok=True)
-    for file in filter(is_temporary, result.folder.rglob("*")):
+    for file in filter(is_temporary, own_files(result.folder)):
         file.unlink(missing_ok=True)
     (result.folder / "done.json").unlink(missing_ok=True)
     before = read_record(result.folder / "inputs.json") or {}  # an analysis keeps measures of inputs not asked for now
     write_record(result.folder / "inputs.json", before | _inputs(result))
-    write_text(result.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(nested(result.decided()))))
+    _write_settings(result)
     return result.folder
+
+
+def begin_share(result: Result) -> None:
+    """Prepares the result's folder for a share of the work, which holds no lock: whatever is there stays."""
+    result.folder.mkdir(parents=True, exist_ok=True)
+    with suppress(FileNotFoundError):  # a run that holds the lock begins it just now
+        if not {path.name for path in result.folder.iterdir() if not is_temporary(path)} - {SHARDS, "config.yaml"}:
+            write_record(result.folder / "inputs.json", _inputs(result))
+        if not (result.folder / "config.yaml").exists():
+            _write_settings(result)
+
+
+def has_these_inputs(result: Result) -> bool:
+    """Tells whether what is in the result's folder was made from the inputs as they are now."""
+    return (result.folder / "inputs.json").exists() and not _other_inputs(result)
+
+
+def _clear(folder: Path) -> None:
+    """Removes a result, except what other jobs are writing, which tells by itself what it was made from."""
+    for path in folder.iterdir():
+        if path.is_dir() and path.name != SHARDS:
+            shutil.rmtree(path)
+        elif path.name != SHARDS:
+            path.unlink()
+
+
+def _write_settings(result: Result) -> None:
+    write_text(result.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(nested(result.decided()))))
 
 
 def finish(result: Result, **facts: object) -> None:

@@ -18,12 +18,14 @@ from conf.check import check_writable
 from conf.errors import BadInput
 from stages import table
 from stages.checked import checked_images
+from stages.checksums import own_files
 from stages.identity import Result, Results, memory_of, results_of
 from stages.locks import locked
 from stages.nearest import difference
 from stages.need import Need, check_disk
 from stages.processes import is_first_process
-from stages.results import is_complete, state
+from stages.results import begin_share, is_complete, state
+from stages.shares import in_shares, left_to_join
 from stages.signals import doing
 from stages.space import is_no_space, no_space
 from stages.table import ROLES, Stage
@@ -60,8 +62,9 @@ def run_study(cfg: DictConfig, chosen: dict[str, dict] | None = None, only: str 
         for result in asked:
             if _make(cfg, results, result, before):
                 show(run, cfg, results, shown, chosen)
-        with nullcontext() if to_do else suppress(OSError):  # a complete result may be on a read-only disk
-            show(run, cfg, results, shown, chosen)
+        if not any(in_shares(cfg, result) for result in to_do):  # the run that joins shares shows the result
+            with nullcontext() if to_do else suppress(OSError):  # a complete result may be on a read-only disk
+                show(run, cfg, results, shown, chosen)
     except (OSError, RuntimeError) as error:
         if not is_no_space(error):
             raise
@@ -97,13 +100,24 @@ def check(
     missing = [stage for stage in stages if any(result.stage is stage for result in to_do)]
     for stage in missing:
         _check_inputs(cfg, stage, [result for result in to_do if result.stage is stage], asked)
-    return {stage: _module(stage).check(cfg, results) for stage in missing}
+    names = {name for result in asked for name in (result.name, *result.inputs)}
+    return {stage: _module(stage).check(cfg, _without_others(results, stage, names)) for stage in missing}
+
+
+def _without_others(results: Results, stage: Stage, names: set[str]) -> Results:
+    """Leaves out what else the stage makes, beside what is asked for."""
+    return {name: result for name, result in results.items() if result.stage is not stage or name in names}
 
 
 def _check_inputs(cfg: DictConfig, stage: Stage, to_do: list[Result], asked: list[Result]) -> None:
     names = {result.name for result in asked}
     for result in to_do:
         for name, needed in result.inputs.items():
+            if name in names and not is_complete(needed) and (share := in_shares(cfg, needed)):
+                raise BadInput(
+                    f"{share.key}={share} leaves {needed.name} incomplete, and {stage.name} needs all of it: run "
+                    f"stages=[{needed.stage.name}]"
+                )
             if name not in names and not is_complete(needed):
                 raise BadInput(
                     f"{stage.name} needs what {needed.stage.name} makes, and {needed.folder} is not complete: run "
@@ -120,7 +134,10 @@ def _without(cfg: DictConfig, stage: str) -> str:
 
 def _make(cfg: DictConfig, results: Results, result: Result, before: dict[str, dict]) -> bool:
     """Makes a result unless it is complete; returns whether it did. before: what the run's folder showed until now."""
-    if _is_there(result):
+    if _is_there(result) or left_to_join(cfg, result):
+        return False
+    if share := in_shares(cfg, result):
+        _make_share(cfg, results, result, f"{result.name}, shard {share}")
         return False
     for needed in result.inputs.values():
         if os.access(needed.folder.parent, os.W_OK):  # on a read-only disk nothing is made
@@ -137,6 +154,20 @@ def _make(cfg: DictConfig, results: Results, result: Result, before: dict[str, d
             _module(result.stage).run(cfg, results, result.name)
     print(f"{result.name}: {time.monotonic() - started:.0f} s, in {result.folder}", flush=True)
     return True
+
+
+def _make_share(cfg: DictConfig, results: Results, result: Result, name: str) -> None:
+    """Makes a share of a result, which stays incomplete, without a lock."""
+    _check_there(result)
+    begin_share(result)
+    started = time.monotonic()
+    try:
+        with doing(f"in {name}"):
+            _module(result.stage).run(cfg, results, result.name)
+    except OSError:
+        if not is_complete(result):  # otherwise others have completed it, and removed what shards were writing
+            raise
+    print(f"{name}: {time.monotonic() - started:.0f} s, in {result.folder}", flush=True)
 
 
 def _is_there(result: Result) -> bool:
@@ -195,7 +226,11 @@ def left_to_write(results: Results, needs: dict[Stage, Need]) -> int:
     """Returns the bytes that the stages need and that are not on disk yet."""
     missing = {stage: [one for one in left_by(results, stage) if not is_complete(one)] for stage in needs}
     begun = [
-        file for some in missing.values() for result in some for file in result.folder.rglob("*") if file.is_file()
+        file
+        for some in missing.values()
+        for result in some
+        if result.folder.exists()
+        for file in own_files(result.folder)
     ]
     wanted = sum(need.disk for stage, need in needs.items() if missing[stage])
     return max(wanted - sum(file.stat().st_size for file in begun), 0)

@@ -80,6 +80,8 @@ def show(
             for name, result in shown.items()
         }
         full = {key: node for key, node in OmegaConf.to_container(cfg, resolve=True).items() if key not in SHORT_LIVED}
+        for stage in ("interactions", "representations"):
+            full.get(stage, {}).pop("shard", None)
         _write_if_new(run / "results.json", json.dumps(listed, indent=1) + "\n")
         _write_if_new(run / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(full)))
         if chosen and read_record(run / "chosen.json") != chosen:

@@ -11,7 +11,7 @@ from torchvision.ops import FrozenBatchNorm2d
 from conf.errors import BadInput
 from interactions.dense import log_odds
 from interactions.engine import Engine, Engines, predicted_speedup
-from interactions.evaluate import decided
+from interactions.fill import decided
 from interactions.store import Samples, Store
 from interactions.variables.patches import draw_patches, owner_map
 from interactions.variables.sample_set import SampleSet

@@ -45,6 +45,9 @@ def one_by_one(key: str, *, _root_: DictConfig) -> str:
     return "last" if epochs == "all" else epochs if isinstance(epochs, str) else ",".join(map(str, epochs))
 
 
+OmegaConf.register_new_resolver("swept", one_by_one, replace=True)  # here, as launchers' jobs do not import run.py
+
+
 def refuse_job_by_job() -> None:
     """Makes Hydra refuse single jobs instead of the whole sweep.
 

@@ -11,6 +11,7 @@ import importlib.util
 import io
 import json
 import os
+import shutil
 import sys
 import time
 import warnings
@@ -24,12 +25,13 @@ from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from conf.errors import BadInput
+from conf.refusals import not_installed
 from stages import signals
 from stages.job import Ended, name_of, record, recorded
 from stages.launched import BASIC, COMMAND, place_of
 
+LAUNCHER = ("hydra/launcher", "hydra.launcher.")  # beginnings of overrides
 SWEEPS = "sweeps"  # folder in `output`
-INSTALL = 'needs a package that is not installed: pip install ".[cluster]"'
 OF_SUBMITIT = ("*_submitted.pkl", "*_result.pkl", "*_submission.sh", ".submission_file_*.sh")
 
 
@@ -38,7 +40,7 @@ def prepare(config: DictConfig, keys: list[str], until: ExitStack) -> None:
     hydra = config.hydra
     target = hydra.launcher._target_
     if importlib.util.find_spec(target.rpartition(".")[0].rpartition(".")[0]) is None:
-        raise BadInput(f"hydra/launcher={hydra.runtime.choices['hydra/launcher']} {INSTALL}")
+        raise not_installed(hydra.runtime.choices["hydra/launcher"])
     _check_times(hydra.launcher)
     if OmegaConf.to_container(hydra.launcher).get("name") == "${hydra.job.name}":
         with read_write(hydra):
@@ -53,6 +55,7 @@ def run_here(hydra: DictConfig) -> None:
     """Replaces the launcher by Hydra's own: a plan needs no jobs."""
     with read_write(hydra), open_dict(hydra):
         hydra.launcher = {"_target_": BASIC}
+        hydra.overrides.hydra = [word for word in hydra.overrides.hydra if not word.lstrip("+").startswith(LAUNCHER)]
 
 
 def new_folder(config: DictConfig) -> str:
@@ -96,13 +99,13 @@ def _surviving(launch: Callable) -> Callable:
             for place, words in enumerate(job_overrides)
         }
         begun: list[object] = []
-        print(f"{len(names)} runs, each with a log in {folder}", flush=True)
         try:
             with (_all_waited_for if _is_submitits(self) else _quiet)(folder, names, begun):
                 returned = launch(self, job_overrides, initial_job_idx)
             whys = [str(each._return_value) for each in returned]  # None, or an error in recording how it ended
         except Exception as error:
             if _is_submitits(self) and not begun:
+                _remove_own(self.config)
                 raise _refused(error) from error
             why = f"a process of the sweep was lost ({type(error).__name__}): run the same command to go on"
             whys = [why] * len(names)
@@ -127,6 +130,7 @@ def _all_waited_for(folder: Path, names: dict[int, str], begun: list) -> Iterato
         if not begun:
             begun.append(job)
             until.close()
+            _say_where(folder, names)
             until.enter_context(signals.doing(_waiting(job)))
         try:
             return results(job)
@@ -149,11 +153,22 @@ def _all_waited_for(folder: Path, names: dict[int, str], begun: list) -> Iterato
 
 
 @contextmanager
-def _quiet(*_: object) -> Iterator[None]:
+def _quiet(folder: Path, names: dict[int, str], _: list) -> Iterator[None]:
     """Lets joblib start its processes without words of its own."""
+    _say_where(folder, names)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="joblib")
         yield
+
+
+def _say_where(folder: Path, names: dict[int, str]) -> None:
+    print(f"{len(names)} run{'s' * (len(names) != 1)}, each with a log in {folder}", flush=True)
+
+
+def _remove_own(config: DictConfig) -> None:
+    folder = Path(config.hydra.sweep.dir)
+    if folder.parent == Path(config.output, SWEEPS):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _refused(error: Exception) -> Exception:

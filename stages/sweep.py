@@ -42,6 +42,12 @@ class Sweep(Callback):
     _count: int | None = None  # number of runs
     _own = False  # whether the sweep's folder was made for it
 
+    def on_run_start(self, config: DictConfig, **_: object) -> None:
+        with errors_in_one_line():
+            if is_elsewhere(config.hydra) and config.plan is not True:
+                launcher = config.hydra.runtime.choices["hydra/launcher"]
+                raise BadInput(f"hydra/launcher={launcher} starts the runs of a sweep: add -m, for a single run, too")
+
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
         with errors_in_one_line():
             until_the_end.enter_context(doing("in a sweep"))  # runs in other processes do not say what they do

@@ -33,13 +33,12 @@ def main(cfg: DictConfig) -> None:
     if HydraConfig.get().mode == RunMode.MULTIRUN and is_first_process():
         job(cfg, run)
         return
-    with ending.errors_in_one_line():
+    with ending.errors_in_one_line(), ending.whole():
         run(cfg)
         if not cfg.plan and any(stage.in_run for stage in table.chosen(cfg)):
             show_claims(Path(cfg.run_dir) / "analysis")
 
 
-@ending.whole()
 def run(cfg: DictConfig) -> None:
     """Runs one study. Sets cfg.run_dir to the study's folder."""
     chosen = prepared(cfg)

@@ -34,6 +34,7 @@ COMPOSING = (HydraException, OmegaConfBaseException)
 GROUP, FLAGS = "Config group override must be", "Only one of --run"  # in Hydra's ValueErrors
 SEVERAL = re.compile(r"Ambiguous value for argument '(?P<key>[^=]+)=(?P<values>.*)'")
 THERE = re.compile(r"Could not append to config\. An item is already at '(?P<key>.*)'")
+LAUNCHER = re.compile(r"In 'hydra/launcher/(\w+)': Could not load 'hydra/launcher/submitit_")
 NOT_THERE = re.compile(r"Could not delete from config\. '(?P<key>.*)' does not exist")
 
 
@@ -106,10 +107,17 @@ def _of_key(error: OmegaConfBaseException) -> BadInput:
 
 
 def _option(error: MissingConfigException) -> BadInput:
+    if found := LAUNCHER.search(str(error)):
+        return not_installed(found[1])
     group, _, option = (error.missing_cfg_file or "").rpartition("/")
     if not group or error.options is None:
         return _otherwise(error)
     return BadInput(f"{group}={shown(option)} is unknown; choose one of: {', '.join(error.options)}")
+
+
+def not_installed(launcher: str) -> BadInput:
+    """Returns the error for a launcher whose plugin of Hydra is not installed."""
+    return BadInput(f'hydra/launcher={launcher} needs a package that is not installed: pip install ".[cluster]"')
 
 
 def _syntax(error: OverrideParseException) -> BadInput:

@@ -6,6 +6,7 @@ invalid (model=conv4,nonsense). Here such a job gets the configuration of the sw
 the reason for its refusal, which is reported when its turn comes: the other jobs still run.
 """
 
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -43,6 +44,11 @@ def one_by_one(key: str, *, _root_: DictConfig) -> str:
     configuration alone (--cfg hydra --resolve), there is no such key, and its name is returned."""
     epochs = OmegaConf.select(_root_, key, default=key)
     return "last" if epochs == "all" else epochs if isinstance(epochs, str) else ",".join(map(str, epochs))
+
+
+OmegaConf.register_new_resolver("swept", one_by_one, replace=True)  # here, as launchers' jobs do not import run.py
+# Hydra merges our preset of this name with the plugin's, as it should, and warns of that.
+warnings.filterwarnings("ignore", r"\s*'hydra/launcher/joblib' is validated")
 
 
 def refuse_job_by_job() -> None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig
 
+OF_A_SWEEP = ("hydra.mode=", "hydra.sweep.dir=", "hydra/launcher=", "hydra.launcher.")
 RENDEZVOUS = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
 
 
@@ -35,7 +36,7 @@ def own_command(command: list[str], hydra: DictConfig) -> list[str]:
     """Returns the command of a single run of this sweep."""
     given = get_args_parser().parse_known_args(command[1:])[0].overrides
     flags = [word for word in command[1:] if word not in (*given, "-m", "--multirun")]
-    of_hydra = [word for word in hydra.overrides.hydra if not word.startswith(("hydra.mode=", "hydra.sweep.dir="))]
+    of_hydra = [word for word in hydra.overrides.hydra if not word.lstrip("+").startswith(OF_A_SWEEP)]
     return [command[0], *flags, *hydra.overrides.task, *of_hydra, "hydra.mode=RUN"]
 
 

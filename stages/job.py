@@ -13,7 +13,7 @@ processes.
 import json
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,8 +24,9 @@ from omegaconf import DictConfig
 from conf.sweeps import check_composed
 from stages import table
 from stages.alone import alone
-from stages.ending import line_and_code, say, show_traceback
+from stages.ending import line_and_code, say, show_traceback, whole
 from stages.files import write_text
+from stages.launched import begin, tell
 from stages.signals import doing, end_started, let_it_end
 from stages.waiting import clock
 
@@ -36,23 +37,39 @@ SWEEP, TRACEBACK, RECORD = "sweep.json", "traceback.txt", "job-{:06}.json"
 class Ended:
     """How a run ended. name: its number, the number of runs, and the settings in which it differs from the others;
     folder: its own, if that is known; analysed: whether it has tables there; code: its exit code; why: the reason if
-    it failed."""
+    it failed; log: where it says what it does, unless that is the sweep's own terminal; took: its time."""
 
     name: str
     folder: str | None
     analysed: bool
     code: int = 0
     why: str = ""
+    log: str | None = None
+    took: str = ""
+
+    def line(self) -> str:
+        """Returns what is said when it ends."""
+        if self.code:
+            return f"{self.name}: failed: {self.why}"
+        return f"{self.name}: done in {self.took}, {self.folder}"
 
 
 def job(cfg: DictConfig, run: Callable[[DictConfig], object]) -> None:
     """Runs one job of a sweep. run: takes `cfg`, and sets its run_dir."""
     hydra, began = HydraConfig.get(), time.monotonic()
-    name = _name(hydra)
+    number, folder = hydra.job.num, Path(hydra.sweep.dir)
+    name = name_of(folder, number, hydra.overrides.task)
+
+    def end(code: int, why: str) -> Ended:
+        analysed = not (code or cfg.plan) and any(stage.in_run for stage in table.chosen(cfg))
+        ended = Ended(name, cfg.run_dir, analysed, code, why, log, clock(time.monotonic() - began))
+        record(folder, number, ended)
+        return ended
+
+    log = begin(hydra, gave_up=lambda why: end(1, why))
     print(name, flush=True)
-    code, why = 0, ""
     try:
-        with doing(f"in run {name}"), alone(hydra):
+        with doing(f"in run {name}"), alone(hydra), whole():
             check_composed(hydra)
             run(cfg)
     except Exception as error:
@@ -61,13 +78,13 @@ def job(cfg: DictConfig, run: Callable[[DictConfig], object]) -> None:
         show_traceback(error)
         why = line or bug(error, None if cfg.plan else cfg.run_dir)  # a plan writes nothing
         end_started()  # processes that compute with this one do not know that the sweep goes on
-        say(f"{name}: failed: {why}")
+        ended = end(code, why)
+        say(ended.line())
     else:
+        ended = end(0, "")
         if not cfg.plan:
-            print(f"{name}: done in {clock(time.monotonic() - began)}, {cfg.run_dir}", flush=True)
-    analysed = not (code or cfg.plan) and any(stage.in_run for stage in table.chosen(cfg))
-    ended = Ended(name, cfg.run_dir, analysed, code, why)
-    write_text(Path(hydra.sweep.dir, RECORD.format(hydra.job.num)), json.dumps(asdict(ended)))
+            print(ended.line(), flush=True)
+    tell(ended.line())
 
 
 def all_ended(folder: Path, count: int | None) -> Iterator[Ended]:
@@ -82,15 +99,28 @@ def all_ended(folder: Path, count: int | None) -> Iterator[Ended]:
             yield Ended(f"[{number}/{count}]", None, False, 1, f"it left no record in {folder}")
 
 
-def _name(hydra: DictConfig) -> str:
-    """Returns a name such as "[2/8] seed=1 model=conv4"."""
+def name_of(folder: Path, number: int, overrides: Sequence[str]) -> str:
+    """Returns a job's name, such as "[2/8] seed=1 model=conv4". folder: the sweep's; number: from 0."""
     try:
-        sweep = json.loads(Path(hydra.sweep.dir, SWEEP).read_text())
+        sweep = json.loads((folder / SWEEP).read_text())
     except FileNotFoundError:  # the system may clear temporary folders
-        sweep = {"keys": [word.partition("=")[0] for word in hydra.overrides.task], "count": None}
-    differs = [word for word in hydra.overrides.task if word.partition("=")[0] in sweep["keys"]]
-    number = f"{hydra.job.num + 1}/{sweep['count']}" if sweep["count"] else f"{hydra.job.num + 1}"
-    return _printable(" ".join([f"[{number}]", *differs]))
+        sweep = {"keys": [word.partition("=")[0] for word in overrides], "count": None}
+    differs = [word for word in overrides if word.partition("=")[0] in sweep["keys"]]
+    place = f"{number + 1}/{sweep['count']}" if sweep["count"] else f"{number + 1}"
+    return _printable(" ".join([f"[{place}]", *differs]))
+
+
+def record(folder: Path, number: int, ended: Ended) -> None:
+    """Writes down how a job ended."""
+    write_text(folder / RECORD.format(number), json.dumps(asdict(ended)))
+
+
+def recorded(folder: Path, number: int) -> Ended | None:
+    """Returns how a job ended, if that is written down."""
+    try:
+        return Ended(**json.loads((folder / RECORD.format(number)).read_text()))
+    except FileNotFoundError:
+        return None
 
 
 def bug(error: Exception, run: str | None) -> str:

@@ -31,6 +31,7 @@ unfinished: set[Path] = set()  # files and folders that this process is writing,
 started: list[subprocess.Popen] = []  # processes that compute with this one, beside those of multiprocessing
 _doing = ["before any work"]
 _starting = threading.Lock()  # held while processes are started
+_end_by = 0.0  # until then something else may end this process, which it has announced
 _interrupted: list[int] = []  # the signal that is ending this process
 
 
@@ -78,6 +79,10 @@ def doing(what: str) -> Iterator[None]:
         _doing.pop()
 
 
+def doing_now() -> str:
+    return _doing[-1]
+
+
 def open_bars() -> list:
     """Returns the progress bars of tqdm that are on the last line."""
     bars = getattr(sys.modules.get("tqdm"), "tqdm", None)
@@ -91,6 +96,13 @@ def let_it_end() -> None:
     example since the other processes of a training have gone."""
     if _interrupted:
         _stand_still(_interrupted[0], None)
+    time.sleep(max(0.0, _end_by - time.monotonic()))
+
+
+def end_is_coming(seconds: float) -> None:
+    """Says that something else will end this process within this time."""
+    global _end_by
+    _end_by = time.monotonic() + seconds
 
 
 def leave(code: int) -> None:

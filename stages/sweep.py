@@ -10,6 +10,9 @@ machines needs.
 
 import importlib
 import json
+import os
+import shutil
+import socket
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -23,6 +26,8 @@ from conf.sweeps import refuse_job_by_job, swept
 from stages.ending import errors_in_one_line, line_and_code, say, show_traceback
 from stages.files import write_text
 from stages.job import SWEEP, Ended, all_ended
+from stages.launched import is_elsewhere
+from stages.launchers import new_folder, prepare, run_here, tidy
 from stages.locks import locked
 from stages.processes import is_first_process
 from stages.signals import doing, unfinished
@@ -35,17 +40,30 @@ class Sweep(Callback):
     """A callback of Hydra (conf/config.yaml: hydra.callbacks). Hydra only warns of an exception here."""
 
     _count: int | None = None  # number of runs
+    _own = False  # whether the sweep's folder was made for it
+
+    def on_run_start(self, config: DictConfig, **_: object) -> None:
+        with errors_in_one_line():
+            if is_elsewhere(config.hydra) and config.plan is not True:
+                launcher = config.hydra.runtime.choices["hydra/launcher"]
+                raise BadInput(f"hydra/launcher={launcher} starts the runs of a sweep: add -m, for a single run, too")
 
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
         with errors_in_one_line():
             until_the_end.enter_context(doing("in a sweep"))  # runs in other processes do not say what they do
-            if config.plan is True or not config.hydra.sweep.dir:
-                _lies_in_scrap(config.hydra)
-            else:
+            if config.plan is True:
+                run_here(config.hydra)
+            elsewhere = is_elsewhere(config.hydra)
+            keys, self._count = swept(config.hydra)
+            if elsewhere:
+                prepare(config, keys, until_the_end)
+            self._own = not config.hydra.sweep.dir or config.plan is True
+            if not self._own:
                 _check_free(Path(config.hydra.sweep.dir))
+            else:
+                _lies_in(new_folder(config) if elsewhere else _scrap(), config.hydra)
             folder = Path(config.hydra.sweep.dir)
             _clear(folder)
-            keys, self._count = swept(config.hydra)
             write_text(folder / SWEEP, json.dumps({"keys": keys, "count": self._count}))
             refuse_job_by_job()
 
@@ -56,6 +74,8 @@ class Sweep(Callback):
             folder = Path(config.hydra.sweep.dir)
             ended = list(all_ended(folder, self._count))
             _clear(folder)
+            if is_elsewhere(config.hydra):
+                tidy(folder, self._own)
             until_the_end.close()
             print(listed(ended, "planned" if config.plan else "done"), flush=True)
             code = summarised(ended) or exit_code(ended)
@@ -67,12 +87,16 @@ def listed(ended: list[Ended], done: str) -> str:
     """Says how many runs are `done`, how many failed, and what is known of each that failed."""
     failed = [one for one in ended if one.code]
     counts = [f"{len(ended) - len(failed)} {done}", *([f"{len(failed)} failed"] if failed else [])]
-    return "\n".join([", ".join(counts), *(f"  {one.name}: {one.why}{_folder(one)}" for one in failed)])
+    return "\n".join([", ".join(counts), *(f"  {one.name}: {one.why}{_folder(one)}{_log(one)}" for one in failed)])
 
 
 def _folder(one: Ended) -> str:
     known = one.folder and one.folder not in one.why and Path(one.folder).exists()
     return f"; its folder: {one.folder}" if known else ""
+
+
+def _log(one: Ended) -> str:
+    return f"; its log: {one.log}" if one.log and Path(one.log).exists() else ""
 
 
 def exit_code(ended: list[Ended]) -> int:
@@ -96,11 +120,30 @@ def summarised(ended: list[Ended]) -> int:
     return 0
 
 
-def _lies_in_scrap(hydra: DictConfig) -> None:
-    """Puts the sweep's folder, but not its runs, into a temporary folder, which is removed when the program ends in
-    any way."""
-    folder = until_the_end.enter_context(tempfile.TemporaryDirectory(prefix="sweep-"))
+def _scrap() -> str:
+    """Makes a temporary folder, which is removed when the program ends in any way, or else by the next sweep."""
+    beginning = f"sweep-{socket.gethostname()}-"
+    for left in Path(tempfile.gettempdir()).glob(f"{beginning}*-*"):
+        pid = left.name.removeprefix(beginning).partition("-")[0]
+        if pid.isdigit() and not _is_alive(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = until_the_end.enter_context(tempfile.TemporaryDirectory(prefix=f"{beginning}{os.getpid()}-"))
     unfinished.add(Path(folder))
+    return folder
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # another user's
+        return True
+    return True
+
+
+def _lies_in(folder: str, hydra: DictConfig) -> None:
+    """Puts the sweep's folder, but not its runs, there."""
     with read_write(hydra), open_dict(hydra):
         hydra.sweep.dir = folder
         hydra.overrides.hydra.append(f"hydra.sweep.dir={folder}")

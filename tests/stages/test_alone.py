@@ -23,7 +23,13 @@ JOB = OmegaConf.create(
     {
         "overrides": {
             "task": ["experiment=tiny", "seed=1", "trainer.devices=2"],
-            "hydra": ["hydra.mode=MULTIRUN", "hydra.sweep.dir=/tmp/x", "hydra.verbose=true"],
+            "hydra": [
+                "hydra.mode=MULTIRUN",
+                "hydra.sweep.dir=/tmp/x",
+                "hydra/launcher=slurm",
+                "hydra.launcher.mem_gb=2",
+                "hydra.verbose=true",
+            ],
         }
     }
 )

@@ -45,7 +45,7 @@ def main(cfg: DictConfig) -> None:
         return
     with ending.errors_in_one_line():
         run(cfg)
-        if not cfg.plan and any(stage.in_run for stage in table.chosen(cfg)):
+        if is_first_process() and not cfg.plan and any(stage.in_run for stage in table.chosen(cfg)):
             show_claims(Path(cfg.run_dir) / "analysis")
 
 
@@ -61,7 +61,8 @@ def run(cfg: DictConfig) -> None:
     check_length(cfg)
     check_layout(Path(cfg.output), Path(cfg.run_dir))
     if cfg.plan:
-        print(plan(cfg))
+        if is_first_process():
+            print(plan(cfg))
         return
     runner.run_study(cfg, chosen_settings(cfg, own, _choices(HydraConfig.get()) | chosen))
     forget_failure(Path(cfg.run_dir))

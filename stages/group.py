@@ -128,7 +128,7 @@ def meet(minutes: float | None) -> None:
         return
 
     def others() -> str:
-        return _named(_first.kind, _first.missing(), _first.count)
+        return _named(_first.kind, _first.missing(), _first.count, _first.port)
 
     _wait(lambda: not _first.missing(), others, minutes)
 
@@ -212,7 +212,7 @@ def _joined(child: bool, nodes: int, minutes: float | None) -> TextIO:
 
     kind, count = ("process", processes.tasks()) if several else ("node", nodes)
     with redirect_stdout(io.StringIO() if several else sys.stdout):  # the first of them says whom it waits for
-        _wait(reached, lambda: _named(kind, [0], count), minutes)
+        _wait(reached, lambda: _named(kind, [0], count, port), minutes)
     return found[0]
 
 
@@ -227,9 +227,9 @@ def _wait(until: Callable[[], bool], what: Callable[[], str], minutes: float | N
             time.sleep(PAUSE)
 
 
-def _named(kind: str, numbers: list[int], count: int) -> str:
+def _named(kind: str, numbers: list[int], count: int, port: int) -> str:
     which = f"{kind}{('es' if kind == 'process' else 's') * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
-    return f"{which} of {count} (counted from 0) at {place.host()}:{place.port()}"
+    return f"{which} of {count} (counted from 0) at {place.host()}:{port}"
 
 
 def _listening(host: str, port: int) -> socket.socket:

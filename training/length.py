@@ -33,8 +33,8 @@ class Length:
 def length(cfg: DictConfig, stage: str, samples: int) -> Length:
     """Returns the length of the stage's training on so many samples.
 
-    Raises BadInput for a trainer that can't be made or has not the processes that it needs, an epoch without a batch, and epochs that do not go with
-    `iterations`.
+    Raises BadInput for a trainer that can't be made or has not the processes that it needs, an epoch without a batch,
+    and epochs that do not go with `iterations`.
     """
     trainer, options = make_trainer(cfg.trainer), cfg[stage]
     ranks.check(trainer)

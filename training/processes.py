@@ -20,8 +20,10 @@ GRACE = 3  # seconds in which the first process learns of it from the others, an
 
 
 def speak_for_all(trainer: lightning.Trainer, stage: str) -> None:
-    """Tells the other processes that this training begins, if it has more than one. Replaces Lightning's observer of further processes, and holds
-    signals back while these are started."""
+    """Tells the other processes that this training begins, if it has more than one.
+
+    Replaces Lightning's observer of further processes, and holds signals back while these are started.
+    """
     launcher = trainer.strategy.launcher
     if isinstance(launcher, subprocess_script._SubprocessScriptLauncher):
         subprocess_script._launch_process_observer = _observe

@@ -35,7 +35,7 @@ def main(cfg: DictConfig) -> None:
         return
     with ending.errors_in_one_line(), ending.whole():
         run(cfg)
-        if not cfg.plan and any(stage.in_run for stage in table.chosen(cfg)):
+        if is_first_process() and not cfg.plan and any(stage.in_run for stage in table.chosen(cfg)):
             show_claims(Path(cfg.run_dir) / "analysis")
 
 
@@ -43,7 +43,8 @@ def run(cfg: DictConfig) -> None:
     """Runs one study. Sets cfg.run_dir to the study's folder."""
     chosen = prepared(cfg)
     if cfg.plan:
-        print(plan(cfg))
+        if is_first_process():
+            print(plan(cfg))
         return
     runner.run_study(cfg, chosen)
     forget_failure(Path(cfg.run_dir))

@@ -252,6 +252,7 @@ class Config:
     trainer: dict[str, Any] = field(
         default_factory=dict, metadata={"key": Key(Options(), ("pretrain", "finetune", "scratch"))}
     )
+    global_batch: bool = key(Flag(), ("pretrain", "finetune", "scratch"), neutral=False)
     checkpoints: Checkpoints = section(Checkpoints)
     start: Start = section(Start, "probe", "finetune", "representations/pretrain")
     pretrain: Training = section(Training, "pretrain")

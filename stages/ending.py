@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -25,13 +25,14 @@ from omegaconf.errors import InterpolationResolutionError
 
 from conf.errors import BadInput
 from conf.refusals import COMPOSING, is_refused, refusal
-from stages import signals
+from stages import processes, signals
 from stages.processes import is_first_process
 from stages.space import is_no_space, no_space
 
 DATA_WORKER = re.compile(r"DataLoader worker \(pid\(?s?\)? ([\d, ]+)\)")
 WITHIN_A_RUN = (InterpolationResolutionError,)  # this error of OmegaConf is bad input: a ${...} that leads nowhere
 _tracebacks = False  # whether the user wants to see them
+to_first: Callable[[str], None] | None = None  # tells the first process of those that train together (stages/group.py)
 
 
 class ProcessLost(Exception):
@@ -45,13 +46,15 @@ def errors_in_one_line(refused: tuple = WITHIN_A_RUN) -> Iterator[None]:
         yield
     except Exception as error:
         if not is_first_process():
-            time.sleep(1)  # if the first one has ended, this error follows from it: then this process ends silently
+            time.sleep(2)  # if the first one has ended, this error follows from it: then this process ends silently
         line, code = line_and_code(error, refused)
         signals.let_it_end()
         if line is None or _tracebacks:
             traceback.print_exception(error)
-        else:
+        elif is_first_process() or processes.tasks() == 1:
             say(line)
+        elif to_first:  # before it is known, it refuses the same
+            to_first(line)
         if code == 1 and line:  # others may wait for the lost process
             signals.leave(code)
         sys.exit(code)
@@ -126,13 +129,17 @@ def _line_and_code(error: Exception, refused: tuple) -> tuple[str | None, int]:
 
 def lost() -> str | None:
     """Returns the message if a further process of a training was lost, otherwise None."""
-    if signals.started:
+    if signals.started or signals.members:
         time.sleep(0.5)  # others notice its end before its exit code is known
     codes = [code for code in (process.poll() for process in signals.started) if code]
-    return gone("a further process of the training", codes[0]) if codes else None
+    if codes:
+        return gone("a further process of the training", codes[0])
+    return next(filter(None, signals.members.values()), None)
 
 
-def gone(what: str, code: int) -> str:
-    """Returns the message for a lost process. code: its exit code, or below 0 the signal that killed it."""
-    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+def gone(what: str, code: int | None = None) -> str:
+    """Returns the message for a lost process. code: its exit code, or below 0 the signal that killed it, if known."""
+    how = "has gone"
+    if code is not None:
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     return f"{what} {how}: run the same command to go on"

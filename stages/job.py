@@ -22,7 +22,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from conf.sweeps import check_composed
-from stages import table
+from stages import group, table
 from stages.alone import alone
 from stages.ending import line_and_code, say, show_traceback, whole
 from stages.files import write_text
@@ -78,6 +78,7 @@ def job(cfg: DictConfig, run: Callable[[DictConfig], object]) -> None:
         show_traceback(error)
         why = line or bug(error, None if cfg.plan else cfg.run_dir)  # a plan writes nothing
         end_started()  # processes that compute with this one do not know that the sweep goes on
+        group.close()
         ended = end(code, why)
         say(ended.line())
     else:

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 
 from conf.check import check_writable
 from conf.errors import BadInput
-from stages import table
+from stages import group, processes, table
 from stages.checked import checked_images
 from stages.checksums import own_files
 from stages.identity import Result, Results, memory_of, results_of
@@ -47,21 +47,25 @@ def run_study(cfg: DictConfig, chosen: dict[str, dict] | None = None, only: str 
     _say_epochs(cfg)
     asked = [result for stage in stages for result in left_by(results, stage) if only in (None, result.name)]
     to_do = [result for result in asked if not is_complete(result)]
+    if any(stage.trains for stage in (stages if processes.tasks() > 1 else [result.stage for result in to_do])):
+        group.listen(cfg.trainer.get("num_nodes", 1))
     check_places(cfg, to_do)
     with doing("in the check before the first stage"):
         needs = check(cfg, results, stages, asked)
     check_disk(left_to_write(results, needs), Path(cfg.output))
-    if any(stage.trains for stage in needs):
-        _meet(cfg)
+    group.meet(cfg.wait)
     for found in (memory, checked_images(cfg)):
         found.save()  # not before, as a refused run leaves nothing
     shown = [name for result in asked for name in (result.name, *result.inputs)]
     run = Path(cfg.run_dir)
     before = recorded(run)
+    trained = [result.name for result in asked if result.stage.trains]
     try:
         for result in asked:
             if _make(cfg, results, result, before):
                 show(run, cfg, results, shown, chosen)
+            if result.name in trained[-1:]:
+                group.tell("end")
         if not any(in_shares(cfg, result) for result in to_do):  # the run that joins shares shows the result
             with nullcontext() if to_do else suppress(OSError):  # a complete result may be on a read-only disk
                 show(run, cfg, results, shown, chosen)
@@ -69,6 +73,7 @@ def run_study(cfg: DictConfig, chosen: dict[str, dict] | None = None, only: str 
         if not is_no_space(error):
             raise
         raise no_space(error, Path(cfg.output), left_to_write(results, needs)) from error
+    group.close()
     return results
 
 
@@ -198,19 +203,13 @@ def _deleted(result: Result, before: dict[str, dict]) -> str:
 
 
 def _take_part(cfg: DictConfig, results: Results, stages: list[Stage]) -> None:
-    training = [stage for stage in stages if stage.trains]
-    if not all(is_complete(results[stage.name]) for stage in training):
-        _meet(cfg)
-    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
-        for stage in training:
-            if not is_complete(results[stage.name]):
-                _module(stage).run(cfg, results, stage.name)
-
-
-def _meet(cfg: DictConfig) -> None:
-    """Waits for the other nodes, if any."""
-    if cfg.trainer.get("num_nodes", 1) != 1:
-        importlib.import_module("training.nodes").meet(cfg)
+    """Trains with the first process, whenever that one begins a training."""
+    training, nodes = [stage for stage in stages if stage.trains], cfg.trainer.get("num_nodes", 1)
+    if not training or (group.by_hand() and all(is_complete(results[stage.name]) for stage in training)):
+        return
+    for name in group.trainings(nodes, cfg.wait):
+        with doing(f"in {name}"), open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+            _module(results[name].stage).run(cfg, results, name)
 
 
 def left_by(results: Results, stage: Stage) -> list[Result]:

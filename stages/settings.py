@@ -23,6 +23,8 @@ def settings_of(cfg: DictConfig, name: str, fingerprint: Fingerprint) -> dict[st
         value = OmegaConf.select(cfg, path, default=known.neutral)
         if known.neutral != value and not (path == "start.epoch" and _is_last(cfg)):
             found |= _one_form(path, value, known.allowed, fingerprint)
+    if "trainer.processes" not in found:  # one device: its batch is that of all devices
+        found.pop("global_batch", None)
     if "data.labels.random" in found:  # which labels these are, even if the task itself draws nothing
         found["seeds.data"] = cfg.seeds.data
     if name == "pretrain":

@@ -1,4 +1,4 @@
-"""Handles signals that end the program: SIGTERM, which schedulers send, and Ctrl-C.
+"""Handles signals that end the program: Ctrl-C, and those of schedulers, SIGTERM and SIGUSR1.
 
 Everything that is made here can be killed at any moment and continued with the same command. So a signal need not
 become an exception, which libraries may swallow, or mistake for one of their own: the process says in one line what was
@@ -7,6 +7,10 @@ main thread may wait for minutes without hearing Python's signals (for the other
 
 Only the process that the user started prints a message. Those that it started end in silence: by a signal that is
 sent to all of them (as Ctrl-C is in a terminal), because the first process ends them, or soon after it has ended.
+
+SIGUSR1 is what users let Slurm send some time before the time limit (sbatch --signal=USR1@90). Then the job goes back
+into the queue. In jobs that submitit has started that is submitit's part, by SIGUSR2; Lightning has none
+(training/ranks.py).
 """
 
 import multiprocessing
@@ -22,13 +26,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}  # what shells and schedulers take for "ended by this signal"
-NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+CODES = {
+    signal.SIGINT: 130,
+    signal.SIGTERM: 143,
+    signal.SIGUSR1: 138,
+}  # what shells and schedulers take for "ended by this signal"
+NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGUSR1: "SIGUSR1"}
 FIRST = "STUDY_FIRST_PROCESS"  # in the environment of the processes that this one starts: its number
 PATIENCE = 1  # seconds for those that were started to end by themselves
+ANSWER = 60  # seconds for Slurm to answer
 
 unfinished: set[Path] = set()  # files and folders that this process is writing, and will rename when they are whole
 started: list[subprocess.Popen] = []  # processes that compute with this one, beside those of multiprocessing
+members: dict[str, str] = {}  # those that it did not start (stages/group.py): by name, how each has ended, or ""
 _doing = ["before any work"]
 _starting = threading.Lock()  # held while processes are started
 _end_by = 0.0  # until then something else may end this process, which it has announced
@@ -143,9 +153,23 @@ def _listen(heard: int, parent: int | None) -> None:
             _interrupted.append(number)
             if parent is None:
                 begin = "\n" if open_bars() else ""
-                line = f"interrupted by {NAMES[number]} {_doing[-1]}: run the same command to go on"
+                go_on = _requeued() if number == signal.SIGUSR1 else "run the same command to go on"
+                line = f"interrupted by {NAMES[number]} {_doing[-1]}: {go_on}"
                 os.write(2, f"{begin}{line}\n".encode())
             leave(CODES[number])
+
+
+def _requeued() -> str:
+    """Asks Slurm to run this process's job again, and returns what is left to do."""
+    again, job = "run the same command to go on", os.environ.get("SLURM_JOB_ID")
+    if job is None:
+        return again
+    try:
+        asked = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, timeout=ANSWER)
+        refused = asked.stderr.strip() if asked.returncode else ""
+    except (OSError, subprocess.SubprocessError) as error:
+        refused = str(error)
+    return f"{again} (Slurm does not: {refused})" if refused else f"Slurm runs job {job} again, which goes on"
 
 
 def _stand_still(number: int, _: object) -> None:
@@ -154,7 +178,9 @@ def _stand_still(number: int, _: object) -> None:
         return
     _as_usual()  # a second signal ends it at once
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch raises an error if its data loaders end
-    time.sleep(5 * PATIENCE)
+    if number == signal.SIGUSR1:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Slurm sends it to a job that it is asked to run again
+    time.sleep(ANSWER + PATIENCE if number == signal.SIGUSR1 else 5 * PATIENCE)
     os._exit(CODES[number])  # at the very end of a program the other thread may have ended
 
 

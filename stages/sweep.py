@@ -23,6 +23,7 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from conf.errors import BadInput
 from conf.sweeps import refuse_job_by_job, swept
+from stages import processes
 from stages.ending import errors_in_one_line, line_and_code, say, show_traceback
 from stages.files import write_text
 from stages.job import SWEEP, Ended, all_ended
@@ -50,6 +51,11 @@ class Sweep(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
         with errors_in_one_line():
+            if processes.tasks() > 1:
+                raise BadInput(
+                    "a sweep can't run in several processes of srun or torchrun: start them for each of its runs, or "
+                    "let hydra/launcher=slurm hydra.launcher.tasks_per_node=... do it"
+                )
             until_the_end.enter_context(doing("in a sweep"))  # runs in other processes do not say what they do
             if config.plan is True:
                 run_here(config.hydra)

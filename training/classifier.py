@@ -37,16 +37,19 @@ class LightningClassifier(lightning.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         # Dropout and augmentation depend on seed and epoch alone, so that resuming repeats them.
-        torch.manual_seed(stream(self.seed, self.stage, self.current_epoch))
+        own = [self.global_rank] if self.trainer.datamodule.part and self.global_rank else []
+        torch.manual_seed(stream(self.seed, self.stage, self.current_epoch, *own))
         self._totals = torch.zeros(3, dtype=torch.float64)
 
-    def training_step(self, batch: tuple, _: int) -> torch.Tensor:
+    def training_step(self, batch: tuple, number: int) -> torch.Tensor:
         inputs, labels = batch
         logits = self(inputs)
         loss = F.cross_entropy(logits, labels)
         right = (logits.argmax(-1) == labels).sum()
-        self._totals += torch.stack([loss.detach() * len(labels), right, right.new_tensor(len(labels))]).cpu()
-        return loss
+        weight = self.trainer.datamodule.weight(number)
+        totals = torch.stack([loss.detach() * len(labels), right, right.new_tensor(len(labels))]).cpu()
+        self._totals += totals * (weight > 0)
+        return loss if weight == 1 else loss * weight
 
     def on_train_epoch_end(self) -> None:
         loss, right, count = self.trainer.strategy.reduce(

@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 from checkpoints import disk
 from conf.errors import BadInput
 from models import weights
+from stages.processes import is_first_process
 from stages.reading import Damaged
 from training import processes
 from training.callbacks import EveryEpoch, Iterations, Progress, check_safe
@@ -52,7 +53,10 @@ def fit(
         default_root_dir=folder,
         logger=mirror,
     )
-    processes.speak_for_all(trainer)
+    if is_first_process():  # of versions in which Lightning itself answered time limits, and would now take it up
+        for left in folder.glob("hpc_ckpt_*.ckpt"):
+            left.unlink()
+    processes.speak_for_all(trainer, module.stage)
     _run(trainer, module, data, last if _goes_on(last, folder, kept, module.stage) else None)
     trainer.strategy.barrier()
     trained = _trained(folder)

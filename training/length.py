@@ -2,7 +2,8 @@
 
 `epochs` counts passes over the training set; `iterations` counts steps of the optimiser, and ends the training within
 an epoch if it likes. A step takes `trainer.accumulate_grad_batches` batches; those that are left at the end of an epoch
-are a step as well. Several devices share the samples of an epoch, each with batches of its own.
+are a step as well. Several devices share the samples of an epoch, each with batches of its own: of `batch_size`, or of
+its part of it (`global_batch`).
 """
 
 import math
@@ -12,6 +13,7 @@ import lightning
 from omegaconf import DictConfig
 
 from conf.errors import BadInput
+from training import ranks
 from training.trainer import make_trainer
 
 
@@ -31,19 +33,52 @@ class Length:
 def length(cfg: DictConfig, stage: str, samples: int) -> Length:
     """Returns the length of the stage's training on so many samples.
 
-    Raises BadInput for a trainer that can't be made, an epoch without a batch, and epochs that do not go with
-    `iterations`.
+    Raises BadInput for a trainer that can't be made or has not the processes that it needs, an epoch without a batch,
+    and epochs that do not go with `iterations`.
     """
     trainer, options = make_trainer(cfg.trainer), cfg[stage]
+    ranks.check(trainer)
     devices = trainer.num_devices * trainer.num_nodes if cfg.trainer.get("use_distributed_sampler", True) else 1
-    batches = _batches(trainer, math.ceil(math.ceil(samples / devices) / options.batch_size))
-    seen = min(samples, batches * options.batch_size * devices)
+    each = per_device(cfg, stage, trainer)
+    batches = _batches(trainer, math.ceil(math.ceil(samples / devices) / each))
+    seen = min(samples, batches * each * devices)
     if options.iterations is None:
         return Length(options.epochs, seen)
     steps = math.ceil(batches / trainer.accumulate_grad_batches)
     found = Length(options.iterations / steps, seen)
     _check_epochs(stage, options, steps, found.epochs, trainer.min_epochs or 0)
     return found
+
+
+def per_device(cfg: DictConfig, stage: str, trainer: lightning.Trainer) -> int:
+    """Returns the batch size of each device. Raises BadInput if devices can't share a batch equally."""
+    size, devices = cfg[stage].batch_size, trainer.num_devices * trainer.num_nodes
+    if devices == 1 or not cfg.get("global_batch", False):
+        return size
+    if not cfg.trainer.get("use_distributed_sampler", True):
+        raise BadInput(
+            "trainer.use_distributed_sampler=false is not allowed with global_batch=true: with it each device takes "
+            "whole batches, and the same"
+        )
+    if size % devices:
+        raise BadInput(
+            f"{stage}.batch_size={size} can't be shared equally by {devices} devices (global_batch=true): choose a "
+            f"multiple of {devices}"
+        )
+    return size // devices
+
+
+def step(cfg: DictConfig, stage: str, trainer: lightning.Trainer) -> str:
+    """Says how many samples a step of the optimiser takes; returns "" if that is the batch size."""
+    each, devices = per_device(cfg, stage, trainer), trainer.num_devices * trainer.num_nodes
+    several, accumulated = f"{devices} devices x ", trainer.accumulate_grad_batches
+    if devices == accumulated == 1:
+        return ""
+    together = f" x {accumulated} accumulated batches" * (accumulated > 1)
+    return (
+        f"{stage}: {several * (devices > 1)}batch size {each}{together} = {devices * each * accumulated} samples per "
+        f"step"
+    )
 
 
 def _batches(trainer: lightning.Trainer, there: int) -> int:

@@ -12,18 +12,25 @@ import time
 import lightning
 from lightning.pytorch.strategies.launchers import subprocess_script
 
-from stages import signals
+from stages import group, signals
 from stages.ending import lost, say
+from stages.processes import is_first_process
 
 GRACE = 3  # seconds in which the first process learns of it from the others, and ends
 
 
-def speak_for_all(trainer: lightning.Trainer) -> None:
-    """Replaces Lightning's observer of further processes, and holds signals back while these are started."""
+def speak_for_all(trainer: lightning.Trainer, stage: str) -> None:
+    """Tells the other processes that this training begins, if it has more than one.
+
+    Replaces Lightning's observer of further processes, and holds signals back while these are started.
+    """
     launcher = trainer.strategy.launcher
     if isinstance(launcher, subprocess_script._SubprocessScriptLauncher):
         subprocess_script._launch_process_observer = _observe
         launcher._call_children_scripts = signals.held()(launcher._call_children_scripts)
+        if is_first_process() and not launcher.cluster_environment.creates_processes_externally:
+            group.expect_children()
+        group.tell(f"train {stage}")
 
 
 def _observe(processes: list[subprocess.Popen]) -> None:

@@ -25,6 +25,7 @@ from models.memory import settled
 from stages.need import Rates
 from stages.span import Span
 from training.classifier import OPTIMIZERS
+from training.length import per_device
 from training.machine import for_training
 from training.tasks import new_model
 from training.trainer import make_trainer, quiet_lightning
@@ -54,7 +55,8 @@ def measured(cfg: DictConfig, task: str, wanted: Collection[str]) -> Rates:
         most = batch_size.loaded(model, inputs[:1], where)
         found["forward"] = per_input(_evaluation(model, inputs, precision), most, where) * share
     if "trained" in wanted:
-        found["trained"] = _trained(cfg[STAGE[task]], model, inputs, labels, precision) * share
+        batch, options = per_device(cfg, STAGE[task], trainer), cfg[STAGE[task]]
+        found["trained"] = _trained(options, batch, model, inputs, labels, precision) * share
     return Rates(**{kind: found[kind] for kind in wanted})
 
 
@@ -104,7 +106,7 @@ def _evaluation(model: Classifier, inputs: torch.Tensor, precision: Precision) -
 
 
 def _trained(
-    options: DictConfig, model: Classifier, inputs: torch.Tensor, labels: torch.Tensor, precision: Precision
+    options: DictConfig, batch: int, model: Classifier, inputs: torch.Tensor, labels: torch.Tensor, precision: Precision
 ) -> Span:
     """Returns the seconds per input, with its share of the optimiser's step, which takes equally long for any batch
     size."""
@@ -123,8 +125,8 @@ def _trained(
         return work
 
     where = inputs.device
-    passes = per_input(training, options.batch_size, where)
-    return passes + span(optimizer.step, where) * (1 / options.batch_size)
+    passes = per_input(training, batch, where)
+    return passes + span(optimizer.step, where) * (1 / batch)
 
 
 def _some(tensor: torch.Tensor, size: int) -> torch.Tensor:

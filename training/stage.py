@@ -14,7 +14,7 @@ from stages.need import Need
 from stages.results import epochs_kept, finish, kept, start
 from training.classifier import LightningClassifier
 from training.fit import fit, make_trainer, quiet_lightning
-from training.length import length
+from training.length import length, per_device, step
 from training.seeds import seed_of, stream
 from training.tasks import first_inputs, new_model, tried
 from training.tracking import log_checkpoints, rows_of, tracked
@@ -30,7 +30,7 @@ def check(cfg: DictConfig, stage: str, task: str) -> Need:
     tried(cfg, model, splits, task, training=True)
     quiet_lightning()
     whole = length(cfg, stage, len(splits.train))
-    batch = min(cfg[stage].batch_size, len(splits.train))
+    batch = min(per_device(cfg, stage, make_trainer(cfg.trainer)), len(splits.train))
     check_memory(
         2 * batch * splits.train[0][0].nbytes, f"{stage}.batch_size={cfg[stage].batch_size}", "choose a smaller batch"
     )
@@ -45,9 +45,12 @@ def run(cfg: DictConfig, result: Result, model: Classifier, splits: Splits) -> N
     planned = length(cfg, stage, len(splits.train)).epochs
     folder, seed = start(result), seed_of(cfg, stage)
     module = LightningClassifier(model, options, len(splits.test), seed, stage)
-    where = make_trainer(cfg.trainer).strategy.root_device
-    at_once = batch_size.loaded(model, splits.collate([splits.test[0]])[0], where)
-    data = Batches(splits, options.batch_size, stream(seed, stage, "order"), cfg.num_workers, at_once)
+    trainer = make_trainer(cfg.trainer)
+    at_once = batch_size.loaded(model, splits.collate([splits.test[0]])[0], trainer.strategy.root_device)
+    each = per_device(cfg, stage, trainer)
+    data = Batches(splits, each, stream(seed, stage, "order"), cfg.num_workers, at_once, cfg.global_batch)
+    if said := step(cfg, stage, trainer):
+        print(said, flush=True)
     # Epochs that are on disk stay there: an earlier run asked for them.
     wanted = kept(result.asked, options.epochs) | set(epochs_kept(folder))
     with tracked(cfg, result) as tracker:

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from conf.errors import BadInput
 from conf.trainer import check_trainer
 from models.unreadable import first_line
+from training import ranks
 from training.users_callbacks import users_callbacks
 
 
@@ -24,6 +25,7 @@ def make_trainer(options: DictConfig, **ours: object) -> lightning.Trainer:
     check_trainer(given)
     callbacks = users_callbacks(given.pop("callbacks", None), ours.get("default_root_dir"))
     ours["callbacks"] = callbacks + ours.get("callbacks", [])  # ours run after them
+    ours["plugins"] = ours.get("plugins", []) + ranks.environment()
     try:
         trainer = lightning.Trainer(
             **given,

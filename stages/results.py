@@ -13,7 +13,6 @@ they are read (stages/reading.py), so that a result with gigabytes of weights is
 """
 
 import os
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from stages.checksums import TRACKED, WORDS, damaged, listed, lost
-from stages.files import is_temporary, write_text
+from stages.files import is_temporary, remove, write_text
 from stages.identity import Result
 from stages.locks import check_held
 from stages.processes import is_first_process
@@ -118,16 +117,16 @@ def start(result: Result) -> Path:
     check_held(result.folder)
     done = read_done(result.folder)
     if result.folder.exists() and (_other_inputs(result) or (done and done["digest"] != result.digest)):
-        shutil.rmtree(result.folder)
+        remove(result.folder)
     result.folder.mkdir(parents=True, exist_ok=True)
     for file in damaged(result.folder, done and done["files"]):
         print(f"{file} is damaged: it was removed and is made again", flush=True)
-        file.unlink()
+        remove(file)
     if done:  # a finished result has its own W&B run; this is another attempt
-        (result.folder / TRACKED).unlink(missing_ok=True)
+        remove(result.folder / TRACKED)
     for file in filter(is_temporary, result.folder.rglob("*")):
-        file.unlink(missing_ok=True)
-    (result.folder / "done.json").unlink(missing_ok=True)
+        remove(file)
+    remove(result.folder / "done.json")
     before = read_record(result.folder / "inputs.json") or {}  # an analysis keeps measures of inputs not asked for now
     write_record(result.folder / "inputs.json", before | _inputs(result))
     write_text(result.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(nested(result.decided()))))

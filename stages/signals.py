@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -28,6 +28,7 @@ FIRST = "STUDY_FIRST_PROCESS"  # in the environment of the processes that this o
 PATIENCE = 1  # seconds for those that were started to end by themselves
 
 unfinished: set[Path] = set()  # files and folders that this process is writing, and will rename when they are whole
+last_acts: list[Callable[[], None]] = []  # what else this process does when it ends
 started: list[subprocess.Popen] = []  # processes that compute with this one, beside those of multiprocessing
 _doing = ["before any work"]
 _starting = threading.Lock()  # held while processes are started
@@ -102,8 +103,9 @@ def leave(code: int) -> None:
         shutil.rmtree(path, ignore_errors=True)
         with suppress(OSError):
             path.unlink()
-    with suppress(Exception):
-        sys.stdout.flush()
+    for act in (*last_acts, sys.stdout.flush):
+        with suppress(Exception):
+            act()
     os._exit(code)
 
 

@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 from checkpoints import disk
 from conf.errors import BadInput
 from models import weights
+from stages.files import remove
 from stages.reading import Damaged
 from training import processes
 from training.callbacks import EveryEpoch, Iterations, Progress, check_safe
@@ -58,7 +59,7 @@ def fit(
     trained = _trained(folder)
     _check_last_weights(module, disk.path(folder, trained), trained)
     if trainer.is_global_zero:
-        last.unlink(missing_ok=True)
+        remove(last)
     trainer.strategy.barrier()
     return trained
 

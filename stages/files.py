@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stages.lease import TakenOver
 from stages.locks import check_owner
 from stages.signals import unfinished
 from stages.space import is_no_space
@@ -27,6 +28,7 @@ def written(path: Path) -> Iterator[Path]:
     killed process leaves are removed when their result is begun again (stages/results.py). Raises OSError that names
     `path` if the disk is full, whichever error the writer raises; TakenOver as `replace` does.
     """
+    check_owner(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     made = beside(path)
     unfinished.add(made)
@@ -45,8 +47,13 @@ def written(path: Path) -> Iterator[Path]:
 
 
 def replace(made: Path, path: Path) -> None:
-    """Renames `made` to `path`. Raises TakenOver if `path` lies where this process may write no more."""
-    check_owner(path)
+    """Renames `made` to `path`. If `path` lies where this process may write no more, removes the file `made` and
+    raises TakenOver."""
+    try:
+        check_owner(path)
+    except TakenOver:
+        made.unlink(missing_ok=True)
+        raise
     os.replace(made, path)
 
 

@@ -62,6 +62,10 @@ class Seen:
     def released(self) -> bool:
         return not self.number or b"\n" in self.content
 
+    def is_silent(self, now: float) -> bool:
+        """Tells whether it was made on another machine, and nothing was heard of its maker for LONG. now: in ns."""
+        return 0 < self.beat < now - LONG * 1e9 and not is_here(self.holder)
+
 
 def place_of(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.lease")
@@ -168,7 +172,7 @@ class Lease:
         self._looked = moment
         if seen.released or has_ended(seen.holder) or self._quiet >= STALE:
             return True
-        return now is not None and seen.beat > 0 and now - seen.beat > LONG * 1e9 and not is_here(seen.holder)
+        return now is not None and seen.is_silent(now)
 
     def _made(self, made: Path, number: int) -> bool:
         """Makes the file with this number, unless another process does; returns whether it is this process's."""

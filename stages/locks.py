@@ -10,7 +10,7 @@ from pathlib import Path
 
 from stages import signals
 from stages.holder import has_ended
-from stages.lease import LONG, Lease, look, place_of
+from stages.lease import Lease, look, place_of
 from stages.signals import doing
 from stages.waiting import turns
 
@@ -69,8 +69,7 @@ def check_owner(path: Path) -> None:
 def is_held(folder: Path) -> bool:
     """Tells whether a process seems to work in `folder`. Changes nothing on the disk."""
     seen = look(place_of(folder))
-    is_silent = 0 < seen.beat < (time.time() - LONG) * 1e9
-    return not (seen.released or has_ended(seen.holder) or is_silent)
+    return not (seen.released or has_ended(seen.holder) or seen.is_silent(time.time_ns()))
 
 
 def forget(folder: Path) -> None:

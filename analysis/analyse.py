@@ -36,7 +36,7 @@ from conf.errors import BadInput
 from conf.measures import ours
 from data.splits import task
 from representations.asked import widths
-from stages.files import write_text, written
+from stages.files import remove, write_text, written
 from stages.identity import Result, Results
 from stages.measures import REPRESENTATIONS, VALUED, measured_on, name_of
 from stages.memory import check_memory
@@ -168,7 +168,7 @@ def _claims(kept: Kept) -> pd.DataFrame:
     rows = [row for name in kept.shown for row in kept.measures[name].get("claims", [])]
     table, path = pd.DataFrame(rows), kept.folder / "tables" / "claims.csv"
     if not rows:
-        path.unlink(missing_ok=True)
+        remove(path)
         return table
     _write_table(table := ordered(table), path)
     return table

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stages.checksums import listed
+from stages.files import remove
 from stages.records import read_record, write_record
 
 RECORD = "measures.json"
@@ -35,7 +36,7 @@ class Kept:
         known = {name for entry in (*found.values(), self.gallery or {"files": {}}) for name in entry["files"]}
         for name in held.keys() - known:
             if Path(name).parts[0] in FOLDERS:
-                (folder / name).unlink()
+                remove(folder / name)
 
     def has(self, name: str, digest: str) -> bool:
         return self.measures.get(name, {}).get("digest") == digest
@@ -45,7 +46,7 @@ class Kept:
         before = self.measures.pop(name, {"files": {}})
         self.measures[name] = {"digest": digest, **facts, "files": self._held(files)}
         for file in before["files"].keys() - self.measures[name]["files"].keys():
-            (self.folder / file).unlink()
+            remove(self.folder / file)
         self._write()
 
     def add_gallery(self, cards: list[tuple[str, Path]]) -> None:

@@ -41,7 +41,7 @@ from analysis.told import told
 from analysis.verdicts import FILE, show
 from conf.errors import BadInput
 from stages.command import errors_in_one_line
-from stages.files import is_temporary, write_text
+from stages.files import is_temporary, remove, write_text
 from stages.locks import locked
 from stages.view import folder_name
 
@@ -227,9 +227,9 @@ def _listed(runs: list[Run], settings: Settings, left_out: dict[Path, str]) -> p
 def _remove_others(folder: Path, kept: Iterable[Path]) -> None:
     """Removes files of measures that only an earlier summary had, and temporary files of a killed one."""
     for left in filter(is_temporary, folder.rglob(".*")):
-        left.unlink(missing_ok=True)
+        remove(left)
     for file in {*folder.glob("tables/*.csv"), *folder.glob("figures/*.png"), *folder.glob("figures/*.svg")} - {*kept}:
-        file.unlink(missing_ok=True)
+        remove(file)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import BinaryIO, Protocol
 import numpy as np
 
 from stages.checksums import sha256
-from stages.files import write_archive, write_array, write_text
+from stages.files import remove, write_archive, write_array, write_text
 from stages.reading import Damaged, parsed
 from stages.records import read_record, write_record
 
@@ -133,7 +133,7 @@ class Store:
             meta, values = unit / "meta.json", unit / "values.npy"
             if meta.exists() and values.exists() and (read_record(meta) or {}).get("sha256") != sha256(values):
                 print(f"{values} is damaged: it was removed and is computed again", flush=True)
-                values.unlink()
+                remove(values)
 
     def discard(self, epoch: int) -> None:
         """Removes the blocks of a checkpoint."""
@@ -141,7 +141,7 @@ class Store:
 
     def remove_parts(self, folder: Path) -> None:
         for part in [*folder.glob("part_*"), *folder.glob("epoch_*/part_*")]:
-            part.unlink()
+            remove(part)
 
 
 def _arrays(file: BinaryIO) -> dict[str, np.ndarray]:

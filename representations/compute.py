@@ -27,7 +27,7 @@ from models.device import device
 from models.layers import LOGITS, PENULTIMATE, SOURCE_LOGITS
 from representations import asked, similarity
 from stages.checksums import damaged
-from stages.files import beside
+from stages.files import beside, remove, replace
 from stages.identity import Results
 from stages.locks import locked
 from stages.memory import check_memory
@@ -75,7 +75,7 @@ def _run_features(cfg: DictConfig, results: Results, name: str) -> None:
         with locked(kept := folder_of(result, results["pretrain"], start_file(cfg, results)), minutes=cfg.wait):
             for file in damaged(kept, None):  # else the result would be linked to it again
                 print(f"{file} is damaged: it was removed and is made again", flush=True)
-                file.unlink()
+                remove(file)
             _compute(cfg, model, splits, kept, shared)
             for layer in shared:
                 _take(kept, folder, layer)
@@ -104,4 +104,4 @@ def _take(kept: Path, folder: Path, layer: str) -> None:
                 os.link(there, made)
             except OSError:
                 shutil.copyfile(there, made)
-            os.replace(made, here)
+            replace(made, here)

@@ -2,13 +2,12 @@
 on the way, and done.json is written last."""
 
 import hashlib
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from conf.errors import BadInput
 from stages.checksums import RECORDS, lost
-from stages.files import write_text, written
+from stages.files import remove, write_text, written
 from stages.locks import locked
 from stages.progress import Bar
 from stages.reading import Damaged
@@ -43,8 +42,8 @@ class Copy:
         with locked(self.target):
             missing = self.missing()
             if missing.keys() == self.done["files"].keys() and self.target.exists():  # the target holds nothing useful
-                (self.target / "done.json").unlink(missing_ok=True)
-                shutil.rmtree(self.target)
+                remove(self.target / "done.json")
+                remove(self.target)
             # Other epochs of the same training may exist: they stay, so that everything complete stays complete.
             there = self._there() or self.done
             for name, (_, sha256) in missing.items():

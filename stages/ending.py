@@ -1,6 +1,7 @@
 """How the program ends when it fails: one line on stderr for anything that is not a bug.
 
-exit code 1     a bug, with its traceback; or a process that computed with this one was lost, in one line
+exit code 1     a bug, with its traceback; or in one line: a process that computed with this one was lost, or another
+                run took over what this one worked on
           2     refused, or no space left on the disk
           130   Ctrl-C, 143 SIGTERM (stages/signals.py)
 
@@ -26,6 +27,7 @@ from omegaconf.errors import InterpolationResolutionError
 from conf.errors import BadInput
 from conf.refusals import COMPOSING, is_refused, refusal
 from stages import processes, signals
+from stages.lease import TakenOver
 from stages.processes import is_first_process
 from stages.space import is_no_space, no_space
 
@@ -120,7 +122,7 @@ def _line_and_code(error: Exception, refused: tuple) -> tuple[str | None, int]:
         return str(refusal(error)), 2
     if is_no_space(error):
         return str(no_space(error, Path.cwd())), 2
-    if isinstance(error, ProcessLost):
+    if isinstance(error, (ProcessLost, TakenOver)):
         return str(error), 1
     if DATA_WORKER.search(str(error)):
         return "a process that loads data has gone: run the same command to go on", 1

@@ -1,8 +1,12 @@
-"""Writes files that are complete or do not exist: to a temporary file, synced to disk, then renamed into place."""
+"""Writes files that are complete or do not exist: to a temporary file, synced to disk, then renamed into place.
+
+All that changes what lies in a folder that this process has locked goes through here: nothing is renamed or removed
+once another process has taken over (stages/locks.py)."""
 
 import errno
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from stages.lease import TakenOver
+from stages.locks import check_owner
 from stages.signals import unfinished
 from stages.space import is_no_space
 
@@ -20,8 +26,9 @@ def written(path: Path) -> Iterator[Path]:
 
     Its name belongs to this process alone: two that write the same file do not write into each other's. Files that a
     killed process leaves are removed when their result is begun again (stages/results.py). Raises OSError that names
-    `path` if the disk is full, whichever error the writer raises.
+    `path` if the disk is full, whichever error the writer raises; TakenOver as `replace` does.
     """
+    check_owner(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     made = beside(path)
     unfinished.add(made)
@@ -29,7 +36,7 @@ def written(path: Path) -> Iterator[Path]:
         yield made
         with made.open("rb") as file:
             os.fsync(file.fileno())
-        os.replace(made, path)
+        replace(made, path)
     except (OSError, RuntimeError) as error:
         if is_no_space(error):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
@@ -37,6 +44,26 @@ def written(path: Path) -> Iterator[Path]:
     finally:
         made.unlink(missing_ok=True)
         unfinished.discard(made)
+
+
+def replace(made: Path, path: Path) -> None:
+    """Renames `made` to `path`. If `path` lies where this process may write no more, removes the file `made` and
+    raises TakenOver."""
+    try:
+        check_owner(path)
+    except TakenOver:
+        made.unlink(missing_ok=True)
+        raise
+    os.replace(made, path)
+
+
+def remove(path: Path) -> None:
+    """Removes a file, a link, or a folder with its content, if it is there. Raises TakenOver as `replace` does."""
+    check_owner(path)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -142,7 +142,7 @@ def _check_disk(total: int, count: int, to_do: int, target: Path) -> None:
 
 def _show(run: Path, place: Path, packed: dict[str, Shown]) -> None:
     """Writes the run's folder in the pack, together with what an earlier call has put there."""
-    with locked(place / "results"):
+    with locked(place / "results", guards=place):
         before = {name: entry for name, entry in recorded(place).items() if (place / entry["path"]).exists()}
         for name, entry in packed.items():
             if not entry.folder.is_relative_to(place):

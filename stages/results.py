@@ -13,7 +13,6 @@ they are read (stages/reading.py), so that a result with gigabytes of weights is
 """
 
 import os
-import shutil
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from stages.checksums import SHARDS, TRACKED, WORDS, damaged, listed, lost, own_files
-from stages.files import is_temporary, write_text
+from stages.files import is_temporary, remove, write_text
 from stages.identity import Result
 from stages.locks import check_held
 from stages.processes import is_first_process
@@ -123,12 +122,12 @@ def start(result: Result) -> Path:
     result.folder.mkdir(parents=True, exist_ok=True)
     for file in damaged(result.folder, done and done["files"]):
         print(f"{file} is damaged: it was removed and is made again", flush=True)
-        file.unlink()
+        remove(file)
     if done:  # a finished result has its own W&B run; this is another attempt
-        (result.folder / TRACKED).unlink(missing_ok=True)
+        remove(result.folder / TRACKED)
     for file in filter(is_temporary, own_files(result.folder)):
-        file.unlink(missing_ok=True)
-    (result.folder / "done.json").unlink(missing_ok=True)
+        remove(file)
+    remove(result.folder / "done.json")
     before = read_record(result.folder / "inputs.json") or {}  # an analysis keeps measures of inputs not asked for now
     write_record(result.folder / "inputs.json", before | _inputs(result))
     _write_settings(result)
@@ -153,10 +152,8 @@ def has_these_inputs(result: Result) -> bool:
 def _clear(folder: Path) -> None:
     """Removes a result, except what other jobs are writing, which tells by itself what it was made from."""
     for path in folder.iterdir():
-        if path.is_dir() and path.name != SHARDS:
-            shutil.rmtree(path)
-        elif path.name != SHARDS:
-            path.unlink()
+        if path.name != SHARDS:
+            remove(path)
 
 
 def _write_settings(result: Result) -> None:

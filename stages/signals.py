@@ -22,7 +22,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -37,6 +37,7 @@ PATIENCE = 1  # seconds for those that were started to end by themselves
 ANSWER = 60  # seconds for Slurm to answer
 
 unfinished: set[Path] = set()  # files and folders that this process is writing, and will rename when they are whole
+last_acts: list[Callable[[], None]] = []  # what else this process does when it ends
 started: list[subprocess.Popen] = []  # processes that compute with this one, beside those of multiprocessing
 members: dict[str, str] = {}  # those that it did not start (stages/group.py): by name, how each has ended, or ""
 _doing = ["before any work"]
@@ -124,8 +125,9 @@ def leave(code: int) -> None:
         shutil.rmtree(path, ignore_errors=True)
         with suppress(OSError):
             path.unlink()
-    with suppress(Exception):
-        sys.stdout.flush()
+    for act in (*last_acts, sys.stdout.flush):
+        with suppress(Exception):
+            act()
     os._exit(code)
 
 

@@ -25,7 +25,7 @@ from conf.errors import BadInput
 from conf.sweeps import refuse_job_by_job, swept
 from stages import processes
 from stages.ending import errors_in_one_line, line_and_code, say, show_traceback
-from stages.files import write_text
+from stages.files import remove, write_text
 from stages.job import SWEEP, Ended, all_ended
 from stages.launched import is_elsewhere
 from stages.launchers import new_folder, prepare, run_here, tidy
@@ -164,4 +164,4 @@ def _check_free(folder: Path) -> None:
 def _clear(folder: Path) -> None:
     """Removes the files in which runs record how they ended."""
     for file in [folder / SWEEP, *folder.glob("job-*.json")]:
-        file.unlink(missing_ok=True)
+        remove(file)

@@ -6,7 +6,6 @@ results that these and the shown ones were made from: to go on, they would have 
 
 import argparse
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,8 +14,8 @@ from pathlib import Path
 from conf.errors import BadInput
 from stages import inventory
 from stages.command import errors_in_one_line
-from stages.files import beside
-from stages.locks import lock_file, locked
+from stages.files import beside, remove, replace
+from stages.locks import forget, is_held, locked
 from stages.need import gigabytes
 
 DAY = 24 * 60 * 60  # seconds
@@ -46,7 +45,7 @@ def unused(outputs: Path) -> dict[Path, int]:
     """Returns the folders of the results that no run needs -> their bytes, the largest first."""
     needed = _needed(outputs)
     others = [folder for folder in inventory.results(outputs) if folder not in needed]
-    in_use = [folder for folder in others if _is_young(folder) or _is_locked(folder)]
+    in_use = [folder for folder in others if _is_young(folder) or is_held(folder)]
     spared = inventory.with_origins(outputs, in_use)
     sizes = {folder: sum(status.st_size for status in _files(folder)) for folder in others if folder not in spared}
     return dict(sorted(sizes.items(), key=lambda one: -one[1]))
@@ -58,11 +57,11 @@ def delete(outputs: Path, folder: Path) -> bool:
         if not got or _is_young(folder) or folder in _needed(outputs):
             return False
         # If this is killed at any moment, nothing that it leaves looks like a result.
-        (folder / "done.json").unlink(missing_ok=True)
+        remove(folder / "done.json")
         gone = beside(folder)
-        os.replace(folder, gone)
-        shutil.rmtree(gone)
-        lock_file(folder).unlink(missing_ok=True)  # a run that waits for this very file sees that it was deleted
+        replace(folder, gone)
+        remove(gone)
+        forget(folder)
     return True
 
 
@@ -122,13 +121,6 @@ def _is_young(folder: Path) -> bool:
         newest = max([folder.stat().st_mtime, *(status.st_mtime for status in _files(folder))])
         return time.time() - newest < DAY
     return True
-
-
-def _is_locked(folder: Path) -> bool:
-    if not lock_file(folder).exists():  # looking for the file does not create it
-        return False
-    with locked(folder, wait=False) as got:
-        return not got
 
 
 def _files(folder: Path) -> Iterator[os.stat_result]:

@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from conf.errors import BadInput
 from stages.differences import differences
-from stages.files import beside, is_temporary, write_text
+from stages.files import beside, is_temporary, remove, replace, write_text
 from stages.identity import Results
 from stages.locks import locked
 from stages.records import read_record, write_record
@@ -57,11 +57,11 @@ def show(
 ) -> None:
     """Links the existing results named in `wanted` into the run's folder, beside what it already shows of the same
     study, and writes down which they are. chosen: content of chosen.json, if the caller knows it."""
-    with locked(run / "results"):
+    with locked(run / "results", guards=run):
         for left in filter(
             is_temporary, [*run.glob(".*"), *run.glob("*/.*"), *run.glob("*/*/.*")]
         ):  # left by a killed run
-            left.unlink(missing_ok=True)
+            remove(left)
         before = recorded(run)
         shown = {
             name: result
@@ -71,7 +71,7 @@ def show(
         }
         for name in before.keys() - shown.keys():
             if (run / name).is_symlink():
-                (run / name).unlink()
+                remove(run / name)
         for name, result in shown.items():
             if not result.stage.in_run:
                 make_link(run / name, result.folder)
@@ -132,7 +132,7 @@ def make_link(link: Path, folder: Path) -> None:
         return
     made = beside(link)
     made.symlink_to(target)
-    os.replace(made, link)
+    replace(made, link)
 
 
 def _write_if_new(path: Path, text: str) -> None:

@@ -196,7 +196,7 @@ class Finished:
 def files(folder: Path) -> set[str]:
     """What lies in a folder, without the locks of runs."""
     found = (path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
-    return {str(path.relative_to(folder)) for path in found if not path.name.endswith(".lock")}
+    return {str(path.relative_to(folder)) for path in found if path.parent.suffix != ".lease"}
 
 
 def check_refused(result: Result, *words: str) -> None:

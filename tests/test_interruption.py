@@ -4,6 +4,7 @@ Every change of a file goes through os.replace, so the states that a run leaves 
 killed just before and just after chosen replacements, and from outside at random moments.
 """
 
+import json
 import os
 import random
 import signal
@@ -18,7 +19,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from studies import ROOT, STAGES, Finished, Running, Studies, arguments, files
+from studies import ROOT, STAGES, Finished, Running, Studies, arguments, contents, files
+
+from stages.lease import LONG, look, place_of
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +86,32 @@ def test_killed_twice_at_the_same_moment(study: Studies, finished: Finished) -> 
     first = files(study.output / "results")
     study("stages=[pretrain,finetune]", kill_at=("before", moment))
     assert len(files(study.output / "results")) == len(first)
+
+
+def test_a_stopped_run_that_was_taken_over_writes_nothing(study: Studies, finished: Finished) -> None:
+    """Its machine was suspended, or could not reach the disk: another run, on another machine, did its work."""
+    stopped = study.start("stages=[scratch]")
+    while not (begun := [*study.output.glob("results/scratch/*/checkpoints/epoch_001.pt")]):
+        assert not stopped.ended(0.005)
+    os.kill(stopped.process.pid, signal.SIGSTOP)
+    result = begun[0].parent.parent
+    (lease,) = place_of(result).glob("[0-9]*")
+    lease.write_text(json.dumps(look(lease.parent).holder | {"host": "elsewhere"}))
+    os.utime(lease, (then := time.time() - LONG - 60, then))
+    other = study("stages=[scratch]")
+    assert other.code == 0, other.err
+    before = contents(study.output)
+    os.kill(stopped.process.pid, signal.SIGCONT)
+    ended = stopped.wait()
+    assert ended.code == 1, ended.err
+    assert ended.err.splitlines()[-1].startswith(f"{result} was taken over by process ")
+    assert "Traceback" not in ended.err
+    assert contents(study.output) == before
+    made, wanted = (
+        {file.name: file.read_bytes() for file in output.glob("results/scratch/*/checkpoints/*")}
+        for output in (study.output, finished.output)
+    )
+    assert made == wanted
 
 
 def test_a_complete_run_does_nothing(resumable: Studies) -> None:

@@ -50,7 +50,7 @@ def test_the_values_and_tables_are_those_of_the_same_weights_trained_here(
         "state_dict.module.projector"
     ] * 2  # once for finetune, once for scratch
     ours, run = finished.output / "digits" / "seed=0", study.output / "theirs"
-    visible = {path.name for path in run.iterdir() if not path.name.endswith(".lock")}
+    visible = {path.name for path in run.iterdir() if path.suffix != ".lease"}
     assert visible == {"interactions", "analysis", "results.json", "config.yaml", "chosen.json"}
     assert {path.name for path in (study.output / "results").iterdir()} - {"fingerprints.json"} == {"interactions"}
     for stage, there, here in (("probe", 0, 2), ("finetune", 10, 1), ("scratch", 20, 2)):

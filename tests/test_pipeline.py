@@ -88,7 +88,7 @@ def test_the_l2_of_the_probe_is_said_wherever_it_matters(run: Path, finished: Fi
 
 def test_nothing_else_lies_about(run: Path, finished: Finished) -> None:
     """And what a run's folder links is what results.json lists."""
-    visible = {path.name for path in run.iterdir() if not path.name.endswith(".lock")}
+    visible = {path.name for path in run.iterdir() if path.suffix != ".lease"}
     assert visible == {*STAGES, "results.json", "config.yaml", "chosen.json"}
     assert {path.name for path in finished.output.iterdir()} == {"digits", "results"}
     assert {path.name for path in (finished.output / "results").iterdir()} == {*STAGES} - {"analysis"}

@@ -51,7 +51,7 @@ def _values(run: Path, unit: str = "finetune/epoch_002") -> np.ndarray:
 
 
 def test_all_stages_leave_what_they_leave_for_images(run: Path) -> None:
-    visible = {path.name for path in run.iterdir() if not path.name.endswith(".lock")}
+    visible = {path.name for path in run.iterdir() if path.suffix != ".lease"}
     assert visible == {*STAGES, "results.json", "config.yaml", "chosen.json"}
     for stage in ("probe", "finetune", "scratch"):
         assert {"metrics.csv", "predictions.npy", "done.json"} <= files(run / stage)

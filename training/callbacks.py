@@ -12,7 +12,7 @@ from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from checkpoints import disk
 from conf.errors import BadInput
-from stages.files import write_array, written
+from stages.files import remove, write_array, written
 from stages.processes import is_first_process
 from stages.progress import Bar
 from training.classifier import LightningClassifier
@@ -51,7 +51,7 @@ class EveryEpoch(Checkpoint):
         if self.rows:
             return
         if trainer.is_global_zero:
-            self.last.unlink(missing_ok=True)  # the training starts again from the beginning
+            remove(self.last)  # the training starts again from the beginning
         self._keep(trainer, module, epoch=0)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: LightningClassifier) -> None:

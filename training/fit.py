@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 from checkpoints import disk
 from conf.errors import BadInput
 from models import weights
+from stages.files import remove
 from stages.processes import is_first_process
 from stages.reading import Damaged
 from training import processes
@@ -55,14 +56,14 @@ def fit(
     )
     if is_first_process():  # of versions in which Lightning itself answered time limits, and would now take it up
         for left in folder.glob("hpc_ckpt_*.ckpt"):
-            left.unlink()
+            remove(left)
     processes.speak_for_all(trainer, module.stage)
     _run(trainer, module, data, last if _goes_on(last, folder, kept, module.stage) else None)
     trainer.strategy.barrier()
     trained = _trained(folder)
     _check_last_weights(module, disk.path(folder, trained), trained)
     if trainer.is_global_zero:
-        last.unlink(missing_ok=True)
+        remove(last)
     trainer.strategy.barrier()
     return trained
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from analysis.runs.found import Run
 from stages.checksums import listed, lost
+from stages.files import remove
 from stages.records import read_record, write_record
 from stages.versions import version_line
 
@@ -31,7 +32,7 @@ def is_made(folder: Path, digest: str) -> bool:
 def begin(folder: Path) -> int:
     """Removes the record. Returns the number of runs in the previous summary, 0 without one."""
     before = (read_record(folder / RECORD) or {}).get("runs", 0)
-    (folder / RECORD).unlink(missing_ok=True)
+    remove(folder / RECORD)
     return before
 
 

@@ -1,13 +1,10 @@
 """Shards of a study's interactions, and the run that joins them: the same bytes, whatever is killed or done twice."""
 
-import os
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
-from damage import flip
-from studies import Finished, Studies, check_refused, files
+from studies import Finished, Studies, files
 
 STAGE = "stages=[interactions]"
 ROLES = ("probe", "finetune", "scratch")

@@ -57,7 +57,7 @@ def refused(capsys, *arguments: object) -> str:
 
 
 def contents(folder: Path) -> dict[str, int]:
-    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
+    files = [path for path in folder.rglob("*") if path.is_file() and path.parent.suffix != ".lease"]
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in files}
 
 

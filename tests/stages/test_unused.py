@@ -8,12 +8,12 @@ import sys
 import time
 from pathlib import Path
 
-import filelock
 import pytest
 from changing import changed
 
 from stages import inventory, unused
-from stages.locks import lock_file, locked
+from stages.lease import place_of
+from stages.locks import locked
 from stages.results import start, state
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,7 +77,7 @@ def test_deleted_is_what_was_listed_with_its_locks(studies, outputs, capsys):
     unused.main([str(outputs), "--delete"])
     for folder in gone(*studies):
         assert not folder.exists()
-        assert not lock_file(folder).exists()
+        assert not place_of(folder).exists()
     assert "deleted" in capsys.readouterr().out
     for result in first.values():
         assert state(result).complete, result.name
@@ -147,9 +147,9 @@ def test_what_changed_within_a_day_is_spared_and_what_it_was_made_from(cfg, show
 
 def test_what_is_locked_is_spared(studies, outputs):
     scratch, values = (studies[1][name].folder for name in ("scratch", "interactions/scratch"))
-    with filelock.FileLock(lock_file(scratch)):
+    with locked(scratch):
         assert unused.unused(outputs).keys() == {values}
-    with filelock.FileLock(lock_file(values)):
+    with locked(values):
         assert not unused.unused(outputs), "its values are made from it"
 
 
@@ -157,7 +157,7 @@ def test_what_comes_into_use_before_it_is_deleted_stays(studies, outputs, cfg, s
     scratch, values = (studies[1][name].folder for name in ("scratch", "interactions/scratch"))
     known = unused.unused(outputs)
     monkeypatch.setattr(unused, "unused", lambda _: known)
-    with filelock.FileLock(lock_file(scratch)):
+    with locked(scratch):
         os.utime(values)
         unused.main([str(outputs), "--delete"])
     assert capsys.readouterr().out.count("kept, since a run uses it now") == 2

@@ -100,12 +100,3 @@ def test_a_lock_that_comes_free_is_got(tmp_path, other, capsys, monkeypatch):
         assert got
     assert len(told) == 3
     assert capsys.readouterr().out.count("waiting for another run") == 3
-
-
-def test_a_lock_file_that_is_not_ours_to_write_to_is_left_alone(tmp_path):
-    """Where a disk has no locks, filelock keeps something of its own in the file."""
-    file = tmp_path / ".result.lock"
-    file.write_text("4711\nnode3\n")
-    with locked(tmp_path / "result"):
-        pass
-    assert file.read_text() == "4711\nnode3\n"

@@ -32,7 +32,7 @@ class Slurm:
     def __call__(self, *words: object, cwd: Path, code: int | None = 0, **env: str) -> subprocess.CompletedProcess:
         """Runs a command such as sbatch or python until it ends. code: the exit code it must have; None: any."""
         done = subprocess.run(
-            list(map(str, words)), cwd=cwd, env=self.env | env, capture_output=True, text=True, timeout=200
+            list(map(str, words)), cwd=cwd, env=self.env | env, capture_output=True, text=True, timeout=400
         )
         assert code is None or done.returncode == code, (
             f"{words}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
@@ -48,14 +48,14 @@ class Slurm:
     def _name(self, row: dict[str, str]) -> str:
         return f"{row['ArrayJobId']}_{row['ArrayTaskId']}" if "ArrayJobId" in row else row["JobId"]
 
-    def wait(self, until: Callable[[], object], seconds: float = 90) -> None:
+    def wait(self, until: Callable[[], object], seconds: float = 200) -> None:
         """Waits until the condition holds."""
         end = time.monotonic() + seconds
         while not until():
             assert time.monotonic() < end, f"waited {seconds} s in vain; jobs: {self.states()}"
             time.sleep(0.2)
 
-    def wait_for_all(self, seconds: float = 120) -> dict[str, str]:
+    def wait_for_all(self, seconds: float = 400) -> dict[str, str]:
         """Waits until no job is pending or running; returns how each ended."""
         self.wait(
             lambda: not {"PENDING", "RUNNING", "COMPLETING", "CONFIGURING"} & set(self.states().values()), seconds

@@ -187,6 +187,7 @@ def test_a_stopped_holder_that_continues_writes_nothing(folder, impatient):
 
 
 COUNTS = """
+locks.PAUSE = 0.02  # they look often, and let each other in between
 with open(folder / "acknowledged", "a") as said:
     while True:
         with locks.locked(folder / "lock"):
@@ -197,6 +198,7 @@ with open(folder / "acknowledged", "a") as said:
             mine = f"{os.getpid()}-{len(lines)}"
             write_text(folder / "lines", "\\n".join([*lines, mine]))
             os.write(said.fileno(), f"{mine}\\n".encode())
+        time.sleep(0.02)
 """
 
 
@@ -220,7 +222,7 @@ def test_no_turn_is_lost_among_many_that_are_killed(tmp_path):
     assert len(acknowledged) == len(set(acknowledged)) >= 200 - killed
     assert set(acknowledged) <= set(lines)
     assert killed > 3
-    assert len({line.split("-")[0] for line in lines}) > 3, "they took turns"
+    assert len({line.split("-")[0] for line in lines}) > 8, "they took turns"
 
 
 def test_numbers_grow_and_one_file_is_left(folder):

@@ -40,6 +40,8 @@ def length(cfg: DictConfig, stage: str, samples: int) -> Length:
     ranks.check(trainer)
     devices = trainer.num_devices * trainer.num_nodes if cfg.trainer.get("use_distributed_sampler", True) else 1
     each = per_device(cfg, stage, trainer)
+    if cfg.trainer.get("sync_batchnorm") and devices > 1 and trainer.strategy.root_device.type == "cpu":
+        raise BadInput("trainer.sync_batchnorm=true needs GPUs: PyTorch does not synchronise batch-norm on CPUs")
     batches = _batches(trainer, math.ceil(math.ceil(samples / devices) / each))
     seen = min(samples, batches * each * devices)
     if options.iterations is None:

@@ -40,11 +40,11 @@ def environment() -> list[ClusterEnvironment]:
         return []
     if processes.in_step():
         return [Tasks()]
-    return [LightningEnvironment()] if SLURMEnvironment.detect() else []  # in a job's script there is one process
+    return [LightningEnvironment()] if _in_script() else []  # there it starts what it needs
 
 
 def check(trainer: lightning.Trainer) -> None:
-    """Raises BadInput if other processes have been started than the trainer's devices need."""
+    """Raises BadInput if not as many processes have been started as the trainer's devices need."""
     devices, nodes = trainer.num_devices, trainer.num_nodes
     needed, there, by = devices * nodes, processes.tasks(), "torchrun" if processes.under_torchrun() else "srun"
     asked = f"trainer.devices={devices}" + (f" trainer.num_nodes={nodes}" if nodes > 1 else "")
@@ -77,10 +77,15 @@ def _start(by: str, devices: int, nodes: int) -> str:
     )
 
 
+def _in_script() -> bool:
+    """Tells whether Lightning would take this process for one of Slurm's tasks, which it is not."""
+    return "SLURM_NTASKS" in os.environ and SLURMEnvironment.detect()
+
+
 def _check_script() -> None:
-    """A job's script runs once, whatever number of tasks the job has."""
+    """Raises BadInput if a job has several tasks, as its script runs once all the same."""
     tasks = int(os.environ.get("SLURM_NTASKS", 1))
-    if tasks > 1 and SLURMEnvironment.detect():
+    if tasks > 1 and _in_script():
         raise BadInput(
             f"the job has {tasks} tasks (SLURM_NTASKS), but this program was started without srun, and so once: start "
             f"srun python run.py ..., or ask for one task, sbatch --ntasks=1"

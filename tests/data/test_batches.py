@@ -15,6 +15,20 @@ def splits():
     return Splits(train, test, ("a", "b", "c"))
 
 
+def parts(splits, batch_size, processes):
+    """What each process takes of 50 training samples, batch by batch, and its weights."""
+    found = []
+    for rank in range(processes):
+        data = Batches(splits, batch_size // processes, 0, shared=True)
+        data.trainer = SimpleNamespace(current_epoch=0, world_size=processes, global_rank=rank)
+        loader = data.train_dataloader()
+        batches = [[int(i) for i in inputs[:, 0]] for inputs, _ in loader]
+        assert len(loader) == len(batches)
+        assert len(loader.sampler) == sum(map(len, batches))
+        found.append([(batch, data.weight(number)) for number, batch in enumerate(batches)])
+    return found
+
+
 def order(splits, seed, epoch, batch_size=8):
     data = Batches(splits, batch_size, seed)
     data.trainer = SimpleNamespace(current_epoch=epoch)
@@ -64,3 +78,17 @@ def test_test_data_come_in_order_with_their_index(splits):
     assert torch.cat([index for *_, index in batches]).tolist() == list(range(300))
     assert torch.cat([inputs[:, 0] for inputs, *_ in batches]).tolist() == list(range(300))
     assert torch.cat([labels for _, labels, _ in batches]).tolist() == [i % 3 for i in range(300)]
+
+
+@pytest.mark.parametrize(("batch_size", "processes"), [(8, 2), (12, 3), (20, 4), (49, 7), (4, 1), (64, 2)])
+def test_processes_share_the_batches_of_one(splits, batch_size, processes):
+    """Last batches of 2, 2, 10, 1, 2 and 50 samples. The mean over processes of weighted means is the batch's mean."""
+    whole, shared = order(splits, 0, 0, batch_size), parts(splits, batch_size, processes)
+    for number, begin in enumerate(range(0, 50, batch_size)):
+        batch = whole[begin : begin + batch_size]
+        together = [shared[rank][number] for rank in range(processes)]
+        assert sorted(i for part, weight in together if weight for i in part) == sorted(batch)
+        means = [weight * sum(part) / len(part) for part, weight in together]
+        assert sum(means) / processes == pytest.approx(sum(batch) / len(batch), rel=1e-12)
+        if len(batch) == batch_size:
+            assert {weight for _, weight in together} == {1}

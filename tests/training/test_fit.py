@@ -206,3 +206,12 @@ def test_last_weights_that_are_not_of_the_model_are_refused(tmp_path, monkeypatc
     monkeypatch.setattr(disk, "write", lambda folder, epoch, state: write(folder, epoch, dict(list(state.items())[1:])))
     with pytest.raises(BadInput, match=r"epoch_003\.pt belongs to another model: 1 tensors differ"):
         training(tmp_path)
+
+
+def test_a_state_that_lightning_left_in_a_job_of_slurm_is_not_taken_up(finished, tmp_path, monkeypatch):
+    """Of earlier versions; Lightning looks for it wherever it believes to be in such a job."""
+    monkeypatch.setenv("SLURM_NTASKS", "1")
+    tmp_path.joinpath("hpc_ckpt_1.ckpt").write_bytes(b"of an epoch's middle")
+    assert training(tmp_path) == EPOCHS
+    same(tmp_path, finished[0])
+    assert not list(tmp_path.glob("hpc_*"))

@@ -15,7 +15,8 @@ from conf.errors import BadInput
 from stages.results import epochs_kept
 from training import fit
 from training.classifier import LightningClassifier
-from training.length import length
+from training.length import length, per_device, step
+from training.trainer import make_trainer
 
 MONITOR = {"_target_": "lightning.pytorch.callbacks.LearningRateMonitor", "logging_interval": "step"}
 RATES = {"callbacks": [MONITOR], "log_every_n_steps": 1}
@@ -154,3 +155,47 @@ def test_no_more_epochs_can_be_demanded_than_the_iterations_have():
         BadInput, match=r"^trainer\.min_epochs=2 is not allowed with finetune\.iterations=3, which ends"
     ):
         length_of(trainer={"min_epochs": 2}, iterations=3)
+
+
+def study(devices, stage="finetune", **options):
+    trainer = TRAINER | {"devices": devices, "strategy": "ddp"} | options.pop("trainer", {})
+    return OmegaConf.create({"trainer": trainer, stage: OPTIONS | {"epochs": 1, "batch_size": 16}, "seed": 0} | options)
+
+
+@pytest.mark.parametrize(("shared", "accumulated", "each", "said"), [
+    (False, 1, 16, "finetune: 2 devices x batch size 16 = 32 samples per step"),
+    (True, 1, 8, "finetune: 2 devices x batch size 8 = 16 samples per step"),
+    (True, 4, 8, "finetune: 2 devices x batch size 8 x 4 accumulated batches = 64 samples per step"),
+])  # fmt: skip
+def test_a_step_takes_the_samples_of_all_devices(shared, accumulated, each, said):
+    cfg = study(2, global_batch=shared, trainer={"accumulate_grad_batches": accumulated})
+    trainer = make_trainer(cfg.trainer)
+    assert per_device(cfg, "finetune", trainer) == each
+    assert step(cfg, "finetune", trainer) == said
+    assert length(cfg, "finetune", 47).samples == 47
+
+
+def test_one_device_has_nothing_to_say_unless_batches_accumulate():
+    cfg = study(1, global_batch=True)
+    assert step(cfg, "finetune", make_trainer(cfg.trainer)) == ""
+    cfg = study(1, trainer={"accumulate_grad_batches": 2})
+    said = "finetune: batch size 16 x 2 accumulated batches = 32 samples per step"
+    assert step(cfg, "finetune", make_trainer(cfg.trainer)) == said
+
+
+@pytest.mark.parametrize(("trainer", "words"), [
+    ({"sync_batchnorm": True}, "trainer.sync_batchnorm=true needs GPUs"),
+    ({"use_distributed_sampler": False}, "trainer.use_distributed_sampler=false is not allowed with global_batch=true"),
+])  # fmt: skip
+def test_what_does_not_go_with_common_batches(trainer, words):
+    with pytest.raises(BadInput, match=f"^{words}"):
+        length(study(2, global_batch=True, trainer=trainer), "finetune", 48)
+
+
+def test_devices_take_equal_parts_of_a_batch():
+    cfg = study(2, global_batch=True)
+    cfg.finetune.batch_size = 15
+    with pytest.raises(
+        BadInput, match=r"^finetune.batch_size=15 can't be shared equally by 2 devices .*multiple of 2$"
+    ):
+        length(cfg, "finetune", 48)

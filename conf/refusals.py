@@ -69,7 +69,7 @@ def unknown(path: str, there: Iterable[str]) -> BadInput:
     else:
         hint = f"{section or 'the configuration'} has: {', '.join(there) or 'none'}"
     more = f"; a new one is added with +{path}=..." if section.startswith(OPEN) else ""
-    if {"-m", "--multirun"} & set(sys.argv):
+    if more and {"-m", "--multirun"} & set(sys.argv):
         more += f"; one that only some runs of a sweep have is set with ++{path}=..."
     return BadInput(f"unknown key {path}; {hint}{more}")
 

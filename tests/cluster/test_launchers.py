@@ -89,7 +89,8 @@ def test_a_sweep_ends_with_its_list_whatever_becomes_of_its_jobs(slurm: Slurm, s
     assert repaired.code == 0, repaired.err
     assert (run / "seed=1" / "pretrain" / "done.json").exists()
     again = study("-m", "seed=0,1", *LONG)
-    assert (again.code, again.replaced) == (0, []), again.err
+    assert again.code == 0, again.err
+    assert not [name for name in again.replaced if name.startswith("results/")]
 
 
 @pytest.mark.parametrize("launcher", ["local", "joblib"])
@@ -127,8 +128,9 @@ def test_what_is_asked_of_slurm(study: Studies, tmp_path: Path) -> None:
         (tmp_path / name).write_text(SBATCH)
         (tmp_path / name).chmod(0o755)
     env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "COPY": str(tmp_path / "script")}
-    asked = ("partition=gpu", "tasks_per_node=2", "setup=[module load cuda]", "additional_parameters={mail-type: FAIL}")
-    options = (*(f"hydra.launcher.{word}" for word in asked), "trainer.devices=2")
+    asked = ("partition=gpu", "tasks_per_node=2", "setup=[module load cuda]")
+    mail = "+hydra.launcher.additional_parameters.mail-type=FAIL"
+    options = (*(f"hydra.launcher.{word}" for word in asked), mail, "trainer.devices=2")
     result = study("-m", "hydra/launcher=slurm", *options, "seed=0,1", "model=conv4_narrow,vit_tiny", **env)
     check_refused(result, "the sweep's jobs could not be started: sbatch: error: no such luck")
     assert (result.out, len(result.err.splitlines())) == ("", 1)

@@ -70,7 +70,7 @@ def unknown(path: str, there: Iterable[str]) -> BadInput:
         hint = f"{section or 'the configuration'} has: {', '.join(there) or 'none'}"
     more = f"; a new one is added with +{path}=..." if section.startswith(OPEN) else ""
     if more and {"-m", "--multirun"} & set(sys.argv):
-        more += f"; one that only some runs of a sweep have is set with ++{path}=..."
+        more += f"; with ++{path}=... only those runs of a sweep are refused that do not have it"
     return BadInput(f"unknown key {path}; {hint}{more}")
 
 

@@ -76,6 +76,8 @@ def unknown(path: str, there: Iterable[str]) -> BadInput:
     else:
         hint = f"{section or 'the configuration'} has: {', '.join(there) or 'none'}"
     more = f"; a new one is added with +{path}=..." if section.startswith(OPEN) else ""
+    if more and {"-m", "--multirun"} & set(sys.argv):
+        more += f"; with ++{path}=... only those runs of a sweep are refused that do not have it"
     return BadInput(f"unknown key {path}; {hint}{more}")
 
 

@@ -27,12 +27,13 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from conf.errors import BadInput
 from conf.refusals import not_installed
 from stages import signals
-from stages.job import Ended, name_of, record, recorded
+from stages.job import SWEEP, Ended, name_of, record, recorded
 from stages.launched import BASIC, COMMAND, place_of
 
 LAUNCHER = ("hydra/launcher", "hydra.launcher.")  # beginnings of overrides
 SWEEPS = "sweeps"  # folder in `output`
 OF_SUBMITIT = ("*_submitted.pkl", "*_result.pkl", "*_submission.sh", ".submission_file_*.sh")
+OF_HYDRA = ("multirun.yaml", SWEEP)
 
 
 def prepare(config: DictConfig, keys: list[str], until: ExitStack) -> None:
@@ -47,12 +48,14 @@ def prepare(config: DictConfig, keys: list[str], until: ExitStack) -> None:
             hydra.launcher.name = "/".join([config.name, *([",".join(keys)] if keys else [])])
     os.environ[COMMAND] = json.dumps(sys.argv)
     os.environ.setdefault("SUBMITIT_LOG_LEVEL", "ERROR")  # a failed run is a "job completed successfully" there
+    quiet = "ignore:resource_tracker"  # if a sweep is interrupted, joblib's processes say what they clear away
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), quiet)))
     launcher = get_class(target)
     until.enter_context(patch.object(launcher, "launch", _surviving(launcher.launch)))
 
 
 def run_here(hydra: DictConfig) -> None:
-    """Replaces the launcher by Hydra's own: a plan needs no jobs."""
+    """Replaces the launcher by Hydra's own, as a plan needs no jobs, and with one process joblib starts none."""
     with read_write(hydra), open_dict(hydra):
         hydra.launcher = {"_target_": BASIC}
         hydra.overrides.hydra = [word for word in hydra.overrides.hydra if not word.lstrip("+").startswith(LAUNCHER)]
@@ -74,12 +77,15 @@ def new_folder(config: DictConfig) -> str:
 def tidy(folder: Path, own: bool) -> None:
     """Removes what launchers leave in the sweep's folder, apart from logs, and if it is the sweep's own, what Hydra
     does."""
-    for pattern in (*OF_SUBMITIT, *(["multirun.yaml"] if own else [])):
-        for file in folder.rglob(pattern):
-            file.unlink(missing_ok=True)
+    for file in _leavings(folder, own):
+        file.unlink(missing_ok=True)
     for inner in [*(path for path in folder.rglob("*") if path.is_dir()), folder]:
         if not any(inner.iterdir()):
             inner.rmdir()
+
+
+def _leavings(folder: Path, own: bool) -> list[Path]:
+    return [file for pattern in (*OF_SUBMITIT, *(OF_HYDRA if own else ())) for file in folder.rglob(pattern)]
 
 
 def _check_times(launcher: DictConfig) -> None:
@@ -130,7 +136,7 @@ def _all_waited_for(folder: Path, names: dict[int, str], begun: list) -> Iterato
         if not begun:
             begun.append(job)
             until.close()
-            _say_where(folder, names)
+            _begin(folder, names, here=type(job) is local.LocalJob)
             until.enter_context(signals.doing(_waiting(job)))
         try:
             return results(job)
@@ -155,13 +161,16 @@ def _all_waited_for(folder: Path, names: dict[int, str], begun: list) -> Iterato
 @contextmanager
 def _quiet(folder: Path, names: dict[int, str], _: list) -> Iterator[None]:
     """Lets joblib start its processes without words of its own."""
-    _say_where(folder, names)
+    _begin(folder, names, here=True)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="joblib")
         yield
 
 
-def _say_where(folder: Path, names: dict[int, str]) -> None:
+def _begin(folder: Path, names: dict[int, str], here: bool) -> None:
+    """here: whether the runs end with this process; then only their logs stay."""
+    if here:
+        signals.unfinished.update(_leavings(folder, own=folder.parent.name == SWEEPS))
     print(f"{len(names)} run{'s' * (len(names) != 1)}, each with a log in {folder}", flush=True)
 
 

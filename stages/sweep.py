@@ -57,7 +57,7 @@ class Sweep(Callback):
                     "let hydra/launcher=slurm hydra.launcher.tasks_per_node=... do it"
                 )
             until_the_end.enter_context(doing("in a sweep"))  # runs in other processes do not say what they do
-            if config.plan is True:
+            if config.plan is True or config.hydra.launcher.get("n_jobs") == 1:
                 run_here(config.hydra)
             elsewhere = is_elsewhere(config.hydra)
             keys, self._count = swept(config.hydra)

@@ -75,6 +75,8 @@ def _runs(words: list[str]) -> list[list[str]]:
 @pytest.mark.parametrize("words", STUDIES, ids=" ".join)
 def test_a_study_that_is_shown_can_be_composed(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "one of the user's")
+    if any(word.startswith("hydra/launcher=") for word in words):
+        pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     for overrides in _runs(words):
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
             cfg = compose("config", overrides)

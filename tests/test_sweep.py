@@ -137,6 +137,14 @@ def test_the_folder_of_a_sweep_is_its_own_while_it_runs(study: Studies, tmp_path
     assert not [path for path in (tmp_path / "scrap").iterdir() if "sweep" in path.name], "a plan leaves nothing"
 
 
+def test_a_key_that_only_one_of_the_swept_models_has(study: Studies) -> None:
+    options = ("-m", "model=conv4_narrow,vit_tiny", "plan=true")
+    check_refused(study(*options, "model.patch_size=4"), "unknown key model.patch_size", "++model.patch_size=...")
+    result = study(*options, "++model.patch_size=4")
+    check_refused(result, "[1/2] model=conv4_narrow: failed: model.patch_size is not an argument of")
+    assert "\n1 planned, 1 failed\n" in result.out
+
+
 def test_an_experiment_may_be_a_sweep(resumable: Studies) -> None:
     options = ("experiment=tiny_seeds", "stages=[pretrain,finetune]")
     result = resumable(*options)

@@ -63,12 +63,14 @@ def tracked(cfg: DictConfig, result: Result) -> Iterator[wandb.Run]:
 
 @contextmanager
 def not_vital(what: str) -> Iterator[None]:
-    """Prints an error of writing files and goes on: W&B also writes to the user's home and $TMPDIR, and is not
-    essential."""
+    """Prints an error and goes on, as W&B is not essential: it also writes to the user's home and $TMPDIR, and its
+    process may have ended already, if a scheduler ends this job."""
     try:
         yield
-    except OSError as error:
-        print(f"W&B: {what} not logged: {error}", flush=True)
+    except Exception as error:
+        if not (isinstance(error, OSError) or type(error).__module__.startswith("wandb.")):
+            raise
+        print(f"W&B: {what} not logged: {str(error) or type(error).__name__}", flush=True)
 
 
 def rows_of(run: wandb.Run) -> Callable[[dict[str, float]], None]:

@@ -172,3 +172,16 @@ def test_errors_that_follow_from_a_signal_are_not_reported():
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     line = "interrupted by SIGTERM before any work: run the same command to go on\n"
     assert (result.returncode, result.stderr) == (143, line)
+
+
+def test_after_an_announced_end_errors_wait_for_it():
+    """A scheduler has sent SIGTERM, and the process goes on: what fails meanwhile follows from that."""
+    text = "from stages import signals; signals.end_is_coming(60); print('waits', flush=True); signals.let_it_end()"
+    process = subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+    assert process.stdout.readline() == b"waits\n"
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.5)
+    process.kill()
+    process.wait()
+    signals.end_is_coming(0)
+    signals.let_it_end()

@@ -1,8 +1,13 @@
 """The list at the end of a sweep, its exit code, and which runs are summarised."""
 
 import json
+import os
 import re
+import socket
+import subprocess
 import sys
+import tempfile
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from conf.errors import BadInput
+from stages import sweep
 from stages.ending import whole
 from stages.job import RECORD, Ended, _bug, all_ended
 from stages.sweep import SUMMARY, exit_code, listed, summarised
@@ -44,6 +50,31 @@ def test_a_run_that_left_no_record_has_failed(tmp_path):
     found = list(all_ended(tmp_path, 3))
     assert found == [DONE, Ended("[2/3]", None, False, 1, f"it left no record in {tmp_path}"), BUG]
     assert list(all_ended(tmp_path, None)) == [DONE, BUG], "of how many is not known"
+
+
+def test_a_killed_sweep_leaves_its_folder_until_the_next_one(tmp_path, monkeypatch):
+    """Which removes no folder of a sweep that runs, here or on another machine."""
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    here, end = socket.gethostname(), ExitStack()
+    monkeypatch.setattr(sweep, "until_the_end", end)
+    left = [f"sweep-{here}-{dead.pid}-x", f"sweep-{here}-{os.getpid()}-x", f"sweep-elsewhere-{dead.pid}-x", "sweep-x"]
+    for name in left:
+        (tmp_path / name).mkdir()
+    folder = Path(sweep._scrap())
+    assert {path.name for path in tmp_path.iterdir()} == {*left[1:], folder.name}
+    end.close()
+    assert {path.name for path in tmp_path.iterdir()} == set(left[1:])
+    sweep.unfinished.discard(folder)
+
+
+def test_the_log_of_a_failed_run_is_named(tmp_path):
+    log = tmp_path / "7_1_0_log.out"
+    lost = Ended("[2/3] seed=1", None, analysed=False, code=1, why="its job 7_1 was ended", log=str(log))
+    assert listed([lost], "done").endswith("seed=1: its job 7_1 was ended")
+    log.touch()
+    assert listed([lost], "done").endswith(f"seed=1: its job 7_1 was ended; its log: {log}")
 
 
 class Unspeakable(Exception):

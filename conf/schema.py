@@ -151,9 +151,7 @@ class Interactions:
     shard: str | None = key(Shard(), NOTHING)
 
 
-# The keys of representations decide an analysis, too, which does not name them among what it is told by.
-
-
+# Those of representations decide an analysis, too, which does not name them among what it is told by.
 @dataclass
 class Similarity:
     pretrain: list[str] = key(Models(), (SIMILAR[0], "analysis"), neutral=["initial"])

@@ -97,8 +97,8 @@ def fill_share(
     mine = shards.share.part(all_units(checkpoints, _blocks(engines)))
     done = shards.done([(checkpoints[number].epoch, block) for number, block in mine])
     wanted = [(number, block) for number, block in mine if (checkpoints[number].epoch, block) not in done]
-    left = f"{len(wanted)} of them to do; {engines.of(checkpoints[0]).about()}" if wanted else "nothing to do"
-    print(f"{name}: {len(mine)} units (a checkpoint and a block of samples), {left}", flush=True)
+    how = f"; {engines.of(checkpoints[0]).about()}" if wanted else ""
+    print(f"{name}: {len(wanted)} of {len(mine)} units to do (a checkpoint, a block of samples){how}", flush=True)
     total = sum(len(block) for _, block in mine)
     before = total - sum(len(block) for _, block in wanted)
     with Bar(total=total, initial=before, desc=name, unit="sample") as bar:

@@ -38,19 +38,14 @@ Unit = tuple[int, range]  # epoch; block of samples
 
 
 class Place(NamedTuple):
-    """Where the values of a unit are. about: the record's line."""
+    """Where the values of a unit are. rows: samples."""
 
     file: Path
     offset: int
-    about: dict
+    bytes: int
+    crc: int
+    rows: int
     device: str
-
-    @property
-    def unit(self) -> Unit | None:
-        """Returns None for a record without values."""
-        if "epoch" not in self.about:
-            return None
-        return self.about["epoch"], range(self.about["first"], self.about["first"] + self.about["samples"])
 
     def values(self) -> np.ndarray:
         """Returns [samples, 2**n]. Raises Damaged if they have changed."""
@@ -63,10 +58,10 @@ class Place(NamedTuple):
     def read(self, file: BinaryIO) -> np.ndarray | None:
         """Returns the same from the opened file, or None if the values have changed."""
         file.seek(self.offset)
-        held = file.read(self.about["bytes"])
-        if zlib.crc32(held) != self.about["crc"]:
+        held = file.read(self.bytes)
+        if zlib.crc32(held) != self.crc:
             return None
-        return np.frombuffer(held, "<f8").reshape(self.about["samples"], -1)
+        return np.frombuffer(held, "<f8").reshape(self.rows, -1)
 
 
 class Shards:
@@ -128,11 +123,13 @@ class Shards:
         wrong: set[tuple[str, int]] = set()
         for path in self._files():
             with path.open("rb") as file:
-                for place in _records(path, file, choices):
-                    if place.unit is None:
-                        wrong |= {(name, place.about["wrong"]) for name in place.about["files"]}
-                    elif place.unit in wanted and (not verify or place.read(file) is not None):
-                        places.setdefault(place.unit, []).append(place)
+                for about, offset, device in _records(path, file, choices):
+                    if "wrong" in about:
+                        wrong |= {(name, about["wrong"]) for name in about["files"]}
+                    elif (unit := _unit(about)) in wanted:
+                        place = Place(path, offset, about["bytes"], about["crc"], about["samples"], device)
+                        if not verify or place.read(file) is not None:
+                            places.setdefault(unit, []).append(place)
         right = {unit: [place for place in several if (place.file.name, unit[0]) not in wrong]
                  for unit, several in places.items()}  # fmt: skip
         return {unit: several[0] for unit, several in right.items() if several}
@@ -156,7 +153,7 @@ class Shards:
         choices = self.choices()
         for path in self._files():
             with path.open("rb") as file:
-                if all(store.has(place.unit[0]) for place in _records(path, file, choices) if place.unit):
+                if all(store.has(about["epoch"]) for about, *_ in _records(path, file, choices) if "epoch" in about):
                     path.unlink()
         shares.remove_others(self.result, self.key if self._files() else None)
 
@@ -174,18 +171,21 @@ class Shards:
         self._file.flush()
 
 
-def _records(path: Path, file: BinaryIO, choices: dict) -> Iterator[Place]:
-    """Yields the records of a file that are there in full, without reading their values."""
+def _unit(about: dict) -> Unit:
+    return about["epoch"], range(about["first"], about["first"] + about["samples"])
+
+
+def _records(path: Path, file: BinaryIO, choices: dict) -> Iterator[tuple[dict, int, str]]:
+    """Yields the line of each record that is there in full, where its values begin, and the device that computed
+    them."""
     size, first = path.stat().st_size, None
     while line := file.readline(LONGEST):
         if line[:8] != b"%08x" % zlib.crc32(line[9:-1]):  # also if it is too short; what follows can't be found
             return
         about, offset = json.loads(line[9:]), file.tell()
-        if first is None and about["choices"] != choices:
-            return
-        if offset + about["bytes"] > size:
+        if offset + about["bytes"] > size or (first is None and about["choices"] != choices):
             return
         if first is not None:
-            yield Place(path, offset, about, first["device"])
+            yield about, offset, first["device"]
         first = first or about
         file.seek(offset + about["bytes"])

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from studies import Finished, Studies, check_refused, contents
+from studies import Finished, Studies, check_refused, contents, files
 
 from analysis.inputs import similarity_at
 from data.embedded import digits
@@ -157,6 +157,24 @@ def test_a_killed_comparison_goes_on_and_gives_the_same(again: Studies, compared
     assert result.code == 0, result.err
     assert contents(folder / "epoch_000") == kept, "what was there is not made again"
     pd.testing.assert_frame_equal(table_of(again.output), table_of(compared.output))
+
+
+def test_joined_shards_are_the_whole(again: Studies, compared: Finished) -> None:
+    for role in ("pretrain", "finetune", "scratch"):
+        shutil.rmtree(next((again.output / PLACE / role).glob("*/")))
+    asked = (*CKA, again.run_dir("run"), "stages=[representations]")
+    first = again(*asked, "representations.shard=1/2")
+    assert "representations/similarity/finetune, shard 1/2: 1 of 1 epochs to do" in first.out, first.err
+    check_refused(
+        again(*asked, "representations.shard=join/2"),
+        "similarity/scratch: shard 2 of 2 is missing (2 of 3 units): run representations.shard=2/2, then",
+    )
+    for share in ("2/2", "2/2", "join/2"):
+        result = again(*asked, f"representations.shard={share}")
+        assert result.code == 0, result.err
+    assert files(again.output) == files(compared.output)
+    for file in (compared.output / PLACE).glob("*/*/**/*.npz"):
+        assert (again.output / file.relative_to(compared.output)).read_bytes() == file.read_bytes()
 
 
 def test_a_study_of_fewer_epochs_reads_the_same_result(again: Studies, compared: Finished) -> None:

@@ -26,7 +26,7 @@ import numpy as np
 
 from interactions.store import Samples, Store
 from stages import shares
-from stages.files import beside
+from stages.files import beside, remove
 from stages.identity import Result
 from stages.reading import Damaged
 from stages.records import read_record, write_record
@@ -154,7 +154,7 @@ class Shards:
         for path in self._files():
             with path.open("rb") as file:
                 if all(store.has(about["epoch"]) for about, *_ in _records(path, file, choices) if "epoch" in about):
-                    path.unlink()
+                    remove(path)
         shares.remove_others(self.result, self.key if self._files() else None)
 
     def _files(self) -> list[Path]:

@@ -3,13 +3,13 @@
 <result>/shards/<key>/last.npz, epoch_012/...    as they will be in the result (representations/similarity.py)
 """
 
-import os
 import shutil
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from stages.checksums import damaged
+from stages.files import remove, replace
 from stages.identity import Result
 from stages.results import epochs_of, has_these_inputs
 from stages.shares import Share, folder_of, key_of, remove_others
@@ -49,14 +49,14 @@ def take_over(result: Result) -> None:
     """Moves into the result what shards have made from the same inputs, without what is damaged."""
     folder = folder_of(result)
     for file in damaged(folder, None) if folder.exists() else ():
-        file.unlink()
+        remove(file)
     for epoch in epochs_of(result):
         if has(folder, epoch) and not has(result.folder, epoch):
             place(result.folder, epoch).mkdir(exist_ok=True)
             names = [f"{place(folder, epoch).name}/{name}" for name in (ARCHIVE, META)]
             for name in [LAST, *names] if epoch == epochs_of(result)[-1] else names:
                 if (folder / name).exists():  # a run that was killed here has moved it
-                    os.replace(folder / name, result.folder / name)
+                    replace(folder / name, result.folder / name)
 
 
 def clean(result: Result) -> None:

@@ -29,6 +29,7 @@ from conf.errors import BadInput
 from conf.schema import FEATURES, SIMILAR, VALUES
 from stages.checksums import SHARDS
 from stages.identity import Result
+from stages.locks import check_owner
 from stages.results import hashes
 from stages.table import Stage
 
@@ -121,6 +122,7 @@ def remove_others(result: Result, key: str | None) -> None:
     may stay behind."""
     for folder in (result.folder / SHARDS).glob("*"):
         if folder.name != key:
+            check_owner(folder)
             shutil.rmtree(folder, ignore_errors=True)
     with suppress(OSError):  # it is not empty
         (result.folder / SHARDS).rmdir()

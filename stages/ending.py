@@ -2,7 +2,7 @@
 
 exit code 1     a bug, with its traceback; or a process that computed with this one was lost, in one line
           2     refused, or no space left on the disk
-          130   Ctrl-C, 143 SIGTERM (stages/signals.py)
+          130   Ctrl-C, 143 SIGTERM, 138 SIGUSR1 (stages/signals.py)
 
 Hydra by itself prints "Error executing job with overrides" before an error and advice after it, with exit code 1 for
 everything. With HYDRA_FULL_ERROR=1 it passes errors on unchanged, so that is set here. A user who has set it wants

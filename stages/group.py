@@ -99,7 +99,6 @@ class First:
 
 
 def _has_gone(name: str, why: str) -> None:
-    """Ends the first process, when another one has gone."""
     signals.members[name] = f"{name}: {why}" if why else ending.gone(f"{name} of the training")
     time.sleep(GRACE)
     if name in signals.members:

@@ -3,7 +3,7 @@
 exit code 1     a bug, with its traceback; or in one line: a process that computed with this one was lost, or another
                 run took over what this one worked on
           2     refused, or no space left on the disk
-          130   Ctrl-C, 143 SIGTERM (stages/signals.py)
+          130   Ctrl-C, 143 SIGTERM, 138 SIGUSR1 (stages/signals.py)
 
 Hydra by itself prints "Error executing job with overrides" before an error and advice after it, with exit code 1 for
 everything. With HYDRA_FULL_ERROR=1 it passes errors on unchanged, so that is set here. A user who has set it wants

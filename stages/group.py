@@ -3,8 +3,8 @@
 On several devices several processes train together, started by Lightning (on one machine), by hand (one on each
 machine, trainer.num_nodes) or by srun and torchrun. The first one decides and writes, and computes alone what is no
 training, which may take hours. The others wait for its word in a read from a socket: that has no limit and takes no
-core. Whoever ends, however it ends, closes its connection; so all end within seconds. PyTorch's connections can't do
-this: they begin with the first training, wait half an hour at most, and say nothing of a process that computes alone.
+core. Whoever ends closes its connection, so that all end within seconds. PyTorch's own connections begin with the first
+training, wait half an hour at most, and say nothing of a process that computes alone.
 
     another process says    hello TOKEN NAME     NAME: such as "process 1 on node7"; "child": Lightning has started it
     the first one answers   port 41234           where PyTorch connects the processes (MASTER_PORT); 0: known already
@@ -99,7 +99,6 @@ class First:
 
 
 def _has_gone(name: str, why: str) -> None:
-    """Ends the first process, when another one has gone."""
     signals.members[name] = f"{name}: {why}" if why else ending.gone(f"{name} of the training")
     time.sleep(GRACE)
     if name in signals.members:

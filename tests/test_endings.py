@@ -17,8 +17,8 @@ import pytest
 import torch
 from studies import ROOT, Finished, Result, Running, Studies, arguments, files, remove
 
-ENDS = {signal.SIGTERM: (143, "SIGTERM"), signal.SIGINT: (130, "Ctrl-C")}
-TERM, INT, KILL = signal.SIGTERM, signal.SIGINT, signal.SIGKILL
+ENDS = {signal.SIGTERM: (143, "SIGTERM"), signal.SIGINT: (130, "Ctrl-C"), signal.SIGUSR1: (138, "SIGUSR1")}
+TERM, INT, KILL, USR1 = signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGUSR1
 
 
 def interrupted(running: Running, moment: Callable[[Running], object], number: int, whom: str = "first") -> Result:
@@ -79,7 +79,7 @@ MOMENTS = [
     ("results/pretrain/*/checkpoints/epoch_001.pt", INT, "all", "in pretrain", ["num_workers=1"]),
     ("results/probe/*/config.yaml", INT, "first", "in probe", []),
     ("results/finetune/*/config.yaml", TERM, "all", "in finetune", ["num_workers=1"]),
-    ("results/interactions/finetune/*/config.yaml", TERM, "first", "in interactions/finetune", []),
+    ("results/interactions/finetune/*/config.yaml", USR1, "first", "in interactions/finetune", []),
     ("digits/seed=0/analysis/figures/*.png", INT, "first", "in analysis", []),
     ("digits/seed=0/analysis/gallery/*.png", TERM, "all", "in analysis", []),
 ]

@@ -64,10 +64,10 @@ def test_two_tasks_train_as_one_process_would(slurm: Slurm, tmp_path: Path) -> N
     assert said.count("report: ") == 1, "the first task alone speaks"
     for stage in ("pretrain", "finetune", "scratch"):
         two, one = (next((tmp_path / name).glob(f"results/{stage}/*/metrics.csv")) for name in ("two", "one"))
-        pd.testing.assert_frame_equal(pd.read_csv(two), pd.read_csv(one), rtol=1e-5)
+        pd.testing.assert_frame_equal(pd.read_csv(two), pd.read_csv(one), rtol=1e-6)
         two, one = (np.load(file.with_name("losses.npy")) for file in (two, one))
-        np.testing.assert_allclose(two, one, rtol=1e-4)
-    assert np.ptp(one[:, 0]) > 0.01, "something was learned"
+        np.testing.assert_allclose(two, one, rtol=1e-5)
+    assert np.ptp(one[:, 0]) > 1e-3, "something was learned"
 
 
 def test_a_job_that_is_told_its_end_goes_on_later(slurm: Slurm, tmp_path: Path) -> None:
@@ -78,7 +78,8 @@ def test_a_job_that_is_told_its_end_goes_on_later(slurm: Slurm, tmp_path: Path) 
     slurm("scancel", "--signal=USR1", job, cwd=tmp_path)
     undisturbed = Studies(tmp_path / "whole", tmp_path / "scrap")(*long)
     assert undisturbed.code == 0, undisturbed.err
-    slurm.wait(lambda: says(log, "epoch 25/25")() and slurm.wait_for_all())
+    slurm.wait(says(log, "epoch 25/25"), 150)
+    slurm.wait_for_all()
     said = log.read_text()
     assert slurm.states()[job] == "COMPLETED", said
     assert said.count(f"interrupted by SIGUSR1 in pretrain: Slurm runs job {job} again, which goes on\n") == 1

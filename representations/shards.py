@@ -8,6 +8,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from conf.errors import BadInput
 from stages.checksums import damaged
 from stages.files import remove, replace
 from stages.identity import Result
@@ -32,17 +33,23 @@ def lacking(result: Result, epochs: list[int]) -> list[int]:
 
 
 def left(cfg: DictConfig, result: Result) -> list[int]:
-    """Returns the epochs that this run compares, as far as shards leave it any.
-
-    Raises BadInput if it only joins what shards have made, and some are missing.
-    """
+    """Returns the epochs that this run compares."""
     share, epochs = Share.asked(cfg, result.stage), epochs_of(result)
-    if share and not share.joins:
-        return lacking(result, share.part(epochs))
-    missing = lacking(result, epochs)
-    if missing and share and not cfg.plan:
-        raise share.missing(result.name, [epochs.index(epoch) for epoch in missing], len(epochs))
-    return [] if share else missing
+    if share and share.joins:
+        return []
+    return lacking(result, share.part(epochs) if share else epochs)
+
+
+def check_whole(cfg: DictConfig, results: list[Result]) -> None:
+    """Raises BadInput if this run only joins what shards have made, and some are missing."""
+    lines = []
+    for result in results:
+        share, epochs = Share.asked(cfg, result.stage), epochs_of(result)
+        if share and share.joins:
+            missing = [epochs.index(epoch) for epoch in lacking(result, epochs)]
+            lines += [str(error) for error in [share.missing(result.name, missing, len(epochs))] if error]
+    if lines and not cfg.plan:
+        raise BadInput("; ".join(lines))
 
 
 def take_over(result: Result) -> None:

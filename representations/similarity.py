@@ -130,6 +130,7 @@ def check(cfg: DictConfig, results: Results) -> Need:
     missing = {
         name: shards.left(cfg, results[name]) for name in SIMILAR if name in results and not is_complete(results[name])
     }
+    shards.check_whole(cfg, [results[name] for name in missing])
     pairs = sum(len(epochs) * len(compared_with(cfg, role_of(name))) for name, epochs in missing.items())
     passes = pairs * (inputs + min(NORMS, len(splits.train))) + sum(map(len, missing.values())) * inputs
     products = sum(inputs * width * min(inputs, width) + 6 * inputs**2 for width in widths)
@@ -151,7 +152,7 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
         return
     folder, epochs = start(result), epochs_of(result)
     shards.take_over(result)
-    shards.left(cfg, result)
+    shards.check_whole(cfg, [result])  # without what was damaged
     _compare(cfg, results, name, name, folder, [epoch for epoch in epochs if not shards.has(folder, epoch)])
     shards.clean(result)
     finish(result, last=epochs[-1])

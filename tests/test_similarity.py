@@ -167,6 +167,7 @@ def test_joined_shards_are_the_whole(again: Studies, compared: Finished) -> None
     assert "representations/similarity/finetune, shard 1/2: 1 of 1 epochs to do" in first.out, first.err
     check_refused(
         again(*asked, "representations.shard=join/2"),
+        "representations/similarity/pretrain: shard 2 of 2 is missing (2 of 3 units)",
         "similarity/scratch: shard 2 of 2 is missing (2 of 3 units): run representations.shard=2/2, then",
     )
     for share in ("2/2", "2/2", "join/2"):

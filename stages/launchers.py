@@ -45,7 +45,8 @@ def prepare(config: DictConfig, keys: list[str], until: ExitStack) -> None:
     _check_times(hydra.launcher)
     if OmegaConf.to_container(hydra.launcher).get("name") == "${hydra.job.name}":
         with read_write(hydra):
-            hydra.launcher.name = "/".join([config.name, *([",".join(keys)] if keys else [])])
+            study = [] if {"experiment", "name"} & set(keys) else [config.name]
+            hydra.launcher.name = "/".join([*study, *([",".join(keys)] if keys else [])])
     os.environ[COMMAND] = json.dumps(sys.argv)
     os.environ.setdefault("SUBMITIT_LOG_LEVEL", "ERROR")  # a failed run is a "job completed successfully" there
     quiet = "ignore:resource_tracker"  # if a sweep is interrupted, joblib's processes say what they clear away
@@ -90,7 +91,7 @@ def _leavings(folder: Path, own: bool) -> list[Path]:
 
 def _check_times(launcher: DictConfig) -> None:
     delay, minutes = launcher.get("signal_delay_s"), launcher.get("timeout_min")
-    if delay and 120 * delay > 3600 * minutes:
+    if delay and delay > 30 * minutes:
         raise BadInput(
             f"hydra.launcher.signal_delay_s={delay} (seconds) must be at most half of the time of a job, "
             f"hydra.launcher.timeout_min={minutes} (minutes): otherwise jobs end when they have hardly begun"
@@ -100,10 +101,8 @@ def _check_times(launcher: DictConfig) -> None:
 def _surviving(launch: Callable) -> Callable:
     def survived(self: object, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         folder = Path(self.config.hydra.sweep.dir)
-        names = {
-            initial_job_idx + place: name_of(folder, initial_job_idx + place, words)
-            for place, words in enumerate(job_overrides)
-        }
+        numbered = enumerate(job_overrides, initial_job_idx)
+        names = {number: name_of(folder, number, words) for number, words in numbered}
         begun: list[object] = []
         try:
             with (_all_waited_for if _is_submitits(self) else _quiet)(folder, names, begun):
@@ -156,6 +155,7 @@ def _all_waited_for(folder: Path, names: dict[int, str], begun: list) -> Iterato
     until.enter_context(redirect_stderr(io.StringIO()))  # sbatch's own words are part of the error
     with until, patch.object(core.Job, "results", survived), patch.object(local, "start_controller", started):
         yield
+    signals.started.clear()  # they have ended, and how is known
 
 
 @contextmanager

@@ -4,8 +4,8 @@
       [3/8] seed=2: finetune.lr=-1 is not allowed: ...; its folder: outputs/digits/finetune.lr=-1/seed=2
 
 Hydra writes multirun.yaml into hydra.sweep.dir, and the runs of the sweep record there how they ended
-(stages/job.py). It is a temporary folder unless the user names one, which a launcher that starts jobs on other
-machines needs.
+(stages/job.py). Unless the user names a folder, it is a temporary one; if a launcher starts the runs elsewhere
+(stages/launchers.py), it lies in `output`, which all of them see, and their logs stay there.
 """
 
 import importlib

@@ -87,7 +87,7 @@ def seen(model: Classifier, inputs: torch.Tensor) -> list[np.ndarray]:
 
 
 def loaded(output: Path, stage: str, epoch: int, classes: int) -> Classifier:
-    (folder,) = (output / "results" / stage).glob("*/")
+    (folder,) = (output / "results" / stage).glob("[!.]*/")
     model = Classifier(conv4(classes, width=8)).eval()
     model.load_state_dict(torch.load(folder / "checkpoints" / f"epoch_{epoch:03d}.pt"))
     return model
@@ -146,7 +146,7 @@ def test_statistics_of_batch_norm_are_seen_by_themselves(compared: Finished) -> 
 
 
 def test_a_killed_comparison_goes_on_and_gives_the_same(again: Studies, compared: Finished) -> None:
-    (folder,) = (again.output / PLACE / "finetune").glob("*/")
+    (folder,) = (again.output / PLACE / "finetune").glob("[!.]*/")
     name = str(folder.relative_to(again.output))
     shutil.rmtree(folder)
     shutil.rmtree(again.output / "run" / "analysis")
@@ -195,7 +195,7 @@ def test_any_two_models_can_be_compared(again: Studies) -> None:
     table = table_of(again.output)
     assert set(table[table["model"] == "scratch"]["against"]) == {"finetune@1", "pretrain"}
     assert "finetune" not in set(table["model"])
-    (folder,) = (path for path in (again.output / PLACE / "scratch").glob("*/") if json.loads(
+    (folder,) = (path for path in (again.output / PLACE / "scratch").glob("[!.]*/") if json.loads(
         (path / "done.json").read_text())["digest"] in (again.output / "run" / "results.json").read_text())  # fmt: skip
     assert len(np.load(folder / "epoch_002" / "similarity.npz")["index"]) == 16
 

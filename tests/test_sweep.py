@@ -356,7 +356,7 @@ def test_the_same_run_twice_at_the_same_moment(study: Studies) -> None:
 
 
 def _only(folder: Path) -> Path:
-    (found,) = (path for path in folder.iterdir() if path.is_dir())
+    (found,) = (path for path in folder.glob("[!.]*") if path.is_dir())
     return found
 
 

@@ -17,8 +17,9 @@ ENDINGS = {
     "TIMEOUT": "it reached its time limit too often",
     "OUT_OF_MEMORY": "it needed more memory than it got",
     "NODE_FAIL": "its node failed",
-    "CANCELLED": "it was cancelled, or what it needs has failed",
+    "CANCELLED": "it was cancelled",
 }
+NEVER_BEGAN = "it never began: it was cancelled, or what it needs has failed"
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ def _state(
     if made or records.ended_well(output, job):
         return State(job, number, DONE)
     state = said.get(job, "")
+    if not records.log_of(output, job).exists():
+        return State(job, number, FAILED, NEVER_BEGAN)
     why = records.why_failed(output, job) or ENDINGS.get(state, f"Slurm says {state}" if state else "it was killed")
     return State(job, number, FAILED, why)
 

@@ -148,7 +148,7 @@ class Interactions:
     compile: bool = key(Flag())
     processes: int = key(Number(1, 10_000))
     device: str = key(Text("a device such as cpu, cuda or cuda:1", words=("auto",)))
-    shard: str | None = key(Shard(), NOTHING)
+    shard: str | None = key(Shard(), NOTHING, neutral=None)
 
 
 # Those of representations decide an analysis, too, which does not name them among what it is told by.
@@ -169,7 +169,7 @@ class Representations:
                             neutral=["penultimate"])  # fmt: skip
     pool: str = key(Choice(("mean", "none")), (*FEATURES, "analysis"), neutral="mean")
     similarity: Similarity = section(Similarity, *SIMILAR, "analysis")
-    shard: str | None = key(Shard(), NOTHING)
+    shard: str | None = key(Shard(), NOTHING, neutral=None)
 
 
 @dataclass

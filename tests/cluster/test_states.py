@@ -41,18 +41,21 @@ def test_each_job_has_a_state(tmp_path: Path, slurm_says: dict[str, Queued], cap
         submitted(tmp_path, f"finetune-{number}", {1: str(number)})
     log(tmp_path, "1", "x: job 1\nrun finetune: epoch 2/20, test accuracy 0.7, 3:20 left\nrun finetune: a remark\n")
     log(tmp_path, "8", "a traceback")
+    log(tmp_path, "9", "")
     write_record(records.failure_file(tmp_path, "8"), {"why": "the loss is nan"})
+    submitted(tmp_path, "finetune-7", {1: "7"})
     found = {key: states[0] for key, states in states_of(tmp_path, records.all_of(tmp_path)).items()}
     assert {key: (state.state, state.about) for key, state in found.items()} == {
         "finetune-1": ("running", "epoch 2/20, test accuracy 0.7, 3:20 left, node7"),
         "finetune-2": ("queued", "Dependency"),
         "finetune-3": ("failed", "it can never begin (DependencyNeverSatisfied)"),
+        "finetune-7": ("failed", "it never began: it was cancelled, or what it needs has failed"),
         "finetune-8": ("failed", "the loss is nan"),
         "finetune-9": ("failed", "it reached its time limit too often"),
     }
     status.main([f"output={tmp_path}"])
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "0 done, 1 running, 1 queued, 3 failed"
+    assert lines[0] == "0 done, 1 running, 1 queued, 4 failed"
     assert lines[4].endswith(f"the loss is nan; log: {records.log_of(tmp_path, '8')}")
     with pytest.raises(SystemExit, match="2"):
         status.main([f"output={tmp_path}", "name=other"])

@@ -14,7 +14,7 @@ from changing import changed
 from stages import inventory, unused
 from stages.lease import place_of
 from stages.locks import locked
-from stages.results import start, state
+from stages.results import begin_share, start, state
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY = 24 * 3600
@@ -226,3 +226,16 @@ def test_a_folder_that_is_none_of_outputs_is_one_line(tmp_path, capsys, there):
 def test_neither_tool_imports_torch(tool):
     code = f"import sys, stages.{tool}; sys.exit('torch' in sys.modules or 'pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_what_shares_are_making_is_spared_with_what_they_read(cfg, shown, outputs):
+    """No run shows it yet, and no lock is held."""
+    results = shown(cfg, "pretrain", "finetune", "interactions/samples")
+    shutil.rmtree(outputs / "run")
+    result = results["interactions/finetune"]
+    begin_share(result)
+    age(outputs / "results")
+    assert result.folder.resolve() in unused.unused(outputs), "after days without work"
+    (result.folder / "shards" / "0a1b").mkdir(parents=True)
+    (result.folder / "shards" / "0a1b" / "2-of-8.0a1b.values").touch()
+    assert unused.unused(outputs) == {}

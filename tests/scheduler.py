@@ -64,11 +64,13 @@ class Slurm:
 
 
 @contextmanager
-def started() -> Iterator[Slurm]:
+def started(largest_array: int = 1001) -> Iterator[Slurm]:
     if os.getuid() or not all(map(shutil.which, ("slurmctld", "slurmd", "munged"))):
         pytest.skip(NONE)
     folder = tempfile.mkdtemp(prefix="slurm-")  # not in pytest's folders, which Slurm's own users could not enter
-    up = subprocess.run(["bash", HERE / "up.sh", folder], capture_output=True, text=True, check=False)
+    up = subprocess.run(
+        ["bash", HERE / "up.sh", folder, str(largest_array)], capture_output=True, text=True, check=False
+    )
     assert up.returncode == 0, up.stdout + up.stderr
     try:
         yield Slurm(up.stdout.strip().splitlines()[-1])

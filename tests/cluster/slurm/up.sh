@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# up.sh FOLDER: starts a Slurm of its own with one node under FOLDER; needs root, and Debian's packages slurm-wlm and munge.
+# up.sh FOLDER [N]: starts a Slurm of its own with one node under FOLDER, and arrays of up to N tasks; needs root, and
+# Debian's packages slurm-wlm and munge.
 # It prints the path of its slurm.conf, which SLURM_CONF has to name.
 set -euo pipefail
 R=$1
@@ -39,7 +40,7 @@ JobRequeue=1
 ReturnToService=2
 KillWait=5
 MinJobAge=600
-MaxArraySize=4
+MaxArraySize=${2:-1001}
 GresTypes=gpu
 NodeName=$HOST NodeAddr=127.0.0.1 CPUs=${SLURM_TEST_CPUS:-8} RealMemory=16000 Gres=gpu:2 State=UNKNOWN
 PartitionName=debug Nodes=ALL Default=YES MaxTime=INFINITE State=UP

@@ -4,6 +4,7 @@ submitit starts it there (the object is pickled), and handles the signal before 
 and calls `checkpoint` for what is to be done then, which is the same. Everything goes on where it was.
 """
 
+import logging
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -44,6 +45,7 @@ class Work:
 
     def __call__(self) -> str:
         """Returns the folder of what was made. Ends the process with the exit code of the program otherwise."""
+        logging.getLogger("submitit").setLevel(logging.WARNING)
         os.chdir(self.cwd)
         speed.prepare()  # before torch is imported
         signals.watch(first=is_first_process(), parent=os.getppid())

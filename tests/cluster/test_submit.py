@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scheduler import Slurm, started
-from studies import Finished
+from studies import Finished, Studies
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 SMALL = [f"cluster.{stage}.{key}=1" for key in ("cpus", "memory") for stage in (
@@ -91,21 +91,23 @@ def test_a_study_with_shards_a_lost_one_and_a_failing_run(cluster: Cluster, fini
     assert not {name for name in third if "interactions" in name} & {"interactions/samples", "pretrain"}
 
 
-def test_a_job_that_is_interrupted_goes_on(cluster: Cluster) -> None:
+def test_a_job_that_is_interrupted_goes_on(cluster: Cluster, study: Studies) -> None:
     """USR2 is what Slurm sends before the time limit and before it gives the place to another job."""
     slurm = cluster.slurm
-    words = ["stages=pretrain", "seeds.pretrain=3", "pretrain.epochs=40", "data.source.train_samples=2048"]
+    words = ["stages=pretrain", "seeds.pretrain=3", "pretrain.epochs=12", "data.source.train_samples=512"]
     job = cluster.jobs(cluster.submit(*words))["pretrain"]
-    slurm.wait(lambda: "epoch 3/40" in cluster.log(job))
-    assert re.search(
-        rf"running +{job} +pretrain of \S+: epoch \d+/40, test accuracy \d\.\d+, \d:\d\d left", cluster.status()
-    )
+    slurm.wait(lambda: "epoch 2/12" in cluster.log(job))
+    shown = cluster.status()
+    assert re.search(rf"running +{job} +pretrain of \S+: epoch \d+/12, test accuracy \d\.\d+, \d:\d\d left", shown)
     slurm("scancel", "--signal=USR2", job, cwd=cluster.folder)
-    slurm.wait(lambda: cluster.log(job).count("Starting with JobEnvironment") == 2)
+    slurm.wait(lambda: cluster.log(job).count("pretrain of ") == 2)
     slurm("scontrol", "requeue", job, cwd=cluster.folder)
     assert slurm.wait_for_all()[job] == "COMPLETED"
     said = cluster.log(job)
     assert "queued again, goes on where it was" in said
     assert "\r" not in said
-    assert len(re.findall(r"pretrain: epoch 1/40", said)) == 1
-    assert "digits" in said.splitlines()[2]
+    assert len(re.findall(r"digits\S+ pretrain: epoch 1/12", said)) == 1  # with the run's name
+    assert study(*words).code == 0
+    [ours], [theirs] = (list(place.glob("results/pretrain/*seed=3*")) for place in (cluster.output, study.output))
+    for name in ("metrics.csv", "losses.npy", "checkpoints/epoch_012.pt"):
+        assert (ours / name).read_bytes() == (theirs / name).read_bytes()

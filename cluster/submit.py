@@ -4,11 +4,11 @@ The words are those of python run.py, sweeps included; dry=true only shows what 
 every run, finds the results that are missing, submits them with what they wait for, and ends. Submitted again, it
 submits what is neither complete nor queued.
 
-    job         what                                              after              gets
-    101         pretrain, conv4-glyphs-seed=0                     -                  24:00 h, 8 CPUs, 1 GPU, 32 GB
-    103         finetune, conv4-digits-seed=0                     ok 101             12:00 h, 8 CPUs, 1 GPU, 32 GB
-    105_[0-15]  interactions/finetune, 16 shards, conv4-...       ok 102, 103        4:00 h, 4 CPUs, 1 GPU, 16 GB
-    121         interactions/finetune, join of 16 shards, ...     ok 103; ended 105  2:00 h, 4 CPUs, 16 GB
+    job         what                                                 after                   gets
+    101         pretrain of outputs/digits/seed=0                    -                       24:00 h, 8 CPUs, 32 GB
+    103         finetune of outputs/digits/seed=0                    ok 101                  12:00 h, 8 CPUs, 32 GB
+    105_[0-15]  interactions/finetune, 16 shards of outputs/...      ok 103, 104             4:00 h, 4 CPUs, 16 GB
+    121         interactions/finetune, join of 16 shards of out...   ok 103, 104; ended 105  2:00 h, 4 CPUs, 16 GB
 
 Slurm begins a job when those before it have ended well (afterok), a join when its shards have ended at all (afterany):
 it says which of them are missing. A job that can't begin any more is cancelled (kill-on-invalid-dep), or else it would
@@ -25,13 +25,13 @@ from pathlib import Path
 from cluster import queue, records
 from cluster.resources import of_task
 from cluster.runs import hydras, runs_of
-from cluster.tasks import SHARDS, Task, tasks_of
+from cluster.tasks import SHARDS, SUMMARY, Task, tasks_of
 from conf.errors import BadInput
 from stages.command import errors_in_one_line
 from stages.locks import locked
 from stages.versions import ROOT, commit_of
 
-DRY, ROW = "dry=", "{:<12} {:<64} {:<22} {}"
+DRY = "dry="
 
 
 def main(words: list[str] | None = None) -> None:
@@ -58,12 +58,12 @@ def main(words: list[str] | None = None) -> None:
 
 
 def _show(tasks: list[Task]) -> None:
-    by_key = {task.key: task for task in tasks}
-    print(ROW.format("jobs", "what", "after", "gets"))
+    by_key, row = {task.key: task for task in tasks}, _row(tasks)
+    print(row.format("jobs", "what", "after", "gets"))
     for task in tasks:
         needs = (*task.after, *task.ended)
         waits = ", ".join(dict.fromkeys(by_key[key].what.partition("/")[0] for key in needs)) or "-"
-        print(ROW.format(_jobs(task), _what(task), waits, of_task(task)))
+        print(row.format(_jobs(task), _what(task), waits, of_task(task)))
     print(f"{sum(map(_jobs, tasks))} jobs; dry=true: nothing was submitted, and what is queued already is not left out")
 
 
@@ -73,18 +73,20 @@ def _jobs(task: Task) -> int:
 
 @dataclass
 class _Queue:
-    """What is known of jobs while tasks are submitted. known: key of a task -> those of its jobs that Slurm has."""
+    """What is known of jobs while tasks are submitted. row: the format of a row; known: key of a task -> those of its
+    jobs that Slurm has."""
 
     output: Path
     there: dict[str, queue.Queued]
     commit: str | None
+    row: str
     known: dict[str, list[str]] = field(default_factory=dict)
     submitted: int = 0
 
 
 def _submit_all(tasks: list[Task], output: Path) -> None:
-    state = _Queue(output, queue.queued(), commit_of(ROOT))
-    print(ROW.format("job", "what", "after", "gets"), flush=True)
+    state = _Queue(output, queue.queued(), commit_of(ROOT), _row(tasks))
+    print(state.row.format("job", "what", "after", "gets"), flush=True)
     before = 0
     for task in tasks:
         live, lost = _left(task, state)
@@ -133,7 +135,7 @@ def _submit_task(task: Task, live: dict[int, str], lost: list[int], state: _Queu
     which = "" if len(lost) == _jobs(task) else f", only {', '.join(map(str, lost))}"
     words = {"afterok": "ok", "afterany": "ended"}
     after = "; ".join(f"{words[kind]} {of.replace(':', ', ')}" for kind, of in waits.items() if of) or "-"
-    print(ROW.format(_named(list(jobs.values())), _what(task) + which, after, of_task(task)), flush=True)
+    print(state.row.format(_named(list(jobs.values())), _what(task) + which, after, of_task(task)), flush=True)
 
 
 def _sbatch(task: Task, numbers: list[int], after: str, state: _Queue) -> dict[int, str]:
@@ -170,10 +172,13 @@ def _record(task: Task, jobs: dict[int, str], commit: str | None) -> records.Sub
 
 
 def _what(task: Task) -> str:
-    """Returns such as "finetune, conv4-digits-seed=0" or "analysis, outputs/digits/seed=0"."""
-    result = task.run.results.get(task.what)
-    own = str(task.folder) if result is None or result.stage.in_run else task.folder.name.rpartition("-")[0]
-    return f"{task.called}, {own}"
+    """Returns such as "finetune of outputs/digits/seed=0"."""
+    return f"{task.called} of {task.folder.parent if task.what == SUMMARY else task.run.cfg.run_dir}"
+
+
+def _row(tasks: list[Task]) -> str:
+    """Returns the format of a row, with room for the longest text."""
+    return f"{{:<11}} {{:<{max(len(_what(task)) for task in tasks)}}}  {{:<24}}  {{}}"
 
 
 def _named(jobs: list[str]) -> str:

@@ -10,6 +10,7 @@ import importlib
 import itertools
 import re
 import shlex
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from studies import ROOT, Finished, Studies
 
 from analysis import summarise
 from analysis.runs import found
+from cluster import status, submit
 from conf import schema
 from conf.check import check
 from conf.sources import named_source
@@ -93,15 +95,24 @@ def test_other_commands_that_are_shown_are_understood(monkeypatch: pytest.Monkey
     monkeypatch.setattr(
         summarise, "summarise", lambda places, anew: called.append(tuple(map(str, places))) or places[0]
     )
+    submitted, asked = [], []
+    monkeypatch.setattr(submit, "_show", lambda tasks: submitted.append(len(tasks)))
+    monkeypatch.setattr(submit, "_submit_all", lambda tasks, output: submitted.append(len(tasks)))
+    monkeypatch.setattr(status, "_look", lambda *given: (asked.append(given) or [], set()))
+    monkeypatch.setattr(status, "_follow", lambda *given: asked.append(given) or 0)
+    monkeypatch.setattr(status, "_cancel", lambda *given: asked.append(given))
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     for words in COMMANDS:
         if words[0] == "make":
             assert words[1] in targets
         elif words[2:] not in STUDIES and words[:4] != EXAMPLE:
             assert words[:2] == ["python", "-m"]
-            importlib.import_module(words[2]).main(words[3:])
+            with suppress(SystemExit) if "--follow" in words else nullcontext():
+                importlib.import_module(words[2]).main(words[3:])
     run, target, outputs = Path("outputs/digits/seed=0"), Path("/usb/pack"), Path("outputs")
     sums = [("outputs/digits",), ("outputs/digits", "outputs/phrases"), ("outputs/*/seed=*",)]
+    assert submitted[:2] == [37, 37]  # 12 tasks a run, and the summary
+    assert len(asked) == 3
     assert called == [*sums, (outputs, False), (outputs, True), (run, target, False, False)]
 
 

@@ -14,23 +14,30 @@ SECONDS = 60  # the limit for one command: a busy controller takes a while
 MISSING = "{} is not found: Slurm's commands are needed, as on a login node; dry=true shows what would be submitted"
 # Of a job that waits: it will never begin, whatever the others do.
 NEVER = {"DependencyNeverSatisfied", "BadConstraints", "PartitionNodeLimit", "PartitionTimeLimit", "InvalidAccount"}
-NEVER |= {"InvalidQOS", "AccountNotAllowed", "QOSNotAllowed", "launch failed requeued held"}
+NEVER |= {"InvalidQOS", "AccountNotAllowed", "QOSNotAllowed", "launch failed requeued held", "JobHoldMaxRequeue"}
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE"}
-ENDED |= {"PREEMPTED", "COMPLETING", "REVOKED"}
+ENDED |= {"PREEMPTED", "REVOKED"}
 
 
 @dataclass(frozen=True)
 class Queued:
-    """A job that Slurm has not finished. state: such as RUNNING; reason: why it waits; node: where it runs."""
+    """A job that Slurm has not finished. state: such as RUNNING; reason: why it waits; node: where it runs; comment: key
+    of its task."""
 
     state: str
     reason: str
     node: str
+    comment: str
 
     @property
     def never(self) -> bool:
         """Whether it can never begin."""
         return self.state == "PENDING" and self.reason in NEVER
+
+    @property
+    def completes(self) -> bool:
+        """Whether it is being cleared away, or has been queued again just now."""
+        return self.state == "COMPLETING"
 
     @property
     def runs(self) -> bool:
@@ -39,9 +46,9 @@ class Queued:
 
 def queued() -> dict[str, Queued]:
     """Returns the user's jobs that wait or run. Raises BadInput if Slurm does not answer."""
-    listed = _run("squeue", "--noheader", "--array", "--user", str(os.getuid()), "--format", "%i|%T|%r|%N")
-    rows = [line.split("|", 3) for line in listed.splitlines()]
-    return {job: Queued(state, reason, node) for job, state, reason, node in rows if state not in ENDED}
+    listed = _run("squeue", "--all", "--noheader", "--array", "--user", str(os.getuid()), "--format", "%i|%T|%r|%N|%k")
+    rows = [line.split("|", 4) for line in listed.splitlines()]
+    return {job: Queued(*about) for job, *about in rows if about[0] not in ENDED}
 
 
 def ended(jobs: list[str]) -> dict[str, str]:
@@ -71,7 +78,7 @@ def largest_array() -> int:
 
 def _run(*words: str) -> str:
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, check=False)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, check=False, env=_environment())
     except FileNotFoundError:
         raise BadInput(MISSING.format(words[0])) from None
     except subprocess.TimeoutExpired:
@@ -79,3 +86,8 @@ def _run(*words: str) -> str:
     if done.returncode:
         raise BadInput(f"{words[0]} failed: {' '.join((done.stderr or done.stdout).split())}")
     return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    """Returns the environment without what the user has set for these commands, such as filters."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("SQUEUE_", "SACCT_"))}

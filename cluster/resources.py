@@ -38,17 +38,19 @@ class Resources:
         place = [f"in {self.partition}"] if self.partition else []
         return ", ".join([f"{hours}:{minutes:02} h", many + " + ".join(gets), f"{self.memory:g} GB", *place])
 
-    def executor(self, folder: Path, cluster: DictConfig, name: str, after: str) -> "SlurmExecutor":
-        """Returns submitit's executor. Raises BadInput without submitit, or for options that it does not know."""
+    def executor(self, folder: Path, cluster: DictConfig, name: str, key: str, after: str) -> "SlurmExecutor":
+        """Returns submitit's executor. key: of the task, by which its jobs are known. Raises BadInput without
+        submitit."""
         try:
             from submitit import SlurmExecutor
         except ImportError:
             raise BadInput(NEEDED) from None
-        given = {key: value for key, value in OmegaConf.to_container(cluster.sbatch, resolve=True).items()}
+        given = OmegaConf.to_container(cluster.sbatch, resolve=True)
         waits = {"dependency": after, "kill-on-invalid-dep": "yes"} if after else {}
         found = SlurmExecutor(folder, max_num_timeout=cluster.timeouts)
         options = {
             "job_name": name,
+            "comment": key,
             "time": self.minutes,
             "cpus_per_task": self.cpus,
             "mem": f"{round(self.memory * 1000)}M",

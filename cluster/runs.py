@@ -49,16 +49,19 @@ def hydras() -> Iterator[None]:
 
 
 def runs_of(words: Sequence[str]) -> list[Run]:
-    """Returns the study's runs, each once. Raises BadInput for the first one that can't be composed."""
-    found: dict[str, Run] = {}
-    for one in split(words):
-        run = composed(one)
-        found.setdefault(run.cfg.run_dir, run)
-    return list(found.values())
+    """Returns the study's runs. Raises BadInput for the first one that can't be composed, and for two different ones
+    with one folder."""
+    runs = [composed(one) for one in dict.fromkeys(map(tuple, split(words)))]
+    first: dict[str, Run] = {}
+    for run in runs:
+        before = first.setdefault(run.cfg.run_dir, run).results
+        if any(before[name].digest != run.results[name].digest for name in before.keys() & run.results.keys()):
+            raise BadInput(f"run_dir={run.cfg.run_dir} is the folder of two different runs: leave run_dir out")
+    return runs
 
 
 def composed(words: Sequence[str]) -> Run:
-    """Returns the run that these words describe. Raises BadInput."""
+    """Returns the run that these words describe. Raises BadInput, also for what jobs are told in another way."""
     try:
         cfg = compose("config", list(words), return_hydra_config=True)
         HydraConfig.instance().set_config(cfg)
@@ -69,10 +72,22 @@ def composed(words: Sequence[str]) -> Run:
         if not is_refused(error):
             raise
         raise refusal(error, words) from error
+    _check(cfg)
     memory = memory_of(cfg)
     results = results_of(cfg, memory)
     memory.save()
     return Run(tuple(words), cfg, chosen, results)
+
+
+def _check(cfg: DictConfig) -> None:
+    if cfg.plan:
+        raise BadInput("plan=true is not allowed here: dry=true shows what would be submitted")
+    for stage in ("interactions", "representations"):
+        if cfg[stage].shard:
+            raise BadInput(
+                f"{stage}.shard={cfg[stage].shard} is not allowed here: cluster.{stage}.shards says over how many jobs "
+                f"the work is spread"
+            )
 
 
 def split(words: Sequence[str]) -> list[list[str]]:

@@ -36,38 +36,44 @@ def states_of(output: Path, submitted: list[Submitted]) -> dict[str, list[State]
     """Returns for each task, by its key, the states of its jobs."""
     there = queue.queued()
     made = {one.key for one in submitted if one.kind != SHARDS and records.is_made(one)}
-    unknown = [
-        job
-        for one in submitted
-        if one.key not in made
-        for job in one.jobs.values()
-        if job not in there and not records.ended_well(output, job) and not records.why_failed(output, job)
-    ]
+    unknown = [job for one in submitted if one.key not in made for job in _silent(output, one, there)]
     said = queue.ended(unknown)
     found = {}
     for one in submitted:
-        whole = one.key.removesuffix(f"-{SHARDS}") in made
-        found[one.key] = [_state(output, job, number, whole, there, said) for number, job in sorted(one.jobs.items())]
+        whole, live = one.key.removesuffix(f"-{SHARDS}") in made, records.in_queue(output, one, there)
+        logs = records.logs_folder(output, one.key)
+        found[one.key] = [
+            State(job, number, *(_live(logs, job, live[number]) if number in live else _over(logs, job, whole, said)))
+            for number, job in sorted(one.jobs.items())
+        ]
     return found
 
 
-def _state(
-    output: Path, job: str, number: int, made: bool, there: dict[str, queue.Queued], said: dict[str, str]
-) -> State:
-    known = there.get(job)
-    if known and known.never:
-        return State(job, number, FAILED, f"it can never begin ({known.reason})")
-    if known and known.runs:
-        return State(job, number, RUNNING, ", ".join(filter(None, (progress(records.log_of(output, job)), known.node))))
-    if known:
-        return State(job, number, QUEUED, known.reason)
-    if made or records.ended_well(output, job):
-        return State(job, number, DONE)
+def _silent(output: Path, one: Submitted, there: dict[str, queue.Queued]) -> list[str]:
+    """Returns the jobs of a task that have ended, and do not say how."""
+    logs, live = records.logs_folder(output, one.key), records.in_queue(output, one, there)
+    over = [job for number, job in one.jobs.items() if number not in live]
+    return [job for job in over if not records.ended_well(logs, job) and not records.why_failed(logs, job)]
+
+
+def _live(logs: Path, job: str, known: queue.Queued) -> tuple[str, str]:
+    """Returns the state of a job that Slurm has, and what is to be said of it."""
+    if known.never:
+        return FAILED, f"it can never begin ({known.reason})"
+    if known.runs:
+        return RUNNING, ", ".join(filter(None, (progress(records.log_of(logs, job)), known.node)))
+    return QUEUED, known.reason
+
+
+def _over(logs: Path, job: str, made: bool, said: dict[str, str]) -> tuple[str, str]:
+    """Returns the same of a job that has ended. made: whether its result is there; said: how Slurm says it ended."""
+    if made or records.ended_well(logs, job):
+        return DONE, ""
+    if not records.log_of(logs, job).exists():
+        return FAILED, NEVER_BEGAN
     state = said.get(job, "")
-    if not records.log_of(output, job).exists():
-        return State(job, number, FAILED, NEVER_BEGAN)
-    why = records.why_failed(output, job) or ENDINGS.get(state, f"Slurm says {state}" if state else "it was killed")
-    return State(job, number, FAILED, why)
+    why = records.why_failed(logs, job)
+    return FAILED, why or ENDINGS.get(state, f"Slurm says {state}" if state else "it was killed")
 
 
 def progress(log: Path) -> str:
@@ -98,7 +104,7 @@ def lines(output: Path, submitted: list[Submitted], states: dict[str, list[State
 def _of_task(output: Path, one: Submitted, name: str, mine: list[State], every: list[State]) -> Iterable[str]:
     if name == FAILED:
         for state in mine:
-            log = records.log_of(output, state.job)
+            log = records.log_of(records.logs_folder(output, one.key), state.job)
             where = f"; log: {log}" if log.exists() else ""
             what = called(one.what, one.kind, one.shards, state.number)
             yield f"  {name:<8} {state.job:<9} {what} of {one.run}: {state.about}{where}"

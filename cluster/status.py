@@ -19,7 +19,7 @@ from cluster.states import FAILED, QUEUED, RUNNING, lines, states_of
 from conf.errors import BadInput
 from stages.command import errors_in_one_line
 
-EVERY = 5  # seconds from one look to the next
+EVERY, PATIENCE = 5, 60  # seconds from one look to the next; looks at a Slurm that does not answer
 FOLLOW, CANCEL = "--follow", "cancel"
 
 
@@ -68,7 +68,7 @@ def _follow(output: Path, name: str | None) -> int:
     """Shows changes until all jobs have ended. Returns 1 if one has failed."""
     before: list[str] = []
     while True:
-        shown, states = _look(output, name)
+        shown, states = _look_again(output, name)
         if shown != before:
             print("\n".join([time.strftime("%H:%M:%S"), *shown]), flush=True)
         if not states & {RUNNING, QUEUED}:
@@ -77,9 +77,22 @@ def _follow(output: Path, name: str | None) -> int:
         time.sleep(EVERY)
 
 
+def _look_again(output: Path, name: str | None) -> tuple[list[str], set[str]]:
+    """Does the same as `_look`, and again if Slurm does not answer for a while."""
+    for attempt in range(PATIENCE):
+        try:
+            return _look(output, name)
+        except BadInput as error:
+            if not records.jobs_folder(output).exists() or attempt == PATIENCE - 1:
+                raise
+            print(f"{error}; asked again in {EVERY} s", flush=True)
+            time.sleep(EVERY)
+    raise AssertionError
+
+
 def _cancel(output: Path, name: str | None) -> None:
     there = queue.queued()
-    jobs = [job for one in _submitted(output, name) for job in one.jobs.values() if job in there]
+    jobs = [one.jobs[number] for one in _submitted(output, name) for number in records.in_queue(output, one, there)]
     if jobs:
         queue.cancel(jobs)
     print(f"{len(jobs)} job{'s' * (len(jobs) != 1)} cancelled; the same cluster.submit goes on where they were")

@@ -25,10 +25,12 @@ from pathlib import Path
 from cluster import queue, records
 from cluster.resources import of_task
 from cluster.runs import hydras, runs_of
+from cluster.shards import left
 from cluster.tasks import SHARDS, SUMMARY, Task, tasks_of
+from conf.check import check_writable
 from conf.errors import BadInput
 from stages.command import errors_in_one_line
-from stages.locks import locked
+from stages.locks import check_held, locked
 from stages.versions import ROOT, commit_of
 
 DRY = "dry="
@@ -48,13 +50,21 @@ def main(words: list[str] | None = None) -> None:
         if len(outputs) > 1:
             raise BadInput(f"output={','.join(outputs)} is not allowed here: a study is submitted with one output")
         output = Path(outputs[0])
+        if "%" in str(output):
+            raise BadInput(f"output={output} is not allowed here: Slurm reads a % in names of logs as its own")
         if not tasks:
             print(f"{len(runs)} run{'s' * (len(runs) > 1)}: complete, there is nothing to submit")
         elif dry:
             _show(tasks)
         else:
-            with locked(output / "cluster"):
+            check_writable("output", output)
+            with locked(place(output)):
                 _submit_all(tasks, output)
+
+
+def place(output: Path) -> Path:
+    """Returns what is locked while jobs are submitted."""
+    return output / "cluster"
 
 
 def _show(tasks: list[Task]) -> None:
@@ -73,19 +83,22 @@ def _jobs(task: Task) -> int:
 
 @dataclass
 class _Queue:
-    """What is known of jobs while tasks are submitted. row: the format of a row; known: key of a task -> those of its
-    jobs that Slurm has."""
+    """What is known of jobs while tasks are submitted. there: what Slurm has; row: the format of a row; largest: number
+    of jobs in an array; known: key of a task -> those of its jobs that Slurm has; fresh: keys of tasks with new
+    jobs."""
 
     output: Path
     there: dict[str, queue.Queued]
     commit: str | None
     row: str
+    largest: int
     known: dict[str, list[str]] = field(default_factory=dict)
+    fresh: set[str] = field(default_factory=set)
     submitted: int = 0
 
 
 def _submit_all(tasks: list[Task], output: Path) -> None:
-    state = _Queue(output, queue.queued(), commit_of(ROOT), _row(tasks))
+    state = _Queue(output, queue.queued(), commit_of(ROOT), _row(tasks), queue.largest_array())
     print(state.row.format("job", "what", "after", "gets"), flush=True)
     before = 0
     for task in tasks:
@@ -93,69 +106,74 @@ def _submit_all(tasks: list[Task], output: Path) -> None:
         state.known[task.key] = list(live.values())
         before += len(live)
         if lost:
-            _submit_task(task, live, sorted(lost), state)
+            _submit_task(task, sorted(lost), state)
     waiting = f", {before} {'were' if before > 1 else 'was'} queued before" if before else ""
     print(f"{state.submitted} job{'s' * (state.submitted != 1)} submitted{waiting}")
     print(f"python -m cluster.status output={output} says how they are; their logs: {records.logs_folder(output)}")
 
 
 def _left(task: Task, state: _Queue) -> tuple[dict[int, str], set[int]]:
-    """Returns the jobs of a task that are queued or run, by number, and the numbers of those to be submitted."""
+    """Returns the jobs of a task that are queued or run, by number, and the numbers of those to be submitted. Cancels
+    those that have become useless: they can never begin, are of another number of shards, or do not wait for jobs that
+    were submitted just now."""
     before = records.read(state.output, task.key)
-    jobs = before.jobs if before and before.shards == task.shards else {}
-    live = {number: job for number, job in jobs.items() if job in state.there and not state.there[job].never}
-    if task.kind != SHARDS:
-        return live, set() if live else {1}
-    numbers = set(range(1, task.shards + 1))
-    lost = numbers - live.keys() - {number for number, job in jobs.items() if records.ended_well(state.output, job)}
-    # A join that failed although all shards had ended well lacks values: all look again, which takes each seconds.
-    return live, lost if live or lost or not _join_failed(task, state.output) else numbers
+    there = records.in_queue(state.output, before, state.there) if before else {}
+    late = bool(state.fresh & {*task.after, *task.ended})
+    useless = {
+        number for number, job in there.items() if job.never or before.shards != task.shards or (late and not job.runs)
+    }
+    if useless:
+        queue.cancel([before.jobs[number] for number in useless])
+    live = {number: before.jobs[number] for number in there.keys() - useless}
+    wanted = left(task) if task.kind == SHARDS else {1}
+    return live, wanted - live.keys()
 
 
-def _join_failed(task: Task, output: Path) -> bool:
-    join = records.read(output, task.key.removesuffix(f"-{SHARDS}"))
-    return any(records.failure_file(output, job).exists() for job in (join.jobs if join else {}).values())
-
-
-def _submit_task(task: Task, live: dict[int, str], lost: list[int], state: _Queue) -> None:
-    """Submits these jobs of a task, and writes down and prints what was submitted."""
-    before = records.read(state.output, task.key)
-    earlier = before.jobs if before and before.shards == task.shards else {}
-    if never := [job for job in earlier.values() if job in state.there and state.there[job].never]:
-        queue.cancel(never)
+def _submit_task(task: Task, lost: list[int], state: _Queue) -> None:
+    """Submits these jobs of a task, in arrays that are not too large for this Slurm; writes down and prints them."""
     waits = {
         kind: ":".join(job for key in keys for job in state.known.get(key, []))
         for kind, keys in (("afterok", task.after), ("afterany", task.ended))
     }
-    jobs = _sbatch(task, lost, ",".join(f"{kind}:{of}" for kind, of in waits.items() if of), state)
-    records.write(state.output, _record(task, earlier | jobs, state.commit))
-    arrays = list(dict.fromkeys(job.partition("_")[0] for job in jobs.values()))
-    state.known[task.key] += arrays  # all tasks of an array at once
-    state.submitted += len(jobs)
+    before = records.read(state.output, task.key)
+    jobs = before.jobs if before and before.shards == task.shards else {}
+    new: dict[int, str] = {}
+    for first in range(0, len(lost), state.largest):
+        check_held(place(state.output))
+        new |= _sbatch(task, lost[first : first + state.largest], waits, state)
+        records.write(state.output, _record(task, jobs | new, state.commit))
+    state.known[task.key] += dict.fromkeys(job.partition("_")[0] for job in new.values())  # whole arrays
+    state.fresh.add(task.key)
+    state.submitted += len(new)
     which = "" if len(lost) == _jobs(task) else f", only {', '.join(map(str, lost))}"
     words = {"afterok": "ok", "afterany": "ended"}
     after = "; ".join(f"{words[kind]} {of.replace(':', ', ')}" for kind, of in waits.items() if of) or "-"
-    print(state.row.format(_named(list(jobs.values())), _what(task) + which, after, of_task(task)), flush=True)
+    print(state.row.format(_named(list(new.values())), _what(task) + which, after, of_task(task)), flush=True)
 
 
-def _sbatch(task: Task, numbers: list[int], after: str, state: _Queue) -> dict[int, str]:
-    """Submits these jobs of a task, in arrays that are not too large for this Slurm; returns number -> job."""
+def _sbatch(task: Task, numbers: list[int], waits: dict[str, str], state: _Queue) -> dict[int, str]:
+    """Submits these jobs of a task at once; returns number -> job."""
     from cluster.work import Work  # it imports what jobs need
 
-    cfg, most = task.run.cfg, queue.largest_array()
+    cfg, logs = task.run.cfg, records.logs_folder(state.output.absolute(), task.key)
     work = Work(task.what, task.kind, task.shards, task.run.words, task.digest, str(task.folder), cfg.run_dir,
-                str(state.output.absolute()), os.getcwd(), state.commit, runs=task.runs)  # fmt: skip
-    name, found = f"{cfg.name} {task.called} {Path(cfg.run_dir).name}", {}
-    for part in (numbers[first : first + most] for first in range(0, len(numbers), most)):
-        executor = of_task(task).executor(records.logs_folder(state.output), cfg.cluster, name, after)
-        try:
-            jobs = executor.submit_array([work.of_shard(number) for number in part])
-        except Exception as error:
-            if type(error).__name__ != "FailedJobError":
-                raise
-            raise BadInput(f"sbatch refuses {task.called} of {cfg.run_dir}: {_reason(error)}") from error
-        found |= dict(zip(part, (job.job_id for job in jobs), strict=True))
-    return found
+                str(logs), os.getcwd(), state.commit, runs=task.runs)  # fmt: skip
+    after = ",".join(f"{kind}:{of}" for kind, of in waits.items() if of)
+    executor = of_task(task).executor(logs, cfg.cluster, _name(task), task.key, after)
+    try:
+        jobs = executor.submit_array([work.of_shard(number) for number in numbers])
+    except Exception as error:
+        if type(error).__name__ != "FailedJobError":
+            raise
+        raise BadInput(f"sbatch refuses {task.called} of {cfg.run_dir}: {_reason(error)}") from error
+    for job in jobs:
+        records.forget(logs, job.job_id)
+    return dict(zip(numbers, (job.job_id for job in jobs), strict=True))
+
+
+def _name(task: Task) -> str:
+    """Returns the name of a task's jobs in Slurm."""
+    return f"{task.run.cfg.name} {task.called} {Path(task.run.cfg.run_dir).name}"
 
 
 def _reason(error: Exception) -> str:
@@ -164,10 +182,10 @@ def _reason(error: Exception) -> str:
 
 
 def _record(task: Task, jobs: dict[int, str], commit: str | None) -> records.Submitted:
+    cfg, at = task.run.cfg, time.strftime("%Y-%m-%d %H:%M:%S")
     return records.Submitted(
-        task.key, task.what, task.kind, jobs, str(task.folder.absolute()), task.digest, list(task.after),
-        task.run.cfg.name, task.run.cfg.run_dir, str(of_task(task)), commit, time.strftime("%Y-%m-%d %H:%M:%S"),
-        task.shards, list(task.run.words),
+        task.key, task.what, task.kind, jobs, str(task.folder.absolute()), task.digest, [*task.after, *task.ended],
+        cfg.name, cfg.run_dir, str(of_task(task)), commit, at, task.shards, list(task.run.words),
     )  # fmt: skip
 
 

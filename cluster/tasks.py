@@ -20,7 +20,7 @@ from stages import table
 from stages.identity import Result
 from stages.results import epochs_of, is_complete
 from stages.runner import left_by
-from stages.view import recorded
+from stages.view import folder_name, recorded
 
 SHARDS, JOIN, FOLDER, SUMMARY = "shards", "join", "folder", "summary"
 
@@ -64,7 +64,7 @@ def tasks_of(runs: list[Run]) -> list[Task]:
     """Returns the tasks of all runs, each after those that it needs. Raises BadInput if a result is needed that is not
     complete, and whose stage is not asked for."""
     found: dict[str, Task] = {}
-    analyses = []
+    analyses: dict[str, tuple[Run, Result]] = {}
     for run in runs:
         stages = table.chosen(run.cfg)
         asked = [result for stage in stages for result in left_by(run.results, stage)]
@@ -72,10 +72,10 @@ def tasks_of(runs: list[Run]) -> list[Task]:
             if not is_complete(result):
                 _add(found, run, result, {one.name for one in asked})
         if "analysis" in {stage.name for stage in stages}:
-            analyses.append((run, run.results["analysis"]))
+            analyses[run.cfg.run_dir] = (run, run.results["analysis"])
         elif task := _folder(found, run, asked):
             found[task.key] = task
-    if len(analyses) > 1 and (task := _summary(found, analyses)):
+    if len(analyses) > 1 and (task := _summary(found, list(analyses.values()))):
         found[task.key] = task
     return list(found.values())
 
@@ -90,7 +90,8 @@ def _add(found: dict[str, Task], run: Run, result: Result, asked: set[str]) -> N
                 f"{result.name} of {run.cfg.run_dir} needs {name}, which is not complete and not among the stages "
                 f"that are asked for: add {needed.stage.name} to stages=[...]"
             )
-    after = tuple(dict.fromkeys(one for one in map(_key, _before(run, result)) if one in found))
+    others = [task.key for task in found.values() if (task.what, task.digest, task.folder) == _made_by(result)]
+    after = tuple(dict.fromkeys(one for one in (*map(_key, _before(run, result)), *others) if one in found))
     gets = "join" if result.name in SAMPLES else result.stage.name
     whole = Task(key, result.name, run, result.folder, result.digest, gets, after)
     if (count := _shards(run, result)) > 1:
@@ -98,6 +99,11 @@ def _add(found: dict[str, Task], run: Run, result: Result, asked: set[str]) -> N
         found[shards.key] = shards
         whole = replace(whole, gets="join", ended=(shards.key,), kind=JOIN, shards=count)
     found[key] = whole
+
+
+def _made_by(result: Result) -> tuple[str, str, Path]:
+    """Returns what tasks have in common that make the same result with other epochs: they come one after the other."""
+    return result.name, result.digest, result.folder
 
 
 def _before(run: Run, result: Result) -> list[Result]:
@@ -132,16 +138,23 @@ def _summary(found: dict[str, Task], analyses: list[tuple[Run, Result]]) -> Task
     after = tuple(_key(result) for _, result in analyses if _key(result) in found)
     digest = _hash(f"{run.cfg.run_dir} {result.digest}" for run, result in analyses)
     first, folders = analyses[0][0], tuple(run.cfg.run_dir for run, _ in analyses)
-    folder, key = Path(first.cfg.output, first.cfg.name, SUMMARY), f"{SUMMARY}-{digest}"
-    before = records.read(Path(first.cfg.output), key)
-    if not after and before and records.ended_well(Path(first.cfg.output), before.jobs[1]):
+    names, key = dict.fromkeys(run.cfg.name for run, _ in analyses), f"{SUMMARY}-{digest}"
+    of_several = (SUMMARY, folder_name(["+".join(names)]))
+    folder = Path(first.cfg.output, *(of_several if len(names) > 1 else (first.cfg.name, SUMMARY)))
+    output = Path(first.cfg.output)
+    before = records.read(output, key)
+    there = (folder / "made_from.json").exists()
+    if there and not after and before and records.ended_well(records.logs_folder(output, key), before.jobs[1]):
         return None
     return Task(key, SUMMARY, first, folder, digest, "analysis", after, runs=folders)
 
 
 def _key(result: Result) -> str:
+    """Returns the key of the task that makes a result, with the epochs that are asked for: another study may need
+    others of the same result."""
     name = f"{result.name.replace('/', '-')}-{result.digest}"
-    return f"{name}-{_hash([str(result.folder)])}" if result.stage.in_run else name
+    also = [str(result.folder)] if result.stage.in_run else [str(result.asked)] * (result.asked not in (None, "all"))
+    return f"{name}-{_hash(also)}" if also else name
 
 
 def _hash(parts: Iterable[str]) -> str:

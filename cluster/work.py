@@ -28,7 +28,8 @@ from stages.versions import ROOT, commit_of
 
 @dataclass(frozen=True)
 class Work:
-    """See cluster/tasks.py. cwd: where it was submitted; runs: folders of the runs that a summary is of."""
+    """See cluster/tasks.py. logs: the folder of its logs; cwd: where it was submitted; runs: folders of the runs that a
+    summary is of."""
 
     what: str
     kind: str
@@ -37,7 +38,7 @@ class Work:
     digest: str
     folder: str
     run: str
-    output: str
+    logs: str
     cwd: str
     commit: str | None
     shard: int = 1
@@ -46,12 +47,12 @@ class Work:
     def __call__(self) -> str:
         """Returns the folder of what was made. Ends the process with the exit code of the program otherwise."""
         logging.getLogger("submitit").setLevel(logging.WARNING)
-        os.chdir(self.cwd)
-        speed.prepare()  # before torch is imported
-        signals.watch(first=is_first_process(), parent=os.getppid())
-        requeue.heed(gave_up=lambda why: self._record(why, 1))
-        self._say_hello()
         try:
+            os.chdir(self.cwd)
+            speed.prepare()  # before torch is imported
+            signals.watch(first=is_first_process(), parent=os.getppid())
+            requeue.heed(gave_up=lambda why: self._record(why, 1))
+            self._say_hello()
             with signals.doing(f"in {self.called}"):
                 self._make()
         except Exception as error:
@@ -84,7 +85,7 @@ class Work:
         print(f"{self.called} of {self.run}: job {job_id()} on {os.uname().nodename}, commit {now}", flush=True)
         if now != self.commit:
             print(f"the code has changed since this was submitted: it was at commit {self.commit}", flush=True)
-        records.failure_file(Path(self.output), job_id()).unlink(missing_ok=True)  # of an earlier attempt
+        records.failure_file(Path(self.logs), job_id()).unlink(missing_ok=True)  # of an earlier attempt
 
     def _make(self) -> None:
         with hydras():
@@ -130,7 +131,7 @@ class Work:
             raise BadInput("there are no two runs with tables to be summed up")
 
     def _record(self, why: str, code: int) -> None:
-        write_record(records.failure_file(Path(self.output), job_id()), {"why": why, "code": code, "what": self.called})
+        write_record(records.failure_file(Path(self.logs), job_id()), {"why": why, "code": code, "what": self.called})
 
 
 def job_id() -> str:

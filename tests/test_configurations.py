@@ -36,6 +36,8 @@ DECIDES_NOTHING |= {
     "interactions.roles",
     "analysis.measures",
 }  # what is kept and compared, not how it is computed
+DECIDES_NOTHING |= {f"{stage}.shard" for stage in ("interactions", "representations")}
+DECIDES_NOTHING |= {path for path in KEYS if path.startswith("cluster.")}
 DECIDES_NOTHING |= {"repeat", *(f"interactions.checkpoints.{role}" for role in schema.ROLES)}  # in stages/settings.py
 
 schema.register()

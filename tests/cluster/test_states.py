@@ -1,5 +1,6 @@
 """How the jobs of a study are, from what Slurm says and what they left."""
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -22,28 +23,38 @@ def slurm_says(monkeypatch: pytest.MonkeyPatch) -> dict[str, Queued]:
 
 def submitted(output: Path, key: str, jobs: dict[int, str], kind: str = "") -> Submitted:
     folder = output / "results" / key.removesuffix("-shards")
-    one = Submitted(key, "finetune", kind, jobs, str(folder), "abc", [], "digits", "outputs/digits/seed=0", "1 CPU",
+    one = Submitted(key, "finetune", kind, jobs, str(folder), "abc", [], "digits",
+                    "outputs/digits/seed=0", "1 CPU",
                     None, f"2026-01-01 00:00:0{len(records.all_of(output))}", len(jobs))  # fmt: skip
     records.write(output, one)
     return one
 
 
-def log(output: Path, job: str, text: str) -> None:
-    file = records.log_of(output, job)
+def log(output: Path, key: str, job: str, text: str) -> None:
+    file = records.log_of(records.logs_folder(output, key), job)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
 
 
 def test_each_job_has_a_state(tmp_path: Path, slurm_says: dict[str, Queued], capsys) -> None:
-    slurm_says |= {"1": Queued("RUNNING", "None", "node7"), "2": Queued("PENDING", "Dependency", "")}
-    slurm_says |= {"3": Queued("PENDING", "DependencyNeverSatisfied", "")}
+    slurm_says |= {
+        "1": Queued("RUNNING", "None", "node7", "finetune-1"),
+        "2": Queued("PENDING", "Dependency", "", "finetune-2"),
+    }
+    slurm_says |= {"3": Queued("PENDING", "DependencyNeverSatisfied", "", "finetune-3")}
     for number in (1, 2, 3, 8, 9):
         submitted(tmp_path, f"finetune-{number}", {1: str(number)})
-    log(tmp_path, "1", "x: job 1\nrun finetune: epoch 2/20, test accuracy 0.7, 3:20 left\nrun finetune: a remark\n")
-    log(tmp_path, "8", "a traceback")
-    log(tmp_path, "9", "")
-    write_record(records.failure_file(tmp_path, "8"), {"why": "the loss is nan"})
+    log(
+        tmp_path,
+        "finetune-1",
+        "1",
+        "x: job 1\nrun finetune: epoch 2/20, test accuracy 0.7, 3:20 left\nrun finetune: a remark\n",
+    )
+    log(tmp_path, "finetune-8", "8", "a traceback")
+    log(tmp_path, "finetune-9", "9", "")
+    write_record(records.failure_file(records.logs_folder(tmp_path, "finetune-8"), "8"), {"why": "the loss is nan"})
     submitted(tmp_path, "finetune-7", {1: "7"})
+    slurm_says["7"] = Queued("RUNNING", "None", "node8", "another job, of a Slurm that has begun to count anew")
     found = {key: states[0] for key, states in states_of(tmp_path, records.all_of(tmp_path)).items()}
     assert {key: (state.state, state.about) for key, state in found.items()} == {
         "finetune-1": ("running", "epoch 2/20, test accuracy 0.7, 3:20 left, node7"),
@@ -56,7 +67,9 @@ def test_each_job_has_a_state(tmp_path: Path, slurm_says: dict[str, Queued], cap
     status.main([f"output={tmp_path}"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "0 done, 1 running, 1 queued, 4 failed"
-    assert lines[4].endswith(f"the loss is nan; log: {records.log_of(tmp_path, '8')}")
+    assert lines[4].endswith(
+        f"the loss is nan; log: {records.log_of(records.logs_folder(tmp_path, 'finetune-8'), '8')}"
+    )
     with pytest.raises(SystemExit, match="2"):
         status.main([f"output={tmp_path}", "name=other"])
 
@@ -64,8 +77,9 @@ def test_each_job_has_a_state(tmp_path: Path, slurm_says: dict[str, Queued], cap
 def test_a_result_that_is_there_is_done_whoever_made_it(tmp_path: Path, slurm_says: dict[str, Queued]) -> None:
     shards = submitted(tmp_path, "finetune-1-shards", {1: "5_0", 2: "5_1"}, "shards")
     join = submitted(tmp_path, "finetune-1", {1: "6"}, "join")
-    log(tmp_path, "5_1", "")
-    (records.logs_folder(tmp_path) / "5_1_0_result.pkl").touch()
+    log(tmp_path, "finetune-1-shards", "5_1", "")
+    for job, outcome in (("5_0", "error"), ("5_1", "success")):
+        (records.logs_folder(tmp_path, shards.key) / f"{job}_0_result.pkl").write_bytes(pickle.dumps((outcome, "...")))
     every = [shards, join]
     assert [[state.state for state in one] for one in states_of(tmp_path, every).values()] == [
         ["failed", "done"],

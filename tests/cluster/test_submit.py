@@ -41,8 +41,7 @@ class Cluster:
         return {row[2]: row[1] for row in rows if row}
 
     def log(self, job: str) -> str:
-        file = self.output / "cluster" / "logs" / f"{job}_0_log.out"
-        return file.read_text() if file.exists() else ""
+        return "".join(file.read_text() for file in self.output.glob(f"cluster/logs/*/{job}_0_log.out"))
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import pytest
 from conf.errors import BadInput
 from stages import sweep
 from stages.ending import whole
-from stages.job import RECORD, Ended, _bug, all_ended
+from stages.job import RECORD, Ended, all_ended, bug
 from stages.sweep import SUMMARY, exit_code, listed, summarised
 
 DONE = Ended("[1/3] seed=0", "a", analysed=True)
@@ -89,7 +89,7 @@ class Unspeakable(Exception):
 def test_whatever_a_users_error_says_it_is_written_down(tmp_path, error, words):
     with pytest.raises(type(error)) as raised:
         raise error
-    why = _bug(raised.value, str(tmp_path))
+    why = bug(raised.value, str(tmp_path))
     assert why.startswith(words)
     assert why.endswith(f"its traceback is in {tmp_path / 'traceback.txt'}")
     assert "test_sweep.py" in (tmp_path / "traceback.txt").read_text()

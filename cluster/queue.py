@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from conf.errors import BadInput
 
 SECONDS = 60  # the limit for one command: a busy controller takes a while
-MISSING = "{} is not found: Slurm's commands are needed, as on a login node; dry=true shows what would be submitted"
+MISSING = "{} is not found: Slurm's commands are needed, as on a login node of a cluster"
 # Of a job that waits: it will never begin, whatever the others do.
 NEVER = {"DependencyNeverSatisfied", "BadConstraints", "PartitionNodeLimit", "PartitionTimeLimit", "InvalidAccount"}
 NEVER |= {"InvalidQOS", "AccountNotAllowed", "QOSNotAllowed", "launch failed requeued held", "JobHoldMaxRequeue"}
@@ -21,8 +21,8 @@ ENDED |= {"PREEMPTED", "REVOKED"}
 
 @dataclass(frozen=True)
 class Queued:
-    """A job that Slurm has not finished. state: such as RUNNING; reason: why it waits; node: where it runs; comment: key
-    of its task."""
+    """A job that Slurm has not finished. state: such as RUNNING; reason: why it waits; node: where it runs; comment:
+    key of its task."""
 
     state: str
     reason: str

@@ -17,6 +17,8 @@ from cluster.queue import Queued
 from stages.records import read_record, write_record
 from stages.results import read_done
 
+CANCELLED = "cancelled by cluster.status"
+
 
 @dataclass(frozen=True)
 class Submitted:
@@ -112,6 +114,10 @@ def forget(logs: Path, job: str) -> None:
     """Removes what another job of this number left."""
     for file in (logs / f"{job}_0_result.pkl", log_of(logs, job), failure_file(logs, job)):
         file.unlink(missing_ok=True)
+
+
+def note_cancelled(logs: Path, job: str) -> None:
+    write_record(failure_file(logs, job), {"why": CANCELLED})
 
 
 def failure_file(logs: Path, job: str) -> Path:

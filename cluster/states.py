@@ -1,7 +1,7 @@
 """How the jobs of a study are: of each task that was submitted, from Slurm, from its result and from what jobs left."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,17 +9,28 @@ from cluster import queue, records
 from cluster.records import Submitted
 from cluster.tasks import SHARDS, called
 
-DONE, RUNNING, QUEUED, FAILED = "done", "running", "queued", "failed"
-STATES = (RUNNING, QUEUED, FAILED, DONE)
+DONE, RUNNING, QUEUED, CANCELLED, FAILED = "done", "running", "queued", "cancelled", "failed"
+STATES = (DONE, RUNNING, QUEUED, CANCELLED, FAILED)
 TAIL = 8192  # bytes at the end of a log in which its progress is looked for
 PROGRESS = re.compile(r"^[^:\n]*: (.*, [\d:]+ left)$", re.MULTILINE)  # stages/progress.py
+HELLO = re.compile(r"^.*: job \S+ on \S+, commit .*$", re.MULTILINE)  # cluster/work.py
 ENDINGS = {
-    "TIMEOUT": "it reached its time limit too often",
-    "OUT_OF_MEMORY": "it needed more memory than it got",
+    "TIMEOUT": "it reached its time limit, and could not be queued again",
+    "OUT_OF_MEMORY": "it needed more memory than it got: give more, such as cluster.finetune.memory",
     "NODE_FAIL": "its node failed",
     "CANCELLED": "it was cancelled",
+    "FAILED": "it ended without a word, perhaps killed since it needed more memory than the node has",
 }
 NEVER_BEGAN = "it never began: it was cancelled, or what it needs has failed"
+WAITS = {
+    "None": "",
+    "Dependency": "waits for other jobs",
+    "Priority": "waits for room",
+    "Resources": "waits for room",
+    "BeginTime": "was queued again, begins soon",
+    "JobHeldUser": "is held",
+    "JobHeldAdmin": "is held",
+}
 
 
 @dataclass(frozen=True)
@@ -62,17 +73,18 @@ def _live(logs: Path, job: str, known: queue.Queued) -> tuple[str, str]:
         return FAILED, f"it can never begin ({known.reason})"
     if known.runs:
         return RUNNING, ", ".join(filter(None, (progress(records.log_of(logs, job)), known.node)))
-    return QUEUED, known.reason
+    return QUEUED, WAITS.get(known.reason, known.reason)
 
 
 def _over(logs: Path, job: str, made: bool, said: dict[str, str]) -> tuple[str, str]:
     """Returns the same of a job that has ended. made: whether its result is there; said: how Slurm says it ended."""
     if made or records.ended_well(logs, job):
         return DONE, ""
-    if not records.log_of(logs, job).exists():
+    state, why = said.get(job, ""), records.why_failed(logs, job)
+    if why == records.CANCELLED:
+        return CANCELLED, ""
+    if not why and not records.log_of(logs, job).exists():
         return FAILED, NEVER_BEGAN
-    state = said.get(job, "")
-    why = records.why_failed(logs, job)
     return FAILED, why or ENDINGS.get(state, f"Slurm says {state}" if state else "it was killed")
 
 
@@ -85,33 +97,50 @@ def progress(log: Path) -> str:
             text = file.read().decode(errors="replace")
     except OSError:
         return ""
-    found = PROGRESS.findall(text)
+    hello = list(HELLO.finditer(text))
+    found = PROGRESS.findall(text, hello[-1].end() if hello else 0)  # of this attempt
     return found[-1] if found else ""
 
 
-def lines(output: Path, submitted: list[Submitted], states: dict[str, list[State]]) -> Iterable[str]:
-    """Yields a line with the number of jobs in each state, then one for each task with jobs that are not done."""
-    flat = [state for one in submitted for state in states[one.key]]
-    counts = [f"{sum(state.state == name for state in flat)} {name}" for name in (DONE, RUNNING, QUEUED, FAILED)]
-    yield f"{', '.join(counts)}"
+def head(states: dict[str, list[State]]) -> str:
+    """Returns the number of jobs in each state."""
+    flat = [state.state for of_task in states.values() for state in of_task]
+    counts = [
+        f"{flat.count(name)} {name}" for name in STATES if name in (DONE, RUNNING, QUEUED, FAILED) or name in flat
+    ]
+    return ", ".join(counts)
+
+
+def lines(output: Path, submitted: list[Submitted], states: dict[str, list[State]]) -> Iterator[str]:
+    """Yields a line for each task with jobs that run or wait, one for each job that has failed, and one for all that
+    did not begin since others have failed."""
+    failed = {key for key, of_task in states.items() if any(state.state in (FAILED, CANCELLED) for state in of_task)}
+    in_vain = 0
     for name in (RUNNING, QUEUED, FAILED):
         for one in submitted:
             mine = [state for state in states[one.key] if state.state == name]
-            if mine:
-                yield from _of_task(output, one, name, mine, states[one.key])
+            if name == FAILED and failed & set(one.after):
+                in_vain += sum(state.about == NEVER_BEGAN for state in mine)
+                mine = [state for state in mine if state.about != NEVER_BEGAN]
+            if name == FAILED:
+                yield from (_of_job(output, one, state) for state in mine)
+            elif mine:
+                yield _of_task(one, name, mine)
+    if in_vain:
+        yield f"  {FAILED:<8} {in_vain} job{'s' * (in_vain > 1)} could not begin, as what they need has failed"
 
 
-def _of_task(output: Path, one: Submitted, name: str, mine: list[State], every: list[State]) -> Iterable[str]:
-    if name == FAILED:
-        for state in mine:
-            log = records.log_of(records.logs_folder(output, one.key), state.job)
-            where = f"; log: {log}" if log.exists() else ""
-            what = called(one.what, one.kind, one.shards, state.number)
-            yield f"  {name:<8} {state.job:<9} {what} of {one.run}: {state.about}{where}"
-        return
-    some = (
-        f"{len(mine)} of {len(every)} shards, {one.what}"
-        if one.kind == SHARDS
-        else called(one.what, one.kind, one.shards)
-    )
-    yield f"  {name:<8} {mine[0].job:<9} {some} of {one.run}" + (f": {mine[0].about}" if mine[0].about else "")
+def _of_job(output: Path, one: Submitted, state: State) -> str:
+    log = records.log_of(records.logs_folder(output, one.key), state.job)
+    where = f"; log: {log}" if log.exists() else ""
+    what = called(one.what, one.kind, one.shards, state.number)
+    return f"  {FAILED:<8} {state.job:<9} {what} of {one.run}: {state.about}{where}"
+
+
+def _of_task(one: Submitted, name: str, mine: list[State]) -> str:
+    about, job = mine[0].about, mine[0].job
+    what = called(one.what, one.kind, one.shards, mine[0].number)
+    if len(mine) > 1:
+        job, what = job.partition("_")[0], f"{one.what}, {len(mine)} of {one.shards} shards"
+        about = f"the first: {about}" if about and name == RUNNING else about
+    return f"  {name:<8} {job:<9} {what} of {one.run}" + (f": {about}" if about else "")

@@ -29,6 +29,7 @@ from cluster.shards import left
 from cluster.tasks import SHARDS, SUMMARY, Task, tasks_of
 from conf.check import check_writable
 from conf.errors import BadInput
+from stages import signals
 from stages.command import errors_in_one_line
 from stages.locks import check_held, locked
 from stages.versions import ROOT, commit_of
@@ -58,7 +59,7 @@ def main(words: list[str] | None = None) -> None:
             _show(tasks)
         else:
             check_writable("output", output)
-            with locked(place(output)):
+            with locked(place(output)), signals.doing("while it submitted jobs"):
                 _submit_all(tasks, output)
 
 
@@ -74,7 +75,8 @@ def _show(tasks: list[Task]) -> None:
         needs = (*task.after, *task.ended)
         waits = ", ".join(dict.fromkeys(by_key[key].what.partition("/")[0] for key in needs)) or "-"
         print(row.format(_jobs(task), _what(task), waits, of_task(task)))
-    print(f"{sum(map(_jobs, tasks))} jobs; dry=true: nothing was submitted, and what is queued already is not left out")
+    count = sum(map(_jobs, tasks))
+    print(f"dry=true: nothing was submitted; it would be {count} job{'s' * (count > 1)}, without those that are queued")
 
 
 def _jobs(task: Task) -> int:
@@ -125,7 +127,7 @@ def _left(task: Task, state: _Queue) -> tuple[dict[int, str], set[int]]:
     if useless:
         queue.cancel([before.jobs[number] for number in useless])
     live = {number: before.jobs[number] for number in there.keys() - useless}
-    wanted = left(task) if task.kind == SHARDS else {1}
+    wanted = left(task.run, task.what, task.shards) if task.kind == SHARDS else {1}
     return live, wanted - live.keys()
 
 
@@ -147,7 +149,7 @@ def _submit_task(task: Task, lost: list[int], state: _Queue) -> None:
     state.submitted += len(new)
     which = "" if len(lost) == _jobs(task) else f", only {', '.join(map(str, lost))}"
     words = {"afterok": "ok", "afterany": "ended"}
-    after = "; ".join(f"{words[kind]} {of.replace(':', ', ')}" for kind, of in waits.items() if of) or "-"
+    after = "; ".join(f"{words[kind]} {_some(of.split(':'))}" for kind, of in waits.items() if of) or "-"
     print(state.row.format(_named(list(new.values())), _what(task) + which, after, of_task(task)), flush=True)
 
 
@@ -185,18 +187,27 @@ def _record(task: Task, jobs: dict[int, str], commit: str | None) -> records.Sub
     cfg, at = task.run.cfg, time.strftime("%Y-%m-%d %H:%M:%S")
     return records.Submitted(
         task.key, task.what, task.kind, jobs, str(task.folder.absolute()), task.digest, [*task.after, *task.ended],
-        cfg.name, cfg.run_dir, str(of_task(task)), commit, at, task.shards, list(task.run.words),
+        cfg.name, _run(task), str(of_task(task)), commit, at, task.shards, list(task.run.words),
     )  # fmt: skip
 
 
 def _what(task: Task) -> str:
     """Returns such as "finetune of outputs/digits/seed=0"."""
-    return f"{task.called} of {task.folder.parent if task.what == SUMMARY else task.run.cfg.run_dir}"
+    return f"{task.called} of {_run(task)}"
+
+
+def _run(task: Task) -> str:
+    return str(task.folder.parent) if task.what == SUMMARY else task.run.cfg.run_dir
 
 
 def _row(tasks: list[Task]) -> str:
     """Returns the format of a row, with room for the longest text."""
     return f"{{:<11}} {{:<{max(len(_what(task)) for task in tasks)}}}  {{:<24}}  {{}}"
+
+
+def _some(jobs: list[str]) -> str:
+    jobs = sorted(set(jobs), key=lambda job: [int(part) for part in job.split("_")])
+    return ", ".join(jobs if len(jobs) < 4 else [*jobs[:2], f"{len(jobs) - 2} more"])
 
 
 def _named(jobs: list[str]) -> str:
@@ -216,4 +227,5 @@ def _dry(words: list[str]) -> bool:
 
 
 if __name__ == "__main__":
+    signals.watch()
     main()

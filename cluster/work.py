@@ -12,6 +12,7 @@ from pathlib import Path
 from analysis.verdicts import show_claims
 from cluster import records
 from cluster.runs import composed, hydras
+from cluster.shards import left
 from cluster.tasks import FOLDER, JOIN, SHARDS, SUMMARY
 from cluster.tasks import called as task_called
 from conf.errors import BadInput
@@ -24,6 +25,8 @@ from stages.progress import called
 from stages.records import write_record
 from stages.results import is_complete
 from stages.versions import ROOT, commit_of
+
+OFTEN = "as that was done cluster.timeouts times: submit the study again to go on, with more minutes in cluster.<stage>"
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,11 @@ class Work:
             os.chdir(self.cwd)
             speed.prepare()  # before torch is imported
             signals.watch(first=is_first_process(), parent=os.getppid())
-            requeue.heed(gave_up=lambda why: self._record(why, 1))
+            requeue.heed(gave_up=lambda why: self._record(why, 1), often=OFTEN)
             self._say_hello()
             with signals.doing(f"in {self.called}"):
                 self._make()
+            requeue.end_of_work()
         except Exception as error:
             line, code = line_and_code(error)
             signals.let_it_end()
@@ -106,6 +110,11 @@ class Work:
                 )
             self._check(list(result.inputs.values()))
             section = run.cfg.get(result.stage.name)
+            if self.kind == JOIN and (numbers := left(run, self.what, self.shards)):
+                raise BadInput(
+                    f"shard{'s' * (len(numbers) > 1)} {', '.join(map(str, sorted(numbers)))} of {self.shards} "
+                    f"{'are' if len(numbers) > 1 else 'is'} missing: submit the study again, which runs what is missing"
+                )
             if self.kind:
                 section.shard = f"{self.shard if self.kind == SHARDS else JOIN}/{self.shards}"
             if self.kind == JOIN and result.stage.name == "interactions":

@@ -26,7 +26,7 @@ from stages import group, table
 from stages.alone import alone
 from stages.ending import line_and_code, say, show_traceback, whole
 from stages.files import write_text
-from stages.launched import begin, tell
+from stages.launched import begin, end_of_work, tell
 from stages.signals import doing, end_started, let_it_end
 from stages.waiting import clock
 
@@ -86,6 +86,7 @@ def job(cfg: DictConfig, run: Callable[[DictConfig], object]) -> None:
         if not cfg.plan:
             print(ended.line(), flush=True)
     tell(ended.line())
+    end_of_work()
 
 
 def all_ended(folder: Path, count: int | None) -> Iterator[Ended]:

@@ -53,6 +53,12 @@ def tell(line: str) -> None:
         os.write(terminal, f"{line}\n".encode())
 
 
+def end_of_work() -> None:
+    """Makes a job whose run has ended ignore the warning before its time limit."""
+    if _is_submitits():
+        requeue.end_of_work()
+
+
 def _is_submitits() -> bool:
     return "submitit.core.submission" in sys.modules
 

@@ -19,13 +19,15 @@ from types import FrameType
 
 from stages import signals
 
+OFTEN = "as that was done hydra.launcher.max_num_timeout times: run the same command to go on"
 COMING = 300  # seconds in which Slurm ends a process that it has sent SIGTERM; then an error counts as one
 
 
-def heed(gave_up: Callable[[str], object] = lambda why: None) -> None:
+def heed(gave_up: Callable[[str], object] = lambda why: None, often: str = OFTEN) -> None:
     """Changes submitit's handlers of signals; call it in the main thread of a job that submitit has started.
 
-    gave_up: gets the reason if the job ends because it can't be queued again. Its exit code is 1 then.
+    gave_up: gets the reason if the job ends because it can't be queued again. Its exit code is 1 then. often: what to
+    say if it was queued again as often as is allowed.
     """
     from submitit.core.job_environment import JobEnvironment  # not everybody has it
 
@@ -41,7 +43,7 @@ def heed(gave_up: Callable[[str], object] = lambda why: None) -> None:
             _say(f"interrupted by {what} {signals.doing_now()}: queued again, goes on where it was")
             signals.leave(int(left.code) & 0xFF)
         except Exception as error:
-            why = _refusal(error, limit, theirs.__self__._delayed._timeout_countdown)
+            why = _refusal(error, often if limit else "", theirs.__self__._delayed._timeout_countdown)
             _say(f"interrupted by {what} {signals.doing_now()}: {why}")
             gave_up(f"interrupted by {what}: {why}")
             signals.leave(1)
@@ -54,9 +56,16 @@ def expect_the_end() -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: signals.end_is_coming(COMING))
 
 
-def _refusal(error: Exception, limit: bool, left: int) -> str:
-    if limit and left <= 0:
-        return "not queued again, as that was done hydra.launcher.max_num_timeout times: run the same command to go on"
+def end_of_work() -> None:
+    """Makes a job whose work is done deaf: a warning that comes while it closes down would kill it, as failed."""
+    from submitit.core.job_environment import JobEnvironment
+
+    signal.signal(JobEnvironment._usr_sig(), signal.SIG_IGN)
+
+
+def _refusal(error: Exception, often: str, left: int) -> str:
+    if often and left <= 0:
+        return f"not queued again, {often}"
     return f"it could not be queued again ({' '.join(str(error).split())}): run the same command to go on"
 
 

@@ -58,11 +58,11 @@ def test_each_job_has_a_state(tmp_path: Path, slurm_says: dict[str, Queued], cap
     found = {key: states[0] for key, states in states_of(tmp_path, records.all_of(tmp_path)).items()}
     assert {key: (state.state, state.about) for key, state in found.items()} == {
         "finetune-1": ("running", "epoch 2/20, test accuracy 0.7, 3:20 left, node7"),
-        "finetune-2": ("queued", "Dependency"),
+        "finetune-2": ("queued", "waits for other jobs"),
         "finetune-3": ("failed", "it can never begin (DependencyNeverSatisfied)"),
         "finetune-7": ("failed", "it never began: it was cancelled, or what it needs has failed"),
         "finetune-8": ("failed", "the loss is nan"),
-        "finetune-9": ("failed", "it reached its time limit too often"),
+        "finetune-9": ("failed", "it reached its time limit, and could not be queued again"),
     }
     status.main([f"output={tmp_path}"])
     lines = capsys.readouterr().out.splitlines()

@@ -72,7 +72,8 @@ def test_a_study_with_shards_a_lost_one_and_a_failing_run(cluster: Cluster, fini
     assert re.search(
         rf"failed +{array}_1 +interactions/finetune, shard 2 of {SHARDS} of .*: it never began: it was cancelled", shown
     )
-    assert re.search(rf"join of {SHARDS} shards .*: interactions/finetune: shards? 2 of {SHARDS}", shown)
+    assert re.search(rf"join of {SHARDS} shards .*: shard 2 of {SHARDS} is missing: submit the study again", shown)
+    assert re.search(r"failed +\d jobs could not begin, as what they need has failed", shown)
     assert re.search(r"failed +\d+ +finetune of .*finetune.lr=1e?[0-9+]+,.*: .+; log: ", shown)
     assert states[jobs["pretrain"]] == "COMPLETED"
     assert list(states.values()).count("FAILED") == 2  # the join and the fine-tuning; what needs these is cancelled

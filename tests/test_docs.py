@@ -98,9 +98,10 @@ def test_other_commands_that_are_shown_are_understood(monkeypatch: pytest.Monkey
     submitted, asked = [], []
     monkeypatch.setattr(submit, "_show", lambda tasks: submitted.append(len(tasks)))
     monkeypatch.setattr(submit, "_submit_all", lambda tasks, output: submitted.append(len(tasks)))
-    monkeypatch.setattr(status, "_look", lambda *given: (asked.append(given) or [], set()))
+    monkeypatch.setattr(status, "_look", lambda *given: ("", asked.append(given) or [], set()))
     monkeypatch.setattr(status, "_follow", lambda *given: asked.append(given) or 0)
-    monkeypatch.setattr(status, "_cancel", lambda *given: asked.append(given))
+    for command in ("_cancel", "_forget"):
+        monkeypatch.setattr(status, command, lambda *given: asked.append(given))
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     for words in COMMANDS:
         if words[0] == "make":
@@ -112,7 +113,7 @@ def test_other_commands_that_are_shown_are_understood(monkeypatch: pytest.Monkey
     run, target, outputs = Path("outputs/digits/seed=0"), Path("/usb/pack"), Path("outputs")
     sums = [("outputs/digits",), ("outputs/digits", "outputs/phrases"), ("outputs/*/seed=*",)]
     assert submitted[:2] == [37, 37]  # 12 tasks a run, and the summary
-    assert len(asked) == 3
+    assert len(asked) == 4
     assert called == [*sums, (outputs, False), (outputs, True), (run, target, False, False)]
 
 

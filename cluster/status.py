@@ -49,11 +49,9 @@ def main(words: list[str] | None = None) -> None:
 
 def _given(words: list[str]) -> dict[str, str]:
     given = dict(word.split("=", 1) for word in words if "=" in word)
-    unknown = [
-        word for word in words if word not in (FOLLOW, CANCEL) and word.partition("=")[0] not in ("output", "name")
-    ]
-    if unknown:
-        raise BadInput(f"{unknown[0]} is not known: output=..., name=..., {FOLLOW} and {CANCEL} are")
+    flags, keys = (FOLLOW, CANCEL, FORGET), ("output", "name")
+    if unknown := [word for word in words if word not in flags and word.partition("=")[0] not in keys]:
+        raise BadInput(f"{unknown[0]} is not known: output=..., name=..., {', '.join(flags)} are")
     return given
 
 

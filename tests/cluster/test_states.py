@@ -101,3 +101,25 @@ def test_slurm_that_is_not_there_is_said_in_one_line(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PATH", "")
     with pytest.raises(BadInput, match="squeue is not found: Slurm's commands are needed"):
         queue.queued()
+
+
+def test_what_has_failed_can_be_forgotten(tmp_path: Path, slurm_says: dict[str, Queued], capsys) -> None:
+    slurm_says["1"] = Queued("RUNNING", "None", "node7", "finetune-1")
+    for number in (1, 2):
+        submitted(tmp_path, f"finetune-{number}", {1: str(number)})
+    status.main([f"output={tmp_path}", "forget"])
+    assert [one.key for one in records.all_of(tmp_path)] == ["finetune-1"]
+    assert capsys.readouterr().out == "1 task forgotten; their logs stay\n"
+
+
+def test_cancelled_jobs_are_no_failures(
+    tmp_path: Path, slurm_says: dict[str, Queued], capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slurm_says |= {"1": Queued("PENDING", "Priority", "", "finetune-1"), "2": Queued("RUNNING", "None", "n", "theirs")}
+    for number in (1, 2):
+        submitted(tmp_path, f"finetune-{number}", {1: str(number)})
+    monkeypatch.setattr(queue, "cancel", lambda jobs: [slurm_says.pop(job) for job in jobs])
+    status.main([f"output={tmp_path}", "cancel"])
+    assert list(slurm_says) == ["2"]  # a job of the same number that is not ours
+    status.main([f"output={tmp_path}"])
+    assert capsys.readouterr().out.splitlines()[1] == "0 done, 0 running, 0 queued, 1 cancelled, 1 failed"

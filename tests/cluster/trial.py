@@ -23,23 +23,25 @@ ROUNDS = 20
 
 
 def main(runs: int = 10, shards: int = 3) -> None:
-    words = ["experiment=tiny", f"--config-dir={ROOT / 'tests' / 'conf'}", "wandb.mode=disabled"]
+    words = [f"--config-dir={ROOT / 'tests' / 'conf'}", "experiment=tiny", "wandb.mode=disabled"]
     sweep = f"seeds.train={','.join(map(str, range(runs)))}"
     with tempfile.TemporaryDirectory() as place, started() as slurm:
         folder, draw, began = Path(place), random.Random(0), time.monotonic()
         study = [*words, sweep, "cluster=cpu", f"cluster.interactions.shards={shards}", *SMALL]
+        submitted = 0
         for again in range(ROUNDS):
             # In the first rounds it is disturbed, and then left alone, so that it comes to an end.
             said = _module(slurm, folder, "cluster.submit", *study)
             print(f"{_since(began)} {re.search('.*(jobs? submitted|complete).*', said)[0]}", flush=True)
             if "nothing to submit" in said:
                 break
+            submitted += int(re.search(r"(\d+) jobs? submitted", said)[1])
             _wait(slurm, folder, draw, disturbed=again < 3)
             print(f"{_since(began)} {_module(slurm, folder, 'cluster.status').splitlines()[0]}", flush=True)
         else:
             sys.exit("the study does not come to an end")
-        print(f"{len(slurm.states())} jobs in {_since(began)}", flush=True)
-        command = [sys.executable, str(ROOT / "run.py"), *words, "-m", sweep, "output=undisturbed"]
+        print(f"{submitted} jobs were submitted, in {_since(began)}", flush=True)
+        command = [sys.executable, str(ROOT / "run.py"), "-m", *words, sweep, "output=undisturbed"]
         subprocess.run(command, cwd=folder, env=slurm.env, check=True, stdout=subprocess.DEVNULL)
         _compare(folder / "outputs", folder / "undisturbed")
 

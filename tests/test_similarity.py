@@ -161,7 +161,7 @@ def test_a_killed_comparison_goes_on_and_gives_the_same(again: Studies, compared
 
 def test_joined_shards_are_the_whole(again: Studies, compared: Finished) -> None:
     for role in ("pretrain", "finetune", "scratch"):
-        shutil.rmtree(next((again.output / PLACE / role).glob("*/")))
+        shutil.rmtree(next((again.output / PLACE / role).glob("[!.]*/")))
     asked = (*CKA, again.run_dir("run"), "stages=[representations]")
     first = again(*asked, "representations.shard=1/2")
     assert "representations/similarity/finetune, shard 1/2: 1 of 1 epochs to do" in first.out, first.err

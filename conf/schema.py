@@ -196,27 +196,27 @@ class Wandb:
 class Resources:
     """What one job of a scheduler gets. Of a training on several devices, each process."""
 
-    partition: str | None = key(Text("the name of a partition"), NOTHING)
-    minutes: int = key(Number(1, MANY, whole=True), NOTHING)
-    cpus: int = key(COUNT, NOTHING)
-    memory: float = key(Number(0, MANY, without=(0,)), NOTHING)
-    gpus: int = key(Number(0, 10_000, whole=True), NOTHING)
+    partition: str | None = key(Text("the name of a partition"), NOTHING, neutral=None)
+    minutes: int = key(Number(1, MANY, whole=True), NOTHING, neutral=1)
+    cpus: int = key(COUNT, NOTHING, neutral=1)
+    memory: float = key(Number(0, MANY, without=(0,)), NOTHING, neutral=1)
+    gpus: int = key(Number(0, 10_000, whole=True), NOTHING, neutral=0)
 
 
 @dataclass
 class Shards(Resources):
-    shards: int = key(COUNT, NOTHING)
+    shards: int = key(COUNT, NOTHING, neutral=1)
 
 
 @dataclass
 class Cluster:
-    partition: str | None = key(Text("the name of a partition"), NOTHING)
-    account: str | None = key(Text("the name of an account"), NOTHING)
-    constraint: str | None = key(Text("a feature of nodes"), NOTHING)
-    setup: Any = key(Listed(Text(), "a list of shell commands", null=True), NOTHING)
-    sbatch: dict[str, Any] = key(Options(), NOTHING)
-    timeouts: int = key(Number(0, 10_000, whole=True), NOTHING)
-    at_once: int = key(COUNT, NOTHING)
+    partition: str | None = key(Text("the name of a partition"), NOTHING, neutral=None)
+    account: str | None = key(Text("the name of an account"), NOTHING, neutral=None)
+    constraint: str | None = key(Text("a feature of nodes"), NOTHING, neutral=None)
+    setup: Any = key(Listed(Text(), "a list of shell commands", null=True), NOTHING, neutral=None)
+    sbatch: dict[str, Any] = key(Options(), NOTHING, neutral={})
+    timeouts: int = key(Number(0, 10_000, whole=True), NOTHING, neutral=0)
+    at_once: int = key(COUNT, NOTHING, neutral=1)
     pretrain: Resources = field(default_factory=Resources)
     probe: Resources = field(default_factory=Resources)
     finetune: Resources = field(default_factory=Resources)

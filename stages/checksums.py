@@ -41,7 +41,7 @@ def damaged(folder: Path, files: Listed | None) -> list[Path]:
 
 def own_files(folder: Path) -> Iterator[Path]:
     """Yields the files in a result's folder that only the process that holds its lock may write."""
-    for entry in folder.iterdir():
+    for entry in folder.iterdir() if folder.exists() else ():
         if entry.name != SHARDS:
             yield from (path for path in (entry, *entry.rglob("*")) if path.is_file())
 

@@ -93,7 +93,7 @@ def test_killed_and_started_again_it_ends_with_the_same_tables(again: Studies, s
                  and (swept.output / name).samefile(run_of(swept.output, 1) / "representations" / "pretrain" / file)
                  and "results/" in name]  # fmt: skip
     killed = again(*ONE, "start.epoch=1", kill_at=("before", target))
-    assert killed.code == -9
+    assert killed.code == -9, killed.err
     result = again(*ONE, "start.epoch=1")
     assert result.code == 0, result.err
     for name in MEASURES:

@@ -84,7 +84,7 @@ def test_a_job_that_is_told_its_end_goes_on_later(slurm: Slurm, tmp_path: Path) 
     assert slurm.states()[job] == "COMPLETED", said
     assert said.count(f"interrupted by SIGUSR1 in pretrain: Slurm runs job {job} again, which goes on\n") == 1
     assert said.count("epoch 1/25") == said.count("epoch 25/25") == 1
-    there, expected = (sorted((tmp_path / name).glob("results/pretrain/*/**/*")) for name in ("again", "whole"))
+    there, expected = (sorted((tmp_path / name).glob("results/pretrain/[!.]*/**/*")) for name in ("again", "whole"))
     assert [path.name for path in there] == [path.name for path in expected]
     for file, other in zip(there, expected, strict=True):
         if file.suffix in (".csv", ".npy", ".pt"):

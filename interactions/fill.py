@@ -126,7 +126,7 @@ def left(store: Store, shards: Shards, checkpoints: list[Checkpoint], engines: E
 
 
 def fill(cfg: DictConfig, store: Store, checkpoints: list[Checkpoint], engines: Engines, wanted: list[Unit]) -> float:
-    """Evaluates the units that are wanted, each written as soon as it is computed, and completes the store. Returns
+    """Evaluates the units in `wanted`, each written as soon as it is computed, and completes the store. Returns
     seconds."""
     started, blocks = time.monotonic(), _blocks(engines)
     missing = {number for number, checkpoint in enumerate(checkpoints) if not store.has(checkpoint.epoch)}

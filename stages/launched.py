@@ -21,7 +21,7 @@ LOG = "{}.log"
 _terminal: list[int] = []  # where the sweep's own process prints to
 
 
-def is_elsewhere(hydra: DictConfig) -> bool:
+def starts_processes(hydra: DictConfig) -> bool:
     """Tells whether a launcher starts further processes for the runs of a sweep."""
     return hydra.launcher._target_ != BASIC
 
@@ -31,7 +31,7 @@ def begin(hydra: DictConfig, gave_up: Callable[[str], object]) -> str | None:
 
     hydra: its part of a job's configuration; gave_up: see stages/requeue.py.
     """
-    if not is_elsewhere(hydra):
+    if not starts_processes(hydra):
         return None
     speed.prepare()
     sys.argv = json.loads(os.environ.get(COMMAND, "null")) or sys.argv

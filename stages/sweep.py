@@ -4,7 +4,7 @@
       [3/8] seed=2: finetune.lr=-1 is not allowed: ...; its folder: outputs/digits/finetune.lr=-1/seed=2
 
 Hydra writes multirun.yaml into hydra.sweep.dir, and the runs of the sweep record there how they ended
-(stages/job.py). Unless the user names a folder, it is a temporary one; if a launcher starts the runs elsewhere
+(stages/job.py). Unless the user names a folder, it is a temporary one; if a launcher starts processes for the runs
 (stages/launchers.py), it lies in `output`, which all of them see, and their logs stay there.
 """
 
@@ -27,7 +27,7 @@ from stages import processes
 from stages.ending import errors_in_one_line, line_and_code, say, show_traceback
 from stages.files import remove, write_text
 from stages.job import SWEEP, Ended, all_ended
-from stages.launched import is_elsewhere
+from stages.launched import starts_processes
 from stages.launchers import new_folder, prepare, run_here, tidy
 from stages.locks import locked
 from stages.processes import is_first_process
@@ -45,7 +45,7 @@ class Sweep(Callback):
 
     def on_run_start(self, config: DictConfig, **_: object) -> None:
         with errors_in_one_line():
-            if is_elsewhere(config.hydra) and config.plan is not True:
+            if starts_processes(config.hydra) and config.plan is not True:
                 launcher = config.hydra.runtime.choices["hydra/launcher"]
                 raise BadInput(f"hydra/launcher={launcher} starts the runs of a sweep: add -m, for a single run, too")
 
@@ -59,7 +59,7 @@ class Sweep(Callback):
             until_the_end.enter_context(doing("in a sweep"))  # runs in other processes do not say what they do
             if config.plan is True or config.hydra.launcher.get("n_jobs") == 1:
                 run_here(config.hydra)
-            elsewhere = is_elsewhere(config.hydra)
+            elsewhere = starts_processes(config.hydra)
             keys, self._count = swept(config.hydra)
             if elsewhere:
                 prepare(config, keys, until_the_end)
@@ -80,7 +80,7 @@ class Sweep(Callback):
             folder = Path(config.hydra.sweep.dir)
             ended = list(all_ended(folder, self._count))
             _clear(folder)
-            if is_elsewhere(config.hydra):
+            if starts_processes(config.hydra):
                 tidy(folder, self._own)
             until_the_end.close()
             print(listed(ended, "planned" if config.plan else "done"), flush=True)

@@ -141,5 +141,6 @@ def test_stages_of_one_run_are_put_together(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("word", ["plan=true", "interactions.shard=1/2"])
-def test_what_jobs_are_told_in_another_way_is_refused(again, word: str) -> None:
-    again(word, code=2)
+def test_what_jobs_are_told_in_another_way_is_refused(slurm: Slurm, again, word: str) -> None:
+    assert again(word, code=2) == {}
+    assert not slurm.there

@@ -36,7 +36,7 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	touch $@
 
 lock: $(VENV)/bin/uv
-	$(VENV)/bin/uv pip compile pyproject.toml --extra dev --extra cluster -o requirements.lock --generate-hashes --universal --python-version 3.11 --quiet
+	$(VENV)/bin/uv pip compile pyproject.toml --extra dev --extra cluster --extra dashboard --extra export --extra tensorboard -o requirements.lock --generate-hashes --universal --python-version 3.11 --quiet
 
 $(VENV)/bin/uv:
 	python3 -m venv $(VENV)

@@ -27,7 +27,7 @@ def pinned():
 
 def test_lock_pins_every_dependency_within_its_range():
     versions = pinned()
-    wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+    wanted = PROJECT["dependencies"] + sum(PROJECT["optional-dependencies"].values(), [])
     for requirement in map(Requirement, wanted):
         found = versions[canonicalize_name(requirement.name)]
         assert all(requirement.specifier.contains(number) for number in found), requirement
@@ -48,7 +48,8 @@ def imported():
 def test_every_package_that_is_imported_is_a_dependency_and_the_other_way_round():
     provided = packages_distributions()
     needed = {canonicalize_name(provided[name][0]) for name in imported() - BROUGHT}
-    extra = {canonicalize_name(Requirement(text).name) for text in PROJECT["optional-dependencies"]["cluster"]}
+    extras = [texts for name, texts in PROJECT["optional-dependencies"].items() if name != "dev"]
+    extra = {canonicalize_name(Requirement(text).name) for texts in extras for text in texts}
     assert needed - extra == {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}
 
 

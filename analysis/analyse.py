@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import wandb
 from omegaconf import DictConfig, OmegaConf
 
 from analysis import gallery
@@ -23,6 +22,7 @@ from analysis.kept import Kept
 from analysis.loading import load
 from analysis.measure import PAPER, Measure, Sizes
 from analysis.measured import OWN, PSEUDO, Measured
+from analysis.mirrored import log_table, of_claims
 from analysis.moved import MEASURE as MOVED
 from analysis.moved import moved
 from analysis.report.opening import how_to_read, left_out, noise_warnings, question, summary
@@ -44,7 +44,8 @@ from stages.need import Need
 from stages.progress import Bar
 from stages.results import finish, nested, start
 from stages.span import Span
-from training.tracking import not_vital, tracked
+from tracking.tracked import tracked
+from tracking.tracker import Tracker
 
 NOT_FREE = (*OWN, "file")  # as names of arrays in an archive
 PREFIXES = ("about/", "equal/", *PSEUDO)
@@ -112,8 +113,7 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
         text = _answer(kept, claims, study, nothing)
         about = beware | summary(cfg, results, study)
         _report(result, which, about, claims, kept, text, bool(study.samples), nothing)
-        with not_vital("tables and figures"):
-            _log(tracker, claims, kept, text)
+        _log(tracker, claims, kept, text, result.parts)
     finish(result)
 
 
@@ -226,12 +226,14 @@ def _report(
     )
 
 
-def _log(tracker: wandb.Run, claims: pd.DataFrame, kept: Kept, text: str) -> None:
-    tracker.summary["answer"] = tracker.notes = text  # notes stand on top of a run's page
-    entries = _entries(kept)
-    tables = {entry.name: pd.read_csv(entry.table) for entry in entries} | ({"claims": claims} if len(claims) else {})
-    tracker.log({f"tables/{name}": wandb.Table(dataframe=table) for name, table in tables.items()})
-    images = {entry.name: entry.image for entry in entries if entry.image}
-    tracker.log({f"figures/{name}": wandb.Image(str(image)) for name, image in images.items()})
-    if cards := _cards(kept):
-        tracker.log({"gallery": [wandb.Image(str(png), caption=title) for title, png in cards]})
+def _log(tracker: Tracker, claims: pd.DataFrame, kept: Kept, text: str, digests: dict[str, str]) -> None:
+    tables = {name: pd.read_csv(file) for name in kept.shown if (file := kept.file("tables", name))}
+    for name, table in tables.items():
+        log_table(tracker, name, table, digests[name])
+    tracker.summary(of_claims(claims))
+    tracker.text(text)
+    tracker.tables(tables | ({"claims": claims} if len(claims) else {}))
+    images = {name: file for name in kept.shown if (file := kept.file("figures", name))}
+    pictures = {f"figures/{name}": [(file, None)] for name, file in images.items()}
+    tracker.pictures(pictures | {"gallery": [(png, title) for title, png in _cards(kept)]})
+    tracker.files("tables", kept.folder, ("tables/*.csv",))

@@ -10,6 +10,8 @@ from models.weights import State
 from stages.files import written
 from stages.reading import parsed
 
+FILES = ("checkpoints/epoch_*.pt",)
+
 
 def path(folder: Path, epoch: int) -> Path:
     return folder / "checkpoints" / f"epoch_{epoch:03d}.pt"

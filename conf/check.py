@@ -4,12 +4,12 @@ import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
-from conf.account import check_account
 from conf.allowed import LONGEST, Text, shown
 from conf.errors import BadInput
 from conf.nested import Listed, Paths
@@ -48,7 +48,14 @@ def check(cfg: DictConfig) -> None:
     _check_epochs(cfg)
     _check_precision(cfg)
     _check_processes(cfg)
-    check_account(cfg.wandb.mode)
+    _check_logger(cfg.logger)
+
+
+def _check_logger(logger: str) -> None:
+    if logger == "tensorboard" and find_spec("tensorboard") is None:
+        raise BadInput(
+            "logger=tensorboard needs the package tensorboard: pip install 'pretraining-interactions[tensorboard]'"
+        )
 
 
 def check_length(cfg: DictConfig) -> None:

@@ -190,6 +190,7 @@ class Wandb:
     mode: str = key(Choice(("offline", "online", "disabled")))
     project: str = key(Text("the name of a project"))
     entity: str | None = key(Text("the name of a user or team"))
+    system: bool = key(Flag(), neutral=True)
 
 
 @dataclass
@@ -260,6 +261,7 @@ class Config:
     interactions: Interactions = section(Interactions)
     representations: Representations = section(Representations)
     analysis: Analysis = section(Analysis, "analysis")
+    logger: str = key(Choice(("wandb", "tensorboard", "csv")), NOTHING, neutral="wandb")
     wandb: Wandb = section(Wandb)
     cluster: Cluster = section(Cluster)
 

@@ -25,8 +25,8 @@ from stages.need import Need
 from stages.results import finish, is_complete, start
 from stages.shares import Share, in_shares
 from stages.span import Span
+from tracking.tracked import tracked
 from training.tasks import new_model, tried
-from training.tracking import tracked
 
 SAMPLES = "interactions/samples"
 CHECKPOINT = Span(0.05, 0.4)  # seconds to load and check one, and to write its values: measured in the default study
@@ -122,8 +122,11 @@ def _choose(cfg: DictConfig, result: Result) -> None:
     for line in _remarks(about, options):
         print(f"interactions: {line}", flush=True)
     samples = Samples(start(result))
-    samples.write_baseline(baseline(splits, options.baseline, cfg.num_workers).numpy())
-    samples.write(about)
+    with tracked(cfg, result) as tracker:
+        samples.write_baseline(baseline(splits, options.baseline, cfg.num_workers).numpy())
+        samples.write(about)
+        tracker.summary({"samples": len(about["samples"]), "variables": options.n})
+        tracker.files("samples", samples.folder, ("samples.json", "baseline.npy"))
     finish(result)
 
 
@@ -146,7 +149,8 @@ def _evaluate(cfg: DictConfig, results: Results, name: str) -> None:
         print(f"{name}: {engines.of(checkpoints[0]).about()}", flush=True)
         seconds = fill(cfg, store, checkpoints, engines, wanted)
         count = len(checkpoints) * sample_set.samples * 2**options.n
-        tracker.summary.update({"checkpoints": len(checkpoints), "masked_inputs": count, "seconds": seconds})
+        tracker.summary({"checkpoints": len(checkpoints), "masked_inputs": count, "seconds": seconds})
+        tracker.files("values", store.folder, ("epoch_*/values.npy",))
     shards.clean(store)
     finish(result, last=max(checkpoint.epoch for checkpoint in checkpoints))
 

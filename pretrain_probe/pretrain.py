@@ -19,10 +19,10 @@ from stages.given import weights_of
 from stages.identity import Result, Results
 from stages.need import Need
 from stages.results import finish, start
+from tracking.tracked import tracked
 from training import stage, tasks
 from training.length import length
 from training.seeds import stream
-from training.tracking import log_checkpoints, tracked
 
 AS_TAKEN = 2  # classes of the model that given weights are loaded into; only its backbone is kept
 
@@ -77,5 +77,5 @@ def _take(cfg: DictConfig, result: Result) -> None:
     folder = start(result)
     with tracked(cfg, result) as tracker:
         disk.write(folder, 0, {f"backbone.{key}": tensor for key, tensor in state.items()})
-        log_checkpoints(tracker, result)
+        tracker.files("checkpoints", folder, disk.FILES)
     finish(result, last=0, weights=weights, source=str(source), not_of_the_backbone=unexpected)

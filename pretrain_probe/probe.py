@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from checkpoints import disk
 from checkpoints.features import features, folder_of
 from checkpoints.roles import start_epoch, start_file
 from data.module import Batches
@@ -30,11 +31,11 @@ from stages.need import Need
 from stages.reading import parsed
 from stages.results import finish, start
 from stages.span import NO_TIME
+from tracking.tracked import tracked
 from training.classifier import LightningClassifier
 from training.fit import Row, fit
 from training.seeds import seed_of, stream
 from training.tasks import new_model, pretrained_model, tried
-from training.tracking import log_checkpoints, rows_of, tracked
 
 # In a pass of fewer multiplications, threads wait for each other longer than they compute.
 SMALL = 10_000_000
@@ -60,9 +61,9 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
         seen = _features_of(model, splits, kept, cfg.num_workers)
     options = with_l2(cfg.probe, seen.train, seed, folder)
     with tracked(cfg, result) as tracker:
-        module = train(seen, options, seed, folder, rows_of(tracker))
-        tracker.summary.update({"l2": options.l2})
-        log_checkpoints(tracker, result)
+        module = train(seen, options, seed, folder, tracker.rows())
+        tracker.summary({"l2": options.l2})
+        tracker.files("checkpoints", folder, disk.FILES)
     finish(result, last=cfg.probe.epochs, gradient=gradient_norm(module, seen.train))
 
 

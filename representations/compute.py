@@ -34,6 +34,7 @@ from stages.memory import check_memory
 from stages.need import Need
 from stages.results import finish, is_complete, start
 from stages.table import role_of, roles
+from tracking.tracked import tracked
 from training.tasks import classifier_of, pretrained_classifier
 
 SPLITS = ("train", "test")
@@ -69,6 +70,16 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
 def _run_features(cfg: DictConfig, results: Results, name: str) -> None:
     result = results[name]
     folder = start(result)
+    with tracked(cfg, result) as tracker:
+        counts = _features(cfg, results, name, folder)
+        tracker.summary({f"{split}_inputs": count for split, count in counts.items()})
+        tracker.files("features", folder, ("*.npz",))
+    finish(result, **counts)
+
+
+def _features(cfg: DictConfig, results: Results, name: str, folder: Path) -> dict[str, int]:
+    """Computes the features of one role's model into `folder`. Returns the number of inputs of each split."""
+    result = results[name]
     if role_of(name) == "pretrain" and not cfg.interactions.checkpoints.pretrain:
         model, splits, has_head = pretrained_classifier(cfg, results)
         shared = [PENULTIMATE, *([SOURCE_LOGITS] if has_head else [])]
@@ -83,7 +94,7 @@ def _run_features(cfg: DictConfig, results: Results, name: str) -> None:
         model, splits = classifier_of(cfg, final(cfg, results, role_of(name)))
     given = [LOGITS] * bool(cfg.interactions.checkpoints[role_of(name)])  # which no training has tested
     _compute(cfg, model, splits, folder, [*asked.names(cfg), *given])
-    finish(result, train=len(splits.train), test=len(splits.test))
+    return {"train": len(splits.train), "test": len(splits.test)}
 
 
 def _compute(cfg: DictConfig, model: nn.Module, splits: Splits, folder: Path, wanted: list[str]) -> None:

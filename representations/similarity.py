@@ -46,6 +46,7 @@ from stages.results import epochs_of, finish, is_complete, start
 from stages.shares import check_same_inputs, folder_of, in_shares, key_of
 from stages.span import Span
 from stages.table import compared_with, role_of, roles
+from tracking.tracked import tracked
 from training.tasks import new_model, tried
 
 NEIGHBOURS = 10
@@ -153,7 +154,10 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
     folder, epochs = start(result), epochs_of(result)
     shards.take_over(result)
     shards.check_whole(cfg, [result])  # without what was damaged
-    _compare(cfg, results, name, name, folder, [epoch for epoch in epochs if not shards.has(folder, epoch)])
+    with tracked(cfg, result) as tracker:
+        _compare(cfg, results, name, name, folder, [epoch for epoch in epochs if not shards.has(folder, epoch)])
+        tracker.summary({"epochs": len(epochs)})
+        tracker.files("similarity", folder, (f"epoch_*/{shards.ARCHIVE}", shards.LAST))
     shards.clean(result)
     finish(result, last=epochs[-1])
 

@@ -2,7 +2,7 @@
 
 <result>/config.yaml   what decided it
 <result>/inputs.json   what it is made from: digests, and the hashes of those files when it was begun
-<result>/tracked.json  the W&B run of the process that makes it (training/tracking.py), if any
+<result>/tracked.json  how often it was made, and what mirrors it (stages/attempts.py), if anything does
 <result>/done.json     written last: the result is complete; which files it has (bytes and sha256), when it was
                        finished, by which versions on which machine
 
@@ -20,6 +20,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from stages import attempts
 from stages.checksums import SHARDS, TRACKED, WORDS, damaged, listed, lost, own_files
 from stages.files import is_temporary, remove, write_text
 from stages.identity import Result
@@ -123,8 +124,8 @@ def start(result: Result) -> Path:
     for file in damaged(result.folder, done and done["files"]):
         print(f"{file} is damaged: it was removed and is made again", flush=True)
         remove(file)
-    if done:  # a finished result has its own W&B run; this is another attempt
-        remove(result.folder / TRACKED)
+    if done and not result.parts:  # it is made again
+        attempts.end(result.folder)
     for file in filter(is_temporary, own_files(result.folder)):
         remove(file)
     remove(result.folder / "done.json")
@@ -152,8 +153,9 @@ def has_these_inputs(result: Result) -> bool:
 def _clear(folder: Path) -> None:
     """Removes a result, except what other jobs are writing, which tells by itself what it was made from."""
     for path in folder.iterdir():
-        if path.name != SHARDS:
+        if path.name not in (SHARDS, TRACKED):
             remove(path)
+    attempts.end(folder)
 
 
 def _write_settings(result: Result) -> None:

@@ -15,7 +15,7 @@ FLOORS = (
     {"conf"},
     {"stages"},
     {"data", "models"},
-    {"checkpoints"},
+    {"checkpoints", "tracking"},
     {"training"},
     {"pretrain_probe", "finetune", "scratch", "interactions", "representations"},
     {"analysis"},

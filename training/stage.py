@@ -2,6 +2,7 @@
 
 from omegaconf import DictConfig
 
+from checkpoints import disk
 from data.module import Batches
 from data.splits import Splits
 from models import batch_size
@@ -12,12 +13,12 @@ from stages.identity import Result
 from stages.memory import check_memory
 from stages.need import Need
 from stages.results import epochs_kept, finish, kept, start
+from tracking.tracked import tracked
 from training.classifier import LightningClassifier
 from training.fit import fit, make_trainer, quiet_lightning
 from training.length import length, per_device, step
 from training.seeds import seed_of, stream
 from training.tasks import first_inputs, new_model, tried
-from training.tracking import log_checkpoints, rows_of, tracked
 
 
 def check(cfg: DictConfig, stage: str, task: str) -> Need:
@@ -54,9 +55,8 @@ def run(cfg: DictConfig, result: Result, model: Classifier, splits: Splits) -> N
     # Epochs that are on disk stay there: an earlier run asked for them.
     wanted = kept(result.asked, options.epochs) | set(epochs_kept(folder))
     with tracked(cfg, result) as tracker:
-        track = rows_of(tracker)
-        last = fit(module, data, folder, options.epochs, wanted, cfg.trainer, track, options.iterations)
-        log_checkpoints(tracker, result)
+        last = fit(module, data, folder, options.epochs, wanted, cfg.trainer, tracker.rows(), options.iterations)
+        tracker.files("checkpoints", folder, disk.FILES)
     if last < planned:
         print(f"{stage}: stopped after {last} of {planned} epochs", flush=True)
     finish(result, last=last)

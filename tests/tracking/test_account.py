@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-
 from conf.account import check_account
+
 from conf.errors import BadInput
 
 NETRC = "machine {} login user password 0123456789\n"

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import pytest
 from studies import Finished, Studies, remove
-
 from training.tracking import rows_of
 
 WANDB = Path(sys.executable).with_name("wandb")

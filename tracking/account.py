@@ -1,4 +1,5 @@
-"""Checks before any work that W&B will find the key of an account, without network and without importing W&B."""
+"""Finds the W&B server and the key of an account where W&B itself looks for them, without network and without
+importing W&B."""
 
 import configparser
 import netrc
@@ -7,24 +8,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from conf.errors import BadInput
-
 HOST = "https://api.wandb.ai"
 
 
-def check_account(mode: str, environment: Mapping[str, str] = os.environ) -> None:
-    """Raises BadInput if runs are tracked online and W&B can't find a key in the environment, its settings or the netrc
-    file."""
-    if mode != "online" or any(environment.get(name) for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")):
-        return
-    settings = _settings(environment)
-    host = urlsplit(environment.get("WANDB_BASE_URL") or settings.get("base_url") or HOST).netloc
-    if settings.get("api_key") or settings.get("identity_token_file") or _in_netrc(host, environment):
-        return
-    raise BadInput(
-        f"wandb.mode=online needs an account at {host}, and no key was found: run `wandb login`, set "
-        f"WANDB_API_KEY, or set wandb.mode=offline, which needs no account"
-    )
+def host(environment: Mapping[str, str] = os.environ) -> str:
+    """Returns the address of the server."""
+    return environment.get("WANDB_BASE_URL") or _settings(environment).get("base_url") or HOST
+
+
+def no_key(environment: Mapping[str, str] = os.environ) -> str:
+    """Says that W&B can't find a key in the environment, its settings or the netrc file; returns "" if it can."""
+    if any(environment.get(name) for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")):
+        return ""
+    settings, server = _settings(environment), urlsplit(host(environment)).netloc
+    if settings.get("api_key") or settings.get("identity_token_file") or _in_netrc(server, environment):
+        return ""
+    return f"wandb.mode=online needs an account at {server}, and no key was found (`wandb login`, or WANDB_API_KEY)"
 
 
 def _settings(environment: Mapping[str, str]) -> dict[str, str]:

@@ -1,9 +1,8 @@
 """W&B mirrors a run: when its process or its disk has gone, the run goes on."""
 
 import pytest
-from wandb.sdk.mailbox import MailboxClosedError
-
 from training.tracking import not_vital
+from wandb.sdk.mailbox import MailboxClosedError
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,199 @@
+"""One W&B run per result.
+
+Its id is made of the result's digest and the number of the attempt (stages/attempts.py), so that a result that was
+interrupted goes on with its run. Online, the run gets only what it does not have yet. Offline, what the earlier process
+has written is removed and written again, since all rows are passed on again: after `wandb sync` it is one whole run.
+"""
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import count
+from math import isfinite
+from pathlib import Path
+from threading import Thread
+
+import pandas as pd
+import wandb
+from omegaconf import DictConfig
+
+from stages import attempts
+from tracking import server
+from tracking.about import About
+from tracking.tracker import Row, Tracker, not_vital
+
+PATIENCE, SHARE = 2, 0.02  # seconds, and of the time that a result took: how long uploads may keep the next one waiting
+AT_THE_END = 30  # seconds that uploads may keep the process from ending
+OPENING = 10  # seconds for the server to accept a run
+DELETED = "previously created and deleted"  # W&B never gives such an id again
+
+
+@contextmanager
+def wandb_run(options: DictConfig, about: About) -> Iterator[Tracker]:
+    """Yields the W&B run of this attempt, which ends with the block. options: wandb, in conf/config.yaml."""
+    logging.getLogger("wandb").setLevel(logging.ERROR)
+    tracker, started, exit_code = _opened(options, about), time.monotonic(), 1
+    try:
+        yield tracker
+        exit_code = 0
+    finally:
+        if isinstance(tracker, WandbTracker):
+            _finish(tracker.run, exit_code, max(PATIENCE, SHARE * (time.monotonic() - started)))
+
+
+class WandbTracker(Tracker):
+    """A W&B run that is open."""
+
+    def __init__(self, run: wandb.Run, about: About) -> None:
+        self.run, self._about = run, about
+        self._known = run.step if run.resumed else 0
+        run.define_metric("epoch")
+        if not about.parts:  # an analysis has curves along several axes
+            run.define_metric("*", step_metric="epoch")
+
+    def rows(self) -> Callable[[Row], None]:
+        handed = count(1)
+
+        def log(row: Row) -> None:
+            if next(handed) > self._known:
+                with not_vital("a row"):
+                    self.run.log(dict(row))
+
+        return log
+
+    def series(self, name: str, digest: str, axis: str, rows: Iterable[Row]) -> None:
+        there = attempts.noted(self._about.folder).get("series", {}) if self._known else {}
+        if there.get(name) == digest:
+            return
+        with not_vital(f"the curves of {name}"):
+            self.run.define_metric(axis)
+            self.run.define_metric(f"{name}/*", step_metric=axis)
+            for row in rows:
+                self.run.log({key: value for key, value in row.items() if isfinite(value)})
+            attempts.note(self._about.folder, series=there | {name: digest})
+
+    def summary(self, values: Mapping[str, object]) -> None:
+        with not_vital("the summary"):
+            self.run.summary.update({key: value for key, value in values.items() if _is_known(value)})
+
+    def text(self, text: str) -> None:
+        with not_vital("the answer"):
+            self.run.summary["answer"] = self.run.notes = text
+
+    def tables(self, tables: Mapping[str, pd.DataFrame]) -> None:
+        with not_vital("the tables"):
+            self.run.log({f"tables/{name}": wandb.Table(dataframe=table) for name, table in tables.items()})
+
+    def pictures(self, pictures: Mapping[str, Sequence[tuple[Path, str | None]]]) -> None:
+        with not_vital("the pictures"):
+            found = {name: [wandb.Image(str(file), caption=caption) for file, caption in of_name]
+                     for name, of_name in pictures.items()}  # fmt: skip
+            self.run.log({name: images if len(images) > 1 else images[0] for name, images in found.items() if images})
+
+    def files(self, kind: str, folder: Path, patterns: Sequence[str]) -> None:
+        with not_vital(f"the {kind}"):
+            artifact = wandb.Artifact(self._about.artifact, type=kind, metadata={"folder": str(folder)})
+            for file in sorted(file for pattern in patterns for file in folder.glob(pattern)):
+                name = str(file.relative_to(folder))
+                artifact.add_reference(file.resolve().as_uri(), name=name)  # with its checksum; nothing is copied
+            self.run.log_artifact(artifact)
+
+
+def _is_known(value: object) -> bool:
+    return not isinstance(value, float) or isfinite(value)
+
+
+def _opened(options: DictConfig, about: About) -> Tracker:
+    """Opens the run online if that is asked for and possible, else offline, else not at all."""
+    modes = ["online", "offline"] if options.mode == "online" and not server.lacking() else ["offline"]
+    for mode in modes:
+        try:
+            return _started(options, about, mode)
+        except (wandb.Error, OSError) as error:
+            why = (str(error).strip() or type(error).__name__).splitlines()[0]
+            if mode == "online":
+                server.lost(why)
+    print(f"W&B: {why}. Nothing is logged to it", flush=True)
+    return Tracker()
+
+
+def _started(options: DictConfig, about: About, mode: str) -> WandbTracker:
+    about.place.mkdir(parents=True, exist_ok=True)
+    about.folder.mkdir(parents=True, exist_ok=True)
+    _prepare(about)
+    try:
+        run = _init(options, about, mode)
+    except wandb.Error as error:
+        if DELETED not in str(error):
+            raise
+        attempts.note(about.folder)
+        attempts.end(about.folder)
+        run = _init(options, about, mode)
+    attempts.note(about.folder, id=run.id, place=os.path.relpath(about.place, about.folder))
+    tracker = WandbTracker(run, about)
+    if mode == "online":
+        _use(run, about.uses)
+    return tracker
+
+
+def _init(options: DictConfig, about: About, mode: str) -> wandb.Run:
+    return wandb.init(
+        project=options.project,
+        entity=options.entity,
+        mode=mode,
+        id=about.id,
+        resume="allow" if mode == "online" else None,
+        dir=str(about.place),
+        group=about.group,
+        job_type=about.job,
+        name=about.name,
+        tags=about.tags,
+        config=about.config | {"attempt": attempts.number(about.folder)},
+        settings=wandb.Settings(silent=True, console="off", x_disable_stats=not options.system,
+                                init_timeout=OPENING, finish_timeout=AT_THE_END),
+        reinit="create_new",  # an earlier run may still be uploading
+    )  # fmt: skip
+
+
+def _prepare(about: About) -> None:
+    """Removes what an interrupted process has written offline. Ends the attempt if it has logged a part of the result
+    that is another one now."""
+    noted = attempts.noted(about.folder)
+    if any(about.parts.get(name, digest) != digest for name, digest in noted.get("series", {}).items()):
+        attempts.end(about.folder)
+    elif "place" in noted:
+        for left in (about.folder / noted["place"] / "wandb").glob(f"offline-run-*-{about.id}"):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _use(run: wandb.Run, artifacts: Sequence[str]) -> None:
+    """Tells W&B what the result is made from, as far as it knows these artifacts."""
+    for name in artifacts:
+        try:
+            run.use_artifact(f"{name}:latest")
+        except (
+            wandb.Error,
+            ValueError,
+            TypeError,
+            OSError,
+        ):  # made offline and not uploaded yet: config has the digest
+            return
+
+
+def _finish(run: wandb.Run, exit_code: int, seconds: float) -> None:
+    """Ends the run. What is not uploaded within `seconds` is uploaded while the study goes on."""
+    thread = Thread(target=_end, args=(run, exit_code), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        server.look_again()
+
+
+def _end(run: wandb.Run, exit_code: int) -> None:
+    try:
+        run.finish(exit_code=exit_code)
+    except Exception as error:  # W&B's process may have ended already; that must not hide how the stage ended
+        logging.getLogger(__name__).warning("W&B did not finish cleanly: %s", error)

@@ -34,6 +34,7 @@ from analysis.runs import benefit, found, made, words
 from analysis.runs.alike import alike
 from analysis.runs.claims import claims
 from analysis.runs.found import Run
+from analysis.runs.mirrored import log_summary
 from analysis.runs.replicates import older, speaks_of
 from analysis.runs.settings import Settings, in_order
 from analysis.runs.tables import SETTING, Table, described, tables
@@ -86,10 +87,11 @@ def summarise(places: list[Path], anew: bool = False) -> Path | None:
             print(line, flush=True)
         with locked(folder):
             before = made.begin(folder)
-            _write(folder, runs, settings, left_out, other + without, gained)
+            answers = _write(folder, runs, settings, left_out, other + without, gained)
             made.end(folder, digest, len(runs))
             if before > len(runs):
                 print(words.replaced(folder, before), flush=True)
+        log_summary(folder, runs, answers)
     show(folder)
     print(f"\nsummary: {folder / 'report.html'}", flush=True)
     return folder
@@ -121,7 +123,8 @@ def _judged(runs: list[Run], settings: Settings) -> pd.DataFrame:
 def _write(
     folder: Path, runs: list[Run], settings: Settings, left_out: dict[Path, str], other: list[str],
     gained: benefit.Benefit | None,
-) -> None:  # fmt: skip
+) -> list[str]:  # fmt: skip
+    """Writes all files of a summary. Returns the paragraphs on top of its report."""
     judged, over = _judged(runs, settings), tables(runs, settings)
     epochs, no_epochs = over_epochs.look(runs, settings)
     views, no_views = together.look(runs, settings)
@@ -155,6 +158,7 @@ def _write(
     write_report(folder / "report.html", words.title(runs, settings), opening, every, figures, folder / "runs.csv",
                  words.how_to_read(runs, settings), first + answers, nothing)  # fmt: skip
     _remove_others(folder, kept)
+    return first + answers
 
 
 def _figures(

@@ -92,7 +92,7 @@ class HandMade:
         """groups: options that are not the default's; chosen: the keys that were, True for all in values,
         False for a run of before that was written down; values: other than the default's, of keys with __ for dots."""
         self.count += 1
-        cfg = changed(self.default, output=str(self.outputs), **values)
+        cfg = changed(self.default, output=str(self.outputs), **({"wandb__mode": "disabled"} | values))
         run = self.outputs / cfg.name / f"{self.count:03}" / f"seed={cfg.seed}"
         write_text(run / "results.json", "{}\n")
         write_text(run / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))))

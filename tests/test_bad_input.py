@@ -100,7 +100,6 @@ REFUSED = [
     ("+trainer.limit_train_batches=0.001", "trainer.limit_train_batches=0.001 less"),
     ("+trainer.callbacks=[foo]", "trainer.callbacks foo"),
     ("+trainer.max_epochs=3", "trainer.max_epochs=3 finetune.epochs"),
-    ("wandb.mode=online", "wandb.mode=online key login offline"),
     ("start.epoch=first", "start.epoch=first last 0"),
     ("start.epoch=99", "start.epoch=99 pre-training 2"),
     ("start.epoch=1.5", "start.epoch=1.5 last whole"),

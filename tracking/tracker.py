@@ -48,6 +48,11 @@ def not_vital(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not (isinstance(error, OSError) or type(error).__module__.startswith("wandb.")):
+        if not is_the_mirrors(error):
             raise
         print(f"W&B: {what} not logged: {str(error) or type(error).__name__}", flush=True)
+
+
+def is_the_mirrors(error: Exception) -> bool:
+    """Tells whether an error is W&B's (whose errors have no common class) or that of a disk or the network."""
+    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] == "wandb"

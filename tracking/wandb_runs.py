@@ -1,13 +1,19 @@
 """One W&B run per result.
 
 Its id is made of the result's digest and the number of the attempt (stages/attempts.py), so that a result that was
-interrupted goes on with its run. Online, the run gets only what it does not have yet. Offline, what the earlier process
-has written is removed and written again, since all rows are passed on again: after `wandb sync` it is one whole run.
+interrupted goes on with its run. A training that goes on passes on all its rows again:
+
+    online                    the run gets those that the server does not have yet
+    offline, not yet synced   what the interrupted process has written is removed, and written again as one whole
+    offline, synced           a second folder gets the new rows alone: `wandb sync` appends them, as resume is "allow"
 """
 
+import json
 import logging
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +33,7 @@ from tracking.tracker import Row, Tracker, not_vital
 
 PATIENCE, SHARE = 2, 0.02  # seconds, and of the time that a result took: how long uploads may keep the next one waiting
 AT_THE_END = 30  # seconds that uploads may keep the process from ending
+NOTING = 1  # second from one note of how many rows are out to the next
 OPENING = 10  # seconds for the server to accept a run
 DELETED = "previously created and deleted"  # W&B never gives such an id again
 
@@ -41,15 +48,17 @@ def wandb_run(options: DictConfig, about: About) -> Iterator[Tracker]:
         exit_code = 0
     finally:
         if isinstance(tracker, WandbTracker):
+            tracker.note()
             _finish(tracker.run, exit_code, max(PATIENCE, SHARE * (time.monotonic() - started)))
 
 
 class WandbTracker(Tracker):
     """A W&B run that is open."""
 
-    def __init__(self, run: wandb.Run, about: About) -> None:
-        self.run, self._about = run, about
-        self._known = run.step if run.resumed else 0
+    def __init__(self, run: wandb.Run, about: About, there: int) -> None:
+        """there: rows that the run has already."""
+        self.run, self._about, self._there, self._out = run, about, there, there
+        self._noted = time.monotonic()
         run.define_metric("epoch")
         if not about.parts:  # an analysis has curves along several axes
             run.define_metric("*", step_metric="epoch")
@@ -58,14 +67,24 @@ class WandbTracker(Tracker):
         handed = count(1)
 
         def log(row: Row) -> None:
-            if next(handed) > self._known:
+            number = next(handed)
+            if number > self._there:
                 with not_vital("a row"):
-                    self.run.log(dict(row))
+                    self.run.log(dict(row), step=number - 1)
+                    self._out = number
+                    if time.monotonic() - self._noted > NOTING:  # a row may be one of a single step
+                        self.note()
 
         return log
 
+    def note(self) -> None:
+        """Notes how many rows are out."""
+        with not_vital("the number of rows"):
+            attempts.note(self._about.folder, rows=self._out)
+        self._noted = time.monotonic()
+
     def series(self, name: str, digest: str, axis: str, rows: Iterable[Row]) -> None:
-        there = attempts.noted(self._about.folder).get("series", {}) if self._known else {}
+        there = attempts.noted(self._about.folder).get("series", {}) if self._there else {}
         if there.get(name) == digest:
             return
         with not_vital(f"the curves of {name}"):
@@ -73,6 +92,7 @@ class WandbTracker(Tracker):
             self.run.define_metric(f"{name}/*", step_metric=axis)
             for row in rows:
                 self.run.log({key: value for key, value in row.items() if isfinite(value)})
+            self._out += 1
             attempts.note(self._about.folder, series=there | {name: digest})
 
     def summary(self, values: Mapping[str, object]) -> None:
@@ -123,7 +143,7 @@ def _opened(options: DictConfig, about: About) -> Tracker:
 def _started(options: DictConfig, about: About, mode: str) -> WandbTracker:
     about.place.mkdir(parents=True, exist_ok=True)
     about.folder.mkdir(parents=True, exist_ok=True)
-    _prepare(about)
+    there = _kept(about)
     try:
         run = _init(options, about, mode)
     except wandb.Error as error:
@@ -132,11 +152,12 @@ def _started(options: DictConfig, about: About, mode: str) -> WandbTracker:
         attempts.note(about.folder)
         attempts.end(about.folder)
         run = _init(options, about, mode)
-    attempts.note(about.folder, id=run.id, place=os.path.relpath(about.place, about.folder))
-    tracker = WandbTracker(run, about)
+    there = run.starting_step if mode == "online" else there
+    place = os.path.relpath(about.place, about.folder)
+    attempts.note(about.folder, id=run.id, mode=mode, place=place, rows=there)
     if mode == "online":
         _use(run, about.uses)
-    return tracker
+    return WandbTracker(run, about, there)
 
 
 def _init(options: DictConfig, about: About, mode: str) -> wandb.Run:
@@ -145,7 +166,7 @@ def _init(options: DictConfig, about: About, mode: str) -> wandb.Run:
         entity=options.entity,
         mode=mode,
         id=about.id,
-        resume="allow" if mode == "online" else None,
+        resume="allow",
         dir=str(about.place),
         group=about.group,
         job_type=about.job,
@@ -158,15 +179,35 @@ def _init(options: DictConfig, about: About, mode: str) -> wandb.Run:
     )  # fmt: skip
 
 
-def _prepare(about: About) -> None:
-    """Removes what an interrupted process has written offline. Ends the attempt if it has logged a part of the result
-    that is another one now."""
+def _kept(about: About) -> int:
+    """Returns how many rows of this attempt are at the server, or in folders that were synced. Removes what else an
+    earlier process has written offline. Ends the attempt if it has logged a part of the result that is another one
+    now."""
     noted = attempts.noted(about.folder)
     if any(about.parts.get(name, digest) != digest for name, digest in noted.get("series", {}).items()):
         attempts.end(about.folder)
-    elif "place" in noted:
-        for left in (about.folder / noted["place"] / "wandb").glob(f"offline-run-*-{about.id}"):
-            shutil.rmtree(left, ignore_errors=True)
+        return 0
+    left = sorted((about.folder / noted.get("place", ".") / "wandb").glob(f"offline-run-*-{about.id}"))
+    synced = [folder for folder in left if any(folder.glob("*.synced"))]
+    for folder in left:
+        if folder not in synced:
+            shutil.rmtree(folder, ignore_errors=True)
+    if noted.get("mode") == "online":
+        kept = noted.get("rows", 0)
+    else:
+        kept = _rows_in(synced[-1]) if synced else noted.get("kept", 0)
+    if noted:
+        attempts.note(about.folder, kept=kept)
+    return kept
+
+
+def _rows_in(folder: Path) -> int:
+    """Returns the number of the last row in an offline folder: a process that was killed may have handed on more."""
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(folder)]
+    lines = subprocess.run(command, env=os.environ | {"WANDB_MODE": "offline"}, capture_output=True, text=True).stdout
+    records = (json.loads(line) for line in lines.splitlines())
+    steps = [int(record["history"]["step"].get("num", 0)) for record in records if record.get("type") == "history"]
+    return max(steps, default=-1) + 1
 
 
 def _use(run: wandb.Run, artifacts: Sequence[str]) -> None:

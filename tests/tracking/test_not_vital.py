@@ -1,8 +1,9 @@
 """W&B mirrors a run: when its process or its disk has gone, the run goes on."""
 
 import pytest
-from training.tracking import not_vital
 from wandb.sdk.mailbox import MailboxClosedError
+
+from tracking.tracker import not_vital
 
 
 @pytest.mark.parametrize(

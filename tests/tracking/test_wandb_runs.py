@@ -1,15 +1,14 @@
 """W&B mirrors every stage; offline, so that nothing needs an account. Read back with W&B's own command line."""
 
+import csv
 import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from studies import Finished, Studies, remove
-from training.tracking import rows_of
 
 WANDB = Path(sys.executable).with_name("wandb")
 TRAINED = ("pretrain", "probe", "finetune", "scratch")
@@ -30,9 +29,10 @@ def runs(tracked: Finished) -> dict[str, list[dict]]:
 
 
 def test_one_run_per_result(runs: dict[str, list[dict]], tracked: Finished) -> None:
-    assert sorted(runs) == sorted([*TRAINED, *(f"interactions/{stage}" for stage in TRAINED[1:]), "analysis"])
+    parts = ("samples", *TRAINED[1:])
+    assert sorted(runs) == sorted([*TRAINED, *(f"interactions/{part}" for part in parts), "analysis"])
     assert len(_folders(tracked.output)) == len(runs)
-    assert {_run_of(records)["run_group"] for records in runs.values()} == {"digits seed=0"}
+    assert {_run_of(records)["run_group"] for records in runs.values()} == {"digits"}
     assert {records[-1]["exit"].get("exit_code", 0) for records in runs.values()} == {0}
 
 
@@ -63,10 +63,11 @@ def test_history_is_metrics_csv(runs: dict[str, list[dict]], tracked: Finished, 
 def test_checkpoints_are_references(runs: dict[str, list[dict]], tracked: Finished, stage: str) -> None:
     (artifact,) = _artifacts(runs[stage], "checkpoint")
     contents = {entry["path"]: entry for entry in artifact["manifest"]["contents"]}
-    assert sorted(contents) == [f"epoch_{epoch:03d}.pt" for epoch in range(3)]
+    assert sorted(contents) == [f"checkpoints/epoch_{epoch:03d}.pt" for epoch in range(3)]
     for name, entry in contents.items():
         assert entry["ref"].startswith("file://")
-        assert entry["ref"].endswith(f"checkpoints/{name}")
+        assert entry["ref"].endswith(f"/{name}")
+        assert entry["digest"]
         assert "local_path" not in entry
 
 
@@ -110,6 +111,54 @@ def test_versions_and_machine_are_there(runs: dict[str, list[dict]]) -> None:
         assert versions.keys() >= {"program", "commit", "machine", "threads", "torch"}
 
 
+def test_names_say_what_varies_seed_and_stage(runs: dict[str, list[dict]]) -> None:
+    about = {stage: _run_of(records) for stage, records in runs.items()}
+    assert {stage: run["display_name"] for stage, run in about.items()} == {stage: f"seed=0 {stage}" for stage in runs}
+    assert {tuple(run["tags"]) for run in about.values()} == {
+        ("tiny", "conv4", "digits", stage.partition("/")[0]) for stage in runs
+    }
+    assert all("experiment=tiny" in run["config"]["update"]["overrides"] for run in about.values())
+
+
+def test_runs_are_joined_by_ids_and_digests(runs: dict[str, list[dict]]) -> None:
+    """Offline, W&B can't be told what a run uses: its config says it."""
+    about = {stage: _run_of(records) for stage, records in runs.items()}
+    for stage, of in (("finetune", "pretrain"), ("interactions/finetune", "finetune"), ("analysis", "finetune")):
+        used = about[stage]["config"]["update"]["inputs"][of]
+        assert used["run"] == about[of]["run_id"]
+        assert used["run"] == f"{used['digest']}-1"
+
+
+def test_numbers_of_the_analysis_have_intervals_and_references(runs: dict[str, list[dict]], tracked: Finished) -> None:
+    summary = _summary(runs["analysis"])
+    rows = _rows(tracked.output / "digits" / "seed=0" / "analysis" / "tables" / "claims.csv")
+    for row in rows:
+        key = "preserved_share" if row["key"] == "preserved/share" else row["key"]
+        for name, column in ((key, "mean"), (f"{key}/low", "low"), (f"{key}/task", "task")):
+            if row[column]:
+                assert summary[name] == pytest.approx(float(row[column]), rel=1e-12)
+        assert summary.get(f"verdict/{key}", "") == row["verdict"]
+    assert {"preserved_share", "preserved_share/task", "ratio/weighted", "jaccard/early", "accuracy/gain"} <= {*summary}
+
+
+@pytest.mark.parametrize(
+    ("measure", "axis", "keys"), [("jaccard", "epoch", ["model"]), ("decomposition", "order", ["quantity"])]
+)
+def test_curves_have_their_own_axis(
+    runs: dict[str, list[dict]], tracked: Finished, measure: str, axis: str, keys: list[str]
+) -> None:
+    metrics = [record["metric"] for record in runs["analysis"] if record["type"] == "metric"]
+    assert {"glob_name": f"{measure}/*", "step_metric": axis}.items() <= next(
+        metric for metric in metrics if metric.get("glob_name") == f"{measure}/*"
+    ).items()
+    history = _history(runs["analysis"])
+    for row in _rows(tracked.output / "digits" / "seed=0" / "analysis" / "tables" / f"{measure}.csv"):
+        name = "/".join([measure, *(row[key] for key in keys)])
+        (logged,) = [each for each in history if name in each and each[axis] == float(row[axis])]
+        assert logged[name] == pytest.approx(float(row["mean"]), rel=1e-12)
+        assert logged[f"{name}/low"] == pytest.approx(float(row["low"]), rel=1e-12)
+
+
 def test_a_resumed_run_is_complete_by_itself(study: Studies, finished: Finished) -> None:
     """It takes the place of the one that was killed, and has every epoch."""
     options = ("wandb.mode=offline", "stages=[scratch]")
@@ -119,18 +168,9 @@ def test_a_resumed_run_is_complete_by_itself(study: Studies, finished: Finished)
     (killed,) = _folders(study.output)
     assert study(*options, "run_dir=" + str(study.output / "elsewhere")).code == 0
     (records,) = _read_back(study.output)
-    assert _run_of(records)["run_id"] == killed.name.rpartition("-")[2]
+    assert killed.name.endswith("-" + _run_of(records)["run_id"])
     assert [row["epoch"] for row in _history(records)] == [0, 1, 2]
     assert any(record["type"] == "exit" for record in records)
-
-
-def test_rows_that_a_run_holds_are_not_logged_again() -> None:
-    """Online, an interrupted run goes on, and a training that goes on hands on all rows."""
-    logged = []
-    log = rows_of(SimpleNamespace(step=2, log=logged.append))
-    for epoch in range(4):
-        log({"epoch": epoch})
-    assert [row["epoch"] for row in logged] == [2, 3]
 
 
 def test_what_is_made_again_has_a_run_of_its_own(tracked: Finished, study: Studies) -> None:
@@ -153,6 +193,19 @@ def test_a_failed_stage_is_marked(study: Studies) -> None:
 
 def test_disabled_leaves_nothing(finished: Finished) -> None:
     assert list(finished.output.rglob("*wandb*")) == []
+
+
+def _rows(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as content:
+        return list(csv.DictReader(content))
+
+
+def _summary(records: list[dict]) -> dict[str, object]:
+    """The last value of each key; W&B keeps those of the history there as well."""
+    found = {}
+    for record in records:
+        found |= record.get("summary", {}).get("update", {})
+    return found
 
 
 def _folders(output: Path) -> list[Path]:

@@ -1,0 +1,98 @@
+"""A result that goes on keeps its W&B run; one that is made again gets another. Read back with W&B's own reader."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from stages import attempts
+from tracking.about import About
+from tracking.wandb_runs import wandb_run
+
+OPTIONS = OmegaConf.create({"mode": "offline", "project": "p", "entity": None, "system": False})
+
+
+@pytest.fixture
+def about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> About:
+    for name in ("DATA", "CACHE", "CONFIG"):
+        monkeypatch.setenv(f"WANDB_{name}_DIR", str(tmp_path / "scrap"))
+    return About("0123456789ab", tmp_path / "result", tmp_path / "run", "digits", "finetune", "seed=0 finetune")
+
+
+def log(about: About, rows: int) -> None:
+    with wandb_run(OPTIONS, about) as tracker:
+        track = tracker.rows()
+        for epoch in range(rows):
+            track({"epoch": epoch, "loss": 1.0 / (epoch + 1)})
+
+
+def folders(about: About) -> list[Path]:
+    return sorted((about.place / "wandb").glob("offline-run-*"), key=lambda folder: folder.stat().st_mtime_ns)
+
+
+def epochs(folder: Path) -> list[tuple[int, int]]:
+    """(step, epoch) of each row."""
+    return [(int(row["step"].get("num", 0)), row["item"]["epoch"]) for row in history(folder)]
+
+
+def history(folder: Path) -> Iterator[dict]:
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(folder)]
+    for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines():
+        if (record := json.loads(line))["type"] == "history":
+            yield record["history"]
+
+
+def test_what_was_not_uploaded_is_written_again_as_one(about: About) -> None:
+    log(about, 2)
+    log(about, 4)
+    (folder,) = folders(about)
+    assert folder.name.endswith("-0123456789ab-1")
+    assert epochs(folder) == [(0, 0), (1, 1), (2, 2), (3, 3)]
+
+
+def test_what_was_uploaded_is_not_logged_again(about: About) -> None:
+    """`wandb sync` leaves a mark beside the file, and appends the second folder to the run."""
+    log(about, 2)
+    (first,) = folders(about)
+    next(first.glob("run-*.wandb")).with_suffix(".wandb.synced").touch()
+    log(about, 3)
+    log(about, 4)  # the second one, not uploaded, makes way for a whole one
+    kept, second = folders(about)
+    assert kept == first
+    assert epochs(second) == [(2, 2), (3, 3)]
+
+
+def test_what_is_made_again_has_another_run(about: About) -> None:
+    log(about, 1)
+    attempts.end(about.folder)
+    log(about, 1)
+    assert [folder.name[-2:] for folder in folders(about)] == ["-1", "-2"]
+
+
+def test_curves_are_logged_once(about: About) -> None:
+    """Of an analysis that gets another measure after an upload, only the new curves are."""
+    with wandb_run(OPTIONS, about) as tracker:
+        tracker.series("jaccard", "a", "epoch", [{"epoch": 0, "jaccard/finetune": 0.5}])
+    (first,) = folders(about)
+    next(first.glob("run-*.wandb")).with_suffix(".wandb.synced").touch()
+    with wandb_run(OPTIONS, about) as tracker:
+        tracker.series("jaccard", "a", "epoch", [{"epoch": 0, "jaccard/finetune": 0.5}])
+        tracker.series("ratio", "b", "order", [{"order": 1, "ratio/x": 0.25, "ratio/y": float("nan")}])
+    rows = [row["item"] for row in history(folders(about)[1])]
+    assert [{key: row[key] for key in row if not key.startswith("_")} for row in rows] == [
+        {"order": 1, "ratio/x": 0.25}
+    ]
+
+
+def test_a_measure_whose_code_has_changed_makes_another_attempt(about: About) -> None:
+    from dataclasses import replace
+
+    with wandb_run(OPTIONS, replace(about, parts={"jaccard": "a"})) as tracker:
+        tracker.series("jaccard", "a", "epoch", [{"epoch": 0, "jaccard/finetune": 0.5}])
+    with wandb_run(OPTIONS, replace(about, parts={"jaccard": "c"})) as tracker:
+        tracker.series("jaccard", "c", "epoch", [{"epoch": 0, "jaccard/finetune": 0.6}])
+    assert [folder.name[-2:] for folder in folders(about)] == ["-1", "-2"]

@@ -25,6 +25,7 @@ FLOORS = (
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 MATHEMATICS = {
     "interactions.mobius",
+    "interactions.indices",
     "interactions.variables.masking",
     "interactions.tokens",
     "interactions.dense",

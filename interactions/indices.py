@@ -5,7 +5,7 @@ that depends on |S| and |T| alone,
 
     index(T) = sum_{S >= T} part(|S|, |T|) I(S)
 
-    Shapley value         1/|S|              of one variable: its gain, mean over all orders in which variables are added
+    Shapley value         1/|S|              of one variable: its gain, mean over all orders of adding variables
     Banzhaf value         2^(1-|S|)          of one variable: its gain, mean over all subsets of the others
     Shapley interaction   1/(|S|-|T|+1)      the gain of T as a whole
     k-SII                 see below          the same, changed so that all T up to an order add up to v(x_N)

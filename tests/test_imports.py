@@ -38,6 +38,7 @@ MATHEMATICS = {
         f"analysis.formulas.{name}"
         for name in ("decomposition", "ratio", "references", "jaccard", "faithfulness", "noise", "accuracy", "knockout")
     ),
+    "analysis.formulas.attribution",
     *(f"analysis.formulas.{name}" for name in ("logme", "h_score", "leep", "neighbours", "spectrum", "softmax")),
     *(f"analysis.statistics.{name}" for name in ("between", "curves", "estimate", "shuffled", "slope")),
 }

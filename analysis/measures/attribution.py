@@ -39,8 +39,7 @@ LABELS = {
     "rank": "rank correlation",
     "top": "same top variable",
     "counted": "share of samples that count",
-    "placement": "placement: the same values, given to the variables in other ways",
-    "ceiling": "ceiling: another fine-tuning in place of the other model",
+    "placement": "placement: the same values at other variables",
 }
 CAPTION = (
     "Agreement of two models on how much each variable of a sample adds to the log-odds of the true class (its Shapley "

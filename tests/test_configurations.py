@@ -219,5 +219,5 @@ def test_a_name_that_is_too_long_for_a_folder_is_refused(default):
 
 def test_all_measures_of_the_program_are_measured_by_default(default):
     few_are_won, of_features = ["knockout"], ["transfer", "spectrum", "tsne", "logme"]
-    of_layers = ["cka", "training"]
-    assert sorted([*default.analysis.measures, *few_are_won, *of_features, *of_layers]) == ours()
+    of_layers, of_variables = ["cka", "training"], ["attribution"]
+    assert sorted([*default.analysis.measures, *few_are_won, *of_features, *of_layers, *of_variables]) == ours()

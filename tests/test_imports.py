@@ -25,6 +25,7 @@ FLOORS = (
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 MATHEMATICS = {
     "interactions.mobius",
+    "interactions.indices",
     "interactions.variables.masking",
     "interactions.tokens",
     "interactions.dense",
@@ -37,6 +38,7 @@ MATHEMATICS = {
         f"analysis.formulas.{name}"
         for name in ("decomposition", "ratio", "references", "jaccard", "faithfulness", "noise", "accuracy", "knockout")
     ),
+    "analysis.formulas.attribution",
     *(f"analysis.formulas.{name}" for name in ("logme", "h_score", "leep", "neighbours", "spectrum", "softmax")),
     *(f"analysis.statistics.{name}" for name in ("between", "curves", "estimate", "shuffled", "slope")),
 }

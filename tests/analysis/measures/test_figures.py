@@ -15,6 +15,7 @@ REFERENCES = {  # that each table has here
     "accuracy": ["chance"],
     "faithfulness": ["shuffled"],
     "knockout": ["placement", "elsewhere"],
+    "attribution": ["placement", "task", "ceiling", "other"],
 }
 
 
@@ -86,6 +87,13 @@ def knockout_table():
     return rows.assign(**interval(np.linspace(-0.5, 2, len(rows)), levels_of("knockout", 0.3)))
 
 
+def attribution_table():
+    pairs = [("pretrain", "finetune"), ("pretrain", "scratch"), ("finetune", "scratch")]
+    names = [(*pair, name) for pair in pairs for name in ("cosine", "rank", "top", "counted")]
+    rows = pd.DataFrame(names, columns=["first", "second", "quantity"])
+    return rows.assign(**interval(np.linspace(-0.2, 0.9, len(rows)), levels_of("attribution", 0.3)))
+
+
 def table(name, n=5, epochs=4):
     ratio = {
         "definition": ["weighted", "paper", "positive"],
@@ -100,6 +108,7 @@ def table(name, n=5, epochs=4):
         "faithfulness": lambda: curves_table("faithfulness", epochs, ["salient_share", "rebuilt"], "pretrain"),
         "noise": lambda: noise_table(n),
         "knockout": knockout_table,
+        "attribution": attribution_table,
     }[name]()
 
 

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from math import isfinite
 from pathlib import Path
@@ -29,7 +29,7 @@ from omegaconf import DictConfig
 from stages import attempts
 from tracking import server
 from tracking.about import About
-from tracking.tracker import Row, Tracker, not_vital
+from tracking.tracker import Row, Tracker, is_the_mirrors, not_vital
 
 PATIENCE, SHARE = 2, 0.02  # seconds, and of the time that a result took: how long uploads may keep the next one waiting
 AT_THE_END = 30  # seconds that uploads may keep the process from ending
@@ -132,7 +132,9 @@ def _opened(options: DictConfig, about: About) -> Tracker:
     for mode in modes:
         try:
             return _started(options, about, mode)
-        except (wandb.Error, OSError) as error:
+        except Exception as error:
+            if not is_the_mirrors(error):
+                raise
             why = (str(error).strip() or type(error).__name__).splitlines()[0]
             if mode == "online":
                 server.lost(why)
@@ -211,17 +213,10 @@ def _rows_in(folder: Path) -> int:
 
 
 def _use(run: wandb.Run, artifacts: Sequence[str]) -> None:
-    """Tells W&B what the result is made from, as far as it knows these artifacts."""
+    """Tells W&B what the result is made from, as far as it knows these artifacts: the config has their digests."""
     for name in artifacts:
-        try:
+        with suppress(wandb.Error, ValueError, TypeError, OSError):
             run.use_artifact(f"{name}:latest")
-        except (
-            wandb.Error,
-            ValueError,
-            TypeError,
-            OSError,
-        ):  # made offline and not uploaded yet: config has the digest
-            return
 
 
 def _finish(run: wandb.Run, exit_code: int, seconds: float) -> None:

@@ -51,8 +51,6 @@ class Run:
 
 @dataclass
 class Artifact:
-    """manifest: its files, by their names; used: whether a run has said that it reads it."""
-
     id: str
     name: str
     type: str
@@ -63,7 +61,6 @@ class Artifact:
     metadata: Answer
     project: str
     entity: str
-    client_id: str = ""
     state: str = "PENDING"
 
 
@@ -144,7 +141,7 @@ def create_artifact(known: Known, given: Answer) -> Answer:
         aliases = [each["alias"] for each in given.get("aliases") or []]
         found = Artifact(f"artifact-{len(known.artifacts)}", name, given["artifactTypeName"], given["digest"],
                          given["runName"], len(before), aliases, json.loads(given.get("metadata") or "{}"),
-                         given["projectName"], given["entityName"], given.get("clientID") or "")  # fmt: skip
+                         given["projectName"], given["entityName"])  # fmt: skip
         known.artifacts.append(found)
     latest = {"latestArtifact": {"id": before[-1].id} if before else None}
     return {"createArtifact": {"artifact": {"id": found.id, "state": found.state, "artifactSequence": latest}}}

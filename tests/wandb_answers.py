@@ -1,93 +1,22 @@
-"""What the stand-in for a W&B server knows, and its answers to the queries of wandb 0.31 (tests/wandb_server.py).
+"""The answers of the stand-in for a W&B server to the queries of wandb 0.31 (tests/wandb_server.py).
 
-It goes by the names of the operations and never reads which fields a query asks for: an answer has all that any of them
+They go by the names of the operations and never by which fields a query asks for: an answer has all that any of them
 asks for.
 """
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-Answer = dict[str, object]
-HISTORY, EVENTS, CONSOLE, SUMMARY = "wandb-history.jsonl", "wandb-events.jsonl", "output.log", "wandb-summary.json"
-ME = "me"
-OPERATIONS: dict[str, Callable[["Known", Answer], Answer]] = {}
+from wandb_known import CONSOLE, EVENTS, HISTORY, ME, Answer, Artifact, Known, Run
 
-
-@dataclass
-class Run:
-    """lines: of each streamed file, by the number that they came with, as a server stores them: what comes later with
-    the same number replaces what was there."""
-
-    id: str
-    project: str
-    entity: str
-    group: str = ""
-    job_type: str = ""
-    name: str = ""
-    tags: list[str] = field(default_factory=list)
-    settings: str = "{}"
-    lines: dict[str, dict[int, str]] = field(default_factory=dict)
-    used: list[str] = field(default_factory=list)
-    exit_code: int | None = None
-
-    def of(self, file: str) -> list[str]:
-        return [line for _, line in sorted(self.lines.get(file, {}).items())]
-
-    @property
-    def history(self) -> list[Answer]:
-        return [json.loads(line) for line in self.of(HISTORY)]
-
-    @property
-    def summary(self) -> Answer:
-        return json.loads((self.of(SUMMARY) or ["{}"])[-1])
-
-    @property
-    def config(self) -> Answer:
-        """The settings as the user gave them: what W&B adds, and its own wrapping, are left out."""
-        given = json.loads(self.settings)
-        return {key: about["value"] for key, about in given.items() if key != "_wandb"}
+NOW = "2026-01-01T00:00:00Z"
+OPERATIONS: dict[str, Callable[[Known, Answer], Answer]] = {}
 
 
-@dataclass
-class Artifact:
-    id: str
-    name: str
-    type: str
-    digest: str
-    run: str
-    version: int
-    aliases: list[str]
-    metadata: Answer
-    project: str
-    entity: str
-    state: str = "PENDING"
-
-
-@dataclass
-class Known:
-    """runs by id; artifacts in their order; files: what was uploaded, by path; asked: names of the operations."""
-
-    url: str = ""
-    runs: dict[str, Run] = field(default_factory=dict)
-    artifacts: list[Artifact] = field(default_factory=list)
-    files: dict[str, bytes] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
-
-    def answer(self, operation: str, given: Answer) -> Answer:
-        self.asked.append(operation)
-        return OPERATIONS[operation](self, given)
-
-    def artifact(self, name: str) -> Artifact | None:
-        """Finds "weights:v1" or "weights:latest"; a name alone is the latest."""
-        name, _, alias = name.partition(":")
-        found = [each for each in self.artifacts if each.name == name]
-        return next((each for each in found[::-1] if alias in ("", f"v{each.version}", *each.aliases)), None)
-
-    def manifest(self, name: str) -> Answer:
-        """Returns the files of an artifact, by their names."""
-        return json.loads(self.files[f"manifests/{self.artifact(name).id}"])["contents"]
+def answer(known: Known, operation: str, given: Answer) -> Answer:
+    """Raises LookupError for an operation that is not known."""
+    known.asked.append(operation)
+    return OPERATIONS[operation[:1].upper() + operation[1:]](known, given)
 
 
 def operation(function: Callable[[Known, Answer], Answer]) -> Callable[[Known, Answer], Answer]:
@@ -99,6 +28,9 @@ def operation(function: Callable[[Known, Answer], Answer]) -> Callable[[Known, A
 def viewer(known: Known, given: Answer) -> Answer:
     about = {"id": ME, "entity": ME, "username": ME, "email": "", "flags": "{}", "teams": {"edges": []}}
     return {"viewer": about}
+
+
+OPERATIONS["GetDefaultEntity"] = viewer
 
 
 @operation
@@ -193,12 +125,40 @@ def artifact_membership_by_name(known: Known, given: Answer) -> Answer:
     return {"project": {"artifactCollectionMembership": found and _membership(found)}}
 
 
+@operation
+def project_internal_id(known: Known, given: Answer) -> Answer:
+    """A project is there as soon as it has a run."""
+    there = given["projectName"] in {run.project for run in known.runs.values()}
+    return {"project": _project(given["projectName"], given["entityName"]) if there else None}
+
+
+@operation
+def get_projects(known: Known, given: Answer) -> Answer:
+    names = sorted({run.project for run in known.runs.values()})
+    edges = [
+        {"node": _project(name, ME) | {"createdAt": NOW, "isBenchmark": False, "user": None}, "cursor": name}
+        for name in names
+    ]
+    return {"models": {"edges": edges, "pageInfo": {"endCursor": None, "hasNextPage": False}}}
+
+
+@operation
+def upsert_view(known: Known, given: Answer) -> Answer:
+    view = {"id": f"view-{len(known.views)}", **given, "project": _project(given["projectName"], given["entityName"])}
+    known.views.append(view)
+    return {"upsertView": {"view": view, "inserted": True}}
+
+
+OPERATIONS["UpsertView2"] = upsert_view
+
+
 def _by_id(known: Known, identity: str) -> Artifact:
     return next(each for each in known.artifacts if each.id == identity)
 
 
 def _project(name: str, entity: str) -> Answer:
-    return {"id": name, "internalId": name, "name": name, "entity": {"id": entity, "name": entity}}
+    return {"id": name, "internalId": name, "name": name, "entityName": entity,
+            "entity": {"id": entity, "name": entity}}  # fmt: skip
 
 
 def _bucket(run: Run) -> Answer:
@@ -222,7 +182,7 @@ def _artifact(found: Artifact) -> Answer:
     about = {"__typename": "Artifact", "id": found.id, "digest": found.digest, "state": found.state,
              "versionIndex": found.version, "artifactType": {"name": found.type}, "artifactSequence": sequence,
              "metadata": json.dumps(found.metadata), "size": 0, "fileCount": 0, "tags": [],
-             "createdAt": "2026-01-01T00:00:00Z", "ttlIsInherited": True, "ttlDurationSeconds": -1}  # fmt: skip
+             "createdAt": NOW, "ttlIsInherited": True, "ttlDurationSeconds": -1}  # fmt: skip
     empty = ("description", "historyStep", "digestAlgorithm", "commitHash", "updatedAt")
     return dict.fromkeys(empty) | about
 

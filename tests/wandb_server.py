@@ -17,7 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 from urllib.parse import unquote
 
-from wandb_answers import Known, Run
+from wandb_answers import answer
+from wandb_known import Known, Run
 
 OPERATION = re.compile(r"\b(?:query|mutation)\s+(\w+)")
 
@@ -78,11 +79,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _graphql(self, asked: dict[str, object]) -> None:
         name = OPERATION.search(asked["query"])[1]
         try:
-            answer = self.server_of.known.answer(name, asked.get("variables") or {})
+            found = answer(self.server_of.known, name, asked.get("variables") or {})
         except LookupError as error:
             self._unknown(f"{name}: {error!r}: {asked}")
         else:
-            self._send({"data": answer})
+            self._send({"data": found})
 
     def _stream(self, given: dict[str, object]) -> None:
         """Stores lines of a run's files: each comes with the number of its first line."""

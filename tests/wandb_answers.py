@@ -144,7 +144,8 @@ def get_projects(known: Known, given: Answer) -> Answer:
 
 @operation
 def upsert_view(known: Known, given: Answer) -> Answer:
-    view = {"id": f"view-{len(known.views)}", **given, "project": _project(given["projectName"], given["entityName"])}
+    project = _project(given["projectName"], given["entityName"])
+    view = given | {"id": f"view-{len(known.views)}", "project": project}
     known.views.append(view)
     return {"upsertView": {"view": view, "inserted": True}}
 

@@ -32,7 +32,7 @@ def workspace(entity: str, project: str, name: str) -> ws.Workspace:
         ],
         settings=ws.WorkspaceSettings(max_runs=SHOWN, group_by_prefix="first"),
         runset_settings=ws.RunsetSettings(
-            filters=[expr.Metric("JobType").isin(list(JOBS))],
+            filters=expr.And(expr.Metric("JobType").isin(list(JOBS))),
             groupby=[expr.Metric("Group"), expr.Metric("JobType"), expr.Config(START)],
             order=[expr.Ordering(expr.Summary(SORTED_BY), ascending=False)],
             pinned_columns=[f"summary:{name}" for name in CLAIMS],
@@ -60,7 +60,7 @@ def _grid(section: Section, entity: str, project: str) -> wr.PanelGrid:
         entity=entity,
         project=project,
         name=", ".join(section.jobs),
-        filters=[expr.Metric("JobType").isin(list(section.jobs))],
+        filters=expr.And(expr.Metric("JobType").isin(list(section.jobs))),
         groupby=["Group", "JobType", f"config.{START}"],
         order=[wr.OrderBy(wr.SummaryMetric(SORTED_BY), ascending=False)],
     )

@@ -18,6 +18,7 @@ bit i of s is set. The columns of {}, {0}, {1}, {0, 1}, {2} are 0, 1, 2, 3, 4.
 import os
 from collections.abc import Iterable
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -145,10 +146,7 @@ class Run:
 
         Raises BadInput if the files of the data set are not here; words need none.
         """
-        about = self._about(sample)
-        subset = keep if keep is None or isinstance(keep, int) else sum(1 << variable for variable in set(keep))
-        if subset is not None and not 0 <= subset < 2**self.n:
-            raise BadInput(f"keep={keep} is not allowed: variables from 0 to {self.n - 1} are expected")
+        about, subset = self._about(sample), keep if keep is None else self._subset(keep)
         return self._seen.picture(about, subset)
 
     @cached_property
@@ -173,6 +171,19 @@ class Run:
     @cached_property
     def _seen(self) -> Seen:
         return Seen(self.config, self.about, self.baseline, self.folder)
+
+    def _subset(self, keep: int | Iterable[int]) -> int:
+        """Returns the bitmask of the variables that are kept."""
+        if isinstance(keep, Integral):
+            good, subset = 0 <= keep < 2**self.n, int(keep)
+        else:
+            kept = set(map(int, keep))
+            good = kept <= set(range(self.n))
+            subset = sum(1 << variable for variable in kept) if good else 0
+        if not good:
+            raise BadInput(f"keep={keep} is not allowed: numbers of variables, 0 to {self.n - 1}, in a list, or a "
+                           f"bitmask below {2**self.n} are expected")  # fmt: skip
+        return subset
 
     def _about(self, sample: int) -> dict:
         count = len(self.about["samples"])

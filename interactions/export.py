@@ -54,7 +54,8 @@ def export(run: str, to: str, output: str, options: dict[str, str]) -> None:
         raise BadInput(f"{extra[0]}=... is not for to={to}, which takes {', '.join(target.OPTIONS)}")
     found = Run(run)
     chosen = Chosen.asked(found, **{key: options[key] for key in ("roles", "epochs", "samples") if key in options})
-    about = {"to": to, "run": found.name, "of": found.digests}
+    values = {name: digest for name, digest in found.digests.items() if name.startswith("interactions/")}
+    about = {"to": to, "run": found.name, "of": values}
     check(place, about)
     target.check(chosen, place, options)
     with replaced(place, about) as folder:

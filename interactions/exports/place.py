@@ -65,7 +65,11 @@ def check_disk(count: int, size: int, output: Path) -> None:
     """Prints what will be written, at most. size: bytes in all files. Raises BadInput if the disk has less space."""
     free = free_disk(output)
     files = f"{count} file{'s' * (count > 1)}"
-    print(f"{files}, at most {gigabytes(size)}, will be written to {output}; {gigabytes(free)} are free", flush=True)
+    print(f"{files}, at most {_amount(size)}, will be written to {output}; {gigabytes(free)} are free", flush=True)
     if size > free:
         raise BadInput(f"no space left on {output}: {gigabytes(size)} needed, {gigabytes(free)} free; export fewer "
                        f"epochs=..., samples=... or roles=..., or give an output=... on another disk")  # fmt: skip
+
+
+def _amount(size: int) -> str:
+    return f"{-(-size // 1000)} kB" if size < 10**6 else gigabytes(size)

@@ -48,9 +48,7 @@ def write(chosen: Chosen, folder: Path, options: dict[str, str]) -> None:
     write_text(folder / "files.csv", pd.DataFrame(rows).to_csv(index=False))
 
 
-def content(
-    chosen: Chosen, model: str, epoch: int, sample: int, strength: np.ndarray, players: dict[int, str]
-) -> str:
+def content(chosen: Chosen, model: str, epoch: int, sample: int, strength: np.ndarray, players: dict[int, str]) -> str:
     """Returns the file of one sample. strength: I [2**n]; players: bitmask -> shapiq's name of the subset."""
     run, about = chosen.run, chosen.run.about["samples"][sample]
     found = {

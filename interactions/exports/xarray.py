@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import xarray
 
 OPTIONS = ("roles", "epochs", "samples", "format")
-WRITERS = {"netcdf": "h5netcdf", "zarr": "zarr"}
+WRITERS = {"netcdf": ("h5netcdf", "h5py"), "zarr": ("zarr",)}
 CHUNK = 2**17  # numbers that are compressed together: 1 MB
 ABOUT = {
     "value": {"long_name": "log-odds of the true class of the masked input that keeps the subset", "units": "1"},
@@ -45,7 +45,7 @@ ABOUT = {
 def check(chosen: Chosen, output: Path, options: dict[str, str]) -> None:
     kind = options.get("format", "netcdf")
     Choice(tuple(WRITERS)).check("format", kind)
-    check_installed("to=xarray", "xarray", WRITERS[kind])
+    check_installed("to=xarray", "xarray", *WRITERS[kind])
     size = 2 * 8 * int(np.prod(_shape(chosen), dtype=np.int64))
     # Both arrays, and as much again while the interactions are made and the file is written.
     check_memory(2 * size, "to=xarray", "export fewer epochs=..., samples=... or roles=...")

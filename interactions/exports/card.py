@@ -10,8 +10,7 @@ from stages.records import read_record
 from stages.versions import version_line
 
 TAGS = ["interactions", "pre-training", "transfer-learning", "explainability", "interpretability"]
-SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"),
-         (10**8, "10M<n<100M"), (10**9, "100M<n<1B"))  # fmt: skip
+POWERS = ("1", "1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B")
 LICENSE = """**No license is set**: before you publish this folder, put yours in place of `unknown` in the first lines of
 this file. The data set and the models of the study may have licenses of their own."""
 
@@ -37,17 +36,22 @@ def _title(run: Run) -> str:
 
 
 def _metadata(run: Run, rows: dict[str, int]) -> str:
-    total = sum(rows.values())
     configs = [{"config_name": name, "data_files": f"{name}.parquet"} for name in rows]
     configs[0]["default"] = True
     found = {
         "pretty_name": _title(run),
         "license": "unknown",
         "tags": TAGS,
-        "size_categories": [next((size for limit, size in SIZES if total < limit), "1B<n<10B")],
+        "size_categories": [_size(sum(rows.values()))],
         "configs": configs,
     }
     return yaml.safe_dump(found, sort_keys=False, allow_unicode=True)
+
+
+def _size(rows: int) -> str:
+    """Returns the hub's word for a number of rows: n<1K, 1K<n<10K, 10K<n<100K..."""
+    place = max(0, len(str(rows)) - 3)
+    return f"{POWERS[place]}<n<{POWERS[place + 1]}" if place else "n<1K"
 
 
 def _about(run: Run) -> str:
@@ -55,9 +59,10 @@ def _about(run: Run) -> str:
     seeds = ", ".join(f"{name}={value}" for name, value in cfg.seeds.items())
     unit = "words" if run.kind == "text" else f"patches of a grid of {cfg.interactions.grid} by {cfg.interactions.grid}"
     return f"""How much of what a model has learned in pre-training survives fine-tuning, and could it have learned the
-same from scratch? Each of {len(run.samples)} {run.split} samples was cut into {run.n} variables ({unit}). The models saw all
-{2**run.n} versions of it in which some variables are masked; from these values, the strength of every subset of variables
-that a model uses together, its *interaction*, follows exactly ([arXiv 2410.08455](https://arxiv.org/abs/2410.08455)).
+same from scratch? Each of {len(run.samples)} {run.split} samples was cut into {run.n} variables ({unit}). The models
+saw all {2**run.n} versions of it in which some variables are masked; from these values, the strength of every subset of
+variables that a model uses together, its *interaction*, follows exactly
+([arXiv 2410.08455](https://arxiv.org/abs/2410.08455)).
 
 - model: `{cfg.model._target_}`; pre-trained weights: {_name(cfg.model.weights)}
 - target task: `{cfg.data.target._target_}`; masked variables are replaced by: {cfg.interactions.baseline}

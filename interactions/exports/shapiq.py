@@ -51,12 +51,13 @@ def write(chosen: Chosen, folder: Path, options: dict[str, str]) -> None:
 def content(chosen: Chosen, model: str, epoch: int, sample: int, strength: np.ndarray, players: dict[int, str]) -> str:
     """Returns the file of one sample. strength: I [2**n]; players: bitmask -> shapiq's name of the subset."""
     run, about = chosen.run, chosen.run.about["samples"][sample]
+    which = f"{run.split} sample {about['index']}, class {about['class']}"
     found = {
         "object_name": "InteractionValues",
         "data_type": "interaction_values",
         "version": FORMAT,
         "created_from": None,
-        "description": f"{run.name}: {model}, epoch {epoch}, {run.split} sample {about['index']}, class {about['class']}",
+        "description": f"{run.name}: {model}, epoch {epoch}, {which}",
         "parameters": {
             "players": run.names(sample),
             "value": "log-odds of the true class",

@@ -56,7 +56,7 @@ class Seen:
     def _splits(self) -> Splits:
         """The target task; it is not downloaded, since to look at a picture must not fetch gigabytes."""
         config = OmegaConf.to_container(self.config)
-        config["data"]["target"] = _with_nothing_fetched(config["data"]["target"])
+        config["data"]["target"] = with_nothing_fetched(config["data"]["target"])
         return task(OmegaConf.create(config), "target")
 
     def _check_same(self, sample: dict, labels: np.ndarray) -> None:
@@ -67,8 +67,8 @@ class Seen:
                            f"{sample['class']}")  # fmt: skip
 
 
-def _with_nothing_fetched(options: object) -> object:
+def with_nothing_fetched(options: object) -> object:
     """Returns the options of a task, with download=false in it and in the readers of files in it."""
     if not isinstance(options, dict):
         return options
-    return {key: False if key == "download" else _with_nothing_fetched(value) for key, value in options.items()}
+    return {key: False if key == "download" else with_nothing_fetched(value) for key, value in options.items()}

@@ -19,7 +19,7 @@ from interactions.loaded import Run
 from interactions.mobius import values
 from interactions.variables.names import members, names_of
 from interactions.variables.patches import draw_patches
-from interactions.variables.seen import Seen
+from interactions.variables.seen import Seen, with_nothing_fetched
 from stages import pack
 from stages.reading import Damaged
 
@@ -174,16 +174,21 @@ def test_roles_that_are_not_compared_are_not_there(copied: Path) -> None:
 
 def test_without_the_files_of_the_data_set_only_pictures_are_refused(copied: Path) -> None:
     config = OmegaConf.load(copied / "config.yaml")
-    files = {"_target_": "data.official.cub200", "root": "nowhere", "download": True, "synthetic": 0, "origin": "files",
-             "repository": "a/b", "revision": "c"}  # fmt: skip
+    files = {"_target_": "data.folder.folder", "root": "nowhere", "path": "flowers"}
     config.data.target = {"_target_": "data.images.task", "files": files, "input": config.model.input, "crop": 1.0,
                           "augment": "none", "train_samples": None, "test_samples": None, "seed": 0}  # fmt: skip
     (copied / "config.yaml").write_text(OmegaConf.to_yaml(config))
     found = interactions.load(copied)
     assert found.interactions("finetune").shape == (10, 8)
     assert found.names(0)[0].startswith("patch")
-    with pytest.raises(BadInput, match="pictures can't be shown without the run's data set .*nowhere.* was not found"):
+    with pytest.raises(BadInput, match=r"can't be shown without the run's data set \(nowhere/flowers was not found"):
         found.picture(0)
+
+
+def test_to_look_at_a_picture_downloads_nothing() -> None:
+    options = {"files": {"download": True, "root": "datasets"}, "download": True, "crop": 1.0}
+    expected = {"files": {"download": False, "root": "datasets"}, "download": False, "crop": 1.0}
+    assert with_nothing_fetched(options) == expected
 
 
 def test_pictures_of_another_data_set_are_refused(copied: Path) -> None:

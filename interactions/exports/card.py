@@ -11,8 +11,8 @@ from stages.versions import version_line
 
 TAGS = ["interactions", "pre-training", "transfer-learning", "explainability", "interpretability"]
 POWERS = ("1", "1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B")
-LICENSE = """**No license is set**: before you publish this folder, put yours in place of `unknown` in the first lines of
-this file. The data set and the models of the study may have licenses of their own."""
+LICENSE = """**No license is set**: before you publish this folder, put yours in place of `unknown` in the first lines
+of this file. The data set and the models of the study may have licenses of their own."""
 
 
 def card(run: Run, columns: dict[str, list[str]], rows: dict[str, int], options: dict[str, str]) -> str:
@@ -50,7 +50,7 @@ def _metadata(run: Run, rows: dict[str, int]) -> str:
 
 def _size(rows: int) -> str:
     """Returns the hub's word for a number of rows: n<1K, 1K<n<10K, 10K<n<100K..."""
-    place = max(0, len(str(rows)) - 3)
+    place = min(max(0, len(str(rows)) - 3), len(POWERS) - 2)
     return f"{POWERS[place]}<n<{POWERS[place + 1]}" if place else "n<1K"
 
 

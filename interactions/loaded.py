@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from numbers import Integral
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -192,8 +193,11 @@ class Run:
         return self.about["samples"][sample]
 
 
-def _config(file: object) -> DictConfig:
-    return OmegaConf.create(file.read().decode())
+def _config(file: BinaryIO) -> DictConfig:
+    found = OmegaConf.create(file.read().decode())
+    if not {"name", "data", "model", "interactions"} <= set(found):
+        raise ValueError("it is no configuration")
+    return found
 
 
 def _span(epochs: list[int]) -> str:

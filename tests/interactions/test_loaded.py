@@ -224,6 +224,8 @@ def test_damaged_and_missing_files_are_named(copied: Path) -> None:
     refused(copied, "there are no values in", "finetune")
     shutil.rmtree((copied / "interactions" / "samples").resolve())
     refused(copied, "samples.json was not found")
+    (copied / "config.yaml").write_text("name: digits")
+    refused(copied, "config.yaml is damaged", kind=Damaged)
     (copied / "config.yaml").unlink()
     refused(copied, "config.yaml was not found")
 

@@ -26,6 +26,7 @@ from cluster import status, submit
 from conf import schema
 from conf.check import check
 from conf.sources import named_source
+from interactions import export
 from stages import pack, table, unused
 
 PAGES = {file.relative_to(ROOT).as_posix(): file.read_text() for file in (ROOT / "README.md", *ROOT.glob("docs/*.md"))}
@@ -95,7 +96,8 @@ def test_other_commands_that_are_shown_are_understood(monkeypatch: pytest.Monkey
     monkeypatch.setattr(
         summarise, "summarise", lambda places, anew: called.append(tuple(map(str, places))) or places[0]
     )
-    submitted, asked = [], []
+    submitted, asked, exported = [], [], []
+    monkeypatch.setattr(export, "export", lambda run, to, *_: exported.append((run, to)))
     monkeypatch.setattr(submit, "_show", lambda tasks: submitted.append(len(tasks)))
     monkeypatch.setattr(submit, "_submit_all", lambda tasks, output: submitted.append(len(tasks)))
     monkeypatch.setattr(status, "_look", lambda *given: ("", asked.append(given) or [], set()))
@@ -114,6 +116,7 @@ def test_other_commands_that_are_shown_are_understood(monkeypatch: pytest.Monkey
     sums = [("outputs/digits",), ("outputs/digits", "outputs/phrases"), ("outputs/*/seed=*",)]
     assert submitted[:2] == [37, 37]  # 12 tasks a run, and the summary
     assert len(asked) == 4
+    assert exported == [("outputs/digits/seed=0", to) for to in export.TARGETS]
     assert called == [*sums, (outputs, False), (outputs, True), (run, target, False, False)]
 
 

@@ -74,7 +74,7 @@ def test_files_are_as_documented(run: Path, finished: Finished) -> None:
     made |= {f"samples/{name}.npz" for name in MEASURES}
     gallery = {name for name in files(run / "analysis") if name.startswith("gallery/")}
     assert files(run / "analysis") - gallery == made
-    assert sorted(Path(name).suffix for name in gallery) == [".png", ".svg"]
+    assert sorted(Path(name).suffix for name in gallery) == [".json", ".png", ".svg"]
 
 
 def test_the_l2_of_the_probe_is_said_wherever_it_matters(run: Path, finished: Finished) -> None:

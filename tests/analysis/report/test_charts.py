@@ -68,7 +68,7 @@ def test_words_of_the_measure_are_used():
 def test_references_are_told_apart_by_their_dashes():
     table = hand_made.ratio().assign(placement=0.1, mine=0.2)
     drawn = chart(table)
-    assert [level["words"] for level in drawn["levels"]][0] == "sign: if signs were independent"
+    assert drawn["levels"][0]["words"] == "sign: if signs were independent"
     assert len({level["dashes"] for level in drawn["levels"]}) == 3
 
 

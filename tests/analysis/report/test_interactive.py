@@ -57,8 +57,8 @@ for (const name of ["jaccard", "ratio"]) {
 const jaccard = figure("jaccard"), svg = jaccard.querySelector(".plot > svg"), first = every(".point", jaccard)[1];
 press(svg, "Escape");
 found.hidden = jaccard.querySelector(".tip").hidden;
-const box = first.getBoundingClientRect();
-svg.dispatchEvent(new PointerEvent("pointermove", {clientX: box.x + box.width / 2 + 3, clientY: box.y + box.height / 2}));
+const box = first.getBoundingClientRect(), clientX = box.x + box.width / 2 + 3, clientY = box.y + box.height / 2;
+svg.dispatchEvent(new PointerEvent("pointermove", {clientX, clientY}));
 found.hovered = said(jaccard.querySelector(".tip"));
 found.points = [every(".point", jaccard).length];
 every(".legend button", jaccard)[0].click();

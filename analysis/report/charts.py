@@ -17,7 +17,7 @@ from analysis.drawing.style import COLOURS, NAMES
 from analysis.tables import INTERVAL
 
 AXES = ("epoch", "order")  # preferred, in this order
-UNLIKE = "quantity"  # its values may have different units: the last choice for lines
+UNLIKE = "quantity"  # its values may have different units, so they should not share an axis
 RUNS = "runs"  # how many runs a row is of, in tables over runs
 MOST_ROWS, MOST_LINES, MOST_PLACES, LONGEST = 20_000, 12, 60, 60  # rows, lines, words along an axis, letters of a word
 FURTHER = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8B5FBF", "#7A6A00")  # of other lines
@@ -44,7 +44,7 @@ def chart(table: pd.DataFrame, title: str = "", labels: Mapping[str, str] | None
     other = NAMES | dict(labels or {})
     before = list(table.columns[: list(table.columns).index("mean")])
     keys = [_key(table[name], other) for name in before if name != RUNS]
-    axis, line = _axis(keys), None
+    axis = _axis(keys)
     if axis is None:
         return None
     line = _line([key for key in keys if key is not axis])
@@ -105,8 +105,10 @@ def _axis(keys: list[dict]) -> dict | None:
 
 
 def _line(keys: list[dict]) -> dict | None:
-    few = [key for key in keys if 1 < len(key["values"]) <= MOST_LINES]
-    return min(few, key=lambda key: key["name"] == UNLIKE) if few else None
+    """Returns the first of the other keys that tells few lines apart; quantities only if there is no other key."""
+    several = [key for key in keys if len(key["values"]) > 1]
+    few = [key for key in several if len(key["values"]) <= MOST_LINES]
+    return next((key for key in few if key["name"] != UNLIKE or len(several) == 1), None)
 
 
 def _level(name: str, among: list[str], labels: Mapping[str, str] | None) -> dict[str, str]:

@@ -28,6 +28,8 @@ def test_epochs_and_orders_are_the_axis_and_models_or_parts_the_lines():
 def test_quantities_are_lines_only_if_there_is_nothing_else():
     rows = [(quantity, model, epoch) for quantity in ("accuracy", "loss") for model in "ab" for epoch in (0, 1)]
     assert shape(of(["quantity", "model", "epoch"], rows)) == ("epoch", "model")
+    rows = [(quantity, layer, epoch) for quantity in ("cka", "p") for layer in range(30) for epoch in (0, 1)]
+    assert shape(of(["quantity", "layer", "epoch"], rows)) == ("epoch", None), "too many layers: one is chosen"
 
 
 def test_over_runs_settings_are_lines_or_the_axis():

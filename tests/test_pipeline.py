@@ -193,7 +193,7 @@ def test_report_is_one_file(run: Path) -> None:
     )
     assert not re.search(r"@import|url\((?!['\"]?(data:|#))", text)
     assert "<title>digits/seed=0: why does pre-training help?</title>" in text
-    assert text.count("data:image") == len(MEASURES) + 1
+    assert text.count('src="data:image') == len(MEASURES) + 1, "without those of the sample picker"
     for row in _table(run / "analysis", "claims"):
         assert row["claim"].replace(">", "&gt;") in text
     assert "train_samples: 20" in text, "the settings"

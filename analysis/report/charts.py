@@ -56,6 +56,7 @@ def chart(table: pd.DataFrame, title: str = "", labels: Mapping[str, str] | None
         "keys": [{name: part for name, part in key.items() if name != "at"} for key in keys],
         "axis": keys.index(axis),
         "line": keys.index(line) if line else None,
+        "most": MOST_LINES,
         "rows": [[*at, *row] for at, row in zip(zip(*(key["at"] for key in keys), strict=True), rows, strict=True)],
         "levels": [_level(name, among, labels) for name in among],
         "runs": RUNS in table,

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from analysis.drawing.style import NAMES
+from analysis.report import over_runs
 from analysis.report.page import FigureEntry, number, write_report
 from interactions.mobius import interactions, orders
 
@@ -266,3 +267,17 @@ def test_no_name_can_break_out_of_its_place(tmp_path, in_browser):
 def test_a_report_without_anything_to_draw_has_no_script(tmp_path):
     write_report(tmp_path / "report.html", "t", {}, pd.DataFrame(), [], [], "")
     assert "<script" not in (tmp_path / "report.html").read_text()
+
+
+def test_the_summary_over_runs_has_charts_with_its_settings(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"\x89PNG")
+    tables = [hand_made.jaccard(level).assign(**{"finetune.lr": level}) for level in (0.1, 0.4)]
+    rows = pd.concat(tables)[["finetune.lr", *tables[0].columns[:-1]]]
+    over_runs.write_table(tmp_path / "a.csv", rows)
+    entry = over_runs.OverRuns("jaccard", "How?", "", "", tmp_path / "a.png", tmp_path / "a.csv", title="Likeness")
+    over_runs.write_report(tmp_path / "report.html", "t", {}, pd.DataFrame(), [entry], tmp_path / "a.csv", [], [])
+    (drawn,) = re.findall(r'class="values" hidden><script type="application/json">(.*?)</script>',
+                          (tmp_path / "report.html").read_text())  # fmt: skip
+    drawn = json.loads(drawn)
+    assert [key["name"] for key in drawn["keys"]] == ["finetune.lr", "model", "epoch"]
+    assert (drawn["axis"], drawn["line"], drawn["title"], len(drawn["rows"])) == (2, 0, "Likeness", len(rows))

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
-from analysis import gallery
+from analysis import gallery, samples_shown
 from analysis.answer import answer, of_one_epoch
 from analysis.claims import as_table, ordered
 from analysis.drawing.style import save
@@ -34,7 +34,7 @@ from analysis.told import claim_lines, told
 from analysis.verdicts import FILE
 from conf.errors import BadInput
 from conf.measures import ours
-from data.splits import task
+from data.splits import Splits, task
 from representations.asked import widths
 from stages.files import remove, write_text, written
 from stages.identity import Result, Results
@@ -105,7 +105,7 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
                 kept.add(measure.name, digest, files, **measure.about, claims=claims, samples=count,
                          start=study.source.epoch)  # fmt: skip
         if kept.gallery is None and study.samples:
-            kept.add_gallery(gallery.show(study, splits, cfg.analysis.gallery, folder / "gallery"))
+            _add_gallery(kept, study, splits, cfg.analysis.gallery)
         kept.show([measure.name for measure in wanted])
         claims = _claims(kept)
         which = os.path.relpath(cfg.run_dir, cfg.output)  # as a browser's tabs tell reports apart
@@ -115,6 +115,13 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
         _report(result, which, about, claims, kept, text, bool(study.samples), nothing)
         _log(tracker, claims, kept, text, result.parts)
     finish(result)
+
+
+def _add_gallery(kept: Kept, study: Study, splits: Splits, count: int) -> None:
+    """Draws `count` samples, and writes what the report's sample picker shows of all of them; nothing if it is 0."""
+    folder = kept.folder / "gallery"
+    cards = gallery.show(study, splits, count, folder)
+    kept.add_gallery(cards, samples_shown.write(study, splits, folder) if count else None)
 
 
 def _measure(
@@ -177,7 +184,8 @@ def _claims(kept: Kept) -> pd.DataFrame:
 def _entries(kept: Kept) -> list[FigureEntry]:
     return [
         FigureEntry(name, about["question"], f"{about['caption']} {_over(about['samples'])}".strip(),
-                    kept.file("figures", name), kept.file("tables", name), about.get("paper", PAPER))
+                    kept.file("figures", name), kept.file("tables", name), about.get("paper", PAPER), about["title"],
+                    about.get("labels", {}))
         for name, about in ((name, kept.measures[name]) for name in kept.shown)
         if about["files"]
     ]  # fmt: skip
@@ -208,6 +216,12 @@ def _cards(kept: Kept) -> list[tuple[str, Path]]:
     return [(title, kept.folder / png) for title, png in (kept.gallery or {"cards": []})["cards"]]
 
 
+def _samples(kept: Kept) -> Path | None:
+    """Returns the file for the sample picker, which analyses of earlier versions lack."""
+    path = kept.folder / "gallery" / samples_shown.FILE
+    return path if kept.gallery and str(path.relative_to(kept.folder)) in kept.gallery["files"] else None
+
+
 def _report(
     result: Result, which: str, summary: dict[str, str], claims: pd.DataFrame, kept: Kept, text: str, whole: bool,
     nothing: str,
@@ -223,6 +237,7 @@ def _report(
         settings=OmegaConf.to_yaml(OmegaConf.create(nested(result.decided()))),
         answer=text,
         warning=nothing,
+        samples=_samples(kept),
     )
 
 

@@ -49,9 +49,11 @@ class Kept:
             remove(self.folder / file)
         self._write()
 
-    def add_gallery(self, cards: list[tuple[str, Path]]) -> None:
-        """Adds the gallery. cards: title and picture (.png) of each, with an .svg beside it."""
+    def add_gallery(self, cards: list[tuple[str, Path]], samples: Path | None = None) -> None:
+        """Adds the gallery. cards: title and picture (.png) of each, with an .svg beside it; samples: the file of all
+        samples, for the report's picker."""
         files = [path for _, png in cards for path in (png, png.with_suffix(".svg"))]
+        files += [samples] if samples else []
         titles = [(title, str(png.relative_to(self.folder))) for title, png in cards]
         self.gallery = {"cards": titles, "files": self._held(files)}
         self._write()

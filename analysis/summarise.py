@@ -194,7 +194,8 @@ def _figure(folder: Path, table: Table, runs: list[Run], settings: Settings) -> 
     caption = words.caption(table, runs, settings)
     question = about.get("question", table.name.replace("_", " "))
     paper = {"paper": about["paper"]} if "paper" in about else {}
-    return [png, svg], OverRuns(table.name, question, caption, about.get("caption", ""), png, of_runs, **paper)
+    return [png, svg], OverRuns(table.name, question, caption, about.get("caption", ""), png, of_runs, **paper,
+                                title=about.get("title", table.name), labels=about.get("labels", {}))  # fmt: skip
 
 
 def _of_claims(folder: Path, judged: pd.DataFrame, runs: list[Run], settings: Settings) -> tuple[list[Path], OverRuns]:

@@ -52,6 +52,7 @@ DRAWING |= {
 DRAWING |= {
     "analysis.report.over_runs",
     "analysis.report.claims",
+    "analysis.report.charts",
     "analysis.told",
     "analysis.answer",
     "analysis.over_epochs",

@@ -74,7 +74,7 @@ def test_files_are_as_documented(run: Path, finished: Finished) -> None:
     made |= {f"samples/{name}.npz" for name in MEASURES}
     gallery = {name for name in files(run / "analysis") if name.startswith("gallery/")}
     assert files(run / "analysis") - gallery == made
-    assert sorted(Path(name).suffix for name in gallery) == [".png", ".svg"]
+    assert sorted(Path(name).suffix for name in gallery) == [".json", ".png", ".svg"]
 
 
 def test_the_l2_of_the_probe_is_said_wherever_it_matters(run: Path, finished: Finished) -> None:
@@ -193,7 +193,7 @@ def test_report_is_one_file(run: Path) -> None:
     )
     assert not re.search(r"@import|url\((?!['\"]?(data:|#))", text)
     assert "<title>digits/seed=0: why does pre-training help?</title>" in text
-    assert text.count("data:image") == len(MEASURES) + 1
+    assert text.count('src="data:image') == len(MEASURES) + 1, "without those of the sample picker"
     for row in _table(run / "analysis", "claims"):
         assert row["claim"].replace(">", "&gt;") in text
     assert "train_samples: 20" in text, "the settings"

@@ -1,20 +1,20 @@
 """Writes the report on many runs as one self-contained HTML file: what varies, the claims, figures with their data."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from analysis.report.claims import judged
-from analysis.report.page import rendered
+from analysis.report.page import drawn, rendered
 from stages.files import write_text, written
 
 
 @dataclass(frozen=True)
 class OverRuns:
     """A measure's figure: name, question, caption, what a run's report says of it, picture (.svg), table (.csv),
-    the paper that it is from (its number on arXiv)."""
+    the paper that it is from (its number on arXiv); title, labels: what is measured, words for keys and references."""
 
     name: str
     question: str
@@ -23,6 +23,8 @@ class OverRuns:
     image: Path
     table: Path
     paper: str = "2410.08455"
+    title: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_report(
@@ -41,7 +43,9 @@ def write_report(
     opening: name -> lines; claims: as in the summary's claims.csv; runs: runs.csv; how_to_read, answers: paragraphs;
     warning: the line on top.
     """
-    content = {"title": title, "opening": opening, "figures": figures, "runs": runs, "how_to_read": how_to_read}
+    charts = [drawn(figure) for figure in figures]
+    shown = {"figures": figures, "charts": charts, "interactive": any(charts)}
+    content = shown | {"title": title, "opening": opening, "runs": runs, "how_to_read": how_to_read}
     write_text(path, rendered("over_runs.html.j2", claims=judged(claims), answers=answers, warning=warning, **content))
 
 

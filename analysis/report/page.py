@@ -1,15 +1,17 @@
 """Writes a study's self-contained HTML file: what was claimed, what was found, every figure with its data."""
 
 import base64
+import json
 import math
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from analysis.report.charts import chart, colours
 from analysis.report.claims import judged
 from stages.files import write_text
 
@@ -24,7 +26,8 @@ MEDIA = {".svg": "image/svg+xml", ".png": "image/png"}
 @dataclass(frozen=True)
 class FigureEntry:
     """What the report shows of a measure: the question that it answers, its picture (.svg or .png) and the table
-    (.csv) of its data, if any. paper: of the measure, its number on arXiv."""
+    (.csv) of its data, if any. paper: of the measure, its number on arXiv; title: what is measured; labels: words for
+    keys and references."""
 
     name: str
     question: str
@@ -32,6 +35,8 @@ class FigureEntry:
     image: Path | None = None
     table: Path | None = None
     paper: str = "2410.08455"
+    title: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_report(
@@ -45,13 +50,15 @@ def write_report(
     how_to_read: str = "",
     answer: str = "",
     warning: str = "",
+    samples: Path | None = None,
 ) -> None:
     """Writes the report to `path` (as a temporary file, then renamed). It opens offline: images are inside.
 
     summary: what was run, name -> text; claims: as in claims.csv; gallery: (title, picture); settings: YAML
     text; how_to_read: plain text, in which blank lines separate paragraphs; answer: the paragraph on top;
-    warning: the line above it.
+    warning: the line above it; samples: what the sample picker shows (analysis/samples_shown.py).
     """
+    charts = [drawn(figure) for figure in figures]
     text = rendered(
         "page.html.j2",
         title=title,
@@ -60,7 +67,10 @@ def write_report(
         warning=warning,
         claims=judged(claims),
         figures=figures,
+        charts=charts,
         gallery=gallery,
+        samples=samples and json.loads(samples.read_text(encoding="utf-8")),
+        interactive=bool(any(charts) or samples),
         settings=settings,
         how_to_read=[part for part in how_to_read.split("\n\n") if part.strip()],
     )
@@ -76,9 +86,16 @@ def rendered(template: str, **content: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["papers"] = PAPERS
+    environment.globals.update(papers=PAPERS, colours=colours())
     environment.filters.update(embedded=embedded, number=number, table=read_table)
     return environment.get_template(template).render(**content).lstrip()
+
+
+def drawn(figure: FigureEntry) -> dict | None:
+    """Returns what the script draws of a figure's table; None if there is no table of that form, or no picture."""
+    if not figure.table or not figure.image:
+        return None
+    return chart(pd.read_csv(figure.table), figure.title or figure.question, figure.labels)
 
 
 def embedded(image: str | os.PathLike) -> str:

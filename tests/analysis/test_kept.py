@@ -70,7 +70,9 @@ def test_the_gallery_is_kept(folder):
     picture.parent.mkdir()
     for file in (picture, picture.with_suffix(".svg")):
         file.write_text("a picture")
-    kept.add_gallery([("a title", picture)])
+    (samples := folder / "gallery" / "samples.json").write_text("{}")
+    kept.add_gallery([("a title", picture)], samples)
     assert Kept(folder, "analysis").gallery["cards"] == [["a title", "gallery/sample_00001.png"]]
+    assert "gallery/samples.json" in Kept(folder, "analysis").gallery["files"]
     picture.unlink()
     assert Kept(folder, "analysis").gallery is None

@@ -1,9 +1,9 @@
 """Makes a workspace and a report at W&B, with the same panels: the paper's figures, the claims, and the trainings.
 
-    python -m analysis.dashboard project=NAME                    the project to which the runs were logged (wandb.project)
-    python -m analysis.dashboard project=NAME entity=TEAM        where it is; left out: the account's own
-    python -m analysis.dashboard project=NAME name="Our runs"    what they are called
-    python -m analysis.dashboard project=NAME dry=true           prints the workspace as JSON: no account, nothing is saved
+    python -m analysis.dashboard project=NAME                  the project that the runs were logged to (wandb.project)
+    python -m analysis.dashboard project=NAME entity=TEAM      where it is; the account's own if left out
+    python -m analysis.dashboard project=NAME name="Our runs"  what workspace and report are called
+    python -m analysis.dashboard project=NAME dry=true         prints the workspace as JSON: no account, no network
 
 It needs pip install ".[dashboard]" and an account of W&B (wandb login). Every call makes a new workspace and a new
 report; those of earlier calls stay as they are. Panels read what runs log with wandb.mode=online, or what was sent

@@ -14,7 +14,8 @@ from wandb_known import Run
 from wandb_server import WandbServer
 
 from analysis.dashboard import __main__ as command
-from analysis.dashboard import drawn, metrics, panels, patterns
+from analysis.dashboard import drawn, panels
+from analysis.dashboard.panels import metrics, patterns
 from analysis.measures import cka, jaccard
 from analysis.tables import levels_of
 from stages.table import STAGES
@@ -60,7 +61,7 @@ def test_axes(drawn_panels: dict[str, list[dict]]) -> None:
         for metric in panel["config"]["metrics"] or ["cka"]:
             axes.setdefault(metric.split("/")[0], set()).add(panel["config"]["xAxis"])
     assert axes.pop("decomposition") == {"order"}
-    assert axes == dict.fromkeys(("jaccard", "accuracy", "cka", "train", "test"), {"epoch"})
+    assert axes == {name: {"epoch"} for name in ("jaccard", "accuracy", "cka", "train", "test")}
     dots = [panel["config"] for panel in drawn_panels["Epochs of pre-training"] if panel["viewType"] == "Scatter Plot"]
     assert {dot["xAxis"] for dot in dots} == {"config:start.value.epoch"}
     assert [dot["yAxis"] for dot in dots] == ["summary:transfer/fe", "summary:transfer/fe_converged",

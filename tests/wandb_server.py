@@ -66,6 +66,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send({})
 
     def do_GET(self) -> None:
+        if self.path == "/":  # whether anybody is there
+            self.send_error(404)
+            return
         with self.server_of.lock:
             self._unknown(f"GET {self.path}")
 

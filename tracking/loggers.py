@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from omegaconf import DictConfig
 from PIL import Image
 
 from tracking.about import About
@@ -24,9 +25,9 @@ STEP = "trainer/global_step"
 
 
 @contextmanager
-def logger_run(kind: str, about: About) -> Iterator[Tracker]:
-    """Yields what logs to about.place/<kind>/<job>. kind: tensorboard | csv."""
-    tracker = LoggerTracker(kind, about)
+def opened(cfg: DictConfig, about: About) -> Iterator[Tracker]:
+    """Yields what logs to <run>/<logger>/<job>. cfg: has `logger`, tensorboard | csv."""
+    tracker = LoggerTracker(cfg.logger, about)
     try:
         yield tracker
     finally:

@@ -17,7 +17,7 @@ def lacking() -> str:
     """Says why nothing can be logged online; returns "" if it can. It prints the reason once."""
     host = account.host()
     if host not in _found:
-        lost(account.no_key() or _no_answer(host))
+        lost(account.no_key() or no_answer(host))
     return _found[host]
 
 
@@ -33,7 +33,7 @@ def look_again() -> None:
     _found.clear()
 
 
-def _no_answer(host: str) -> str:
+def no_answer(host: str) -> str:
     """Says why the server does not answer; returns "" if it does, whatever it answers."""
     found = [f"{host} has not answered within {PATIENCE} seconds"]
     thread = Thread(target=_ask, args=(host, found), daemon=True)  # looking up a name has no time limit of its own

@@ -1,7 +1,8 @@
 """Opens the mirror of a result: what `logger` and `wandb` in the configuration ask for."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
 
 from omegaconf import DictConfig
 
@@ -9,6 +10,8 @@ from stages.identity import Result
 from stages.processes import is_first_process
 from tracking.about import About, of_result
 from tracking.tracker import Tracker
+
+KEEPERS = {"wandb": "tracking.wandb_runs", "tensorboard": "tracking.loggers", "csv": "tracking.loggers"}
 
 
 @contextmanager
@@ -25,16 +28,6 @@ def is_off(cfg: DictConfig) -> bool:
     return cfg.logger == "wandb" and cfg.wandb.mode == "disabled"
 
 
-@contextmanager
-def mirror(cfg: DictConfig, about: About) -> Iterator[Tracker]:
-    """Yields the mirror of what `about` describes. The packages that write it take a second to import: only now."""
-    if cfg.logger == "wandb":
-        from tracking.wandb_runs import wandb_run
-
-        with wandb_run(cfg.wandb, about) as tracker:
-            yield tracker
-    else:
-        from tracking.loggers import logger_run
-
-        with logger_run(cfg.logger, about) as tracker:
-            yield tracker
+def mirror(cfg: DictConfig, about: About) -> AbstractContextManager[Tracker]:
+    """Returns the mirror of what `about` describes. What writes it takes seconds to import: only now, by its name."""
+    return import_module(KEEPERS[cfg.logger]).opened(cfg, about)

@@ -33,16 +33,16 @@ from tracking.tracker import Row, Tracker, is_the_mirrors, not_vital
 
 PATIENCE, SHARE = 2, 0.02  # seconds, and of the time that a result took: how long uploads may keep the next one waiting
 AT_THE_END = 30  # seconds that uploads may keep the process from ending
-NOTING = 1  # second from one note of how many rows are out to the next
+NOTING = 1  # second from one writing of rows, and of their number, to the next; W&B itself waits for 15
 OPENING = 10  # seconds for the server to accept a run
 DELETED = "previously created and deleted"  # W&B never gives such an id again
 
 
 @contextmanager
-def wandb_run(options: DictConfig, about: About) -> Iterator[Tracker]:
-    """Yields the W&B run of this attempt, which ends with the block. options: wandb, in conf/config.yaml."""
+def opened(cfg: DictConfig, about: About) -> Iterator[Tracker]:
+    """Yields the W&B run of this attempt, which ends with the block. cfg: has `wandb`."""
     logging.getLogger("wandb").setLevel(logging.ERROR)
-    tracker, started, exit_code = _opened(options, about), time.monotonic(), 1
+    tracker, started, exit_code = _tracker(cfg.wandb, about), time.monotonic(), 1
     try:
         yield tracker
         exit_code = 0
@@ -126,7 +126,7 @@ def _is_known(value: object) -> bool:
     return not isinstance(value, float) or isfinite(value)
 
 
-def _opened(options: DictConfig, about: About) -> Tracker:
+def _tracker(options: DictConfig, about: About) -> Tracker:
     """Opens the run online if that is asked for and possible, else offline, else not at all."""
     modes = ["online", "offline"] if options.mode == "online" and not server.lacking() else ["offline"]
     for mode in modes:
@@ -175,17 +175,28 @@ def _init(options: DictConfig, about: About, mode: str) -> wandb.Run:
         name=about.name,
         tags=about.tags,
         config=about.config | {"attempt": attempts.number(about.folder)},
-        settings=wandb.Settings(silent=True, console="off", x_disable_stats=not options.system,
-                                init_timeout=OPENING, finish_timeout=AT_THE_END),
+        settings=_settings(options.system),
         reinit="create_new",  # an earlier run may still be uploading
-    )  # fmt: skip
+    )
+
+
+def _settings(system: bool) -> wandb.Settings:
+    """Returns settings for one run: W&B writes what it is told of that run into them. system: log its use."""
+    return wandb.Settings(
+        silent=True,
+        console="off",
+        x_disable_stats=not system,
+        init_timeout=OPENING,
+        finish_timeout=AT_THE_END,
+        x_transaction_log_flush_interval=NOTING,
+    )
 
 
 def _kept(about: About) -> int:
     """Returns how many rows of this attempt are at the server, or in folders that were synced. Removes what else an
     earlier process has written offline. Ends the attempt if it has logged a part of the result that is another one
     now."""
-    noted = attempts.noted(about.folder)
+    noted = attempts.noted(about.folder) or _of_a_deleted_result(about)
     if any(about.parts.get(name, digest) != digest for name, digest in noted.get("series", {}).items()):
         attempts.end(about.folder)
         return 0
@@ -198,9 +209,18 @@ def _kept(about: About) -> int:
         kept = noted.get("rows", 0)
     else:
         kept = _rows_in(synced[-1]) if synced else noted.get("kept", 0)
-    if noted:
-        attempts.note(about.folder, kept=kept)
+    attempts.note(about.folder, kept=kept)
     return kept
+
+
+def _of_a_deleted_result(about: About) -> dict:
+    """Returns where the runs of this id are, if the result was deleted with what was noted of it. An id that was synced
+    is not used again."""
+    here = about.place / "wandb"
+    while any(file for file in here.glob(f"offline-run-*-{about.id}/*.synced")):
+        attempts.note(about.folder)
+        attempts.end(about.folder)
+    return {"place": os.path.relpath(about.place, about.folder)}
 
 
 def _rows_in(folder: Path) -> int:

@@ -17,7 +17,7 @@ import sys
 from conf.errors import BadInput
 from stages.command import errors_in_one_line
 from stages.words import HELP, given
-from tracking.account import no_key
+from tracking import account, server
 
 KEYS = ("project", "entity", "name", "dry")
 NAME = "Pre-training and interactions"
@@ -51,8 +51,10 @@ def _specification(entity: str, project: str, name: str) -> str:
 
 def _save(entity: str, project: str, name: str) -> None:
     """Saves both, and prints their addresses. Raises BadInput without a key, or if the server does not take them."""
-    if no_key():
+    if account.no_key():
         raise BadInput(f"no key of W&B was found: run `wandb login`, or set WANDB_API_KEY; {DRY}")
+    if why := server.no_answer(account.host()):
+        raise BadInput(f"{why}; {DRY}")
     os.environ.setdefault("WANDB_SILENT", "true")  # it would print the addresses, too
     import wandb
 

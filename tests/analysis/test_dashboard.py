@@ -176,7 +176,7 @@ def test_without_the_package(capsys: pytest.CaptureFixture, monkeypatch: pytest.
 
 
 def test_without_a_key(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "check_account", _no_account)
+    monkeypatch.setattr(command.account, "no_key", lambda: "there is no key")
     assert _refused(["project=ours"], capsys).startswith("no key of W&B was found: run `wandb login`")
 
 
@@ -207,7 +207,3 @@ def _refused(words: list[str], capsys: pytest.CaptureFixture) -> str:
         command.main(words)
     assert ending.value.code == 2
     return capsys.readouterr().err
-
-
-def _no_account(mode: str) -> None:
-    raise command.BadInput("no key")

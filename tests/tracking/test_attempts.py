@@ -14,9 +14,9 @@ from omegaconf import OmegaConf
 from stages import attempts
 from tracking.about import About
 from tracking.tracker import Tracker
-from tracking.wandb_runs import wandb_run
+from tracking.wandb_runs import opened
 
-OPTIONS = OmegaConf.create({"mode": "offline", "project": "p", "entity": None, "system": False})
+OPTIONS = OmegaConf.create({"wandb": {"mode": "offline", "project": "p", "entity": None, "system": False}})
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def tracked(about: About, use: Callable[[Tracker], None]) -> None:
     """Uses a tracker in a process of its own, as W&B's threads would be in the way of later tests that fork."""
 
     def child() -> None:
-        with wandb_run(OPTIONS, about) as tracker:
+        with opened(OPTIONS, about) as tracker:
             use(tracker)
 
     process = multiprocessing.get_context("fork").Process(target=child)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -175,14 +176,17 @@ def test_a_resumed_run_is_complete_by_itself(study: Studies, finished: Finished)
 
 
 def test_what_is_made_again_has_a_run_of_its_own(tracked: Finished, study: Studies) -> None:
+    """But an analysis that lacks a part goes on, as does a result that was deleted as if it had never been made."""
     shutil.copytree(tracked.output, study.output, symlinks=True)
-    before = _folders(study.output)
-    (study.output / "digits" / "seed=0" / "analysis" / "report.html").unlink()
-    remove(study.output / "digits" / "seed=0", "scratch")
+    run, before = study.output / "digits" / "seed=0", _ids(study.output)
+    (run / "analysis" / "report.html").unlink()
+    (run / "finetune" / "predictions.npy").unlink()
+    remove(run, "scratch")
     result = study("wandb.mode=offline")
     assert result.code == 0, result.err
-    assert set(before) < set(_folders(study.output))
-    assert len(_folders(study.output)) == len(before) + 2
+    (again,) = set(_ids(study.output)) - set(before)
+    assert again == os.readlink(run / "finetune").rpartition("-")[2] + "-2"
+    assert sorted(_ids(study.output)) == sorted([*before, again])
 
 
 def test_a_failed_stage_is_marked(study: Studies) -> None:
@@ -211,6 +215,10 @@ def _summary(records: list[dict]) -> dict[str, object]:
 
 def _folders(output: Path) -> list[Path]:
     return sorted(output.rglob("wandb/offline-run-*"))
+
+
+def _ids(output: Path) -> list[str]:
+    return ["-".join(folder.name.split("-")[-2:]) for folder in _folders(output)]
 
 
 def _read_back(output: Path) -> list[list[dict]]:

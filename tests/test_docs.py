@@ -12,6 +12,7 @@ import re
 import shlex
 from contextlib import nullcontext, suppress
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from PIL import Image
 from studies import ROOT, Finished, Studies
 
 from analysis import summarise
+from analysis.dashboard import __main__ as dashboard
 from analysis.runs import found
 from cluster import status, submit
 from conf import schema
@@ -87,6 +89,11 @@ def test_a_study_that_is_shown_can_be_composed(words: list[str], monkeypatch: py
         check(cfg)
 
 
+def _command(module: str) -> ModuleType:
+    found = importlib.import_module(module)
+    return importlib.import_module(f"{module}.__main__") if hasattr(found, "__path__") else found
+
+
 def test_other_commands_that_are_shown_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
     called = []
     monkeypatch.setattr(unused, "_check", lambda _: None)
@@ -96,7 +103,9 @@ def test_other_commands_that_are_shown_are_understood(monkeypatch: pytest.Monkey
     monkeypatch.setattr(
         summarise, "summarise", lambda places, anew: called.append(tuple(map(str, places))) or places[0]
     )
-    submitted, asked, exported = [], [], []
+    submitted, asked, exported, dashboards = [], [], [], []
+    monkeypatch.setattr(dashboard, "_save", lambda *given: dashboards.append(given))
+    monkeypatch.setattr(dashboard, "_specification", lambda *given: dashboards.append(given))
     monkeypatch.setattr(export, "export", lambda run, to, *_: exported.append((run, to)))
     monkeypatch.setattr(submit, "_show", lambda tasks: submitted.append(len(tasks)))
     monkeypatch.setattr(submit, "_submit_all", lambda tasks, output: submitted.append(len(tasks)))
@@ -111,12 +120,13 @@ def test_other_commands_that_are_shown_are_understood(monkeypatch: pytest.Monkey
         elif words[2:] not in STUDIES and words[:4] != EXAMPLE:
             assert words[:2] == ["python", "-m"]
             with suppress(SystemExit) if "--follow" in words else nullcontext():
-                importlib.import_module(words[2]).main(words[3:])
+                _command(words[2]).main(words[3:])
     run, target, outputs = Path("outputs/digits/seed=0"), Path("/usb/pack"), Path("outputs")
     sums = [("outputs/digits",), ("outputs/digits", "outputs/phrases"), ("outputs/*/seed=*",)]
     assert submitted[:2] == [37, 37]  # 12 tasks a run, and the summary
     assert len(asked) == 4
     assert exported == [("outputs/digits/seed=0", to) for to in export.TARGETS]
+    assert [given[:2] for given in dashboards] == [("my-team", "pretraining"), ("", "pretraining")]
     assert called == [*sums, (outputs, False), (outputs, True), (run, target, False, False)]
 
 

@@ -8,14 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import wandb_read
 from studies import Finished, Studies
+
+from analysis.dashboard.kinds import matched, read
+from analysis.dashboard.panels import sections
 
 TINY = ("experiment=together", "seed=0", "data.source.train_samples=62", "data.source.test_samples=62",
         "data.target.train_samples=20", "data.target.test_samples=40", "model.width=8", "pretrain.epochs=2",
         "checkpoints.epochs=[0,1,2]", "finetune.epochs=1", "probe.epochs=1", "interactions.n=3",
         "interactions.samples=10", "interactions.noise_masks=8", "representations.similarity.permutations=20",
         "+analysis.options.transfer.epochs=5", "+analysis.options.spectrum.epochs=5", "analysis.resamples=20",
-        "wandb.mode=disabled", "trainer.accelerator=cpu")  # fmt: skip
+        "wandb.mode=offline", "wandb.system=false", "trainer.accelerator=cpu")  # fmt: skip
 VIEWS = {"preserved", "beyond", "cka", "cka/block1", "cka/logits", "main", "rank", "logme", "fe", "ft"}
 EPOCHS = (0, 1, 2)
 
@@ -27,7 +31,8 @@ def summed_up(summary: Path) -> dict[str, pd.DataFrame]:
 
 
 def test_one_command_looks_at_the_same_trainings_in_every_way(study: Studies) -> None:
-    result = study(*TINY)
+    every = "analysis.measures=[decomposition,accuracy,cka,transfer,spectrum,logme,ratio,jaccard]"  # those of the dashboard, too
+    result = study(*TINY, every)
     assert result.code == 0, result.err
     assert "\n3 done\n" in result.out
     found = summed_up(study.output / "together" / "summary")
@@ -40,6 +45,25 @@ def test_one_command_looks_at_the_same_trainings_in_every_way(study: Studies) ->
     assert "views of 3 pairs of checkpoints, pre-trained for 0 to 2 epochs and fine-tuned." in text
     assert "is not measurable: it takes 5 seeds or more; one has nothing to exchange." in text
     assert len(list(study.output.glob("results/scratch/*/done.json"))) == 1, "shared by all epochs"
+    check_dashboard(study.output)
+
+
+def check_dashboard(output: Path) -> None:
+    """Every metric that a panel of the dashboard reads is one that a run of that kind has logged."""
+    runs = [(wandb_read.run_of(records), wandb_read.keys(records)) for records in wandb_read.read_back(output)]
+    of = [run["job_type"] for run, _ in runs]
+    assert (of.count("analysis"), of.count("summary"), of.count("scratch")) == (3, 1, 1)
+    assert {run["run_group"] for run, _ in runs} == {"together"}
+    epochs = {run["config"]["update"]["start"]["epoch"] for run, _ in runs if run["job_type"] == "analysis"}
+    assert len(epochs) == 3, "the axis of what is worth an epoch of pre-training"
+    for section in sections():
+        logged = set().union(*(keys for run, keys in runs if run["job_type"] in section.jobs))
+        for panel in section.panels:
+            assert read(panel) <= logged, (section.title, read(panel) - logged)
+            for pattern in matched(panel):
+                assert any(re.search(pattern, key) for key in logged), (section.title, pattern)
+    (summary,) = [keys for run, keys in runs if run["job_type"] == "summary"]
+    assert {"best_fe_epoch", "best_fe_epoch/low", "tables/transfer", "figures/views", "runs"} <= summary
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,12 @@ import csv
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import wandb_read
 from studies import Finished, Studies, remove
 
-WANDB = Path(sys.executable).with_name("wandb")
 TRAINED = ("pretrain", "probe", "finetune", "scratch")
 
 
@@ -26,19 +24,19 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 @pytest.fixture(scope="module")
 def runs(tracked: Finished) -> dict[str, list[dict]]:
     """The records of each stage's run."""
-    return {_run_of(records)["job_type"]: records for records in _read_back(tracked.output)}
+    return {wandb_read.run_of(records)["job_type"]: records for records in wandb_read.read_back(tracked.output)}
 
 
 def test_one_run_per_result(runs: dict[str, list[dict]], tracked: Finished) -> None:
     parts = ("samples", *TRAINED[1:])
     assert sorted(runs) == sorted([*TRAINED, *(f"interactions/{part}" for part in parts), "analysis"])
-    assert len(_folders(tracked.output)) == len(runs)
-    assert {_run_of(records)["run_group"] for records in runs.values()} == {"digits"}
+    assert len(wandb_read.folders(tracked.output)) == len(runs)
+    assert {wandb_read.run_of(records)["run_group"] for records in runs.values()} == {"digits"}
     assert {records[-1]["exit"].get("exit_code", 0) for records in runs.values()} == {0}
 
 
 def test_config_is_what_determines_the_stage(runs: dict[str, list[dict]]) -> None:
-    config = {stage: _run_of(records)["config"]["update"] for stage, records in runs.items()}
+    config = {stage: wandb_read.run_of(records)["config"]["update"] for stage, records in runs.items()}
     assert config["finetune"]["finetune"]["batch_size"] == 8
     assert config["finetune"]["pretrain"]["epochs"] == 2
     assert "interactions" not in config["finetune"]
@@ -50,7 +48,7 @@ def test_config_is_what_determines_the_stage(runs: dict[str, list[dict]]) -> Non
 def test_history_is_metrics_csv(runs: dict[str, list[dict]], tracked: Finished, stage: str) -> None:
     logged = {
         (row["epoch"], split): (row[f"{split}/loss"], row[f"{split}/accuracy"])
-        for row in _history(runs[stage])
+        for row in wandb_read.history(runs[stage])
         for split in ("train", "test")
         if f"{split}/loss" in row
     }
@@ -62,7 +60,7 @@ def test_history_is_metrics_csv(runs: dict[str, list[dict]], tracked: Finished, 
 
 @pytest.mark.parametrize("stage", TRAINED)
 def test_checkpoints_are_references(runs: dict[str, list[dict]], tracked: Finished, stage: str) -> None:
-    (artifact,) = _artifacts(runs[stage], "checkpoints")
+    (artifact,) = wandb_read.artifacts(runs[stage], "checkpoints")
     contents = {entry["path"]: entry for entry in artifact["manifest"]["contents"]}
     assert sorted(contents) == [f"checkpoints/epoch_{epoch:03d}.pt" for epoch in range(3)]
     for name, entry in contents.items():
@@ -90,7 +88,7 @@ def test_interactions_are_counted(runs: dict[str, list[dict]]) -> None:
 
 def test_tables_and_figures_of_the_analysis(runs: dict[str, list[dict]], tracked: Finished) -> None:
     analysis = tracked.output / "digits" / "seed=0" / "analysis"
-    logged = set().union(*_history(runs["analysis"]))
+    logged = set().union(*wandb_read.history(runs["analysis"]))
     for table in (analysis / "tables").glob("*.csv"):
         assert any(key.startswith(f"tables/{table.stem}") for key in logged), table
     for figure in (analysis / "figures").glob("*.png"):
@@ -108,12 +106,12 @@ def test_logged_table_is_the_table_on_disk(runs: dict[str, list[dict]], tracked:
 
 def test_versions_and_machine_are_there(runs: dict[str, list[dict]]) -> None:
     for records in runs.values():
-        versions = _run_of(records)["config"]["update"]["versions"]
+        versions = wandb_read.run_of(records)["config"]["update"]["versions"]
         assert versions.keys() >= {"program", "commit", "machine", "threads", "torch"}
 
 
 def test_names_say_what_varies_seed_and_stage(runs: dict[str, list[dict]]) -> None:
-    about = {stage: _run_of(records) for stage, records in runs.items()}
+    about = {stage: wandb_read.run_of(records) for stage, records in runs.items()}
     assert {stage: run["display_name"] for stage, run in about.items()} == {stage: f"seed=0 {stage}" for stage in runs}
     assert {tuple(run["tags"]) for run in about.values()} == {
         ("tiny", "conv4_narrow", "digits", stage.partition("/")[0]) for stage in runs
@@ -123,7 +121,7 @@ def test_names_say_what_varies_seed_and_stage(runs: dict[str, list[dict]]) -> No
 
 def test_runs_are_joined_by_ids_and_digests(runs: dict[str, list[dict]]) -> None:
     """Offline, W&B can't be told what a run uses: its config says it."""
-    about = {stage: _run_of(records) for stage, records in runs.items()}
+    about = {stage: wandb_read.run_of(records) for stage, records in runs.items()}
     for stage, of in (("finetune", "pretrain"), ("interactions/finetune", "finetune"), ("analysis", "finetune")):
         used = about[stage]["config"]["update"]["inputs"][of]
         assert used["run"] == about[of]["run_id"]
@@ -131,7 +129,7 @@ def test_runs_are_joined_by_ids_and_digests(runs: dict[str, list[dict]]) -> None
 
 
 def test_numbers_of_the_analysis_have_intervals_and_references(runs: dict[str, list[dict]], tracked: Finished) -> None:
-    summary = _summary(runs["analysis"])
+    summary = wandb_read.summary(runs["analysis"])
     rows = _rows(tracked.output / "digits" / "seed=0" / "analysis" / "tables" / "claims.csv")
     for row in rows:
         key = "preserved_share" if row["key"] == "preserved/share" else row["key"]
@@ -152,7 +150,7 @@ def test_curves_have_their_own_axis(
     assert {"glob_name": f"{measure}/*", "step_metric": axis}.items() <= next(
         metric for metric in metrics if metric.get("glob_name") == f"{measure}/*"
     ).items()
-    history = _history(runs["analysis"])
+    history = wandb_read.history(runs["analysis"])
     for row in _rows(tracked.output / "digits" / "seed=0" / "analysis" / "tables" / f"{measure}.csv"):
         name = "/".join([measure, *(row[key] for key in keys)])
         (logged,) = [each for each in history if name in each and each[axis] == float(row[axis])]
@@ -167,32 +165,32 @@ def test_a_resumed_run_is_complete_by_itself(study: Studies, finished: Finished)
     (moment,) = (name for name in finished.result.replaced
                  if name.startswith("results/scratch/") and name.endswith("checkpoints/epoch_002.pt"))  # fmt: skip
     study(*options, kill_at=("before", moment))
-    (killed,) = _folders(study.output)
+    (killed,) = wandb_read.folders(study.output)
     assert study(*options, "run_dir=" + str(study.output / "elsewhere")).code == 0
-    (records,) = _read_back(study.output)
-    assert killed.name.endswith("-" + _run_of(records)["run_id"])
-    assert [row["epoch"] for row in _history(records)] == [0, 1, 2]
+    (records,) = wandb_read.read_back(study.output)
+    assert killed.name.endswith("-" + wandb_read.run_of(records)["run_id"])
+    assert [row["epoch"] for row in wandb_read.history(records)] == [0, 1, 2]
     assert any(record["type"] == "exit" for record in records)
 
 
 def test_what_is_made_again_has_a_run_of_its_own(tracked: Finished, study: Studies) -> None:
     """But an analysis that lacks a part goes on, as does a result that was deleted as if it had never been made."""
     shutil.copytree(tracked.output, study.output, symlinks=True)
-    run, before = study.output / "digits" / "seed=0", _ids(study.output)
+    run, before = study.output / "digits" / "seed=0", wandb_read.ids(study.output)
     (run / "analysis" / "report.html").unlink()
     (run / "finetune" / "predictions.npy").unlink()
     remove(run, "scratch")
     result = study("wandb.mode=offline")
     assert result.code == 0, result.err
-    (again,) = set(_ids(study.output)) - set(before)
+    (again,) = set(wandb_read.ids(study.output)) - set(before)
     assert again == os.readlink(run / "finetune").rpartition("-")[2] + "-2"
-    assert sorted(_ids(study.output)) == sorted([*before, again])
+    assert sorted(wandb_read.ids(study.output)) == sorted([*before, again])
 
 
 def test_a_failed_stage_is_marked(study: Studies) -> None:
     result = study("wandb.mode=offline", "stages=[scratch]", "scratch.lr=1e30", "scratch.optimizer=sgd")
     assert result.code == 2, result.err
-    (records,) = _read_back(study.output)
+    (records,) = wandb_read.read_back(study.output)
     assert next(record["exit"]["exit_code"] for record in records if record["type"] == "exit") == 1
 
 
@@ -203,39 +201,3 @@ def test_disabled_leaves_nothing(finished: Finished) -> None:
 def _rows(file: Path) -> list[dict[str, str]]:
     with file.open(newline="") as content:
         return list(csv.DictReader(content))
-
-
-def _summary(records: list[dict]) -> dict[str, object]:
-    """The last value of each key; W&B keeps those of the history there as well."""
-    found = {}
-    for record in records:
-        found |= record.get("summary", {}).get("update", {})
-    return found
-
-
-def _folders(output: Path) -> list[Path]:
-    return sorted(output.rglob("wandb/offline-run-*"))
-
-
-def _ids(output: Path) -> list[str]:
-    return ["-".join(folder.name.split("-")[-2:]) for folder in _folders(output)]
-
-
-def _read_back(output: Path) -> list[list[dict]]:
-    """The records of every run, read all at once: the command line takes a second or two to start."""
-    commands = [[WANDB, "leet", "inspect", "--json", folder] for folder in _folders(output)]
-    reading = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
-    return [[json.loads(line) for line in process.communicate(timeout=60)[0].splitlines()] for process in reading]
-
-
-def _run_of(records: list[dict]) -> dict:
-    return next(record["run"] for record in records if record["type"] == "run")
-
-
-def _history(records: list[dict]) -> list[dict]:
-    return [record["history"]["item"] for record in records if record["type"] == "history"]
-
-
-def _artifacts(records: list[dict], kind: str) -> list[dict]:
-    found = (record["artifact"] for record in records if record["type"] == "artifact")
-    return [artifact for artifact in found if artifact["type"] == kind]

@@ -20,7 +20,7 @@ test: install
 	$(PYTHON) -m pytest -n 2 --dist loadfile   # most tests keep one core busy; a file shares its trainings
 
 bench: install
-	for script in values convnets peers probe demo analysis noise processes two_runs statistics epochs transferability shards; do $(PYTHON) -m benchmarks.$$script || exit 1; done
+	for script in values convnets peers probe demo analysis noise processes two_runs statistics epochs transferability shards tracking; do $(PYTHON) -m benchmarks.$$script || exit 1; done
 
 cluster-trial: install
 	PYTHONPATH=tests:. $(PYTHON) tests/cluster/trial.py

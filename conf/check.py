@@ -53,9 +53,7 @@ def check(cfg: DictConfig) -> None:
 
 def _check_logger(logger: str) -> None:
     if logger == "tensorboard" and find_spec("tensorboard") is None:
-        raise BadInput(
-            "logger=tensorboard needs the package tensorboard: pip install 'pretraining-interactions[tensorboard]'"
-        )
+        raise BadInput("logger=tensorboard needs the package tensorboard: pip install '.[tensorboard]'")
 
 
 def check_length(cfg: DictConfig) -> None:

@@ -14,7 +14,7 @@ roles=...         all (the default), or a list such as [finetune] of pretrain, f
 epochs=...        last (the default: of each model its last one), all, or a list such as [0,5]
 samples=...       all (the default), or a list such as [0,3]: their places in the run
 
-xarray and Zarr need further packages: pip install pretraining-interactions[export]
+xarray and Zarr need further packages: pip install ".[export]"
 """
 
 import sys
@@ -55,7 +55,7 @@ def export(run: str, to: str, output: str, options: dict[str, str]) -> None:
     found = Run(run)
     chosen = Chosen.asked(found, **{key: options[key] for key in ("roles", "epochs", "samples") if key in options})
     values = {name: digest for name, digest in found.digests.items() if name.startswith("interactions/")}
-    about = {"to": to, "run": found.name, "of": values}
+    about = {"to": to, "run": found.name, "of": values, "options": options}
     check(place, about)
     target.check(chosen, place, options)
     with replaced(place, about) as folder:

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from stages import attempts
 from stages.checksums import TRACKED
 from stages.identity import Result
+from stages.job import name_of
 from stages.results import nested
 from stages.versions import about as versions
 from stages.view import SHORT_LIVED
@@ -41,6 +43,7 @@ class About:
     config: dict = field(default_factory=dict)
     parts: dict[str, str] = field(default_factory=dict)
     uses: tuple[str, ...] = ()  # artifacts of what it is made from
+    axis: str = "epoch"  # of all that is logged; "": each curve says its own
 
     @property
     def artifact(self) -> str:
@@ -55,6 +58,8 @@ class About:
 
 def of_result(cfg: DictConfig, result: Result) -> About:
     choices = chosen()
+    if choices.get("experiment") != cfg.name and not _is_said("experiment"):
+        choices.pop("experiment", None)  # it is only where the settings began
     tags = (*(choices[group] for group in GROUPS if choices.get(group)), result.stage.name)
     return About(
         digest=result.digest,
@@ -66,6 +71,7 @@ def of_result(cfg: DictConfig, result: Result) -> About:
         tags=tuple(dict.fromkeys(tag[:LONGEST] for tag in tags)),
         config=_config(cfg, result),
         parts=result.parts,
+        axis="" if result.parts else "epoch",
         uses=tuple(artifact(name, read.digest) for name, read in result.inputs.items()),
     )
 
@@ -76,7 +82,11 @@ def artifact(job: str, digest: str) -> str:
 
 
 def run_name(cfg: DictConfig) -> str:
-    """Returns what varies, and the seed, such as "finetune.lr=0.003 seed=0"."""
+    """Returns what varies, and the seed, such as "finetune.lr=0.003 seed=0". In a sweep this is what it varies;
+    otherwise, what the folder's name says."""
+    if (hydra := _hydra()) and hydra.mode == RunMode.MULTIRUN:
+        words = name_of(Path(hydra.sweep.dir), hydra.job.num, hydra.overrides.task).partition("] ")[2].split(" ")
+        return " ".join([*words, *([] if any(word.startswith("seed=") for word in words) else [f"seed={cfg.seed}"])])
     place, home = os.path.abspath(cfg.run_dir), os.path.abspath(os.path.join(cfg.output, cfg.name))
     inside = Path(place).is_relative_to(home) and place != home
     return re.sub(r"[/\\]+", " ", os.path.relpath(place, home)) if inside else f"{Path(place).name} seed={cfg.seed}"
@@ -84,9 +94,18 @@ def run_name(cfg: DictConfig) -> str:
 
 def chosen() -> dict[str, str]:
     """Returns the option of each group of the configuration; {} if Hydra did not compose it."""
-    if not HydraConfig.initialized():
-        return {}
-    return {group: str(option) for group, option in HydraConfig.get().runtime.choices.items() if option}
+    hydra = _hydra()
+    return {group: str(option) for group, option in hydra.runtime.choices.items() if option} if hydra else {}
+
+
+def _hydra() -> DictConfig | None:
+    return HydraConfig.get() if HydraConfig.initialized() else None
+
+
+def _is_said(group: str) -> bool:
+    """Tells whether an option of the group was asked for."""
+    hydra = _hydra()
+    return bool(hydra) and any(word.partition("=")[0] == group for word in hydra.overrides.task)
 
 
 def job_id() -> str | None:
@@ -107,7 +126,7 @@ def _config(cfg: DictConfig, result: Result) -> dict:
         "study": cfg.name,
         "seed": cfg.seed,
         "run": run_name(cfg),
-        "overrides": list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else [],
+        "overrides": list(hydra.overrides.task) if (hydra := _hydra()) else [],
         "job": job_id(),
         "commit": known["commit"],
         "versions": known,

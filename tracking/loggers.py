@@ -39,6 +39,7 @@ class LoggerTracker(Tracker):
 
     def __init__(self, kind: str, about: About) -> None:
         self._logger = KINDS[kind](about.place / kind, name=about.job, version="")
+        self._has_columns = kind == "csv"  # among them the axis
         with not_vital("an earlier attempt"):
             shutil.rmtree(self._logger.log_dir, ignore_errors=True)
         with not_vital("the settings"):
@@ -53,7 +54,8 @@ class LoggerTracker(Tracker):
 
     def summary(self, values: Mapping[str, object]) -> None:
         numbers = {key: float(value) for key, value in values.items() if isinstance(value, int | float)}
-        self._log(numbers | {"epoch": 0}, "epoch")
+        with not_vital("the summary"):
+            self._logger.log_metrics(numbers, step=0)
 
     def pictures(self, pictures: Mapping[str, Sequence[tuple[Path, str | None]]]) -> None:
         if not isinstance(self._logger, TensorBoardLogger):
@@ -69,6 +71,7 @@ class LoggerTracker(Tracker):
             self._logger.finalize("success")
 
     def _log(self, row: Row, axis: str) -> None:
-        values = {key: value for key, value in row.items() if key != axis and isfinite(value)}
+        kept = {key: value for key, value in row.items() if isfinite(value)}
+        values = kept if self._has_columns else {key: value for key, value in kept.items() if key != axis}
         with not_vital("a row"):
             self._logger.log_metrics(values, step=round(row.get(STEP, row[axis])))

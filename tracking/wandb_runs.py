@@ -59,9 +59,9 @@ class WandbTracker(Tracker):
         """there: rows that the run has already."""
         self.run, self._about, self._there, self._out = run, about, there, there
         self._noted = time.monotonic()
-        run.define_metric("epoch")
-        if not about.parts:  # an analysis has curves along several axes
-            run.define_metric("*", step_metric="epoch")
+        if about.axis:
+            run.define_metric(about.axis)
+            run.define_metric("*", step_metric=about.axis)
 
     def rows(self) -> Callable[[Row], None]:
         handed = count(1)

@@ -61,6 +61,7 @@ def _about(folder: Path, runs: Sequence[Run]) -> About:
         place=folder.parent,
         group="+".join(names),
         job="summary",
+        axis="",
         name=f"{'+'.join(names)} summary",
         tags=("summary", *(name[:64] for name in names)),
         config={"study": "+".join(names), "runs": read, "folder": str(folder), "job": job_id(),

@@ -1,5 +1,6 @@
 """Writes the card of a data set for a hub: https://huggingface.co/docs/hub/datasets-cards"""
 
+import shlex
 from pathlib import Path
 
 import yaml
@@ -66,7 +67,8 @@ variables that a model uses together, its *interaction*, follows exactly
 
 - model: `{cfg.model._target_}`; pre-trained weights: {_name(cfg.model.weights)}
 - target task: `{cfg.data.target._target_}`; masked variables are replaced by: {cfg.interactions.baseline}
-- models with the epochs that have values: {epochs}
+- epoch of pre-training that all of this starts from: {cfg.start.epoch}
+- models with the epochs that have values: {epochs} (those of pretrain are the epochs of its linear probe)
 - seeds: {seeds}"""
 
 
@@ -76,9 +78,14 @@ def _name(weights: str) -> str:
 
 
 def _table(name: str, columns: list[str], rows: int, title: str) -> str:
-    listed = "\n".join(f"| `{column}` | {described(column)} |" for column in columns)
+    listed = "\n".join(f"| `{column}` | {_cell(described(column))} |" for column in columns)
     about = f"{title}. " if title else ""
     return f"### {name}\n\n{about}{rows} row{'s' * (rows != 1)}.\n\n| column | what it is |\n|---|---|\n{listed}"
+
+
+def _cell(text: str) -> str:
+    """Returns a text as a cell of a table takes it."""
+    return text.replace("|", r"\|")
 
 
 def _title_of(run: Run, name: str) -> str:
@@ -86,12 +93,17 @@ def _title_of(run: Run, name: str) -> str:
     own = {
         "claims": "Each claim with its quantity and verdict",
         "samples": "The samples that were measured",
-        "interactions": "Every value and interaction",
+        "interactions": "Values and interactions of the models, epochs and samples that were chosen",
     }
     measures = (read_record(run.folder / "analysis" / "measures.json") or {}).get("measures", {})
     return own.get(name) or measures.get(name, {}).get("title", "")
 
 
 def _command(run: Run, options: dict[str, str]) -> str:
-    more = "".join(f" {key}={value}" for key, value in options.items())
-    return f"python -m interactions.export run=outputs/{run.name} to=parquet output=...{more}"
+    words = [
+        f"run=outputs/{run.name}",
+        "to=parquet",
+        "output=...",
+        *(f"{key}={value}" for key, value in options.items()),
+    ]
+    return f"python -m interactions.export {shlex.join(words)}"

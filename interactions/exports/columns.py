@@ -3,7 +3,9 @@
 FIXED = {
     "model": "pretrain (the pre-trained model, seen through a linear classifier on its features), finetune, scratch",
     "role": "pretrain (the pre-trained model, seen through a linear classifier on its features), finetune, scratch",
-    "epoch": "epoch of the model's training, 0 is before it",
+    "epoch": "epoch of the model's training, 0 is before it; of pretrain, the epoch of its linear probe",
+    "first": "one of two models that are compared",
+    "second": "the other one",
     "order": "number of variables in the subset",
     "quantity": "what the row is about",
     "definition": "which definition of the quantity",

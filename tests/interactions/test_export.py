@@ -166,4 +166,4 @@ def test_missing_packages_are_named(
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.setattr("interactions.exports.packages.find_spec", lambda name: sys.modules[name])
     line = refused(capsys, f"run={run}", f"output={output}", *words)
-    assert f"needs {package}, which is not installed: pip install pretraining-interactions[export]" in line
+    assert f'needs {package}, which is not installed: pip install ".[export]"' in line

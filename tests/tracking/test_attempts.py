@@ -97,7 +97,7 @@ def test_what_is_made_again_has_another_run(about: About) -> None:
 
 def test_curves_are_logged_once(about: About) -> None:
     """Of an analysis that gets another measure after an upload, only the new curves are."""
-    about = replace(about, parts={"jaccard": "a", "ratio": "b"})
+    about = replace(about, parts={"jaccard": "a", "ratio": "b"}, axis="")
     draw(about, "jaccard", "a", "epoch", epoch=0, finetune=0.5)
     (first,) = folders(about)
     next(first.glob("run-*.wandb")).with_suffix(".wandb.synced").touch()

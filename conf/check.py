@@ -25,6 +25,7 @@ OF_MODELS = {
 }
 LONGEST_PATH = 2000  # bytes of a run's folder; most disks take 4096, and the folder contains others
 PER_CORE = 16  # processes
+PROJECT, NOT_IN_A_PROJECT = 128, "/\\#?%:"  # characters, by W&B's rules
 RESERVED = "seed="  # names of runs' folders begin with this
 
 
@@ -49,11 +50,21 @@ def check(cfg: DictConfig) -> None:
     _check_precision(cfg)
     _check_processes(cfg)
     _check_logger(cfg.logger)
+    check_project("wandb.project", cfg.wandb.project)
 
 
 def _check_logger(logger: str) -> None:
     if logger == "tensorboard" and find_spec("tensorboard") is None:
         raise BadInput("logger=tensorboard needs the package tensorboard: pip install '.[tensorboard]'")
+
+
+def check_project(key: str, name: str) -> None:
+    """Raises BadInput for a name that W&B gives no project."""
+    if not name or len(name) > PROJECT or set(name) & set(NOT_IN_A_PROJECT):
+        raise BadInput(
+            f"{key}={shown(name)} is not allowed: a project has a name of at most {PROJECT} characters, none of them "
+            f"one of {' '.join(NOT_IN_A_PROJECT)}"
+        )
 
 
 def check_length(cfg: DictConfig) -> None:

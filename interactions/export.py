@@ -55,7 +55,7 @@ def export(run: str, to: str, output: str, options: dict[str, str]) -> None:
     found = Run(run)
     chosen = Chosen.asked(found, **{key: options[key] for key in ("roles", "epochs", "samples") if key in options})
     values = {name: digest for name, digest in found.digests.items() if name.startswith("interactions/")}
-    about = {"to": to, "run": found.name, "of": values, "options": options}
+    about = {"to": to, "run": found.name, "of": values}
     check(place, about)
     target.check(chosen, place, options)
     with replaced(place, about) as folder:

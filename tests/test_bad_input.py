@@ -123,6 +123,7 @@ REFUSED = [
     ("checkpoints.epochs=[-1]", "checkpoints.epochs=[-1] all [0, 1, 5]"),
     ("checkpoints.epochs=[]", "checkpoints.epochs=[] all [0, 1, 5]"),
     ("checkpoints.epochs=[99]", "checkpoints.epochs=[99] 2"),
+    ("wandb.project=a/b", "wandb.project=a/b 128 #"),
     ("wandb.mode=foo", "wandb.mode=foo offline online disabled"),
     ("analysis.measures=[foo]", "analysis.measures=[foo] ratio claims"),
     ("analysis.measures=[claims]", "analysis.measures=[claims] ratio claims come with them"),

@@ -55,6 +55,8 @@ def check_dashboard(output: Path) -> None:
     assert (of.count("analysis"), of.count("summary"), of.count("scratch")) == (3, 1, 1)
     assert {run["run_group"] for run, _ in runs} == {"together"}
     epochs = {run["config"]["update"]["start"]["epoch"] for run, _ in runs if run["job_type"] == "analysis"}
+    names = {run["display_name"] for run, _ in runs if run["job_type"] == "analysis"}
+    assert names == {f"start.epoch={epoch} seed=0 analysis" for epoch in EPOCHS}
     assert len(epochs) == 3, "the axis of what is worth an epoch of pre-training"
     for section in sections():
         logged = set().union(*(keys for run, keys in runs if run["job_type"] in section.jobs))

@@ -22,7 +22,7 @@ def folders(output: Path) -> list[Path]:
 
 
 def ids(output: Path) -> list[str]:
-    return ["-".join(folder.name.split("-")[-2:]) for folder in folders(output)]
+    return ["-".join(folder.name.split("-")[-3:]) for folder in folders(output)]
 
 
 def read_back(output: Path) -> list[list[dict]]:

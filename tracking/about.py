@@ -10,7 +10,6 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from stages import attempts
-from stages.checksums import TRACKED
 from stages.identity import Result
 from stages.job import name_of
 from stages.results import nested
@@ -53,7 +52,7 @@ class About:
     @property
     def id(self) -> str:
         """The id of the W&B run of this attempt."""
-        return f"{self.digest}-{attempts.number(self.folder)}"
+        return f"{self.digest}-{attempts.name(self.folder)}"
 
 
 def of_result(cfg: DictConfig, result: Result) -> About:
@@ -138,9 +137,5 @@ def _config(cfg: DictConfig, result: Result) -> dict:
 
 def origin(result: Result) -> dict[str, str | None]:
     """Returns where an input is: its digest, its folder, and the id of its W&B run, whichever study made it."""
-    tracked = (result.folder / TRACKED).exists()
-    return {
-        "digest": result.digest,
-        "folder": str(result.folder),
-        "run": f"{result.digest}-{attempts.number(result.folder)}" if tracked else None,
-    }
+    known = attempts.noted(result.folder).get("id")
+    return {"digest": result.digest, "folder": str(result.folder), "run": known}

@@ -13,10 +13,11 @@ PATIENCE = 2  # seconds
 _found: dict[str, str] = {}  # server -> why it can't be logged to, or "", as found by this process
 
 
-def lacking() -> str:
-    """Says why nothing can be logged online; returns "" if it can. It prints the reason once."""
+def lacking(again: bool = False) -> str:
+    """Says why nothing can be logged online; returns "" if it can. It prints the reason once. again: ask the server
+    once more, if it has answered before: what comes next would wait for it."""
     host = account.host()
-    if host not in _found:
+    if host not in _found or (again and not _found[host]):
         lost(account.no_key() or no_answer(host))
     return _found[host]
 

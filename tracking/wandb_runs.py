@@ -34,7 +34,7 @@ from tracking.tracker import Row, Tracker, is_the_mirrors, not_vital
 PATIENCE, SHARE = 2, 0.02  # seconds, and of the time that a result took: how long uploads may keep the next one waiting
 AT_THE_END = 30  # seconds that uploads may keep the process from ending
 NOTING = 1  # second from one writing of rows, and of their number, to the next; W&B itself waits for 15
-OPENING = 10  # seconds for the server to accept a run
+OPENING = 5  # seconds for the server to accept a run
 DELETED = "previously created and deleted"  # W&B never gives such an id again
 
 
@@ -58,7 +58,7 @@ class WandbTracker(Tracker):
     def __init__(self, run: wandb.Run, about: About, there: int) -> None:
         """there: rows that the run has already."""
         self.run, self._about, self._there, self._out = run, about, there, there
-        self._noted = time.monotonic()
+        self._noted, self._online = time.monotonic(), not run.offline
         if about.axis:
             run.define_metric(about.axis)
             run.define_metric("*", step_metric=about.axis)
@@ -84,8 +84,8 @@ class WandbTracker(Tracker):
         self._noted = time.monotonic()
 
     def series(self, name: str, digest: str, axis: str, rows: Iterable[Row]) -> None:
-        there = attempts.noted(self._about.folder).get("series", {}) if self._there else {}
-        if there.get(name) == digest:
+        logged = attempts.noted(self._about.folder).get("series", {})
+        if logged.get(name) == digest:
             return
         with not_vital(f"the curves of {name}"):
             self.run.define_metric(axis)
@@ -93,7 +93,7 @@ class WandbTracker(Tracker):
             for row in rows:
                 self.run.log({key: value for key, value in row.items() if isfinite(value)})
             self._out += 1
-            attempts.note(self._about.folder, series=there | {name: digest})
+            attempts.note(self._about.folder, series=logged | {name: digest})
 
     def summary(self, values: Mapping[str, object]) -> None:
         with not_vital("the summary"):
@@ -115,6 +115,8 @@ class WandbTracker(Tracker):
 
     def files(self, kind: str, folder: Path, patterns: Sequence[str]) -> None:
         with not_vital(f"the {kind}"):
+            if self._online and (why := server.lacking(again=True)):
+                raise ConnectionError(why)
             artifact = wandb.Artifact(self._about.artifact, type=kind, metadata={"folder": str(folder)})
             for file in sorted(file for pattern in patterns for file in folder.glob(pattern)):
                 name = str(file.relative_to(folder))
@@ -138,6 +140,7 @@ def _tracker(options: DictConfig, about: About) -> Tracker:
             why = (str(error).strip() or type(error).__name__).splitlines()[0]
             if mode == "online":
                 server.lost(why)
+                attempts.end(about.folder)  # W&B does not free the id of a run that it could not open
     print(f"W&B: {why}. Nothing is logged to it", flush=True)
     return Tracker()
 
@@ -196,7 +199,7 @@ def _kept(about: About) -> int:
     """Returns how many rows of this attempt are at the server, or in folders that were synced. Removes what else an
     earlier process has written offline. Ends the attempt if it has logged a part of the result that is another one
     now."""
-    noted = attempts.noted(about.folder) or _of_a_deleted_result(about)
+    noted = attempts.noted(about.folder)
     if any(about.parts.get(name, digest) != digest for name, digest in noted.get("series", {}).items()):
         attempts.end(about.folder)
         return 0
@@ -208,19 +211,9 @@ def _kept(about: About) -> int:
     if noted.get("mode") == "online":
         kept = noted.get("rows", 0)
     else:
-        kept = _rows_in(synced[-1]) if synced else noted.get("kept", 0)
-    attempts.note(about.folder, kept=kept)
+        kept = max([noted.get("kept", 0), *map(_rows_in, synced)])
+    attempts.note(about.folder, kept=kept, **({} if kept else {"series": {}}))
     return kept
-
-
-def _of_a_deleted_result(about: About) -> dict:
-    """Returns where the runs of this id are, if the result was deleted with what was noted of it. An id that was synced
-    is not used again."""
-    here = about.place / "wandb"
-    while any(file for file in here.glob(f"offline-run-*-{about.id}/*.synced")):
-        attempts.note(about.folder)
-        attempts.end(about.folder)
-    return {"place": os.path.relpath(about.place, about.folder)}
 
 
 def _rows_in(folder: Path) -> int:
@@ -246,10 +239,13 @@ def _finish(run: wandb.Run, exit_code: int, seconds: float) -> None:
     thread.join(seconds)
     if thread.is_alive():
         server.look_again()
+        where = Path(run.dir).parent
+        print(f"W&B: {run.name} is still being uploaded; `wandb sync {where}` uploads what is missing", flush=True)
 
 
 def _end(run: wandb.Run, exit_code: int) -> None:
     try:
         run.finish(exit_code=exit_code)
     except Exception as error:  # W&B's process may have ended already; that must not hide how the stage ended
-        logging.getLogger(__name__).warning("W&B did not finish cleanly: %s", error)
+        why = str(error).strip() or type(error).__name__
+        logging.getLogger(__name__).warning("W&B did not finish cleanly: %s", why)

@@ -14,6 +14,7 @@ import importlib.util
 import os
 import sys
 
+from conf.check import check_project
 from conf.errors import BadInput
 from stages.command import errors_in_one_line
 from stages.words import HELP, given
@@ -34,6 +35,7 @@ def main(words: list[str] | None = None) -> None:
         asked = given(words, KEYS, needed=("project",))
         if asked.get("dry", "false") not in ("true", "false"):
             raise BadInput(f"dry={asked['dry']} is not allowed: true or false is")
+        check_project("project", asked["project"])
         if importlib.util.find_spec(PACKAGE) is None:
             raise BadInput('analysis.dashboard needs wandb-workspaces: pip install ".[dashboard]"')
         about = asked.get("entity", ""), asked["project"], asked.get("name") or NAME

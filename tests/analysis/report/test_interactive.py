@@ -133,6 +133,7 @@ found.pages = every("iframe").map((one) => {
     wide: inside.documentElement.scrollWidth,
     numbers: numbers.map(said),
     overlapping: numbers.filter(beyond).map(said),
+    scales: new Set(every(".bar .track", inside).map((track) => Math.round(track.offsetWidth))).size,
     level: one.contentWindow.getComputedStyle(level, "::after").content.includes("excess"),
     points: every(".point", inside).length,
     switches: every(".switch", inside).length,
@@ -295,6 +296,7 @@ def of_widths(tmp_path_factory, in_browser):
     hand_made.jaccard().to_csv(folder / "a.csv", index=False)
     names = ["the famous joke", "waiter"]
     found = {model: [[1, -0.0000143], [2, 0.000919], [3, 12345.678]] for model in NAMES}
+    found["scratch"] = [[3, 0.5]]
     sample = {"title": "one", "shown": {"words": names, "variables": [0, 1], "names": names},
               "values": dict.fromkeys(NAMES, 0.3275), "interactions": found}  # fmt: skip
     shown = {"n": 2, "unit": "log-odds", "tau": 0.05, "of": 1, "strongest": 10, "samples": [sample],
@@ -312,8 +314,9 @@ def test_pages_of_any_width_cut_off_nothing(of_widths):
     assert of_widths["errors"] == []
     for width, page in zip(WIDTHS, of_widths["pages"], strict=True):
         assert page["wide"] <= width
-        assert page["numbers"] == ["+12300", "+0.000919", "−1.43e−05"] * 3
+        assert page["numbers"] == ["+12300", "+0.000919", "−1.43e−05"] * 2 + ["+0.500"]
         assert page["overlapping"] == []
+        assert page["scales"] == 1, "bars of all models can be compared"
         assert page["level"] == (width < 640), "the excess can be read where there is no mouse"
 
 

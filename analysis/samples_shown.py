@@ -1,8 +1,8 @@
 """Writes what the report's sample picker shows: each measured sample with the strongest interactions of every model.
 
-    gallery/samples.json    models, unit, tau; of each sample its title, a small picture with the variables' boxes, or
-                            its words; of each model v of the untouched input, and the STRONGEST of each order as pairs
-                            of the subset's bitmask and I(S)
+    gallery/samples.json    models and what they are called, unit, tau; of each sample its title, a small picture with
+                            the variables' boxes, or its words; of each model v of the untouched input, and the
+                            STRONGEST of each order as pairs of the subset's bitmask and I(S)
 
 The strongest ones of every order are enough to show the strongest ones of any range of orders. Pictures are small, and
 where all samples together would be too large, the first ones are kept.
@@ -29,7 +29,8 @@ STRONGEST = 10
 LARGEST = 192  # pixels, of a picture's longer side
 SMALL = 64  # pixels: a picture up to this size is kept exactly
 BUDGET = 3_000_000  # characters
-DIGITS = 4
+DIGITS = 7  # more than are shown: what is rounded twice could end up beside the picture's number
+FEWER = 5  # of interactions, of which there are many
 
 
 def write(study: Study, splits: Splits, folder: Path) -> Path:
@@ -43,14 +44,14 @@ def write(study: Study, splits: Splits, folder: Path) -> Path:
         entry = {
             "title": f"{study.about['split']} sample {sample['index']}, class {sample['class']}",
             "shown": _sentence(sample) if splits.kind == "text" else _picture(sample, dataset, splits),
-            "values": {model: _rounded(v[position]) for model, v in whole.items()},
+            "values": {model: _rounded(v[position], DIGITS) for model, v in whole.items()},
             "interactions": {model: strongest(all_of[position], of_order) for model, all_of in final.items()},
         }
         used += len(json.dumps(entry))
         if used > BUDGET and kept:
             break
         kept.append(entry)
-    models = [{"name": model, "words": NAMES[model], "epoch": study.last(model)} for model in study.models]
+    models = [{"name": model, "words": _named(study, model)} for model in study.models]
     content = {"n": study.n, "unit": study.unit, "tau": study.options.tau, "of": study.count, "models": models}
     write_text(folder / FILE, json.dumps(content | {"strongest": STRONGEST, "samples": kept}))
     return folder / FILE
@@ -62,12 +63,19 @@ def strongest(interactions: np.ndarray, of_order: list[np.ndarray]) -> list[list
     found = []
     for subsets in of_order:
         first = subsets[np.argsort(-np.abs(interactions[subsets]), kind="stable")[:STRONGEST]]
-        found += [[int(subset), _rounded(interactions[subset])] for subset in first if interactions[subset] != 0]
+        found += [[int(subset), _rounded(interactions[subset], FEWER)] for subset in first if interactions[subset] != 0]
     return found
 
 
-def _rounded(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")
+def _rounded(value: float, digits: int) -> float:
+    return float(f"{value:.{digits}g}")
+
+
+def _named(study: Study, model: str) -> str:
+    """Returns a model in words. The pre-trained model's epochs are those of its probe: they would mislead."""
+    if model == "pretrain":
+        return f"{NAMES[model]} (its linear probe)"
+    return f"{NAMES[model]}, epoch {study.last(model)}"
 
 
 def _sentence(sample: dict) -> dict:

@@ -50,6 +50,8 @@ def claim_lines(table: pd.DataFrame) -> Iterator[str]:
 def how_many(table: pd.DataFrame) -> str:
     """Says how many claims are judged, and how."""
     claimed = table[table["verdict"] != ""]["claim"].nunique()
+    if claimed == 1:
+        return "1 claim, judged with a 95 % interval"
     return f"{claimed} claims, each judged by itself with a 95 % interval: none is corrected for the others"
 
 

@@ -35,6 +35,8 @@ TITLES = {
 QUESTION = "Do the models give credit to the same variables?"
 TITLE = "Agreement of two models' Shapley values"
 LABELS = {
+    "first": "one model",
+    "second": "the other model",
     "cosine": "cosine similarity",
     "rank": "rank correlation",
     "top": "same top variable",

@@ -35,15 +35,14 @@ def colours() -> dict[str, dict[str, str]]:
 
 def chart(table: pd.DataFrame, title: str = "", labels: Mapping[str, str] | None = None) -> dict | None:
     """Returns what the script draws, or None if the table has another form. title: what is measured; labels: words for
-    keys and references.
+    names and values of keys, and for references.
 
     rows: of each row the places of its keys' values, then mean, low, high, then the levels (None where there is none).
     """
     if not _can_be_drawn(table):
         return None
-    other = NAMES | dict(labels or {})
     before = list(table.columns[: list(table.columns).index("mean")])
-    keys = [_key(table[name], other) for name in before if name != RUNS]
+    keys = [_key(table[name], labels or {}) for name in before if name != RUNS]
     axis = _axis(keys)
     if axis is None:
         return None
@@ -71,15 +70,16 @@ def _can_be_drawn(table: pd.DataFrame) -> bool:
     return numbers and all(is_numeric_dtype(table[name]) for name in names[first:])
 
 
-def _key(column: pd.Series, other: Mapping[str, str]) -> dict:
+def _key(column: pd.Series, labels: Mapping[str, str]) -> dict:
     """Returns a key: its name in words; its values in words, the name of each one's colour, and the values if
     they are numbers; at: [rows], the place of each row's value."""
+    name = str(column.name)
     is_number = is_numeric_dtype(column) and not is_bool_dtype(column)
     at, values = pd.factorize(column, sort=is_number, use_na_sentinel=False)
-    named = [_words(value, other) for value in values]
+    named = [_words(value, NAMES | dict(labels)) for value in values]
     return {
-        "name": str(column.name),
-        "words": str(column.name).replace("_", " "),
+        "name": name,
+        "words": _words(name, labels),
         "values": named,
         "numbers": [float(value) for value in values] if is_number and not column.isna().any() else None,
         "colours": [

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.report.claims import judged
-from analysis.report.page import drawn, rendered
+from analysis.report.page import drawn, rendered, switched
 from stages.files import write_text, written
 
 
@@ -44,7 +44,7 @@ def write_report(
     warning: the line on top.
     """
     charts = [drawn(figure) for figure in figures]
-    shown = {"figures": figures, "charts": charts, "interactive": any(charts)}
+    shown = {"figures": figures, "charts": charts, "switches": switched(figures, charts), "interactive": any(charts)}
     content = shown | {"title": title, "opening": opening, "runs": runs, "how_to_read": how_to_read}
     write_text(path, rendered("over_runs.html.j2", claims=judged(claims), answers=answers, warning=warning, **content))
 

@@ -27,7 +27,7 @@ MEDIA = {".svg": "image/svg+xml", ".png": "image/png"}
 class FigureEntry:
     """What the report shows of a measure: the question that it answers, its picture (.svg or .png) and the table
     (.csv) of its data, if any. paper: of the measure, its number on arXiv; title: what is measured; labels: words for
-    keys and references."""
+    names and values of keys, and for references."""
 
     name: str
     question: str
@@ -68,6 +68,7 @@ def write_report(
         claims=judged(claims),
         figures=figures,
         charts=charts,
+        switches=switched(figures, charts),
         gallery=gallery,
         samples=samples and json.loads(samples.read_text(encoding="utf-8")),
         interactive=bool(any(charts) or samples),
@@ -92,10 +93,15 @@ def rendered(template: str, **content: object) -> str:
 
 
 def drawn(figure: FigureEntry) -> dict | None:
-    """Returns what the script draws of a figure's table; None if there is no table of that form, or no picture."""
-    if not figure.table or not figure.image:
+    """Returns what the script draws of a figure's table; None if there is no table of that form."""
+    if not figure.table:
         return None
     return chart(pd.read_csv(figure.table), figure.title or figure.question, figure.labels)
+
+
+def switched(figures: Sequence[FigureEntry], charts: Sequence[dict | None]) -> bool:
+    """Tells whether any figure is there as a picture and as a chart."""
+    return any(figure.image and drawing for figure, drawing in zip(figures, charts, strict=True))
 
 
 def embedded(image: str | os.PathLike) -> str:

@@ -41,7 +41,7 @@ def test_the_strongest_of_any_orders_are_among_those_kept(most):
     expected = chosen[np.argsort(-abs(found[chosen]))][:STRONGEST]
     allowed = sorted((pair for pair in kept if order[pair[0]] <= most), key=lambda pair: -abs(pair[1]))
     assert [subset for subset, _ in allowed[:STRONGEST]] == expected.tolist()
-    assert [value for _, value in allowed[:STRONGEST]] == pytest.approx(found[expected].tolist(), rel=1e-3)
+    assert [value for _, value in allowed[:STRONGEST]] == pytest.approx(found[expected].tolist(), rel=1e-4)
 
 
 def test_interactions_of_strength_0_are_left_out():
@@ -51,12 +51,20 @@ def test_interactions_of_strength_0_are_left_out():
 def test_every_sample_is_there_with_its_values_and_boxes(study, tmp_path):
     found = read(write(study, pictures(study, 8), tmp_path))
     assert len(found["samples"]) == found["of"] == SAMPLES
-    assert found["models"] == [{"name": "pretrain", "words": "pre-trained", "epoch": 7}]
+    assert found["models"] == [{"name": "pretrain", "words": "pre-trained (its linear probe)"}]
     final = study.final("pretrain")
     for sample, strength in zip(found["samples"], final, strict=True):
-        assert sample["values"]["pretrain"] == pytest.approx(strength.sum(), rel=1e-3), "v of the whole input"
+        assert sample["values"]["pretrain"] == pytest.approx(strength.sum(), rel=1e-6), "v of the whole input"
         assert sample["shown"]["boxes"][1] == [0, 0.5, 0.5, 0.5]
-        assert dict(sample["interactions"]["pretrain"])[3] == pytest.approx(strength[3], rel=1e-3)
+        assert dict(sample["interactions"]["pretrain"])[3] == pytest.approx(strength[3], rel=1e-4)
+
+
+def test_models_that_were_trained_have_their_last_epoch(study_of, tmp_path):
+    probe, early, late = np.random.default_rng(4).normal(size=(3, SAMPLES, 2**N))
+    trained = study_of(probe, [early, late], [])
+    found = read(write(trained, pictures(trained, 8), tmp_path))["models"]
+    last = trained.last("finetune")
+    assert [model["words"] for model in found] == ["pre-trained (its linear probe)", f"fine-tuned, epoch {last}"]
 
 
 @pytest.mark.parametrize(("side", "kind", "shown"), [(8, "png", 8), (400, "jpeg", 192)])

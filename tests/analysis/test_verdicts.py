@@ -54,6 +54,7 @@ def test_ways_to_count_that_disagree_are_said_to():
 def test_how_many_claims_there_are_is_said_without_those_that_claim_nothing():
     table = as_table("mine", [TWICE, OPEN, KEPT, STEADIER])[0]
     assert how_many(table).startswith("2 claims, each judged by itself")
+    assert how_many(as_table("mine", [TWICE, KEPT])[0]) == "1 claim, judged with a 95 % interval"
 
 
 def test_what_noise_could_overturn_is_said_below():

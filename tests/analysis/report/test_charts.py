@@ -67,6 +67,12 @@ def test_words_of_the_measure_are_used():
     assert drawn["levels"][0]["words"] == "by sign"
 
 
+def test_names_of_keys_have_the_words_of_the_measure_too():
+    table = of(["first_one", "epoch"], [("pretrain", 0), ("finetune", 1)])
+    assert [key["words"] for key in chart(table)["keys"]] == ["first one", "epoch"]
+    assert [key["words"] for key in chart(table, labels={"first_one": "one model"})["keys"]] == ["one model", "epoch"]
+
+
 def test_references_are_told_apart_by_their_dashes():
     table = hand_made.ratio().assign(placement=0.1, mine=0.2)
     drawn = chart(table)

@@ -10,7 +10,9 @@ import hand_made
 import numpy as np
 import pandas as pd
 import pytest
+from hand_made import estimate
 
+from analysis.claims import Claim, as_table, ordered
 from analysis.drawing.style import NAMES
 from analysis.report import over_runs
 from analysis.report.page import FigureEntry, number, write_report
@@ -118,6 +120,27 @@ found.scripts = every("script").length;
 found.hacked = window.hacked ?? "no";
 """
 )
+
+WIDTHS = (1200, 1000, 700, 400)
+EACH_WIDTH = """
+await frame();
+found.pages = every("iframe").map((one) => {
+  const inside = one.contentDocument, numbers = every(".bar .number", inside), level = inside.querySelector(".level");
+  const right = (element) => element.getBoundingClientRect().right;
+  const beyond = (number) => number.scrollWidth > number.clientWidth
+    || right(number) > right(number.closest(".models > div"));
+  return {
+    wide: inside.documentElement.scrollWidth,
+    numbers: numbers.map(said),
+    overlapping: numbers.filter(beyond).map(said),
+    scales: new Set(every(".bar .track", inside).map((track) => Math.round(track.offsetWidth))).size,
+    level: one.contentWindow.getComputedStyle(level, "::after").content.includes("excess"),
+    points: every(".point", inside).length,
+    switches: every(".switch", inside).length,
+    chart: said(inside.querySelector(".values")),
+  };
+});
+"""
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +273,7 @@ def test_no_name_can_break_out_of_its_place(tmp_path, in_browser):
     sample = {"title": EVIL, "shown": {"words": [EVIL, "<!--"], "variables": [0], "names": [EVIL]},
               "values": {"pretrain": 1}, "interactions": {"pretrain": [[1, 2.0]]}}  # fmt: skip
     shown = {"n": 1, "unit": EVIL, "tau": 0.05, "of": 9, "strongest": 10, "samples": [sample, sample],
-             "models": [{"name": "pretrain", "words": EVIL, "epoch": 1}]}  # fmt: skip
+             "models": [{"name": "pretrain", "words": EVIL}]}  # fmt: skip
     (tmp_path / "samples.json").write_text(json.dumps(shown))
     entry = FigureEntry(EVIL, "How?", "", tmp_path / "a.png", tmp_path / "a.csv", "", EVIL, {"finetune": EVIL})
     write_report(tmp_path / "report.html", "t", {}, pd.DataFrame(), [entry], [], "", samples=tmp_path / "samples.json")
@@ -262,6 +285,46 @@ def test_no_name_can_break_out_of_its_place(tmp_path, in_browser):
     assert (found["title"], found["samples"]) == (EVIL, [EVIL, EVIL])
     assert found["words"].startswith(f"{EVIL}1 <!--")
     assert found["bar"] == f"{{{EVIL}}}"
+
+
+@pytest.fixture(scope="module")
+def of_widths(tmp_path_factory, in_browser):
+    """What pages of WIDTHS show: how wide they are, numbers of the picker, those that are cut off, charts."""
+    folder = tmp_path_factory.mktemp("widths")
+    claim = Claim("More is kept.", "more", "share", estimate(0.2, 0.1, 0.3, sign=(0.2, -8.92e-05, 7.24e-05)), 0.1)
+    claims = ordered(as_table("mine", [claim])[0])
+    hand_made.jaccard().to_csv(folder / "a.csv", index=False)
+    names = ["the famous joke", "waiter"]
+    found = {model: [[1, -0.0000143], [2, 0.000919], [3, 12345.678]] for model in NAMES}
+    found["scratch"] = [[3, 0.5]]
+    sample = {"title": "one", "shown": {"words": names, "variables": [0, 1], "names": names},
+              "values": dict.fromkeys(NAMES, 0.3275), "interactions": found}  # fmt: skip
+    shown = {"n": 2, "unit": "log-odds", "tau": 0.05, "of": 1, "strongest": 10, "samples": [sample],
+             "models": [{"name": name, "words": words} for name, words in NAMES.items()]}  # fmt: skip
+    (folder / "samples.json").write_text(json.dumps(shown))
+    entry = FigureEntry("own", "How?", "A caption.", None, folder / "a.csv")
+    write_report(folder / "report.html", "t", {}, claims, [entry], [], "", samples=folder / "samples.json")
+    page = html.escape((folder / "report.html").read_text(encoding="utf-8"))
+    frames = [f'<iframe style="width: {width}px; border: 0" srcdoc="{page}"></iframe>' for width in WIDTHS]
+    (folder / "all.html").write_text(f"<head></head><body>{''.join(frames)}</body>", encoding="utf-8")
+    return in_browser(folder / "all.html", EACH_WIDTH)
+
+
+def test_pages_of_any_width_cut_off_nothing(of_widths):
+    assert of_widths["errors"] == []
+    for width, page in zip(WIDTHS, of_widths["pages"], strict=True):
+        assert page["wide"] <= width
+        assert page["numbers"] == ["+12300", "+0.000919", "−1.43e−05"] * 2 + ["+0.500"]
+        assert page["overlapping"] == []
+        assert page["scales"] == 1, "bars of all models can be compared"
+        assert page["level"] == (width < 640), "the excess can be read where there is no mouse"
+
+
+def test_what_has_no_picture_is_a_chart_from_the_start(of_widths):
+    for page in of_widths["pages"]:
+        assert page["points"] == len(hand_made.jaccard())
+        assert not page["switches"]
+        assert "as printed" not in page["chart"]
 
 
 def test_a_report_without_anything_to_draw_has_no_script(tmp_path):

@@ -127,6 +127,9 @@ def test_columns_and_their_words_are_there_only_where_a_claim_has_them(write):
 def test_it_is_said_how_many_claims_there_are_and_what_verdicts_mean(write):
     text = write()
     assert "4 claims; each is judged by itself" in text, "what is only measured claims nothing"
+    one = write(claims=CLAIMS[CLAIMS["claim"] == CLAIMS["claim"].iloc[0]])
+    assert "1 claim is judged." in one
+    assert "1 claims" not in one
     for word in ("met", "not met", "undecided", "not measurable", "depends on the probe's scale", "more", "equal"):
         assert f"<strong>{word}</strong>" in text
 
@@ -194,7 +197,7 @@ def test_every_caption_of_grey_lines_says_what_they_are():
     captions = [load(name, {}).about["caption"] for name in ours()]
     assert all(captions)
     grey = [text for text in captions if "Grey" in text or "grey" in text]
-    assert len(grey) == 11
+    assert len(grey) == 12
     said = "references|a classifier that|values were exchanged|taken out at other|most frequent class"
     said += "|labels were shuffled|random move"
     assert all(re.search(said, text) for text in grey)

@@ -22,7 +22,7 @@ from analysis.kept import Kept
 from analysis.loading import load
 from analysis.measure import PAPER, Measure, Sizes
 from analysis.measured import OWN, PSEUDO, Measured
-from analysis.mirrored import log_table, of_claims
+from analysis.mirrored import log_analysis
 from analysis.moved import MEASURE as MOVED
 from analysis.moved import moved
 from analysis.report.opening import how_to_read, left_out, noise_warnings, question, summary
@@ -45,7 +45,6 @@ from stages.progress import Bar
 from stages.results import finish, nested, start
 from stages.span import Span
 from tracking.tracked import tracked
-from tracking.tracker import Tracker
 
 NOT_FREE = (*OWN, "file")  # as names of arrays in an archive
 PREFIXES = ("about/", "equal/", *PSEUDO)
@@ -113,7 +112,7 @@ def run(cfg: DictConfig, results: Results, name: str) -> None:
         text = _answer(kept, claims, study, nothing)
         about = beware | summary(cfg, results, study)
         _report(result, which, about, claims, kept, text, bool(study.samples), nothing)
-        _log(tracker, claims, kept, text, result.parts)
+        log_analysis(tracker, kept, claims, text, result.parts)
     finish(result)
 
 
@@ -212,10 +211,6 @@ def _answer(kept: Kept, claims: pd.DataFrame, study: Study, nothing: str) -> str
     return text
 
 
-def _cards(kept: Kept) -> list[tuple[str, Path]]:
-    return [(title, kept.folder / png) for title, png in (kept.gallery or {"cards": []})["cards"]]
-
-
 def _samples(kept: Kept) -> Path | None:
     """Returns the file for the sample picker, which analyses of earlier versions lack."""
     path = kept.folder / "gallery" / samples_shown.FILE
@@ -232,23 +227,10 @@ def _report(
         summary=summary,
         claims=claims,
         figures=_entries(kept),
-        gallery=_cards(kept),
+        gallery=kept.cards,
         how_to_read=how_to_read(whole),
         settings=OmegaConf.to_yaml(OmegaConf.create(nested(result.decided()))),
         answer=text,
         warning=nothing,
         samples=_samples(kept),
     )
-
-
-def _log(tracker: Tracker, claims: pd.DataFrame, kept: Kept, text: str, digests: dict[str, str]) -> None:
-    tables = {name: pd.read_csv(file) for name in kept.shown if (file := kept.file("tables", name))}
-    for name, table in tables.items():
-        log_table(tracker, name, table, digests[name])
-    tracker.summary(of_claims(claims))
-    tracker.text(text)
-    tracker.tables(tables | ({"claims": claims} if len(claims) else {}))
-    images = {name: file for name in kept.shown if (file := kept.file("figures", name))}
-    pictures = {f"figures/{name}": [(file, None)] for name, file in images.items()}
-    tracker.pictures(pictures | {"gallery": [(png, title) for title, png in _cards(kept)]})
-    tracker.files("tables", kept.folder, ("tables/*.csv",))

@@ -69,6 +69,11 @@ class Kept:
         names = [file for file in self.measures[name]["files"] if Path(file).match(f"{folder}/{name}.*")]
         return self.folder / sorted(names)[0] if names else None
 
+    @property
+    def cards(self) -> list[tuple[str, Path]]:
+        """The title and the picture of each sample in the gallery."""
+        return [(title, self.folder / png) for title, png in (self.gallery or {"cards": []})["cards"]]
+
     def _held(self, files: Iterable[Path]) -> dict[str, tuple[int, str]]:
         wanted, held = {str(file.relative_to(self.folder)) for file in files}, listed(self.folder)
         return {name: held[name] for name in sorted(wanted)}

@@ -7,17 +7,31 @@
 A key is the name of the measure and the keys of the row, without the axis and without what repeats the measure's name.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 
 import pandas as pd
 
+from analysis.kept import Kept
 from analysis.tables import compared_with, levels_of
 from tracking.tracker import Tracker
 
 AXES = ("epoch", "order")
 MOST = 100  # rows of a table without an axis; more are points of a picture, and no numbers to sort runs by
 SHORT = {"preserved/share": "preserved_share"}  # what runs are sorted by first; preserved/task is another claim
+
+
+def log_analysis(tracker: Tracker, kept: Kept, claims: pd.DataFrame, text: str, digests: Mapping[str, str]) -> None:
+    """Logs all that an analysis shows. text: its answer; digests: of the measures."""
+    tables = {name: pd.read_csv(file) for name in kept.shown if (file := kept.file("tables", name))}
+    for name, table in tables.items():
+        log_table(tracker, name, table, digests[name])
+    tracker.summary(of_claims(claims))
+    tracker.text(text)
+    tracker.tables(tables | ({"claims": claims} if len(claims) else {}))
+    figures = {f"figures/{name}": [(file, None)] for name in kept.shown if (file := kept.file("figures", name))}
+    tracker.pictures(figures | {"gallery": [(png, title) for title, png in kept.cards]})
+    tracker.files("tables", kept.folder, ("tables/*.csv",))
 
 
 def log_table(tracker: Tracker, name: str, table: pd.DataFrame, digest: str) -> None:

@@ -70,7 +70,7 @@ def test_every_value_is_that_of_brute_force(study: Studies, mine: Path, monkeypa
     result = run(study, mine, "model=awkward", "interactions.engine=local", "finetune.lr=0.01")
     assert result.code == 0, result.err
     assert "interactions/probe: local, predicted " in result.out
-    (folder,) = study.output.rglob("samples.json")
+    (folder,) = study.output.glob("results/interactions/samples/*/samples.json")
     about = json.loads(folder.read_text())
     (run_folder,) = (path.parent for path in study.output.rglob("results.json"))
     monkeypatch.syspath_prepend(str(mine))

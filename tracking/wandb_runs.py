@@ -31,7 +31,7 @@ from tracking.wandb_tracker import NOTING, WandbTracker
 
 PATIENCE, SHARE = 2, 0.02  # seconds, and of the time that a result took: how long uploads may keep the next one waiting
 AT_THE_END = 30  # seconds that uploads may keep the process from ending
-OPENING = 5  # seconds for the server to accept a run
+OPENING = 10  # seconds for the server to accept a run; if it does not, this process logs nothing online any more
 DELETED = "previously created and deleted"  # W&B never gives such an id again
 
 

@@ -22,7 +22,8 @@ def logged(tmp_path_factory: pytest.TempPathFactory, finished: Finished) -> Wand
     with WandbServer() as server:
         result = Studies(output, output.parent / "scrap")(*ONLINE, **server.environment)
         assert result.code == 0, result.err
-        assert "W&B" not in result.out
+        said = [line for line in result.out.splitlines() if line.startswith("W&B")]
+        assert all("still being uploaded" in line for line in said), said  # on a machine with much other work
         yield server
 
 

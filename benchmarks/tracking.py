@@ -24,7 +24,7 @@ KINDS = {
     "TensorBoard": ["logger=tensorboard"],
     "CSV": ["logger=csv"],
 }
-RESULTS, REPEATS = 9, 3
+RESULTS, REPEATS = 9, 2
 
 
 def main() -> None:

@@ -97,13 +97,13 @@ def across(study: Study, siblings: list[Study], strangers: list[Study]) -> Measu
     fine-tuning of the same pre-trained model in the place of the one that the fine-tuned model is compared with;
     `other`: the model that was fine-tuned from another pre-training in the place of the fine-tuned one."""
     credit, levels = {model: _credit(study, model) for model in study.models}, {}
-    again, elsewhere = ([_credit(each, "finetune") for each in runs if "finetune" in each.models]
+    again, from_another = ([_credit(each, "finetune") for each in runs if "finetune" in each.models]
                         for runs in (siblings, strangers))  # fmt: skip
     for pair in [pair for pair in PAIRS if {*pair} <= credit.keys() and "finetune" in pair]:
         if again:
             levels.setdefault("ceiling", {}).update(_mean(pair, credit["finetune"], again))
-        if elsewhere and pair == PAIRS[0]:
-            levels["other"] = _mean(pair, credit["pretrain"], elsewhere)
+        if from_another and pair == PAIRS[0]:
+            levels["other"] = _mean(pair, credit["pretrain"], from_another)
     return Measured({}, levels)
 
 

@@ -98,7 +98,7 @@ def across(study: Study, siblings: list[Study], strangers: list[Study]) -> Measu
     `other`: the model that was fine-tuned from another pre-training in the place of the fine-tuned one."""
     credit, levels = {model: _credit(study, model) for model in study.models}, {}
     again, from_another = ([_credit(each, "finetune") for each in runs if "finetune" in each.models]
-                        for runs in (siblings, strangers))  # fmt: skip
+                           for runs in (siblings, strangers))  # fmt: skip
     for pair in [pair for pair in PAIRS if {*pair} <= credit.keys() and "finetune" in pair]:
         if again:
             levels.setdefault("ceiling", {}).update(_mean(pair, credit["finetune"], again))

@@ -1,0 +1,164 @@
+"""Captures a network's forward pass as a graph of operations, for inputs of one shape.
+
+`torch.export` runs the model on tensors without values and records torch's own operations; those that write in place
+become ones that do not. Nothing of a checkpoint is in the graph: parameters and buffers are inputs of it. For
+`Linear(Dropout(x))` in evaluation mode it is
+
+    p_linear_weight, p_linear_bias, inputs    placeholders
+    linear(inputs, p_linear_weight, p_linear_bias)
+
+Copies, dropouts and assertions are left out; `unbind` and `split` become one `select` or `slice` per part; a
+view is a `reshape`, as the copies that allowed the view are gone.
+"""
+
+import operator
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import fx, nn
+from torch.export.graph_signature import InputKind
+
+aten = torch.ops.aten
+SAME = {aten.clone.default, aten.alias.default, aten.contiguous.default, aten.detach.default, aten.lift_fresh_copy.default}
+VIEWS = {aten.view.default, aten._unsafe_view.default}
+
+
+class NotCaptured(Exception):
+    """The network runs as it is: the message is the reason."""
+
+
+@dataclass(frozen=True)
+class Captured:
+    """A graph with one output, whose nodes have a tensor without values as `meta["val"]`.
+
+    inputs: its placeholders for the network's inputs; weights: those for parameters and buffers, with their names in
+    the model; constants: those for tensors that the forward pass itself makes.
+    """
+
+    graph: fx.Graph
+    inputs: list[fx.Node]
+    weights: dict[fx.Node, str]
+    constants: dict[fx.Node, torch.Tensor]
+
+    @property
+    def output(self) -> fx.Node:
+        return next(reversed(self.graph.nodes)).args[0]
+
+    def fixed(self) -> set[fx.Node]:
+        """Returns the nodes that do not depend on the inputs."""
+        found: set[fx.Node] = set()
+        for node in self.graph.nodes:
+            if node not in self.inputs and all(operand in found for operand in node.all_input_nodes):
+                found.add(node)
+        return found
+
+    def values(self, model: nn.Module) -> dict[fx.Node, torch.Tensor]:
+        """Returns the values of weights and constants, as the model has them now."""
+        mine = {**dict(model.named_parameters(remove_duplicate=False)), **dict(model.named_buffers(remove_duplicate=False))}
+        where = next(model.parameters()).device
+        return {node: mine[name].detach() for node, name in self.weights.items()} | {
+            node: tensor.to(where) for node, tensor in self.constants.items()
+        }
+
+
+def captured(model: nn.Module, *inputs: torch.Tensor) -> Captured:
+    """Returns the graph of the model, which is in evaluation mode, for inputs of this shape, type and device. Raises
+    NotCaptured."""
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.export.export(model, inputs, strict=False).run_decompositions({})
+    except Exception as error:  # whatever a model does that is not made for being captured
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise NotCaptured(f"its forward pass can't be captured ({first})") from error
+    signature, graph = program.graph_signature, program.graph
+    last = next(reversed(graph.nodes))
+    if signature.buffers_to_mutate or signature.user_inputs_to_mutate or len(last.args[0]) != 1:
+        raise NotCaptured("its forward pass changes its buffers or its inputs, or returns several values")
+    last.args = last.args[0]  # instead of a tuple of one
+    placeholders = {node.name: node for node in graph.nodes if node.op == "placeholder"}
+    given, weights, constants = [], {}, {}
+    for spec in signature.input_specs:
+        node = placeholders[spec.arg.name]
+        if spec.kind == InputKind.USER_INPUT:
+            given.append(node)
+        elif spec.kind in (InputKind.PARAMETER, InputKind.BUFFER):
+            weights[node] = spec.target
+        else:
+            constants[node] = program.constants[spec.target]
+    return _simplified(Captured(graph, given, weights, constants))
+
+
+def emitted(graph: fx.Graph, target: Callable, args: tuple, kwargs: dict | None = None) -> fx.Node:
+    """Appends an operation to the graph and returns its node, with the shape of its value."""
+    node = graph.call_function(target, args, kwargs or {})
+
+    def value(operand: fx.Node) -> object:
+        return operand.meta["val"]
+
+    with torch.no_grad():
+        node.meta["val"] = target(*fx.map_arg(args, value), **fx.map_arg(kwargs or {}, value))
+    return node
+
+
+def rebuilt(old: Captured, emit: Callable[[fx.Graph, fx.Node, dict[fx.Node, fx.Node]], fx.Node]) -> Captured:
+    """Returns the graph with every operation made anew by emit(graph, node, new), which returns the node of the new
+    graph; new: that of each earlier node. What nobody reads is left out."""
+    graph, new = fx.Graph(), {}
+    for node in old.graph.nodes:
+        if node.op == "placeholder":
+            new[node] = graph.placeholder(node.name)
+            new[node].meta["val"] = node.meta["val"]
+        elif node.op == "output":
+            graph.output(new[old.output])
+        else:
+            new[node] = emit(graph, node, new)
+    graph.eliminate_dead_code()
+    for node in list(graph.nodes):  # weights that nobody reads any more; inputs stay, as they are given in order
+        if node.op == "placeholder" and not node.users and node not in {new[given] for given in old.inputs}:
+            graph.erase_node(node)
+    there = set(graph.nodes)
+    return Captured(
+        graph,
+        [new[node] for node in old.inputs],
+        {new[node]: name for node, name in old.weights.items() if new[node] in there},
+        {new[node]: tensor for node, tensor in old.constants.items() if new[node] in there},
+    )
+
+
+def copied(graph: fx.Graph, node: fx.Node, new: dict[fx.Node, fx.Node]) -> fx.Node:
+    """Returns the same operation in the new graph."""
+    return emitted(graph, node.target, *fx.map_arg((node.args, node.kwargs), new.__getitem__))
+
+
+def _simplified(found: Captured) -> Captured:
+    def emit(graph: fx.Graph, node: fx.Node, new: dict[fx.Node, fx.Node]) -> fx.Node | None:
+        if node.target in SAME or (node.target is aten.dropout.default and not node.args[2]):
+            return new[node.args[0]]
+        if node.target in (aten._assert_tensor_metadata.default, aten._assert_async.msg):
+            return None
+        if node.target in (aten.unbind.int, aten.split.Tensor, aten.split_with_sizes.default, aten.chunk.default):
+            return new[node.args[0]]  # its parts are read by getitem
+        if node.target is operator.getitem:
+            return _part(graph, node, new)
+        if node.target in VIEWS:
+            return emitted(graph, aten.reshape.default, (new[node.args[0]], list(node.meta["val"].shape)))
+        return copied(graph, node, new)
+
+    return rebuilt(found, emit)
+
+
+def _part(graph: fx.Graph, node: fx.Node, new: dict[fx.Node, fx.Node]) -> fx.Node:
+    """Returns the part of a tensor that `getitem` reads."""
+    whole, number = node.args
+    if whole.target is aten.unbind.int:
+        dim = whole.args[1] if len(whole.args) > 1 else whole.kwargs.get("dim", 0)
+        return emitted(graph, aten.select.int, (new[whole], dim, number))
+    if whole.target in (aten.split.Tensor, aten.split_with_sizes.default, aten.chunk.default):
+        dim = whole.args[2] if len(whole.args) > 2 else whole.kwargs.get("dim", 0)
+        sizes = [part.shape[dim] for part in whole.meta["val"]]
+        start = sum(sizes[:number])
+        return emitted(graph, aten.slice.Tensor, (new[whole], dim, start, start + sizes[number]))
+    return copied(graph, node, new)

@@ -1,0 +1,72 @@
+"""A network's forward pass with fewer operations, and the same result but for rounding.
+
+    captured    the operations of the network, with its weights as inputs
+    demanded    without what nobody reads
+    one_query   without the keys and values of an attention with one query
+    straight    without copies that only change the order of entries
+    folded      without batch-norms
+    packed      on a CPU: convolutions that end with ReLU or a sum, with weights in the processor's order
+
+What depends on weights alone is computed by `prepare`, once for each checkpoint. The rest is one graph, for inputs of
+one shape and type. It can be compiled, once for all checkpoints, as its weights are inputs.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import fx, nn
+
+from models.lean.captured import Captured, NotCaptured, captured
+from models.lean.demanded import demanded
+from models.lean.folded import folded
+from models.lean.one_query import one_query
+from models.lean.packed import can_pack, packed
+from models.lean.straight import straight
+
+
+class Lean:
+    """Evaluates the model with the weights that it had at the last `prepare`."""
+
+    def __init__(self, model: nn.Module, found: Captured, compiled: bool = False) -> None:
+        """found: the model's graph, or that of its last part."""
+        self.model = model
+        found = folded(straight(demanded(one_query(demanded(found)))))
+        if found.inputs and not compiled and can_pack(found.output.meta["val"]):
+            found = packed(found)
+        self.found = found
+        self._fixed = found.fixed()
+        self._given = _read_by_the_rest(found, self._fixed)
+        self._run: Callable = _rest(found, self._fixed, self._given)
+        if compiled:
+            self._run = torch.compile(self._run, dynamic=False)
+        self._weights: list[torch.Tensor] = []
+
+    @torch.no_grad()
+    def prepare(self) -> None:
+        """Computes what depends on the model's weights alone."""
+        run = fx.Interpreter(nn.Module(), graph=self.found.graph, garbage_collect_values=False)
+        run.env = dict(self.found.values(self.model))
+        for node in self.found.graph.nodes:
+            if node in self._fixed and node not in run.env:
+                run.env[node] = run.run_node(node)
+        self._weights = [run.env[node] for node in self._given]
+
+    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """Returns what the model returns for these inputs, which are of the shape and type of its graph."""
+        return self._run(*self._weights, *inputs)
+
+
+def _read_by_the_rest(found: Captured, fixed: set[fx.Node]) -> list[fx.Node]:
+    return [node for node in found.graph.nodes if node in fixed and any(user not in fixed for user in node.users)]
+
+
+def _rest(found: Captured, fixed: set[fx.Node], given: list[fx.Node]) -> fx.GraphModule:
+    """Returns a module from what is `given` and the inputs to the result."""
+    graph, new = fx.Graph(), {}
+    for node in (*given, *found.inputs):
+        new[node] = graph.placeholder(node.name)
+    for node in found.graph.nodes:
+        if node not in fixed and node not in found.inputs and node.op != "output":
+            new[node] = graph.node_copy(node, new.__getitem__)
+    graph.output(new[found.output])
+    return fx.GraphModule(nn.Module(), graph)

@@ -21,7 +21,13 @@ from torch import fx, nn
 from torch.export.graph_signature import InputKind
 
 aten = torch.ops.aten
-SAME = {aten.clone.default, aten.alias.default, aten.contiguous.default, aten.detach.default, aten.lift_fresh_copy.default}
+SAME = {
+    aten.clone.default,
+    aten.alias.default,
+    aten.contiguous.default,
+    aten.detach.default,
+    aten.lift_fresh_copy.default,
+}
 VIEWS = {aten.view.default, aten._unsafe_view.default}
 
 
@@ -56,7 +62,10 @@ class Captured:
 
     def values(self, model: nn.Module) -> dict[fx.Node, torch.Tensor]:
         """Returns the values of weights and constants, as the model has them now."""
-        mine = {**dict(model.named_parameters(remove_duplicate=False)), **dict(model.named_buffers(remove_duplicate=False))}
+        mine = {
+            **dict(model.named_parameters(remove_duplicate=False)),
+            **dict(model.named_buffers(remove_duplicate=False)),
+        }
         where = next(model.parameters()).device
         return {node: mine[name].detach() for node, name in self.weights.items()} | {
             node: tensor.to(where) for node, tensor in self.constants.items()
@@ -125,6 +134,31 @@ def rebuilt(old: Captured, emit: Callable[[fx.Graph, fx.Node, dict[fx.Node, fx.N
         [new[node] for node in old.inputs],
         {new[node]: name for node, name in old.weights.items() if new[node] in there},
         {new[node]: tensor for node, tensor in old.constants.items() if new[node] in there},
+    )
+
+
+def beginning_at(found: Captured, nodes: list[fx.Node]) -> Captured:
+    """Returns the graph with these nodes as its inputs."""
+    graph, new = fx.Graph(), {}
+    for node in found.graph.nodes:
+        if node.op == "placeholder" or node in nodes:
+            new[node] = graph.placeholder(node.name)
+            new[node].meta["val"] = node.meta["val"]
+        elif node.op == "output":
+            graph.output(new[found.output])
+        else:
+            new[node] = copied(graph, node, new)
+    graph.eliminate_dead_code()
+    given = {new[node] for node in nodes}
+    for node in list(graph.nodes):
+        if node.op == "placeholder" and not node.users and node not in given:
+            graph.erase_node(node)
+    there = set(graph.nodes)
+    return Captured(
+        graph,
+        [new[node] for node in nodes],
+        {new[node]: name for node, name in found.weights.items() if new[node] in there},
+        {new[node]: tensor for node, tensor in found.constants.items() if new[node] in there},
     )
 
 

@@ -1,9 +1,9 @@
 """Folds into a convolution what follows it and is an affine function of each channel, with weights alone.
 
 Batch-norm in evaluation mode is y = scale x + shift, and so are products and sums with weights of one number per
-channel. The convolution of weight w and bias b before it becomes one of weight scale w and bias scale b + shift, which
-are computed in float64, once for the weights of each checkpoint: the operation's results for 0 and for 1 give shift and scale.
-(interactions/local/fold.py has an example in numbers.)
+channel. The convolution of weight w and bias b before it becomes one of weight scale w and bias scale b + shift. They
+are computed in float64, once for the weights of each checkpoint: the operation's results for 0 and for 1 give shift and
+scale. (interactions/local/fold.py has an example in numbers.)
 """
 
 import operator

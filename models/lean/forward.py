@@ -56,6 +56,28 @@ class Lean:
         return self._run(*self._weights, *inputs)
 
 
+CLOSE = 1e-3  # allowed difference, as a share of the largest result: rounding is far below, a mistake above
+
+
+def lean(model: nn.Module, inputs: torch.Tensor, compiled: bool = False) -> Lean:
+    """Returns the lean forward pass of a model in evaluation mode for inputs of this shape, type and device, with the
+    weights that the model has.
+
+    It was compared with the model on `inputs`. Raises NotCaptured.
+    """
+    found = Lean(model, captured(model, inputs), compiled)
+    found.prepare()
+    with torch.no_grad():
+        check(found(inputs), model(inputs))
+    return found
+
+
+def check(found: torch.Tensor, expected: torch.Tensor) -> None:
+    """Raises NotCaptured if the lean forward pass does not return what the model returns."""
+    if not torch.allclose(found, expected, rtol=0, atol=CLOSE * float(expected.abs().max()), equal_nan=True):
+        raise NotCaptured("its captured forward pass computes something else")
+
+
 def _read_by_the_rest(found: Captured, fixed: set[fx.Node]) -> list[fx.Node]:
     return [node for node in found.graph.nodes if node in fixed and any(user not in fixed for user in node.users)]
 

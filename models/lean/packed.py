@@ -50,7 +50,9 @@ def _replace(graph: fx.Graph, node: fx.Node, fixed: set[fx.Node]) -> None:
             args = (x, other, ordered, bias, *how, "add", None, attribute, [], None)
             new = graph.call_function(onednn._convolution_pointwise.binary, args)
         else:
-            new = graph.call_function(onednn._convolution_pointwise.default, (x, ordered, bias, *how, attribute, [], ""))
+            new = graph.call_function(
+                onednn._convolution_pointwise.default, (x, ordered, bias, *how, attribute, [], "")
+            )
     new.meta["val"] = (relu or last).meta["val"]
     (relu or last).replace_all_uses_with(new)
 

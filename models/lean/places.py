@@ -93,7 +93,9 @@ class Places:
             return None
         size, stride = factors[0]
         first, last, _ = slice(start, stop).indices(size)
-        return Places((*self.dims[:dim], ((last - first, stride),), *self.dims[dim + 1 :]), self.offset + first * stride)
+        return Places(
+            (*self.dims[:dim], ((last - first, stride),), *self.dims[dim + 1 :]), self.offset + first * stride
+        )
 
     def _without(self, dim: int) -> "Places":
         return Places(self.dims[:dim] + self.dims[dim + 1 :], self.offset)

@@ -1,12 +1,11 @@
 """Evaluates the values of a set of samples with a model: by forward passes in batches of a fixed shape, or locally.
 
-dense: all 2**n masked inputs go through the network. local: a convolutional network's early layers are computed once
-per version that a tile has (interactions/local/). Both give the same values. The program takes the one that it predicts
-to be faster, from counts of operations and not from measured time, so that a run repeats bit for bit on a machine of
-the same kind, with as many threads and the same libraries.
+dense: all 2**n masked inputs go through the network, as it is or lean (interactions/passes.py). local: a convolutional
+network's early layers are computed once per version that a tile has (interactions/local/). All give the same values.
+interactions/choice.py says which is taken.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -15,15 +14,18 @@ from torch import nn
 
 from checkpoints.roles import Checkpoint, Weights
 from conf.errors import BadInput
-from interactions.dense import log_odds, masked_values
-from interactions.local.forward import Local, Plan
-from interactions.tokens import Tokens, embedding, tokens
+from interactions.choice import Choice, compiled_is_faster, dense_from, local_for
+from interactions.dense import log_odds, masked_values, values
+from interactions.local.forward import Plan
+from interactions.passes import Passes
 from interactions.variables.masking import masked
 from interactions.variables.sample_set import SampleSet
 from interactions.variables.samples import Group
 from models.backbone import Classifier, probed
 from models.batch_size import fitting
 from models.device import exact_float32
+from models.lean.captured import NotCaptured
+from models.lean.worth import is_long, predicted
 from models.memory import formatted, settled
 from stages.need import gigabytes
 
@@ -34,101 +36,92 @@ DTYPES = {
     "float16": torch.float16,
 }
 
-# The predicted speedup from which local is used, by itself (auto) or on request (local): a prediction leaves out the
-# planning, and is up to 1.3 times too high.
-WORTHWHILE = {"auto": 1.5, "local": 1.05}
-
-
-@dataclass(frozen=True)
-class Choice:
-    """How values are computed, and why not locally.
-
-    It is chosen once per store. If it were chosen again, with less work left or on a machine with other memory, it
-    could differ, and change the last bits of the values.
-    """
-
-    engine: str
-    batch_size: int
-    compile: bool
-    why_dense: str = ""
-
-    def differs(self, options: DictConfig) -> list[str]:
-        """Returns the options that ask for something else, as `key=value`."""
-        mine = {"engine": self.engine, "batch_size": self.batch_size, "compile": self.compile}
-        return [f"interactions.{key}={options[key]}" for key in mine if options[key] not in ("auto", mine[key])]
-
-
-def local_for(model: nn.Module, group: Group, n: int, wanted: str) -> tuple[Local | None, str]:
-    """Returns the local engine if it is `wanted` (local), or worth it (auto); otherwise None and the reason.
-
-    The first sample of the group decides. Raises BadInput if the engine was requested by name and no layer can be
-    evaluated locally.
-    """
-    image = group.inputs.dim() == 4
-    if wanted == "dense" or (wanted == "auto" and not image):
-        return None, ""
-    local = Local(model, tuple(group.inputs.shape[1:])) if image else None
-    reason = local.reason if local else "its inputs are not images"
-    if reason is None:
-        plan = local.plan(group.owner[0], n)
-        if plan.layers and plan.predicted_speedup >= WORTHWHILE[wanted]:
-            return local, ""
-        reason = ", ".join(part for part in (_prediction(plan, WORTHWHILE[wanted]), _dense_from(plan)) if part)
-    if wanted == "local":
-        raise BadInput(f"interactions.engine=local can't be used for this model: {reason}; use auto or dense")
-    return None, reason
-
-
-def _prediction(plan: Plan, least: float) -> str:
-    if not plan.layers:
-        return "no layer of it would be faster"
-    return f"predicted {plan.predicted_speedup:.2g} times as fast, and {least} is needed to be worth it"
-
-
-def _dense_from(plan: Plan) -> str:
-    return f"dense from {plan.dense_from[0]} on ({plan.dense_from[1]})" if plan.dense_from else ""
-
-
-def predicted_speedup(model: nn.Module, group: Group, n: int, wanted: str) -> float:
-    """Returns the predicted speedup of the chosen engine over forward passes. Raises what `local_for` raises."""
-    local, _ = local_for(model.eval(), group, n, wanted)
-    return local.plan(group.owner[0], n).predicted_speedup if local else 1
-
 
 class Engine:
     """Evaluates the model with the weights of the checkpoint that was loaded last."""
 
     def __init__(
-        self, model: nn.Module, sample_set: SampleSet, options: DictConfig, choice: Choice | None = None
+        self,
+        model: nn.Module,
+        sample_set: SampleSet,
+        options: DictConfig,
+        choice: Choice | None = None,
+        checkpoints: float = 1,
     ) -> None:
-        self.sample_set, self.precision = sample_set, options.precision
+        """choice: one that was made before; checkpoints: how many will be evaluated. Raises BadInput for what is asked
+        by name and can't be done."""
+        self.sample_set, self.precision, asked = sample_set, options.precision, choice or options
         self.dtype = DTYPES[options.precision]
         self.model = model.eval().to(sample_set.device)
         inputs = sample_set.groups[0].inputs[:1].clone()  # a model may write to what it is given
         self.memory_format = settled(self.model, inputs)
         inputs = formatted(inputs, self.memory_format)
-        wanted = choice.engine if choice else options.engine
-        self.local, why_dense = local_for(self.model, sample_set.groups[0], sample_set.n, wanted)
-        size = options.batch_size if choice is None else choice.batch_size
-        if size == "auto":
-            size = fitting(self.model, inputs, sample_set.device)
-        self.choice = choice or Choice("local" if self.local else "dense", size, options.compile, why_dense)
-        self.batch_size = self.choice.batch_size
-        self.forward = torch.compile(self.model, dynamic=False) if self.choice.compile else self.model
-        # Compiled code contains the embedding, which can't be replaced there.
-        self.embedding = None if self.choice.compile else embedding(self.model, inputs)
-        self._tokens: dict[int, Tokens | None] = {}  # those of each group, for the loaded weights
         self._plans: dict[int, Plan] = {}  # those of each sample, for all checkpoints
+        self.local, why_dense = local_for(self.model, sample_set.groups[0], sample_set.n, asked.engine)
+        automatic = asked.batch_size == "auto"
+        self.batch_size = fitting(self.model, inputs, sample_set.device) if automatic else asked.batch_size
+        count = checkpoints * sample_set.samples * 2**sample_set.n
+        seconds = (
+            predicted(self.model, inputs, count) / self._times_faster if "auto" in (asked.lean, asked.compile) else 0
+        )
+        self.passes, why_plain = self._begun(asked, is_long(seconds) if asked.lean == "auto" else asked.lean)
+        lean = self.passes is not None
+        compiled = self._compiled(seconds) if asked.compile == "auto" else asked.compile
+        engine = "local" if self.local else "dense"
+        self.choice = choice or Choice(engine, self.batch_size, compiled, why_dense, lean, why_plain)
+        self.forward = torch.compile(self.model, dynamic=False) if compiled and not lean else self.model
+
+    def _begun(self, asked: DictConfig | Choice, lean: bool) -> tuple[Passes | None, str]:
+        """Returns lean forward passes if they are wanted and can be used; otherwise the reason why not."""
+        if not lean:
+            return None, ""
+        passes = Passes(self.model, self.memory_format, asked.compile is True and not self.local)
+        if self.local:
+            self.local.lean = True
+            return passes, ""
+        try:
+            with exact_float32():
+                self._logits_of_first(passes)()
+        except NotCaptured as error:
+            if asked.lean is True:
+                raise BadInput(f"interactions.lean=true can't be used for this model: {error}; use auto") from error
+            return None, str(error)
+        return passes, ""
+
+    def _compiled(self, seconds: float) -> bool:
+        """Returns whether to compile, where it has not been said."""
+        if self.passes is None or self.local:
+            return False
+        compiled = Passes(self.model, self.memory_format, compiled=True)
+        if not compiled_is_faster(self._logits_of_first(compiled), self._logits_of_first(self.passes), seconds):
+            return False
+        self.passes = compiled
+        return True
+
+    def _logits_of_first(self, passes: Passes) -> Callable[[], torch.Tensor]:
+        """Returns a call that evaluates a batch of masked inputs of the first sample."""
+        group, where = self.sample_set.groups[0], self.sample_set.device
+        inputs, base = _as_type(next(self.model.parameters()).dtype, group.inputs[:1], self.sample_set.baseline)
+        logits = passes.of(inputs, base, group.member[:1], range(1))
+        subset = torch.arange(self._batch_size(group), device=where) % 2**self.sample_set.n
+        return torch.inference_mode()(lambda: logits(torch.zeros_like(subset), subset))
+
+    @property
+    def _times_faster(self) -> float:
+        """The predicted speedup over forward passes."""
+        return self._plan(self.sample_set.groups[0], 0).predicted_speedup if self.local else 1
 
     def about(self) -> str:
         """Returns one line for the log that says how values are computed."""
+        how = [name for name, used in (("lean", self.choice.lean), ("compiled", self.choice.compile)) if used]
         if self.local is None:
-            why = f"; not locally: {self.choice.why_dense}" if self.choice.why_dense else ""
-            return f"dense, in batches of {self.batch_size}{why}"
+            why = f"; not lean: {self.choice.why_plain}" if self.choice.why_plain else ""
+            why += f"; not locally: {self.choice.why_dense}" if self.choice.why_dense else ""
+            return ", ".join(["dense", *how, f"in batches of {self.batch_size}"]) + why
         plan = self._plan(self.sample_set.groups[0], 0)
         faster = f"predicted {plan.predicted_speedup:.2g} times as fast as dense"
         held = f"holding {gigabytes(plan.bytes)} of entries"
-        return ", ".join(part for part in ("local", faster, held, _dense_from(plan)) if part)
+        return ", ".join(part for part in ("local", *how, faster, held, dense_from(plan)) if part)
 
     def load(self, checkpoint: Checkpoint, weights: Weights) -> None:
         self.model.float()
@@ -137,7 +130,9 @@ class Engine:
 
     def to(self, dtype: torch.dtype) -> None:
         self.model.to(dtype)
-        self._tokens.clear()  # they were embedded by other weights, or in another type
+        for lean in (self.passes, self.local):
+            if lean is not None:
+                lean.forget()
 
     def block(self, block: range) -> torch.Tensor:
         """Returns v of all masked inputs of these samples, which have one shape: [len(block), 2**n] float64, on the
@@ -145,18 +140,18 @@ class Engine:
         if self.local:
             return torch.stack([self.locally(number, self.dtype) for number in block])
         subsets, where = 2**self.sample_set.n, self.sample_set.device
-        group = self.sample_set.group_of(block[0])
-        sample = (torch.arange(len(block), device=where) + block[0] - group.first).repeat_interleave(subsets)
+        sample = torch.arange(len(block), device=where).repeat_interleave(subsets)
         subset = torch.arange(subsets, device=where).repeat(len(block))
-        return self._values(group, sample, subset, self.dtype).view(len(block), subsets)
+        return self._values(block, sample, subset, self.dtype).view(len(block), subsets)
 
-    def in_a_batch(self, number: int, subset: int, dtype: torch.dtype) -> torch.Tensor:
-        """Returns v of one masked input, computed by a forward pass of a whole batch: []."""
-        group, count = self.sample_set.group_of(number), 2**self.sample_set.n
+    def in_a_batch(self, number: int, subset: int, dtype: torch.dtype, lean: bool = True) -> torch.Tensor:
+        """Returns v of one masked input, computed by a forward pass of a whole batch: []. lean: if such passes are
+        used; otherwise the model's own."""
+        count = 2**self.sample_set.n
         # The batch is filled with other masked inputs, as in a block: copies of one input would not show that a value
         # depends on the rest of its batch.
         kept = (torch.arange(min(self.batch_size, count), device=self.sample_set.device) + subset) % count
-        return self._values(group, torch.full_like(kept, number - group.first), kept, dtype, self.forward)[0]
+        return self._values(range(number, number + 1), torch.zeros_like(kept), kept, dtype, lean, self.forward)[0]
 
     def locally(self, number: int, dtype: torch.dtype) -> torch.Tensor:
         """Returns v of all masked inputs of one sample: [2**n]."""
@@ -191,7 +186,8 @@ class Engine:
         return torch.cat([log_odds(logits, group.labels[one]), logits.abs().amax(1)])
 
     def in_float64(self, sample: np.ndarray, subset: np.ndarray) -> np.ndarray:
-        """Returns v of the masked inputs (sample[k], subset[k]) from the same weights in float64: [K].
+        """Returns v of the masked inputs (sample[k], subset[k]) from the same weights in float64, by the model's own
+        forward passes: [K].
 
         Load the weights again afterwards.
         """
@@ -199,28 +195,37 @@ class Engine:
         v = np.empty(len(sample))
         for group, mine in self.sample_set.by_group(sample):
             which, kept = (torch.from_numpy(part[mine]).to(self.sample_set.device) for part in (sample, subset))
-            v[mine] = self._values(group, which - group.first, kept, torch.float64).cpu().numpy()
+            block = range(group.first, group.first + len(group.inputs))
+            v[mine] = self._values(block, which - group.first, kept, torch.float64, lean=False).cpu().numpy()
         return v
 
     def _values(
         self,
-        group: Group,
+        block: range,
         sample: torch.Tensor,
         subset: torch.Tensor,
         dtype: torch.dtype,
+        lean: bool = True,
         forward: nn.Module | None = None,
     ) -> torch.Tensor:
-        """Returns v of masked inputs of the group. forward: what to run instead of the model; None: the compiled model
-        if it was compiled for this type."""
-        inputs, base = _as_type(dtype, group.inputs, self.sample_set.baseline)
+        """Returns v of masked inputs of the samples in `block`, which have one shape; sample: counted from its first.
+
+        forward: what to run instead of the model, if passes are not lean; None: the compiled model if it was compiled
+        for this type.
+        """
+        group = self.sample_set.group_of(block[0])
+        mine = slice(block[0] - group.first, block[-1] + 1 - group.first)
+        inputs, base = _as_type(dtype, group.inputs[mine], self.sample_set.baseline)
+        member, labels, size = group.member[mine], group.labels[mine], self._batch_size(group)
         with exact_float32():
-            # The tokens are computed once per group and checkpoint, and used for all blocks.
-            if self.embedding and group.first not in self._tokens:
-                self._tokens[group.first] = tokens(self.model, self.embedding, inputs, base, group.owner)
+            if lean and self.passes and not self.local:
+                return values(self.passes.of(inputs, base, member, block), labels, sample, subset, size)
             model = forward or (self.forward if dtype == self.dtype else self.model)
-            batch_size = min(self.batch_size, len(inputs) * 2**self.sample_set.n)  # not more than there are altogether
-            return masked_values(model, inputs, base, group.member, group.labels, sample, subset,
-                                 batch_size, self._tokens.get(group.first), self.memory_format)  # fmt: skip
+            return masked_values(model, inputs, base, member, labels, sample, subset, size, self.memory_format)
+
+    def _batch_size(self, group: Group) -> int:
+        """Returns the size of batches: not more masked inputs than there are altogether."""
+        return min(self.batch_size, len(group.inputs) * 2**self.sample_set.n)
 
 
 class Engines:
@@ -228,14 +233,20 @@ class Engines:
     where the probe can't replace the network's own head."""
 
     def __init__(
-        self, model: Classifier, sample_set: SampleSet, options: DictConfig, choices: dict[str, Choice]
+        self,
+        model: Classifier,
+        sample_set: SampleSet,
+        options: DictConfig,
+        choices: dict[str, Choice],
+        checkpoints: float = 1,
     ) -> None:
-        """choices: those made before, by the engine's name (network, probed)."""
-        self.network = self.probed = Engine(model, sample_set, options, choices.get("network"))
+        """choices: those made before, by the engine's name (network, probed); checkpoints: how many will be
+        evaluated."""
+        self.network = self.probed = Engine(model, sample_set, options, choices.get("network"), checkpoints)
         inputs = formatted(sample_set.groups[0].inputs[:1].clone(), self.network.memory_format)
         with_probe = probed(model, inputs)
         if with_probe is not model:
-            self.probed = Engine(with_probe, sample_set, options, choices.get("probed"))
+            self.probed = Engine(with_probe, sample_set, options, choices.get("probed"), checkpoints)
 
     @property
     def choices(self) -> dict[str, Choice]:

@@ -10,7 +10,7 @@ from checkpoints.roles import Checkpoint, checkpoints_of
 from checkpoints.roles import check as check_checkpoints
 from conf.errors import BadInput
 from data.splits import task
-from interactions.engine import predicted_speedup
+from interactions.choice import predicted_speedup
 from interactions.fill import decided, fill, fill_share, left
 from interactions.shards import Shards
 from interactions.store import Samples, Store
@@ -143,7 +143,7 @@ def _evaluate(cfg: DictConfig, results: Results, name: str) -> None:
         return
     store = Store(start(result), samples)
     store.remove_damaged()
-    engines = decided(model, sample_set, options, store, shards)
+    engines = decided(model, sample_set, options, store, shards, len(checkpoints))
     wanted = left(store, shards, checkpoints, engines)
     with tracked(cfg, result) as tracker:
         print(f"{name}: {engines.of(checkpoints[0]).about()}", flush=True)

@@ -16,7 +16,8 @@ from omegaconf import DictConfig
 from checkpoints.roles import Checkpoint
 from conf.errors import BadInput
 from interactions import units, workers
-from interactions.engine import Choice, Engine, Engines
+from interactions.choice import Choice
+from interactions.engine import Engine, Engines
 from interactions.shards import Shards
 from interactions.store import Store
 from interactions.units import Unit
@@ -28,10 +29,15 @@ from training.seeds import stream
 
 
 def decided(
-    model: Classifier, sample_set: SampleSet, options: DictConfig, store: Store, shards: Shards | None = None
+    model: Classifier,
+    sample_set: SampleSet,
+    options: DictConfig,
+    store: Store,
+    shards: Shards | None = None,
+    checkpoints: int = 1,
 ) -> Engines:
     """Returns the engines with which the first values were computed, in the store or by shards, unless the options ask
-    for others."""
+    for others. checkpoints: how many will be evaluated."""
     of_shards = shards.choices() if shards else {}
     choices = _as_choices(of_shards or store.choices())
     other = _other(choices, options)
@@ -44,19 +50,20 @@ def decided(
         choices = {}
     if other or (of_shards and of_shards != store.choices()):
         store.remove_parts(store.folder)  # the values of a checkpoint are all computed in one way
-    engines = Engines(model, sample_set, options, choices)
+    engines = Engines(model, sample_set, options, choices, checkpoints)
     store.write_choices(_recorded(engines))
     return engines
 
 
-def _agreed(model: Classifier, sample_set: SampleSet, options: DictConfig, shards: Shards) -> Engines:
+def _agreed(model: Classifier, sample_set: SampleSet, options: DictConfig, shards: Shards, checkpoints: int) -> Engines:
     """Returns the engines of all shards, which the first one has chosen, whatever their devices.
 
-    Raises BadInput if the options ask for others.
+    checkpoints: of all shards. Raises BadInput if the options ask for others.
     """
     if not shards.record():
         earlier = _as_choices(shards.choices_of_store())
-        first = Engines(model, sample_set, options, {} if _other(earlier, options) else earlier)
+        kept, mine = {} if _other(earlier, options) else earlier, checkpoints / shards.share.of
+        first = Engines(model, sample_set, options, kept, mine)
         shards.decide(_recorded(first), _blocks(first))
     choices = _as_choices(shards.choices())
     if other := _other(choices, options):
@@ -93,7 +100,10 @@ def fill_share(
     cfg: DictConfig, model: Classifier, sample_set: SampleSet, shards: Shards, checkpoints: list[Checkpoint]
 ) -> None:
     """Evaluates what is missing of one share."""
-    engines, name = _agreed(model, sample_set, cfg.interactions, shards), f"{shards.result.name}, shard {shards.share}"
+    engines, name = (
+        _agreed(model, sample_set, cfg.interactions, shards, len(checkpoints)),
+        f"{shards.result.name}, shard {shards.share}",
+    )
     mine = shards.share.part(all_units(checkpoints, _blocks(engines)))
     done = shards.done([(checkpoints[number].epoch, block) for number, block in mine])
     wanted = [(number, block) for number, block in mine if (checkpoints[number].epoch, block) not in done]

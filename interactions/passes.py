@@ -1,24 +1,19 @@
 """Lean forward passes of masked inputs: they begin where variables meet, and leave out what nobody reads.
 
-interactions/versions.py finds the values that are masked instead of the input, models/lean computes the logits from
-these. Both are made for batches of one size, when the first such batch comes, and are compared with the network itself.
+interactions/versions.py finds the values that are masked in place of the input, models/lean computes the logits from
+these. Both are made when the first batch of a shape comes, and its logits are compared with the network's own.
 """
-
-from collections.abc import Callable
 
 import torch
 from torch import nn
 
+from interactions.dense import Logits
 from interactions.variables.masking import masked
 from interactions.versions import Beginning, Version, alike
 from models.lean.captured import Captured, beginning_at, captured
-from models.lean.forward import Lean
+from models.lean.forward import Lean, check
 from models.lean.straight import straight
 from models.memory import formatted
-
-CLOSE = 1e-3  # allowed difference of the first logits, as a share of the largest: what is wrong differs by more
-
-Logits = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class Passes:
@@ -26,57 +21,59 @@ class Passes:
 
     def __init__(self, model: nn.Module, memory_format: torch.memory_format, compiled: bool) -> None:
         self.model, self.memory_format, self.compiled = model, memory_format, compiled
-        self._captured: dict[tuple, Captured] = {}
+        # By the shape and type of a batch; beginnings by the block of samples, too, and leans by what is masked.
+        self._graphs: dict[tuple, Captured] = {}
         self._beginnings: dict[tuple, Beginning] = {}
         self._leans: dict[tuple, Lean] = {}
-        self._prepared: set[tuple] = set()
-        self._versions: tuple[object, list[Version]] = (None, [])
+        self._prepared: set[tuple] = set()  # the leans that have the weights of the model
+        self._versions: tuple[tuple | None, list[Version]] = (None, [])  # of the last block
 
     def forget(self) -> None:
         self._prepared.clear()
         self._versions = (None, [])
 
-    def of(self, inputs: torch.Tensor, baseline: torch.Tensor, member: torch.Tensor, block: tuple) -> Logits:
-        """Returns a function from (which, subset) to the logits of these masked inputs of S samples.
+    def of(self, inputs: torch.Tensor, baseline: torch.Tensor, member: torch.Tensor, block: range) -> Logits:
+        """Returns the function that gives the logits of masked inputs of S samples.
 
-        inputs: [S, ...]; baseline: [...]; member: [S, ...]; block: what names these samples among all.
+        inputs: [S, ...]; baseline: [...]; member: [S, ...]; block: the numbers of the samples. The function raises
+        NotCaptured if the network can't be used so.
         """
-        none = masked(inputs, baseline, member, torch.zeros(len(inputs), dtype=torch.int64, device=inputs.device))
 
         def logits(which: torch.Tensor, subset: torch.Tensor) -> torch.Tensor:
-            key = (block, len(which), inputs.dtype, inputs.shape)
-            if key not in self._beginnings:
-                self._beginnings[key] = self._beginning(inputs, member, len(which))
-            beginning = self._beginnings[key]
-            lean = self._lean(beginning, key)
-            if self._versions[0] != key:
-                self._versions = key, beginning.versions(inputs, none)
-            return lean(*(self._taken(version, which, subset) for version in self._versions[1]))
+            shape = (len(which), inputs.shape[1:], inputs.dtype)
+            beginning = self._beginning(shape, inputs, member, block)
+            if self._versions[0] != (shape, block):
+                none = masked(inputs, baseline, member, subset.new_zeros(len(inputs)))
+                self._versions = (shape, block), beginning.versions(inputs, none)
+            given = [formatted(version.of(which, subset), self.memory_format) for version in self._versions[1]]
+            key = (*shape, *(node.name for node in beginning.cuts))
+            if key not in self._leans:
+                lean = Lean(self.model, beginning_at(self._graph(shape, inputs), beginning.cuts), self.compiled)
+                lean.prepare()
+                x = formatted(masked(inputs[which], baseline, member[which], subset), self.memory_format)
+                check(lean(*given), self.model(x))
+                self._leans[key] = lean
+                self._prepared.add(key)
+            if key not in self._prepared:
+                self._leans[key].prepare()
+                self._prepared.add(key)
+            return self._leans[key](*given)
 
         return logits
 
-    def _taken(self, version: Version, which: torch.Tensor, subset: torch.Tensor) -> torch.Tensor:
-        return formatted(version.of(which, subset), self.memory_format)
+    def _beginning(self, shape: tuple, inputs: torch.Tensor, member: torch.Tensor, block: range) -> Beginning:
+        key = (shape, block)
+        if key not in self._beginnings:
+            whole = self._graph(shape, inputs)
+            pair = self._graph((3 if shape[0] == 2 else 2, *shape[1:]), inputs)
+            if not alike(pair, whole):  # the network does something else with batches of another size
+                pair = whole
+            self._beginnings[key] = Beginning(self.model, pair, whole, member)
+        return self._beginnings[key]
 
-    def _beginning(self, inputs: torch.Tensor, member: torch.Tensor, size: int) -> Beginning:
-        whole = self._graph(inputs, size)
-        pair = self._graph(inputs, 3 if size == 2 else 2)
-        if not alike(pair, whole):  # the network does something else for batches of another size
-            pair = whole
-        return Beginning(self.model, pair, whole, member)
-
-    def _graph(self, inputs: torch.Tensor, size: int) -> Captured:
-        key = (size, inputs.shape[1:], inputs.dtype)
-        if key not in self._captured:
-            example = inputs[:1].expand(size, *inputs.shape[1:]).clone()
-            self._captured[key] = straight(captured(self.model, formatted(example, self.memory_format)))
-        return self._captured[key]
-
-    def _lean(self, beginning: Beginning, key: tuple) -> Lean:
-        key = (*key[1:3], key[3][1:], *(node.name for node in beginning.cuts))
-        if key not in self._leans:
-            self._leans[key] = Lean(self.model, beginning_at(beginning.whole, beginning.cuts), self.compiled)
-        if key not in self._prepared:
-            self._leans[key].prepare()
-            self._prepared.add(key)
-        return self._leans[key]
+    def _graph(self, shape: tuple, inputs: torch.Tensor) -> Captured:
+        """Returns the graph of the network for a batch of this shape."""
+        if shape not in self._graphs:
+            example = inputs[:1].expand(shape[0], *inputs.shape[1:]).clone()
+            self._graphs[shape] = straight(captured(self.model, formatted(example, self.memory_format)))
+        return self._graphs[shape]

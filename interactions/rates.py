@@ -3,7 +3,8 @@
 from omegaconf import DictConfig
 
 from data.splits import Splits
-from interactions.engine import Engine, predicted_speedup
+from interactions.choice import predicted_speedup
+from interactions.engine import Engine
 from interactions.variables.sample_set import SampleSet
 from interactions.variables.samples import baseline, describe
 from models.backbone import Classifier

@@ -118,15 +118,20 @@ class Verifier:
         told = f"{name} is {v:.6g} by the {engine.choice.engine} engine, and differs by {abs(v - plain[0]):.2g} "
         told += "from a forward pass of this input alone"
         if abs(ours - exact[0, 0]) > tolerance:
-            # If batches are right, the local engine is wrong; otherwise something makes a batch differ.
-            fine = abs(batched - exact[0, 0]) <= tolerance
-            way_out = "use interactions.engine=dense" if fine else _way_out_of_batches(engine)
+            # If batches are right, the local engine is wrong; if only lean ones are wrong, these are; otherwise
+            # something makes a batch differ.
+            way_out = "use interactions.engine=dense"
+            if abs(batched - exact[0, 0]) > tolerance:
+                plain = engine.in_a_batch(check.sample, check.subset, torch.float64, lean=False).item()
+                lean = engine.choice.lean and abs(plain - exact[0, 0]) <= tolerance
+                way_out = "use interactions.lean=false" if lean else _way_out_of_batches(engine)
             raise BadInput(f"{told}, which rounding does not explain: {way_out}")
         usual = max(abs(rounded - exact)[:, 0].max(), self.usual * plain[1])
         if abs(v - exact[0, 0]) > WORSE * usual:
             raise BadInput(
                 f"{told}, whose own rounding is {usual:.2g}: something is wrong in {engine.precision} alone; use "
-                f"interactions.engine=dense, interactions.compile=false or interactions.precision=float64"
+                f"interactions.engine=dense, interactions.lean=false, interactions.compile=false or "
+                f"interactions.precision=float64"
             )
         # A network that rounds so much will do so again: from now on only four times as much is examined.
         self.usual = max(self.usual, 4 * abs(v - plain[0]) / max(plain[1], 1e-30))

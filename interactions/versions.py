@@ -15,7 +15,6 @@ linear layer gives a row to the owner of the whole row. An operation that mixes 
 what it reads is what is masked: for a convolutional network that is the input itself.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -60,81 +59,89 @@ class Beginning:
     def __init__(self, model: nn.Module, pair: Captured, whole: Captured, member: torch.Tensor) -> None:
         """pair, whole: the graph of the model for a few inputs and for a batch; member: [S, ...], which broadcasts to
         the inputs."""
-        self.model, self.pair, self.whole = model, pair, whole
-        (self.given,) = pair.inputs
-        self.fixed = pair.fixed()
-        self.batch = _batch_dims(pair, whole)
-        self.owners = [_Owners(pair, self.fixed, self._of_weights(), one).found for one in member]
-        self.read = self._masked()
-        places = {node: place for place, node in enumerate(pair.graph.nodes)}
-        nodes = list(whole.graph.nodes)
-        self.cuts = [nodes[places[node]] for node in self.read]
-        self.members = [self._member(node) for node in self.read]
+        self.model, self.pair = model, pair
+        fixed, dims = pair.fixed(), _batch_dims(pair, whole)
+        owners = [_Owners(pair, fixed, _of_weights(model, pair), one).found for one in member]
+        self.masked = _masked(pair, fixed, dims, set.intersection(*map(set, owners)))
+        self.dims = [dims[node] for node in self.masked]
+        nodes = dict(zip(pair.graph.nodes, whole.graph.nodes, strict=True))
+        self.cuts = [nodes[node] for node in self.masked]
+        self.members = [
+            _member([found[node].select(dim, 0) for found in owners])
+            for node, dim in zip(self.masked, self.dims, strict=True)
+        ]
 
     def versions(self, inputs: torch.Tensor, none: torch.Tensor) -> list[Version]:
         """Returns the versions of the values that are masked, with the weights that the model has now.
 
         inputs, none: [S, ...], with all variables and with none.
         """
-        values = [self._values(pair) for pair in zip(inputs, none, strict=True)]
+        samples = [self._values(*both) for both in zip(inputs, none, strict=True)]
         found = []
-        for number, (node, member) in enumerate(zip(self.read, self.members, strict=True)):
-            dim = self.batch[node]
-            kept, without = (torch.stack([each[number].select(dim, place) for each in values]) for place in (0, 1))
-            found.append(Version(kept, without, member, dim))
+        for number, (dim, member) in enumerate(zip(self.dims, self.members, strict=True)):
+            both = [torch.stack([values[number].select(dim, place) for values in samples]) for place in (0, 1)]
+            found.append(Version(*both, member, dim))
         return found
 
-    def _of_weights(self) -> dict[fx.Node, torch.Tensor]:
-        """Returns the values of what does not depend on the input."""
-        run = fx.Interpreter(nn.Module(), graph=self.pair.graph, garbage_collect_values=False)
-        run.env = dict(self.pair.values(self.model))
-        for node in self.pair.graph.nodes:
-            if node in self.fixed and node not in run.env:
-                run.env[node] = run.run_node(node)
-        return run.env
-
     @torch.no_grad()
-    def _values(self, pair: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+    def _values(self, kept: torch.Tensor, none: torch.Tensor) -> list[torch.Tensor]:
         """Returns the values that are masked, of a sample with all variables and with none."""
-        kept, none = pair
-        count = len(self.given.meta["val"])
+        (given,) = self.pair.inputs
+        others = [none] * (len(given.meta["val"]) - 2)
         run = fx.Interpreter(nn.Module(), graph=self.pair.graph, garbage_collect_values=False)
-        run.env = {**self._of_weights(), self.given: torch.stack([kept, none, *[none] * (count - 2)])}
-        needed = _before(self.read)
+        run.env = {**_of_weights(self.model, self.pair), given: torch.stack([kept, none, *others])}
+        needed = _before(self.masked)
         for node in self.pair.graph.nodes:
             if node in needed and node not in run.env:
                 run.env[node] = run.run_node(node)
-        return [run.env[node] for node in self.read]
+        return [run.env[node] for node in self.masked]
 
-    def _masked(self) -> list[fx.Node]:
-        """Returns the values that are masked: those with owners that an operation without owners reads."""
-        owned = {node for node in self.pair.graph.nodes if all(node in found for found in self.owners)}
-        while True:
-            read = [node for node in self.pair.graph.nodes if node in owned and self._is_read(node, owned)]
-            late = [node for node in read if self._can_wait(node)]
-            if not late:
-                return read
-            owned -= set(late)
 
-    def _is_read(self, node: fx.Node, owned: set[fx.Node]) -> bool:
-        """Returns whether an operation that has no owners reads a value that depends on the input."""
-        return node not in self.fixed and any(user not in owned for user in node.users)
+@torch.no_grad()
+def _of_weights(model: nn.Module, pair: Captured) -> dict[fx.Node, torch.Tensor]:
+    """Returns the values of what does not depend on the input."""
+    run = fx.Interpreter(nn.Module(), graph=pair.graph, garbage_collect_values=False)
+    run.env, fixed = dict(pair.values(model)), pair.fixed()
+    for node in pair.graph.nodes:
+        if node in fixed and node not in run.env:
+            run.env[node] = run.run_node(node)
+    return run.env
 
-    def _can_wait(self, node: fx.Node) -> bool:
-        """Returns whether it is rather the operands that are masked: a value has to have rows of a batch, and entries
-        can as well be moved later."""
-        moves = node.target in MOVES and node.args[0] not in self.fixed
-        return node is not self.given and (moves or node not in self.batch)
 
-    def _member(self, node: fx.Node) -> torch.Tensor:
-        """Returns the bits of the owners, [S, ...], with a side of 1 along which they are all the same."""
-        dim = self.batch[node]
-        bits = torch.stack([found[node].select(dim, 0) for found in self.owners])
-        for side in range(1, bits.dim()):
-            first = bits.narrow(side, 0, 1)
-            if bits.shape[side] and torch.equal(bits, first.expand_as(bits)):
-                bits = first
-        return bits.contiguous()
+def _masked(pair: Captured, fixed: set[fx.Node], dims: dict[fx.Node, int], owned: set[fx.Node]) -> list[fx.Node]:
+    """Returns the values that are masked: those with owners that an operation without owners reads.
+
+    dims: of values with a batch; owned: the nodes that have owners.
+    """
+
+    def is_read(node: fx.Node) -> bool:
+        return node in owned and node not in fixed and any(user not in owned for user in node.users)
+
+    def can_wait(node: fx.Node) -> bool:
+        """Whether it is rather the operands that are masked: a value has to have rows of a batch, and entries can as
+        well be moved later."""
+        moves = node.target in MOVES and node.args[0] not in fixed
+        return node not in pair.inputs and (moves or node not in dims)
+
+    while True:
+        read = [node for node in pair.graph.nodes if is_read(node)]
+        late = {node for node in read if can_wait(node)}
+        if not late:
+            return read
+        owned = owned - late
+
+
+def _member(bits: list[torch.Tensor]) -> torch.Tensor:
+    """Returns the bits of the owners, [S, ...], with a side of 1 along which they are all the same.
+
+    bits: [...], of each sample.
+    """
+    found = torch.stack(bits)
+    for side in range(1, found.dim()):
+        first = found.narrow(side, 0, 1)
+        if found.shape[side] and torch.equal(found, first.expand_as(found)):
+            found = first
+    return found.contiguous()
 
 
 class _Owners:
@@ -243,7 +250,7 @@ def _before(nodes: list[fx.Node]) -> set[fx.Node]:
 def _batch_dims(pair: Captured, whole: Captured) -> dict[fx.Node, int]:
     """Returns which dimension of a value is the batch: the only one that is longer in the graph of a whole batch."""
     few, many = len(pair.inputs[0].meta["val"]), len(whole.inputs[0].meta["val"])
-    found = {}
+    found = {pair.inputs[0]: 0}
     for a, b in zip(pair.graph.nodes, whole.graph.nodes, strict=True):
         shapes = [getattr(node.meta.get("val"), "shape", None) for node in (a, b)]
         if shapes[0] is None or shapes[1] is None:

@@ -16,7 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from checkpoints.roles import Checkpoint
 from conf.errors import BadInput
-from interactions.engine import Choice, Engines
+from interactions.choice import Choice
+from interactions.engine import Engines
 from interactions.shards import Shards
 from interactions.store import Store
 from interactions.units import Unit

@@ -28,6 +28,7 @@ from torch import fx, nn
 from interactions.local.graph import Network
 from interactions.local.layers import Cells, TiledLayer
 from interactions.local.layout import Layout, layout
+from interactions.local.rest import Rest
 from interactions.local.trace import some_inputs
 from interactions.variables.masking import membership
 from models.memory import formatted, settled
@@ -81,12 +82,15 @@ class Plan:
 class Local:
     """Evaluates a model that is in evaluation mode, always with the weights that it has at that time.
 
-    reason: why no layer of the model can be evaluated locally; None if some can.
+    reason: why no layer of the model can be evaluated locally; None if some can. lean: whether whole maps go through a
+    lean rest of the network; `forget` must then be called when the weights have changed.
     """
 
     def __init__(self, model: nn.Module, shape: tuple[int, int, int]) -> None:
         """shape: (C, H, W) of the inputs."""
         self.model, self.network, self.reason = model, None, None
+        self.lean = False
+        self._rests: dict[tuple[fx.Node, ...], Rest] = {}  # by the maps that are put together
         try:
             self.network = Network(model, shape)
             self.memory_format = settled(model, some_inputs(model, shape))
@@ -96,6 +100,10 @@ class Local:
         if not self.network.layers:
             name, why = self.network.stop or ("output", "there is no layer before it")
             self.reason = f"dense from its first operation on, {name} ({why})"
+
+    def forget(self) -> None:
+        for rest in self._rests.values():
+            rest.forget()
 
     def plan(self, owner: torch.Tensor, n: int, memory: int = 2**31) -> Plan:
         """Plans the evaluation of a sample.
@@ -130,18 +138,24 @@ class Local:
         chunk = chunk or CHUNK.get(image.device.type, CHUNK_ELSEWHERE)
         network, fixed = self.network, self._fixed()
         maps = self._tiled(plan, image, baseline.expand_as(image), fixed, chunk)
-        # The graph runs as it is, except for the nodes whose values are given. Among the nodes that are done, only the
-        # values of `whole` are read; the others may be asked for their shape, which needs no memory.
         done = {network.image, *(node for step in plan.layout.steps for node in step.layer.nodes)}
+        rest = self._rest(plan, done)
         left = [shape for node, shape in network.shapes.items() if node not in done | fixed.keys()]
-        batch_size = max(16, chunk // (max(map(math.prod, left)) * image.element_size()))
-        rest, logits = fx.Interpreter(self.model, graph=network.graph), []
+        fitting = chunk // (max(map(math.prod, left)) * image.element_size())
+        batch_size = min(1 << max(16, fitting).bit_length() - 1, 2**plan.n)  # all batches have one shape
+        logits = []
         for start in range(0, 2**plan.n, batch_size):
-            end = min(start + batch_size, 2**plan.n)
-            whole = {node: self._whole(node, cells.take(maps[node], start, end)) for node, cells in plan.rest.items()}
-            shaped = {node: image.new_empty(()).expand(end - start, *network.shapes[node][1:]) for node in done}
-            logits.append(rest.run(initial_env=shaped | fixed | whole))
+            end = start + batch_size
+            whole = [self._whole(node, cells.take(maps[node], start, end)) for node, cells in plan.rest.items()]
+            logits.append(rest(whole, self.lean))
         return torch.cat(logits)
+
+    def _rest(self, plan: Plan, done: set[fx.Node]) -> Rest:
+        maps = tuple(plan.rest)
+        if maps not in self._rests:
+            shapes = {node: self.network.shapes[node] for node in done if node not in maps}
+            self._rests[maps] = Rest(self.model, self.network.graph, maps, shapes)
+        return self._rests[maps]
 
     def _fixed(self) -> Maps:
         """Returns the values of the nodes that do not depend on the image, with the weights that are loaded."""

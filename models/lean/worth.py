@@ -7,21 +7,26 @@ from torch.utils.flop_counter import FlopCounterMode
 # Multiply-adds per second: of a thread of a CPU, and of an accelerator. What is decided must not depend on how busy the
 # machine is, so these are not measured.
 OF_A_THREAD, OF_AN_ACCELERATOR = 30e9, 10e12
-SECONDS = 3.0  # to make a lean forward pass: 1 to 8, of ResNet-50 and ViT-B
+SECONDS = 3.0  # to make a lean forward pass: 1 to 8, of a small convolutional network and of ViT-B
 TIMES = 20  # so many times as long the work has to be: then making it costs 5 % of it at most
 
 
-def pays(model: nn.Module, inputs: torch.Tensor, count: float, seconds: float = SECONDS) -> bool:
-    """Returns whether `count` forward passes take much longer than `seconds`.
+def pays(model: nn.Module, inputs: torch.Tensor, count: float) -> bool:
+    """Returns whether `count` forward passes are long enough for a lean one.
 
     inputs: [1, ...]; the model is in evaluation mode and on their device.
     """
-    return predicted(model, inputs, count) > TIMES * seconds
+    return is_long(predicted(model, inputs, count))
+
+
+def is_long(seconds: float, making: float = SECONDS) -> bool:
+    """Returns whether work of these seconds is long enough for something that takes `making` seconds to make."""
+    return seconds > TIMES * making
 
 
 @torch.no_grad()
 def predicted(model: nn.Module, inputs: torch.Tensor, count: float) -> float:
-    """Returns the seconds that `count` forward passes take, from their multiply-adds."""
+    """Returns the seconds that `count` forward passes take, from their multiply-adds. inputs: as in `pays`."""
     with FlopCounterMode(display=False) as counter:
         model(inputs)
     rate = OF_A_THREAD * torch.get_num_threads() if inputs.device.type == "cpu" else OF_AN_ACCELERATOR

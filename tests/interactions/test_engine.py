@@ -10,7 +10,8 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from conf.errors import BadInput
 from interactions.dense import log_odds
-from interactions.engine import Engine, Engines, predicted_speedup
+from interactions.choice import predicted_speedup
+from interactions.engine import Engine, Engines
 from interactions.fill import decided
 from interactions.store import Samples, Store
 from interactions.variables.patches import draw_patches, owner_map
@@ -27,7 +28,7 @@ SMALL_BERT = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 1, "num_
 
 def options(**changed):
     return OmegaConf.create(
-        {"precision": "float32", "batch_size": 16, "compile": False, "engine": "auto", "n": N} | changed
+        {"precision": "float32", "batch_size": 16, "compile": False, "lean": "auto", "engine": "auto", "n": N} | changed
     )
 
 

@@ -21,7 +21,7 @@ from interactions.verify import LEAST, Budget, Check, drawn
 from models.backbone import Classifier
 
 N = 4
-SETTINGS = {"precision": "float32", "batch_size": 8, "compile": False, "engine": "dense"}
+SETTINGS = {"precision": "float32", "batch_size": 8, "compile": False, "lean": "auto", "engine": "dense"}
 
 
 class Network(nn.Module):

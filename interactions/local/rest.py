@@ -1,0 +1,78 @@
+"""Runs the rest of a network on whole maps, once they are put together from entries.
+
+Often this is where most of the time goes: the last stage of ResNet-50 sees all variables, and takes 70 % of it. So the
+rest can run lean (models/lean), for maps of one shape.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import fx, nn
+
+from models.lean.captured import NotCaptured, captured
+from models.lean.forward import Lean, check
+
+Maps = dict[fx.Node, torch.Tensor]
+
+
+class Rest:
+    """The operations of a traced network that come after some of its maps."""
+
+    def __init__(
+        self, model: nn.Module, graph: fx.Graph, maps: Sequence[fx.Node], done: dict[fx.Node, tuple[int, ...]]
+    ) -> None:
+        """graph: of the whole network; maps: the nodes whose values are given; done: the other nodes before them, with
+        the shapes of their values for a batch of one, which is all that is still asked of them."""
+        self.model = model
+        self.module = fx.GraphModule(model, _after(graph, maps, done))
+        self.lean: dict[tuple, Lean | None] = {}  # by the shapes and type of maps; None: it runs as it is
+        self._prepared: set[tuple] = set()
+
+    def forget(self) -> None:
+        """Must be called when the model's weights have changed."""
+        self._prepared.clear()
+
+    def __call__(self, maps: list[torch.Tensor], lean: bool) -> torch.Tensor:
+        """Returns the logits [B, classes]. maps: [B, C, H, W] each, or as the network has them."""
+        if not lean:
+            return fx.Interpreter(self.model, graph=self.module.graph).run(*maps)
+        key = (maps[0].dtype, *(x.shape for x in maps))
+        if key not in self.lean:
+            self.lean[key] = self._made_lean(maps)
+            self._prepared.add(key)
+        if self.lean[key] is None:
+            return self(maps, lean=False)
+        if key not in self._prepared:
+            self.lean[key].prepare()
+            self._prepared.add(key)
+        return self.lean[key](*maps)
+
+    def _made_lean(self, maps: list[torch.Tensor]) -> Lean | None:
+        try:
+            lean = Lean(self.model, captured(fx.GraphModule(self.model, self.module.graph), *maps))
+            lean.prepare()
+            check(lean(*maps), self(maps, lean=False))
+        except NotCaptured:
+            return None
+        return lean
+
+
+def _after(graph: fx.Graph, maps: Sequence[fx.Node], done: dict[fx.Node, tuple[int, ...]]) -> fx.Graph:
+    """Returns the graph of what comes after the maps, which are its inputs."""
+    rest, new = fx.Graph(), {}
+    for node in maps:
+        new[node] = rest.placeholder(node.name)
+
+    def value(node: fx.Node) -> fx.Node:
+        if node not in new:  # a map that is done: only its shape is asked for, which needs no memory
+            new[node] = rest.call_function(_shaped, (new[maps[0]], tuple(done[node])))
+        return new[node]
+
+    for node in graph.nodes:
+        if node not in new and node not in done:
+            new[node] = rest.node_copy(node, value)
+    return rest
+
+
+def _shaped(like: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    return like.new_empty(()).expand(len(like), *shape[1:])

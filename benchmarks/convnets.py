@@ -20,8 +20,8 @@ from torch import nn
 
 from benchmarks.timing import place, record
 from benchmarks.values import Case, sample_set, variables
-from interactions.dense import log_odds, masked_values
 from interactions.choice import WORTHWHILE
+from interactions.dense import log_odds, masked_values
 from interactions.local.forward import Local
 from interactions.variables.masking import membership
 from models.backbone import Classifier

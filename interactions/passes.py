@@ -23,7 +23,7 @@ class Passes:
         self.model, self.memory_format, self.compiled = model, memory_format, compiled
         # By the shape and type of a batch; beginnings by the block of samples, too, and leans by what is masked.
         self._graphs: dict[tuple, Captured] = {}
-        self._beginnings: dict[tuple, Beginning] = {}
+        self.beginnings: dict[tuple, Beginning] = {}
         self._leans: dict[tuple, Lean] = {}
         self._prepared: set[tuple] = set()  # the leans that have the weights of the model
         self._versions: tuple[tuple | None, list[Version]] = (None, [])  # of the last block
@@ -48,10 +48,11 @@ class Passes:
             given = [formatted(version.of(which, subset), self.memory_format) for version in self._versions[1]]
             key = (*shape, *(node.name for node in beginning.cuts))
             if key not in self._leans:
-                lean = Lean(self.model, beginning_at(self._graph(shape, inputs), beginning.cuts), self.compiled)
+                lean = Lean(self.model, self.begun(shape, beginning), self.compiled)
                 lean.prepare()
                 x = formatted(masked(inputs[which], baseline, member[which], subset), self.memory_format)
-                check(lean(*given), self.model(x))
+                with torch.no_grad():
+                    check(lean(*given), self.model(x))
                 self._leans[key] = lean
                 self._prepared.add(key)
             if key not in self._prepared:
@@ -61,15 +62,19 @@ class Passes:
 
         return logits
 
+    def begun(self, shape: tuple, beginning: Beginning) -> Captured:
+        """Returns the graph of what comes after the masked values."""
+        return beginning_at(self._graphs[shape], beginning.cuts)
+
     def _beginning(self, shape: tuple, inputs: torch.Tensor, member: torch.Tensor, block: range) -> Beginning:
         key = (shape, block)
-        if key not in self._beginnings:
+        if key not in self.beginnings:
             whole = self._graph(shape, inputs)
             pair = self._graph((3 if shape[0] == 2 else 2, *shape[1:]), inputs)
             if not alike(pair, whole):  # the network does something else with batches of another size
                 pair = whole
-            self._beginnings[key] = Beginning(self.model, pair, whole, member)
-        return self._beginnings[key]
+            self.beginnings[key] = Beginning(self.model, pair, whole, member)
+        return self.beginnings[key]
 
     def _graph(self, shape: tuple, inputs: torch.Tensor) -> Captured:
         """Returns the graph of the network for a batch of this shape."""

@@ -30,7 +30,7 @@ class Lean:
     def __init__(self, model: nn.Module, found: Captured, compiled: bool = False) -> None:
         """found: the model's graph, or that of its last part."""
         self.model = model
-        found = folded(straight(demanded(one_query(demanded(found)))))
+        found = rewritten(found)
         if found.inputs and not compiled and can_pack(found.output.meta["val"]):
             found = packed(found)
         self.found = found
@@ -54,6 +54,11 @@ class Lean:
     def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
         """Returns what the model returns for these inputs, which are of the shape and type of its graph."""
         return self._run(*self._weights, *inputs)
+
+
+def rewritten(found: Captured) -> Captured:
+    """Returns the graph with fewer operations."""
+    return folded(straight(demanded(one_query(demanded(found)))))
 
 
 CLOSE = 1e-3  # allowed difference, as a share of the largest result: rounding is far below, a mistake above

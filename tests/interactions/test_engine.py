@@ -1,5 +1,7 @@
 """Which engine evaluates a model, and that all of them give the same values."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,8 @@ from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
 from conf.errors import BadInput
-from interactions.dense import log_odds
 from interactions.choice import predicted_speedup
+from interactions.dense import log_odds
 from interactions.engine import Engine, Engines
 from interactions.fill import decided
 from interactions.store import Samples, Store
@@ -84,19 +86,19 @@ def test_a_transformer_is_dense_and_the_log_says_why(images):
         Engine(Classifier(vit_tiny(3)).eval(), images, options(engine="local"))
 
 
-def test_sentences_are_dense():
+@pytest.mark.parametrize("lean", [False, True])
+def test_sentences_are_dense(lean):
     torch.manual_seed(0)
     groups = [
         Group(first, torch.randint(5, 50, (2, length)), torch.arange(length).expand(2, -1).clamp(max=N) % (N + 1) - 1,
               torch.tensor([0, 1]))
         for first, length in ((0, 8), (2, 11))
     ]  # fmt: skip
-    engine = Engine(Classifier(bert(2, **SMALL_BERT)).eval(), SampleSet(groups, torch.tensor(4), N), options())
-    assert engine.about() == "dense, in batches of 16"
+    engine = Engine(Classifier(bert(2, **SMALL_BERT)).eval(), SampleSet(groups, torch.tensor(4), N), options(lean=lean))
+    assert engine.about() == f"dense, {'lean, ' * lean}in batches of 16"
     sample, subset = np.array([3, 0, 2]), np.array([5, 63, 0])
     exact = engine.in_float64(sample, subset)
-    engine.model.float()
-    engine._tokens.clear()
+    engine.to(torch.float32)
     blocks = {first: engine.block(range(first, first + 2)) for first in (0, 2)}
     found = [blocks[2][1, 5], blocks[0][0, 63], blocks[2][0, 0]]
     np.testing.assert_allclose(torch.stack(found).numpy(), exact, atol=1e-5)
@@ -156,7 +158,9 @@ def test_how_values_are_computed_is_chosen_once(images, tmp_path, capsys):
     """A run that is resumed goes on as it was begun, whatever `auto` would choose now."""
     store = Store(tmp_path / "scratch", Samples(tmp_path / "samples"))
     first = decided(network(), images, options(engine="dense", batch_size=5), store)
-    assert store.choices()["network"] == {"engine": "dense", "batch_size": 5, "compile": False, "why_dense": ""}
+    assert store.choices()["network"] == {
+        "engine": "dense", "batch_size": 5, "compile": False, "why_dense": "", "lean": False, "why_plain": ""
+    }  # fmt: skip
     store.write_part(0, range(1), np.zeros((1, 2**N)))
     second = decided(network(), images, options(engine="auto", batch_size="auto"), store)
     assert second.network.choice == first.network.choice
@@ -179,7 +183,64 @@ def test_the_batch_size_is_found_by_itself(images):
     torch.testing.assert_close(engine.block(range(3)), expected, rtol=0, atol=1e-6 * expected.abs().max().item())
 
 
+@pytest.mark.parametrize("lean", [False, True])
 @pytest.mark.parametrize("name", ["dense", "local"])
-def test_a_run_repeats_bit_for_bit(images, name):
-    first, second = (Engine(network(), images, options(engine=name)).block(range(3)) for _ in range(2))
+def test_a_run_repeats_bit_for_bit(images, name, lean):
+    given = options(engine=name, lean=lean)
+    first, second = (Engine(network(), images, given).block(range(3)) for _ in range(2))
     assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("name", ["dense", "local"])
+def test_lean_values_follow_the_checkpoint(images, name):
+    lean, plain = (Engine(network(), images, options(engine=name, lean=lean)) for lean in (True, False))
+    assert lean.choice.lean
+    assert not plain.choice.lean
+    for _ in range(2):
+        expected = plain.block(range(3))
+        torch.testing.assert_close(lean.block(range(3)), expected, rtol=0, atol=1e-5 * expected.abs().max().item())
+        another_checkpoint(lean.model)
+        plain.model.load_state_dict(lean.model.state_dict())
+        lean.to(torch.float32)
+
+
+def test_passes_are_lean_where_there_is_much_to_do(images):
+    model = Classifier(vit_tiny(3, depth=1, dim=8))
+    assert not Engine(model, images, options()).choice.lean
+    many = Engine(model, images, options(), checkpoints=10_000_000)
+    assert many.choice.lean
+    assert many.about().startswith("dense, lean, in batches of 16")
+    assert Engine(model, images, options(), many.choice).choice.lean, "a run that is resumed goes on so"
+    assert Engine(model, images, options(lean=False), checkpoints=10_000_000).choice.lean is False
+
+
+class Undecided(nn.Module):
+    """Does something else with bright images."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.fc = nn.Conv2d(3, 8, 3), nn.Linear(8, 3)
+
+    def forward(self, x):
+        return self.fc(self.body(x).mean((2, 3)) * (2 if x.mean() > 0 else 1))
+
+
+def test_a_network_that_can_not_be_captured_runs_as_it_is(images):
+    model = Classifier(Undecided())
+    engine = Engine(model, images, options(engine="dense"), checkpoints=10_000_000)
+    assert "; not lean: its forward pass can't be captured" in engine.about()
+    assert engine.block(range(1)).shape == (1, 2**N)
+    with pytest.raises(BadInput, match=r"interactions\.lean=true can't be used for this model: its forward pass"):
+        Engine(model, images, options(engine="dense", lean=True))
+
+
+@pytest.mark.parametrize(("gain", "compiled"), [(1.2, True), (0.9, False)])
+def test_passes_are_compiled_where_this_is_faster(images, monkeypatch, gain, compiled):
+    monkeypatch.setattr(torch, "compile", lambda run, **_: run)
+    clock = iter(np.cumsum([step for _ in range(100) for step in (0, 1, 0, gain)]))  # compiled, then not
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(clock)))
+    model = Classifier(vit_tiny(3, depth=1, dim=8))
+    engine = Engine(model, images, options(compile="auto", lean=True), checkpoints=100_000_000)
+    assert engine.choice.compile == compiled
+    assert engine.passes.compiled == compiled
+    assert Engine(model, images, options(compile="auto", lean=True)).choice.compile is False, "too little work"

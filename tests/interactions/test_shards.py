@@ -54,7 +54,14 @@ class Job:
         self.samples = Samples(folder / "samples")
         about = [{"index": at, "label": 0, "class": "a", "variables": []} for at in range(SAMPLES)]
         self.samples.write({"split": "test", "n": N, "kind": "image", "samples": about})
-        settings = {"precision": "float32", "batch_size": 2 * 2**N, "compile": False, "lean": "auto", "engine": "auto", "n": N}
+        settings = {
+            "precision": "float32",
+            "batch_size": 2 * 2**N,
+            "compile": False,
+            "lean": "auto",
+            "engine": "auto",
+            "n": N,
+        }
         given = {"processes": 1, "noise_masks": 4} | settings | options
         self.cfg = OmegaConf.create({"interactions": given, "seeds": {"samples": 0}})
         self.checkpoints = [self.checkpoint(epoch) for epoch in range(EPOCHS)]

@@ -3,8 +3,8 @@
 raw      the model's own forward passes on masked inputs that were made beforehand, in batches of the same size
 dense    our values by lean forward passes, including the masks
 local    our values by receptive fields, with a lean rest of the network, including the indices (convolutional networks)
-limit    a product of large matrices: raw and dense as shares of its multiply-adds per second. Those of dense are the
-         ones that are left.
+limit    the multiply-adds per second of a product of large matrices: what raw could reach at most, and the shares
+         that raw and dense reach, dense with the multiply-adds that are left
 
 Batches have the size that `batch_size=auto` takes. The sides alternate in one process; the results are medians. For
 large networks, raw and dense evaluate a part of the masked inputs, local all. The gain of local depends on where the
@@ -107,13 +107,16 @@ def measure(name: str, case: Case, n: int) -> dict[str, object]:
         repeats = REPEATS if case.side == 32 else 3
         sides = [raw(model, inputs, baseline, owner, subset, size), lambda: dense(owner, range(1))]
         raw_s, dense_s = alternate(sides, repeats)
-        products = count / matrix_limit(where)
+        work, most = multiply_adds(model, inputs), matrix_limit(where)
         row = {
             "model": name,
             "n": n,
             "batch": size,
-            "raw / limit": round(multiply_adds(model, inputs) * products / raw_s, 2),
-            "dense / limit": round(left(passes) / size * products / dense_s, 2),
+            "raw, inputs/s": round(count / raw_s, 1),
+            "dense, inputs/s": round(count / dense_s, 1),
+            "limit, inputs/s": round(most / work, 1),
+            "raw / limit": round(work * count / raw_s / most, 2),
+            "dense / limit": round(left(passes) / size * count / dense_s / most, 2),
             "dense, times faster than raw": round(raw_s / dense_s, 3),
         }
         engine = Local(model, inputs.shape[1:]) if case.side else None
@@ -135,6 +138,7 @@ def measure(name: str, case: Case, n: int) -> dict[str, object]:
             exact = dense(owner, range(draw, draw + 1))
             errors.append((exact - found[local][subset]).abs().max() / exact.abs().max())
     return row | {
+        "local, inputs/s": round(statistics.median(faster) * count / raw_s, 1),
         "local, times faster than raw": round(statistics.median(faster), 2),
         "least": round(min(faster), 2),
         "predicted": round(statistics.median(predicted), 2),

@@ -26,7 +26,7 @@ RESULTS = {name for stage in STAGES for name in stage.results}
 # What every new key needs: results that it decides, or a place in this list.
 DECIDES_NOTHING = {"name", "output", "run_dir", "stages", "plan", "wait", "num_workers"}  # where, what for, how fast
 DECIDES_NOTHING |= {"logger", *(f"wandb.{key}" for key in ("mode", "project", "entity", "system"))}
-DECIDES_NOTHING |= {f"interactions.{key}" for key in ("engine", "batch_size", "compile", "processes", "device")}
+DECIDES_NOTHING |= {f"interactions.{key}" for key in ("engine", "batch_size", "lean", "compile", "processes", "device")}
 DECIDES_NOTHING |= {
     f"data.{key}" for key in ("root", "download", "skip_corrupt", "synthetic", "size")
 }  # tasks take them

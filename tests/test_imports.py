@@ -27,12 +27,15 @@ MATHEMATICS = {
     "interactions.mobius",
     "interactions.indices",
     "interactions.variables.masking",
-    "interactions.tokens",
     "interactions.dense",
+    "interactions.versions",
+    "interactions.passes",
     "interactions.local.operations",
     "interactions.local.tiles",
     "models.memory",
     "models.watch",
+    *(f"models.lean.{name}" for name in ("boxes", "captured", "demanded", "folded", "forward", "one_query", "packed")),
+    *(f"models.lean.{name}" for name in ("places", "straight", "worth")),
     *(f"representations.{name}" for name in ("cka", "permuted", "neighbours", "procrustes")),
     *(
         f"analysis.formulas.{name}"

@@ -11,7 +11,6 @@ pre-trained weights in the folder `features` of the pre-training, where a probe 
 import hashlib
 import json
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from torch.utils.data import DataLoader
 
 from conf.errors import BadInput
 from models.device import exact_float32
+from models.evaluated import Evaluated
 from models.layers import PENULTIMATE, Watched
 from stages.files import write_archive
 from stages.identity import Result
@@ -58,11 +58,14 @@ def compute(
     layers: Sequence[str] = (PENULTIMATE,), pool: str = "mean",
 ) -> None:  # fmt: skip
     """Writes the features of these layers that are not in `folder` yet, all from one pass. The model runs in evaluation
-    mode: batch-norm uses its running statistics. Raises BadInput if features hold NaN or infinity."""
+    mode: batch-norm uses its running statistics. Raises BadInput if features hold NaN or infinity.
+
+    The pass is the same whatever is missing, so that a layer's features are too, to the last bit.
+    """
     missing = [layer for layer in layers if not file_of(folder, layer, split).exists()]
     if not missing:
         return
-    for layer, found in zip(missing, _computed(model, batches, split, device, missing, pool), strict=True):
+    for layer, found in _computed(model, batches, split, device, layers, missing, pool).items():
         if not torch.isfinite(found).all():
             raise BadInput(
                 f"the features of the {split} set hold NaN or infinity (layer {layer}), of input "
@@ -74,12 +77,17 @@ def compute(
 
 @torch.inference_mode()
 def _computed(
-    model: nn.Module, batches: DataLoader, split: str, device: torch.device, layers: Sequence[str], pool: str
-) -> list[torch.Tensor]:
+    model: nn.Module, batches: DataLoader, split: str, device: torch.device,
+    layers: Sequence[str], missing: Sequence[str], pool: str,
+) -> dict[str, torch.Tensor]:  # fmt: skip
     model.eval().to(device)
-    batches = Bar(batches, desc=f"features of the {split} set", unit="batch", mininterval=0.5)
-    with ExitStack() as until_the_end:
-        until_the_end.enter_context(exact_float32())
-        watched = until_the_end.enter_context(Watched(model, layers, pool))
-        parts = [[part.float().cpu() for part in watched(inputs.to(device))] for inputs, _ in batches]
-    return [torch.cat(of_layer) for of_layer in zip(*parts, strict=True)]
+    title, parts = f"features of the {split} set", {layer: [] for layer in missing}
+    with exact_float32(), Watched(model, layers, pool) as watched:
+        evaluated = Evaluated(watched, len(batches.dataset))
+        for inputs, _ in Bar(batches, desc=title, unit="batch", mininterval=0.5):
+            found = dict(zip(layers, evaluated(inputs.to(device)), strict=True))
+            for layer in missing:
+                parts[layer].append(found[layer].float().cpu())
+    if said := evaluated.about():
+        print(f"{title}: {said}", flush=True)
+    return {layer: torch.cat(of_layer) for layer, of_layer in parts.items()}

@@ -63,13 +63,18 @@ class Watched:
         self._hooks.close()
 
     def __call__(self, inputs: torch.Tensor) -> list[torch.Tensor]:
+        given = self.all(inputs)
+        return [given[name] for name in self.layers]
+
+    def all(self, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Returns what these layers give, the penultimate features, and the logits, by name."""
         self.given, self.inputs = {}, len(inputs)
         returned, seen, _ = observed(self.model.backbone, inputs)
         own = self.model.head(seen) if isinstance(self.model, Probed) else returned
         self.given |= {PENULTIMATE: seen, LOGITS: own, SOURCE_LOGITS: returned}
         if absent := [name for name in self.layers if name not in self.given]:
             raise BadInput(f"{self.key}: the model's forward pass does not call the layer {absent[0]}")
-        return [self.given[name] for name in self.layers]
+        return self.given
 
     def _note(self, name: str) -> object:
         def note(_: nn.Module, given: tuple, out: object) -> None:

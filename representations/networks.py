@@ -13,6 +13,7 @@ from checkpoints.roles import Checkpoint, at, final, start_epoch
 from data.splits import Splits
 from models import batch_size, weights
 from models.device import device
+from models.evaluated import Evaluated
 from models.layers import Watched
 from representations.moves import State, is_moved, moved
 from representations.norms import estimate, is_estimated
@@ -31,7 +32,7 @@ class Networks:
 
     def __init__(self, cfg: DictConfig, results: Results, splits: Splits, layers: Sequence[str], pool: str) -> None:
         self.cfg, self.results, self.splits, self.layers, self.pool = cfg, results, splits, layers, pool
-        self.where, self.at_once = device("auto"), 0
+        self.where, self.at_once, self.said = device("auto"), 0, ""
         self.index = drawn(len(splits.test), cfg.representations.similarity.inputs)
 
     def load(self, role: str, epoch: int) -> nn.Module:
@@ -68,7 +69,11 @@ class Networks:
         index = self.index
         batches = np.split(index, range(self._size(), len(index), self._size()))
         with torch.inference_mode(), Watched(model, self.layers, self.pool, "model.layers") as watched:
-            parts = [watched(inputs) for inputs in self._inputs(self.splits.test, batches)]
+            evaluated = Evaluated(watched, len(index))
+            parts = [evaluated(inputs) for inputs in self._inputs(self.splits.test, batches)]
+        if (said := evaluated.about()) and said != self.said:
+            print(f"similarity of layers: {said}", flush=True)
+            self.said = said
         return [torch.cat([part.float() for part in of_layer]) for of_layer in zip(*parts, strict=True)]
 
     def _of(self, checkpoint: Checkpoint) -> nn.Module:

@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.utils.data import DataLoader
 
 from checkpoints.features import compute, features, read
 from conf.errors import BadInput
 from data.splits import InMemory
 from models.backbone import Classifier
+from models.lean import worth
 from models.vision import conv4
 
 CPU = torch.device("cpu")
@@ -79,3 +81,38 @@ def test_only_layers_that_are_missing_are_computed(model, dataset, tmp_path):
     compute(model, DataLoader(dataset, 7), tmp_path, "train", CPU, ["block1", "block2"])
     assert (tmp_path / "block1_train.npz").stat().st_mtime_ns == before
     assert read(tmp_path, "block2", "train").shape == (20, 8)
+
+
+def test_a_layers_features_are_the_same_whatever_is_missing(model, dataset, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(worth, "TIMES", 0)  # any work pays
+    # A convolution whose result is asked for can't be joined with its batch-norm, which rounds differently.
+    layers, batches = ["block2.0", "penultimate"], DataLoader(dataset, 6)
+    compute(model, batches, tmp_path, "train", CPU, layers)
+    assert capsys.readouterr().out == "features of the train set: 12 of 20 inputs by a lean forward pass\n"
+    for layer, file in (("block2.0", "block2.0_train.npz"), ("penultimate", "features_train.npz")):
+        before = read(tmp_path, layer, "train")
+        (tmp_path / file).unlink()
+        compute(model, batches, tmp_path, "train", CPU, layers)
+        assert np.array_equal(read(tmp_path, layer, "train"), before)
+
+
+class Beside(nn.Module):
+    """Its logits read a convolution beside the features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.head = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        maps = self.conv(x)
+        return self.head(self.norm(maps).mean((2, 3))) + maps.mean((1, 2, 3))[:, None]
+
+
+def test_penultimate_features_do_not_depend_on_whether_logits_are_asked_for(dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(worth, "TIMES", 0)
+    torch.manual_seed(0)
+    model, found = Classifier(Beside()), []
+    for folder, layers in (("a", ["penultimate"]), ("b", ["penultimate", "source_logits"])):
+        compute(model, DataLoader(dataset, 6), tmp_path / folder, "train", CPU, layers)
+        found.append(read(tmp_path / folder, "penultimate", "train"))
+    assert np.array_equal(*found)

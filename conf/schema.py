@@ -145,7 +145,7 @@ class Interactions:
     noise_masks: int = key(Number(1, MANY), VALUES)
     engine: str = key(Choice(("auto", "dense", "local")))
     batch_size: Any = key(Number(1, MANY, words=("auto",), whole=True))
-    lean: Any = key(Flag(words=("auto",)))
+    lean: Any = key(Flag(words=("auto",)), neutral=False)
     compile: Any = key(Flag(words=("auto",)))
     processes: int = key(Number(1, 10_000))
     device: str = key(Text("a device such as cpu, cuda or cuda:1", words=("auto",)))

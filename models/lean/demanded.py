@@ -253,6 +253,8 @@ def _cat(node: fx.Node, box: Box) -> Narrowed | None:
         begin += shape[dim]
         if start < stop:
             parts.append(Part(source, (*box[:dim], (start, stop), *box[dim + 1 :])))
+    if not parts:
+        return None
     return Narrowed(box, aten.cat.default, (parts, dim), {}) if len(parts) > 1 else Narrowed(box, None, (parts[0],), {})
 
 

@@ -11,14 +11,18 @@ Copies, dropouts and assertions are left out; `unbind` and `split` become one `s
 view is a `reshape`, as the copies that allowed the view are gone.
 """
 
+import io
+import logging
 import operator
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 
 import torch
 from torch import fx, nn
 from torch.export.graph_signature import InputKind
+from torch.utils._pytree import tree_leaves
 
 aten = torch.ops.aten
 SAME = {
@@ -29,6 +33,13 @@ SAME = {
     aten.lift_fresh_copy.default,
 }
 VIEWS = {aten.view.default, aten._unsafe_view.default}
+DROPOUTS = {
+    aten.dropout.default,
+    aten.feature_dropout.default,
+    aten.alpha_dropout.default,
+    aten.feature_alpha_dropout.default,
+}
+CHECKS = {aten._assert_tensor_metadata.default, aten._assert_async.msg}
 
 
 class NotCaptured(Exception):
@@ -56,7 +67,8 @@ class Captured:
         """Returns the nodes that do not depend on the inputs."""
         found: set[fx.Node] = set()
         for node in self.graph.nodes:
-            if node not in self.inputs and all(operand in found for operand in node.all_input_nodes):
+            depends = node in self.inputs or any(operand not in found for operand in node.all_input_nodes)
+            if node.op != "output" and not depends:
                 found.add(node)
         return found
 
@@ -66,7 +78,7 @@ class Captured:
             **dict(model.named_parameters(remove_duplicate=False)),
             **dict(model.named_buffers(remove_duplicate=False)),
         }
-        where = next(model.parameters()).device
+        where = next((tensor.device for tensor in mine.values()), None)  # None: leaves a tensor where it is
         return {node: mine[name].detach() for node, name in self.weights.items()} | {
             node: tensor.to(where) for node, tensor in self.constants.items()
         }
@@ -76,16 +88,20 @@ def captured(model: nn.Module, *inputs: torch.Tensor) -> Captured:
     """Returns the graph of the model, which is in evaluation mode, for inputs of this shape, type and device. Raises
     NotCaptured."""
     try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with torch.no_grad(), _quiet():
+            # What a model keeps of its first call must not be a tensor without values.
+            result = model(*(tensor.clone() for tensor in inputs))
             program = torch.export.export(model, inputs, strict=False).run_decompositions({})
     except Exception as error:  # whatever a model does that is not made for being captured
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise NotCaptured(f"its forward pass can't be captured ({first})") from error
+    if not isinstance(result, torch.Tensor):
+        raise NotCaptured("its forward pass does not return one tensor")
     signature, graph = program.graph_signature, program.graph
+    if signature.buffers_to_mutate or signature.user_inputs_to_mutate:
+        raise NotCaptured("its forward pass changes its buffers or its inputs")
+    _check(graph)
     last = next(reversed(graph.nodes))
-    if signature.buffers_to_mutate or signature.user_inputs_to_mutate or len(last.args[0]) != 1:
-        raise NotCaptured("its forward pass changes its buffers or its inputs, or returns several values")
     last.args = last.args[0]  # instead of a tuple of one
     placeholders = {node.name: node for node in graph.nodes if node.op == "placeholder"}
     given, weights, constants = [], {}, {}
@@ -98,6 +114,47 @@ def captured(model: nn.Module, *inputs: torch.Tensor) -> Captured:
         else:
             constants[node] = program.constants[spec.target]
     return _simplified(Captured(graph, given, weights, constants))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Drops what torch says about a network that it can't capture: NotCaptured has the reason."""
+    before = logging.root.manager.disable
+    logging.disable()
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _check(graph: fx.Graph) -> None:
+    """Raises NotCaptured if an operation is more than a function of tensors."""
+    for node in graph.nodes:
+        if node.op not in ("placeholder", "output", "call_function"):
+            raise NotCaptured("its forward pass has graphs inside its graph")
+        if not all(_has_shape(value) for value in tree_leaves(node.meta.get("val"))):
+            raise NotCaptured("its operations, or the shapes of their results, depend on the values of the inputs")
+        if _is_random(node):
+            raise NotCaptured("its forward pass is random")
+
+
+def _has_shape(value: object) -> bool:
+    return not isinstance(value, torch.SymInt | torch.SymFloat | torch.SymBool) and all(
+        isinstance(side, int) for side in getattr(value, "shape", ())
+    )
+
+
+def _is_random(node: fx.Node) -> bool:
+    seeded = torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
+    if node.target is aten.scaled_dot_product_attention.default:
+        seeded = bool(node.args[4:] and node.args[4])  # the probability of its dropout
+    return seeded and not _is_idle(node)
+
+
+def _is_idle(node: fx.Node) -> bool:
+    return node.target in DROPOUTS and not node.args[2]
 
 
 def emitted(graph: fx.Graph, target: Callable, args: tuple, kwargs: dict | None = None) -> fx.Node:
@@ -169,9 +226,9 @@ def copied(graph: fx.Graph, node: fx.Node, new: dict[fx.Node, fx.Node]) -> fx.No
 
 def _simplified(found: Captured) -> Captured:
     def emit(graph: fx.Graph, node: fx.Node, new: dict[fx.Node, fx.Node]) -> fx.Node | None:
-        if node.target in SAME or (node.target is aten.dropout.default and not node.args[2]):
+        if node.target in SAME or _is_idle(node):
             return new[node.args[0]]
-        if node.target in (aten._assert_tensor_metadata.default, aten._assert_async.msg):
+        if node.target in CHECKS:
             return None
         if node.target in (aten.unbind.int, aten.split.Tensor, aten.split_with_sizes.default, aten.chunk.default):
             return new[node.args[0]]  # its parts are read by getitem

@@ -159,13 +159,14 @@ def _attention(node: fx.Node, box: Box) -> Narrowed | None:
     # A causal mask depends on where the row is; grouped queries have fewer heads of keys.
     if causal or kwargs.get("is_causal") or kwargs.get("enable_gqa") or len(others) > 3:
         return None
-    shape, outer = shape_of(node), box[:-2]
-    if shape_of(k)[:-2] != shape[:-2] or shape_of(v)[:-2] != shape[:-2]:
-        return None
-    keys, values = (Part(x, (*outer, *whole(shape_of(x)[-2:]))) for x in (k, v))
-    rows = box[-2]
-    made = (*outer, rows, (0, shape[-1]))
-    query = Part(q, (*outer, rows, (0, shape_of(q)[-1])))
+    outer, rows = box[:-2], box[-2]
+
+    def part(x: fx.Node, rows: tuple[int, int]) -> Part:
+        *sides, _, channels = shape_of(x)
+        return Part(x, (*broadcast(outer, sides), rows, (0, channels)))
+
+    query, keys, values = part(q, rows), *(part(x, (0, shape_of(k)[-2])) for x in (k, v))
+    made = (*outer, rows, (0, shape_of(node)[-1]))
     if mask is not None:
         mask = Part(mask, broadcast((*outer, rows, (0, shape_of(k)[-2])), shape_of(mask)))
     return Narrowed(made, node.target, (query, keys, values, mask, dropout), kwargs)
@@ -253,6 +254,8 @@ def _cat(node: fx.Node, box: Box) -> Narrowed | None:
         begin += shape[dim]
         if start < stop:
             parts.append(Part(source, (*box[:dim], (start, stop), *box[dim + 1 :])))
+    if not parts:
+        return None
     return Narrowed(box, aten.cat.default, (parts, dim), {}) if len(parts) > 1 else Narrowed(box, None, (parts[0],), {})
 
 

@@ -44,7 +44,8 @@ def _source(node: fx.Node, fixed: set[fx.Node]) -> fx.Node | None:
         norm = node
     else:
         return None
-    return source if isinstance(source, fx.Node) and set(source.users) == {norm} else None
+    alone = isinstance(source, fx.Node) and set(source.users) == {norm}
+    return source if alone and source.meta["val"].dtype == node.meta["val"].dtype else None
 
 
 def _per_channel(by: fx.Node, shape: tuple[int, ...]) -> bool:

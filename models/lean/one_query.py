@@ -63,11 +63,12 @@ def _projected(node: fx.Node) -> Projected | None:
     row = shape_of(weight)[0]
     # A dimension of size 1 has no step.
     of = [step if size > 1 else None for size, step in steps]
+    all_tokens = node.meta["val"].numel() == batch * tokens * row
     within = of[1] in (width, None) and of[3] in (1, None) and places.offset + heads * width <= row
     batch_first, tokens_first = (tokens * row, row), (row, batch * row)
     fits = [order for order in (batch_first, tokens_first)
             if all(a in (b, None) for a, b in zip((of[0], of[2]), order, strict=True))]  # fmt: skip
-    if not within or not fits or steps[0][0] != batch or steps[2][0] != tokens:
+    if not all_tokens or not within or not fits or steps[0][0] != batch or steps[2][0] != tokens:
         return None
     return Projected(x, weight, bias[0] if bias else None, places.offset, fits[0] == tokens_first)
 
@@ -100,9 +101,13 @@ def _attended(
         else:
             scores = do(aten.masked_fill.Scalar, scores, do(aten.logical_not.default, new[mask]), float("-inf"))
         scores = do(aten.reshape.default, scores, [batch, heads, tokens])
-    mean = do(aten.bmm.default, do(aten.softmax.int, scores, -1), x)  # [B, H, D]
+    share = do(aten.softmax.int if mask is None else aten._safe_softmax.default, scores, -1)
+    mean = do(aten.bmm.default, share, x)  # [B, H, D]
     weight = heads_of(values.weight, values.first, heads, width, channels)
     out = do(aten.bmm.default, do(aten.transpose.int, mean, 0, 1), do(aten.transpose.int, weight, 1, 2))  # [H, B, e]
     if values.bias is not None:
-        out = do(aten.add.Tensor, out, heads_of(values.bias, values.first, heads, 1, width))
+        bias = heads_of(values.bias, values.first, heads, 1, width)
+        if mask is not None:  # a query that sees no token has weights of 0, and its result is 0
+            bias = do(aten.mul.Tensor, bias, do(aten.transpose.int, do(aten.sum.dim_IntList, share, [-1], True), 0, 1))
+        out = do(aten.add.Tensor, out, bias)
     return do(aten.reshape.default, do(aten.transpose.int, out, 0, 1), [batch, heads, 1, width])

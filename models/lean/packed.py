@@ -32,7 +32,8 @@ def can_pack(example: torch.Tensor) -> bool:
 
 
 def _is_usual(node: fx.Node) -> bool:
-    return not node.kwargs and not isinstance((*node.args, *CONVOLUTION[len(node.args) - 2 :])[4], str)
+    value = node.meta["val"]
+    return not node.kwargs and value.dim() == 4 and value.dtype == torch.float32
 
 
 def _replace(graph: fx.Graph, node: fx.Node, fixed: set[fx.Node]) -> None:
@@ -70,5 +71,7 @@ def _sum(node: fx.Node) -> tuple[fx.Node | None, fx.Node | None]:
         return None, None
     other = added.args[1] if added.args[0] is node else added.args[0]
     # The map has to be there when the convolution runs: of two convolutions, the later one takes the sum.
-    fits = isinstance(other, fx.Node) and shape_of(other) == shape_of(node) and other.op != "placeholder"
-    return (added, other) if fits and other < node else (None, None)
+    if not isinstance(other, fx.Node) or other.op == "placeholder" or not other < node:
+        return None, None
+    fits = shape_of(other) == shape_of(node) and other.meta["val"].dtype == node.meta["val"].dtype
+    return (added, other) if fits else (None, None)

@@ -45,22 +45,25 @@ class Places:
     def after(self, node: fx.Node) -> "Places | None":
         """Returns where the entries are after an operation on the tensor; None if it does more than move them."""
         move = MOVES.get(node.target)
-        return move and move(self, *node.args[1:])
+        return move and move(self, *node.args[1:]) if node.meta["val"].numel() else None
 
     def _reshape(self, shape: Sequence[int]) -> "Places | None":
         left, dims = [factor for dim in self.dims for factor in joined(dim)], []
         for side in shape:
             dim: list[Factor] = []
-            while math.prod(size for size, _ in dim) < side:
+            need = side  # so many entries are still to be found
+            while need > 1:
                 size, step = left.pop(0)
-                need = side // math.prod(size for size, _ in dim)
                 if size > need:  # the outer part of this factor; the rest is for the next dimensions
-                    if need == 0 or size % need:
+                    if size % need:
                         return None
                     left.insert(0, (size // need, step))
                     size, step = need, step * (size // need)
+                if need % size:
+                    return None
                 dim.append((size, step))
-            if math.prod(size for size, _ in dim) != side:
+                need //= size
+            if need != 1:
                 return None
             dims.append(tuple(dim) or ((1, 0),))
         return Places(tuple(dims), self.offset)

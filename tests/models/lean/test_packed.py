@@ -52,7 +52,7 @@ NETWORKS = {
     "a map that was turned": (lambda m, x: (y := x.tanh().mT) + m.a(y), {}, (0, 1, 0, 0)),
     "a map for all inputs": (lambda m, x: (y := x.tanh()).mean(0) + m.a(y), {}, (1, 0, 1, 0)),
     "twice the map": (lambda m, x: torch.add(m.a(y := x.tanh()), y, alpha=2), {}, (1, 0, 1, 0)),
-    "a map of a higher precision": (lambda m, x: ((y := x.tanh().double()) + m.a(x)).float(), {}, (1, 0, 1, 0)),
+    "a map of a higher precision": (lambda m, x: (x.tanh().double() + m.a(x)).float(), {}, (1, 0, 1, 0)),
     "weights of the input": (lambda m, x: torch.conv2d(x, x.mean(0, keepdim=True)), {}, (0, 0, 0, 0)),
     "one map without a batch": (lambda m, x: m.a(x[0]), {}, (0, 0, 0, 0)),
     "in a higher precision": (lambda m, x: torch.conv2d(x.double(), m.a.weight.double()).float(), {}, (0, 0, 0, 0)),

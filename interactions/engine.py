@@ -64,7 +64,8 @@ class Engine:
         seconds = (
             predicted(self.model, inputs, count) / self._times_faster if "auto" in (asked.lean, asked.compile) else 0
         )
-        self.passes, why_plain = self._begun(asked, is_long(seconds) if asked.lean == "auto" else asked.lean)
+        wanted = asked.compile is True or is_long(seconds) if asked.lean == "auto" else asked.lean
+        self.passes, why_plain = self._begun(asked, wanted)
         lean = self.passes is not None
         compiled = self._compiled(seconds) if asked.compile == "auto" else asked.compile
         engine = "local" if self.local else "dense"
@@ -84,8 +85,13 @@ class Engine:
                 self._logits_of_first(passes)()
         except NotCaptured as error:
             if asked.lean is True:
-                raise BadInput(f"interactions.lean=true can't be used for this model: {error}; use auto") from error
+                raise BadInput(f"interactions.lean=true can't be used for this model: {error}; use false") from error
             return None, str(error)
+        except Exception as error:
+            if not passes.compiled:
+                raise
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise BadInput(f"interactions.compile=true can't be used here ({reason}); use false") from error
         return passes, ""
 
     def _compiled(self, seconds: float) -> bool:

@@ -46,7 +46,7 @@ def _local(model: Classifier, sample_set: SampleSet, options: DictConfig) -> Spa
 
 def _engine(model: Classifier, sample_set: SampleSet, options: DictConfig, name: str) -> Engine:
     options.engine = name
-    engine = Engine(model.float(), sample_set, options)
+    engine = Engine(model.float(), sample_set, options, checkpoints=options.samples / sample_set.samples)
     engine.to(engine.dtype)
     return engine
 

@@ -61,7 +61,8 @@ class Beginning:
         the inputs."""
         self.model, self.pair = model, pair
         fixed, dims = pair.fixed(), _batch_dims(pair, whole)
-        owners = [_Owners(pair, fixed, _of_weights(model, pair), one).found for one in member]
+        values = pair.evaluated(fixed, pair.values(model))
+        owners = [_Owners(pair, fixed, values, one).found for one in member]
         self.masked = _masked(pair, fixed, dims, set.intersection(*map(set, owners)))
         self.dims = [dims[node] for node in self.masked]
         nodes = dict(zip(pair.graph.nodes, whole.graph.nodes, strict=True))
@@ -83,29 +84,13 @@ class Beginning:
             found.append(Version(*both, member, dim))
         return found
 
-    @torch.no_grad()
     def _values(self, kept: torch.Tensor, none: torch.Tensor) -> list[torch.Tensor]:
         """Returns the values that are masked, of a sample with all variables and with none."""
         (given,) = self.pair.inputs
         others = [none] * (len(given.meta["val"]) - 2)
-        run = fx.Interpreter(nn.Module(), graph=self.pair.graph, garbage_collect_values=False)
-        run.env = {**_of_weights(self.model, self.pair), given: torch.stack([kept, none, *others])}
-        needed = _before(self.masked)
-        for node in self.pair.graph.nodes:
-            if node in needed and node not in run.env:
-                run.env[node] = run.run_node(node)
-        return [run.env[node] for node in self.masked]
-
-
-@torch.no_grad()
-def _of_weights(model: nn.Module, pair: Captured) -> dict[fx.Node, torch.Tensor]:
-    """Returns the values of what does not depend on the input."""
-    run = fx.Interpreter(nn.Module(), graph=pair.graph, garbage_collect_values=False)
-    run.env, fixed = dict(pair.values(model)), pair.fixed()
-    for node in pair.graph.nodes:
-        if node in fixed and node not in run.env:
-            run.env[node] = run.run_node(node)
-    return run.env
+        known = {**self.pair.values(self.model), given: torch.stack([kept, none, *others])}
+        values = self.pair.evaluated(_before(self.masked), known)
+        return [values[node] for node in self.masked]
 
 
 def _masked(pair: Captured, fixed: set[fx.Node], dims: dict[fx.Node, int], owned: set[fx.Node]) -> list[fx.Node]:

@@ -74,14 +74,22 @@ class Captured:
 
     def values(self, model: nn.Module) -> dict[fx.Node, torch.Tensor]:
         """Returns the values of weights and constants, as the model has them now."""
-        mine = {
-            **dict(model.named_parameters(remove_duplicate=False)),
-            **dict(model.named_buffers(remove_duplicate=False)),
-        }
+        named = (model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False))
+        mine = {name: tensor for tensors in named for name, tensor in tensors}
         where = next((tensor.device for tensor in mine.values()), None)  # None: leaves a tensor where it is
         return {node: mine[name].detach() for node, name in self.weights.items()} | {
             node: tensor.to(where) for node, tensor in self.constants.items()
         }
+
+    @torch.no_grad()
+    def evaluated(self, nodes: set[fx.Node], known: dict[fx.Node, torch.Tensor]) -> dict[fx.Node, torch.Tensor]:
+        """Returns the values of these nodes, besides those that are known; all that they need is among both."""
+        run = fx.Interpreter(nn.Module(), graph=self.graph, garbage_collect_values=False)
+        run.env = dict(known)
+        for node in self.graph.nodes:
+            if node in nodes and node not in run.env:
+                run.env[node] = run.run_node(node)
+        return run.env
 
 
 def captured(model: nn.Module, *inputs: torch.Tensor) -> Captured:
@@ -172,9 +180,18 @@ def emitted(graph: fx.Graph, target: Callable, args: tuple, kwargs: dict | None 
 def rebuilt(old: Captured, emit: Callable[[fx.Graph, fx.Node, dict[fx.Node, fx.Node]], fx.Node]) -> Captured:
     """Returns the graph with every operation made anew by emit(graph, node, new), which returns the node of the new
     graph; new: that of each earlier node. What nobody reads is left out."""
+    return _rebuilt(old, old.inputs, emit)
+
+
+def beginning_at(old: Captured, nodes: list[fx.Node]) -> Captured:
+    """Returns the graph with these nodes as its inputs."""
+    return _rebuilt(old, nodes, copied)
+
+
+def _rebuilt(old: Captured, inputs: list[fx.Node], emit: Callable) -> Captured:
     graph, new = fx.Graph(), {}
     for node in old.graph.nodes:
-        if node.op == "placeholder":
+        if node.op == "placeholder" or node in inputs:
             new[node] = graph.placeholder(node.name)
             new[node].meta["val"] = node.meta["val"]
         elif node.op == "output":
@@ -182,41 +199,14 @@ def rebuilt(old: Captured, emit: Callable[[fx.Graph, fx.Node, dict[fx.Node, fx.N
         else:
             new[node] = emit(graph, node, new)
     graph.eliminate_dead_code()
+    given = [new[node] for node in inputs]
     for node in list(graph.nodes):  # weights that nobody reads any more; inputs stay, as they are given in order
-        if node.op == "placeholder" and not node.users and node not in {new[given] for given in old.inputs}:
-            graph.erase_node(node)
-    there = set(graph.nodes)
-    return Captured(
-        graph,
-        [new[node] for node in old.inputs],
-        {new[node]: name for node, name in old.weights.items() if new[node] in there},
-        {new[node]: tensor for node, tensor in old.constants.items() if new[node] in there},
-    )
-
-
-def beginning_at(found: Captured, nodes: list[fx.Node]) -> Captured:
-    """Returns the graph with these nodes as its inputs."""
-    graph, new = fx.Graph(), {}
-    for node in found.graph.nodes:
-        if node.op == "placeholder" or node in nodes:
-            new[node] = graph.placeholder(node.name)
-            new[node].meta["val"] = node.meta["val"]
-        elif node.op == "output":
-            graph.output(new[found.output])
-        else:
-            new[node] = copied(graph, node, new)
-    graph.eliminate_dead_code()
-    given = {new[node] for node in nodes}
-    for node in list(graph.nodes):
         if node.op == "placeholder" and not node.users and node not in given:
             graph.erase_node(node)
     there = set(graph.nodes)
-    return Captured(
-        graph,
-        [new[node] for node in nodes],
-        {new[node]: name for node, name in found.weights.items() if new[node] in there},
-        {new[node]: tensor for node, tensor in found.constants.items() if new[node] in there},
-    )
+    weights = {new[node]: name for node, name in old.weights.items() if new[node] in there}
+    constants = {new[node]: tensor for node, tensor in old.constants.items() if new[node] in there}
+    return Captured(graph, given, weights, constants)
 
 
 def copied(graph: fx.Graph, node: fx.Node, new: dict[fx.Node, fx.Node]) -> fx.Node:

@@ -1,0 +1,54 @@
+"""Whole maps give the same logits by a lean rest of the network."""
+
+import torch
+from tiled import another_checkpoint, sample, trained
+from torch import nn
+
+from interactions.local.forward import Local
+from models.backbone import Classifier
+
+N, SHAPE = 5, (3, 32, 32)
+
+
+class Staged(nn.Module):
+    """Sees all variables in its last stage, whose first map it reads twice; it asks an early map for its shape."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+        self.wide = nn.Sequential(nn.Conv2d(8, 8, 15, 2, 7), nn.BatchNorm2d(8), nn.ReLU())
+        self.last = nn.Sequential(nn.Conv2d(8, 8, 7, padding=3, bias=False), nn.BatchNorm2d(8))
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        early = self.stem(x)
+        late = self.wide(early)
+        late = (self.last(late) + late).relu()
+        return self.head(late.mean((2, 3)) * early.shape[1])
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return trained(Classifier(Staged())).double()
+
+
+def test_logits_are_those_of_the_network_with_the_weights_of_each_checkpoint():
+    model = network()
+    plain, lean = Local(model, SHAPE), Local(model, SHAPE)
+    lean.lean = True
+    image, baseline, owner = sample(SHAPE, N, 0)
+    given = image.double(), baseline.double()
+    plans = [engine.plan(owner, N) for engine in (plain, lean)]
+    assert plans[0].layers
+    assert plans[0].dense_from
+    for _ in range(2):
+        expected, found = (engine.logits(plan, *given) for engine, plan in zip((plain, lean), plans, strict=True))
+        assert expected.std() > 0.1
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-12 * float(expected.abs().max()))
+        another_checkpoint(model)
+        lean.forget()
+    (rest,) = lean._rests.values()
+    (made,) = rest.lean.values()
+    assert made is not None
+    norms = [node for node in made.found.graph.nodes if "batch_norm" in str(node.target) and node not in made._fixed]
+    assert not norms, "they are folded"

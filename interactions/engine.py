@@ -5,7 +5,8 @@ network's early layers are computed once per version that a tile has (interactio
 interactions/choice.py says which is taken.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -61,16 +62,26 @@ class Engine:
         automatic = asked.batch_size == "auto"
         self.batch_size = fitting(self.model, inputs, sample_set.device) if automatic else asked.batch_size
         count = checkpoints * sample_set.samples * 2**sample_set.n
-        seconds = (
-            predicted(self.model, inputs, count) / self._times_faster if "auto" in (asked.lean, asked.compile) else 0
-        )
+        automatic = "auto" in (asked.lean, asked.compile)
+        seconds = predicted(self.model, inputs, count) / self._times_faster if automatic else 0
         wanted = asked.compile is True or is_long(seconds) if asked.lean == "auto" else asked.lean
-        self.passes, why_plain = self._begun(asked, wanted)
+        with self._in_its_precision():
+            self.passes, why_plain = self._begun(asked, wanted)
+            compiled = self._compiled(seconds) if asked.compile == "auto" else asked.compile
         lean = self.passes is not None
-        compiled = self._compiled(seconds) if asked.compile == "auto" else asked.compile
         engine = "local" if self.local else "dense"
         self.choice = choice or Choice(engine, self.batch_size, compiled, why_dense, lean, why_plain)
         self.forward = torch.compile(self.model, dynamic=False) if compiled and not lean else self.model
+
+    @contextmanager
+    def _in_its_precision(self) -> Iterator[None]:
+        before = next(self.model.parameters()).dtype
+        self.model.to(self.dtype)
+        try:
+            with exact_float32():
+                yield
+        finally:
+            self.model.to(before)
 
     def _begun(self, asked: DictConfig | Choice, lean: bool) -> tuple[Passes | None, str]:
         """Returns lean forward passes if they are wanted and can be used; otherwise the reason why not."""
@@ -81,8 +92,7 @@ class Engine:
             self.local.lean = True
             return passes, ""
         try:
-            with exact_float32():
-                self._logits_of_first(passes)()
+            self._logits_of_first(passes)()
         except NotCaptured as error:
             if asked.lean is True:
                 raise BadInput(f"interactions.lean=true can't be used for this model: {error}; use false") from error
@@ -107,7 +117,7 @@ class Engine:
     def _logits_of_first(self, passes: Passes) -> Callable[[], torch.Tensor]:
         """Returns a call that evaluates a batch of masked inputs of the first sample."""
         group, where = self.sample_set.groups[0], self.sample_set.device
-        inputs, base = _as_type(next(self.model.parameters()).dtype, group.inputs[:1], self.sample_set.baseline)
+        inputs, base = _as_type(self.dtype, group.inputs[:1], self.sample_set.baseline)
         logits = passes.of(inputs, base, group.member[:1], range(1))
         subset = torch.arange(self._batch_size(group), device=where) % 2**self.sample_set.n
         return torch.inference_mode()(lambda: logits(torch.zeros_like(subset), subset))
@@ -127,7 +137,7 @@ class Engine:
         plan = self._plan(self.sample_set.groups[0], 0)
         faster = f"predicted {plan.predicted_speedup:.2g} times as fast as dense"
         held = f"holding {gigabytes(plan.bytes)} of entries"
-        return ", ".join(part for part in ("local", *how, faster, held, dense_from(plan)) if part)
+        return ", ".join(part for part in ("local", *how[: self.choice.lean], faster, held, dense_from(plan)) if part)
 
     def load(self, checkpoint: Checkpoint, weights: Weights) -> None:
         self.model.float()

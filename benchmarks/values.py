@@ -36,7 +36,7 @@ from models.lean.forward import rewritten
 from models.text import bert, distilbert
 from models.vision import conv4, resnet18, timm_network, torchvision_network, vit_tiny
 
-NS, DRAWS = (10, 12), 3
+NS, DRAWS = (10,), 3
 REPEATS = 9  # for small networks
 
 

@@ -16,6 +16,7 @@ from torch import nn
 from conf.errors import BadInput
 from interactions.local.forward import Local, Plan
 from interactions.variables.samples import Group
+from models.lean.captured import NotCaptured, captured
 from models.lean.worth import is_long
 
 # The predicted speedup from which local is used, by itself (auto) or on request (local): a prediction leaves out the
@@ -44,7 +45,17 @@ class Choice:
     def differs(self, options: DictConfig) -> list[str]:
         """Returns the options that ask for something else, as `key=value`."""
         mine = {"engine": self.engine, "batch_size": self.batch_size, "lean": self.lean, "compile": self.compile}
-        return [f"interactions.{key}={options[key]}" for key in mine if options[key] not in ("auto", mine[key])]
+        other = {key: options[key] for key in mine if options[key] not in ("auto", mine[key])}
+        return [f"interactions.{key}={str(value).lower()}" for key, value in other.items()]
+
+
+def check_lean(model: nn.Module, inputs: torch.Tensor) -> None:
+    """Raises BadInput if the model can't be captured. inputs: [2, ...], on the model's device."""
+    try:
+        captured(model.eval(), inputs)
+    except NotCaptured as error:
+        way = "use interactions.lean=auto or false"
+        raise BadInput(f"interactions.lean=true can't be used for this model: {error}; {way}") from error
 
 
 def local_for(model: nn.Module, group: Group, n: int, wanted: str) -> tuple[Local | None, str]:

@@ -25,7 +25,6 @@ from interactions.variables.samples import Group
 from models.backbone import Classifier, probed
 from models.batch_size import fitting
 from models.device import exact_float32
-from models.lean.captured import NotCaptured
 from models.lean.worth import is_long, predicted
 from models.memory import formatted, settled
 from stages.need import gigabytes
@@ -93,16 +92,15 @@ class Engine:
             return passes, ""
         try:
             self._logits_of_first(passes)()
-        except NotCaptured as error:
-            if asked.lean is True:
-                raise BadInput(f"interactions.lean=true can't be used for this model: {error}; use false") from error
-            return None, str(error)
         except Exception as error:
-            if not passes.compiled:
+            if not passes.compiled or isinstance(error, torch.OutOfMemoryError):
                 raise
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise BadInput(f"interactions.compile=true can't be used here ({reason}); use false") from error
-        return passes, ""
+        if passes.why and asked.lean is True:
+            way = "use interactions.lean=false"
+            raise BadInput(f"interactions.lean=true can't be used for this model: {passes.why}; {way}")
+        return None if passes.why else passes, passes.why
 
     def _compiled(self, seconds: float) -> bool:
         """Returns whether to compile, where it has not been said."""

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import fx, nn
 from torch.nn import functional as F
+from torch.utils._pytree import tree_leaves
 
 from interactions.variables.masking import masked
 from models.lean.captured import Captured, aten
@@ -68,7 +69,7 @@ class Beginning:
         nodes = dict(zip(pair.graph.nodes, whole.graph.nodes, strict=True))
         self.cuts = [nodes[node] for node in self.masked]
         self.members = [
-            _member([found[node].select(dim, 0) for found in owners])
+            member if node in pair.inputs else _member([found[node].select(dim, 0) for found in owners])
             for node, dim in zip(self.masked, self.dims, strict=True)
         ]
 
@@ -135,6 +136,7 @@ class _Owners:
     def __init__(self, pair: Captured, fixed: set[fx.Node], values: dict, member: torch.Tensor) -> None:
         """values: of the fixed nodes; member: [...], which broadcasts to an input."""
         self.fixed, self.values = fixed, values
+        self.of_checkpoints = pair.after(list(pair.weights))
         (given,) = pair.inputs
         self.found = {given: member.expand(given.meta["val"].shape)}
         for node in pair.graph.nodes:
@@ -171,8 +173,8 @@ class _Owners:
 
     def _moved(self, node: fx.Node) -> torch.Tensor | None:
         source, *others = node.args
-        if source in self.fixed or any(each in self.found for each in node.all_input_nodes[1:]):
-            return None  # which entry is taken depends on the input
+        if source in self.fixed or set(node.all_input_nodes[1:]) & (self.found.keys() | self.of_checkpoints):
+            return None  # which entry is taken depends on the input, or on weights, which change
         return node.target(self.found[source], *fx.map_arg(tuple(others), self.values.__getitem__), **node.kwargs)
 
     def _rows(self, node: fx.Node, x: fx.Node, dims: int) -> torch.Tensor | None:
@@ -187,12 +189,8 @@ class _Owners:
         x, weight, *others = node.args
         _, stride, padding, dilation, _ = (*others, *CONVOLUTION[len(others) :])
         size = list(weight.meta["val"].shape[2:])
-        if (
-            x in self.fixed
-            or weight not in self.fixed
-            or node.kwargs
-            or [stride, padding, dilation] != [size, [0, 0], [1, 1]]
-        ):
+        cuts = [stride, padding, dilation] == [size, [0, 0], [1, 1]] and not node.kwargs
+        if not cuts or x in self.fixed or set(node.all_input_nodes[1:]) - self.fixed or self.found[x].dim() != 4:
             return None
         bits = self.found[x].double()  # pooling does not take integers; float64 holds them exactly
         highest = F.max_pool2d(bits.amax(1, keepdim=True), size)
@@ -248,7 +246,15 @@ def _batch_dims(pair: Captured, whole: Captured) -> dict[fx.Node, int]:
 
 def alike(pair: Captured, whole: Captured) -> bool:
     """Returns whether two graphs of a network, for batches of different sizes, have the same operations."""
-    mine, others = (
-        ([node.op, node.target] for node in found.graph.nodes if node.op != "placeholder") for found in (pair, whole)
-    )
-    return list(mine) == list(others) and len(pair.graph.nodes) == len(whole.graph.nodes)
+    if len(pair.graph.nodes) != len(whole.graph.nodes):
+        return False
+    return all(_of_graph(a) == _of_graph(b) for a, b in zip(pair.graph.nodes, whole.graph.nodes, strict=True))
+
+
+def _of_graph(node: fx.Node) -> tuple:
+    """Returns the operation and its numbers, without sizes of shapes, which differ with the batch."""
+    if node.op == "placeholder":
+        return (node.op,)
+    counted = torch.Tag.pointwise in getattr(node.target, "tags", ())
+    numbers = [value for value in tree_leaves((node.args, node.kwargs)) if isinstance(value, int | float)]
+    return node.op, node.target, [value for value in numbers if counted or isinstance(value, float)]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import fx, nn
 
-from models.lean.captured import NotCaptured, captured
+from models.lean.captured import Captured, captured
 from models.lean.forward import Lean, check
 
 Maps = dict[fx.Node, torch.Tensor]
@@ -37,24 +37,35 @@ class Rest:
         if not lean:
             return fx.Interpreter(self.model, graph=self.module.graph).run(*maps)
         key = (maps[0].dtype, *(x.shape for x in maps))
-        if key not in self.lean:
-            self.lean[key] = self._made_lean(maps)
+        if key not in self._prepared:
             self._prepared.add(key)
+            self.lean[key] = self._prepared_lean(key, maps)
         if self.lean[key] is None:
             return self(maps, lean=False)
-        if key not in self._prepared:
-            self.lean[key].prepare()
-            self._prepared.add(key)
         return self.lean[key](*maps)
 
-    def _made_lean(self, maps: list[torch.Tensor]) -> Lean | None:
+    def _prepared_lean(self, key: tuple, maps: list[torch.Tensor]) -> Lean | None:
+        """Returns a lean rest that was compared with the rest as it is, for the weights that the model has."""
+        if key in self.lean and self.lean[key] is None:
+            return None
         try:
-            lean = Lean(self.model, captured(fx.GraphModule(self.model, self.module.graph), *maps))
+            lean = self.lean.get(key) or Lean(self.model, self._captured(maps))
             lean.prepare()
             check(lean(*maps), self(maps, lean=False))
-        except NotCaptured:
+        except torch.OutOfMemoryError:
+            raise
+        except Exception:  # whatever a model does that is not made for this
             return None
         return lean
+
+    def _captured(self, maps: list[torch.Tensor]) -> Captured:
+        module = fx.GraphModule(self.model, self.module.graph)
+        found = captured(module, *maps)
+        # The module has tensors as buffers that the model itself does not have as such.
+        mine = {name for name, _ in (*self.model.named_parameters(), *self.model.named_buffers())}
+        others = {node: module.get_buffer(name) for node, name in found.weights.items() if name not in mine}
+        weights = {node: name for node, name in found.weights.items() if name in mine}
+        return Captured(found.graph, found.inputs, weights, found.constants | others)
 
 
 def _after(graph: fx.Graph, maps: Sequence[fx.Node], done: dict[fx.Node, tuple[int, ...]]) -> fx.Graph:

@@ -39,6 +39,7 @@ DROPOUTS = {
     aten.alpha_dropout.default,
     aten.feature_alpha_dropout.default,
 }
+RECURRENT = {aten.gru.input, aten.lstm.input, aten.rnn_tanh.input, aten.rnn_relu.input}
 CHECKS = {aten._assert_tensor_metadata.default, aten._assert_async.msg}
 
 
@@ -69,6 +70,14 @@ class Captured:
         for node in self.graph.nodes:
             depends = node in self.inputs or any(operand not in found for operand in node.all_input_nodes)
             if node.op != "output" and not depends:
+                found.add(node)
+        return found
+
+    def after(self, nodes: list[fx.Node]) -> set[fx.Node]:
+        """Returns these nodes and all that depend on them."""
+        found = set(nodes)
+        for node in self.graph.nodes:
+            if any(operand in found for operand in node.all_input_nodes):
                 found.add(node)
         return found
 
@@ -155,6 +164,8 @@ def _has_shape(value: object) -> bool:
 
 
 def _is_random(node: fx.Node) -> bool:
+    if node.target in RECURRENT:  # their dropout, in training
+        return bool(node.args[5] and node.args[6])
     seeded = torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
     if node.target is aten.scaled_dot_product_attention.default:
         seeded = bool(node.args[4:] and node.args[4])  # the probability of its dropout

@@ -248,7 +248,8 @@ def _cat(node: fx.Node, box: Box) -> Narrowed | None:
     parts, begin = [], 0
     for source in sources:
         shape = shape_of(source)
-        if len(shape) != len(box):  # torch accepts an empty vector among others
+        # torch accepts an empty vector among others, and brings all to one type.
+        if len(shape) != len(box) or source.meta["val"].dtype != node.meta["val"].dtype:
             return None
         start, stop = max(box[dim][0] - begin, 0), min(box[dim][1] - begin, shape[dim])
         begin += shape[dim]

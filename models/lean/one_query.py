@@ -85,7 +85,7 @@ def _attended(
     batch, heads, tokens, width = shape_of(node.args[1])
     channels = shape_of(keys.x)[-1]
     mask = node.kwargs.get("attn_mask") or (node.args[3] if len(node.args) > 3 else None)
-    scale = node.kwargs.get("scale") or width**-0.5
+    scale = width**-0.5 if node.kwargs.get("scale") is None else node.kwargs["scale"]
     if keys.tokens_first:
         x = do(aten.transpose.int, do(aten.reshape.default, new[keys.x], [tokens, batch, channels]), 0, 1)
     else:

@@ -7,10 +7,9 @@ from torch import nn
 from interactions import passes as module
 from interactions.dense import masked_values, values
 from interactions.passes import Passes
-from interactions.variables.masking import membership
+from interactions.variables.masking import masked, membership
 from interactions.variables.patches import draw_patches, owner_map
 from models.backbone import Classifier, Probed
-from models.lean.captured import NotCaptured
 from models.vision import conv4, vit_tiny
 
 N = 4
@@ -79,16 +78,109 @@ class Undecided(nn.Module):
         return self.head(x.mean((2, 3)) * (2 if x.mean() > 0 else 1))
 
 
-def test_a_network_that_can_not_be_captured_says_so():
-    model, (inputs, baseline, member, _) = Undecided().double(), images()
-    logits = Passes(model, torch.contiguous_format, compiled=False).of(inputs, baseline, member, range(3))
-    with pytest.raises(NotCaptured, match="can't be captured"):
-        logits(torch.zeros(4, dtype=torch.long), torch.arange(4))
+@pytest.fixture
+def lean_and_plain():
+    """Compares the logits of lean passes with the network's own, for a model and its later checkpoints."""
+    inputs, baseline, member, _ = images()
+    which, subset = torch.tensor([0, 1, 2, 1, 0]), torch.tensor([3, 15, 9, 0, 6])
+    x = masked(inputs[which], baseline, member[which], subset)
+
+    def compare(passes: Passes) -> float:
+        with torch.inference_mode():
+            found, expected = passes.of(inputs, baseline, member, range(3))(which, subset), passes.model(x)
+        assert expected.std() > 0
+        return float((found - expected).abs().max() / expected.abs().max())
+
+    return compare
 
 
-def test_a_graph_that_computes_something_else_is_not_used(monkeypatch):
-    model, (inputs, baseline, member, _) = network("conv4"), images()
-    monkeypatch.setattr(module.Lean, "__call__", lambda self, *given: 1.01 * self._run(*self._weights, *given))
-    logits = Passes(model, torch.contiguous_format, compiled=False).of(inputs, baseline, member, range(3))
-    with pytest.raises(NotCaptured, match="something else"):
-        logits(torch.zeros(4, dtype=torch.long), torch.arange(4))
+def passes_of(model: nn.Module) -> Passes:
+    torch.manual_seed(0)
+    return Passes(model.double().eval(), torch.contiguous_format, compiled=False)
+
+
+def test_a_network_that_can_not_be_captured_runs_as_it_is(lean_and_plain):
+    passes = passes_of(Undecided())
+    assert lean_and_plain(passes) == 0
+    assert "can't be captured" in passes.why
+
+
+def test_a_graph_that_computes_something_else_is_not_used(monkeypatch, lean_and_plain):
+    monkeypatch.setattr(module.Lean, "__call__", lambda self, *given: 1.0001 * self._run(*self._weights, *given))
+    passes = passes_of(network("conv4"))
+    assert lean_and_plain(passes) == 0
+    assert "something else" in passes.why
+
+
+class Ordered(nn.Module):
+    """Takes its tokens in an order that belongs to the checkpoint."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.mix = nn.Conv2d(3, 8, 8, stride=8), nn.Linear(16, 16)
+        self.head = nn.Linear(8, 3)
+        self.register_buffer("order", torch.arange(16))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        tokens = self.stem(x).flatten(2).transpose(1, 2)[:, self.order]
+        return self.head(self.mix(tokens.relu().transpose(1, 2)).relu()[:, :, 0])
+
+
+def test_owners_do_not_come_from_the_weights_of_an_earlier_checkpoint(lean_and_plain):
+    passes = passes_of(Ordered())
+    assert lean_and_plain(passes) < 1e-12
+    passes.model.order.copy_(torch.randperm(16))
+    passes.forget()
+    assert lean_and_plain(passes) < 1e-12
+    assert not passes.why
+
+
+class Outside(nn.Module):
+    """Keeps a number that is neither a parameter nor a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head, self.scale = nn.Conv2d(3, 8, 3), nn.Linear(8, 3), 1.0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.body(x).relu().mean((2, 3)) * self.scale)
+
+
+def test_what_is_kept_outside_of_the_weights_is_noticed_at_the_next_checkpoint(lean_and_plain):
+    passes = passes_of(Outside())
+    assert lean_and_plain(passes) < 1e-12
+    assert not passes.why
+    passes.model.scale = 1.5
+    passes.forget()
+    assert lean_and_plain(passes) == 0
+    assert "something else" in passes.why
+
+
+class OneByOne(nn.Module):
+    """Evaluates its inputs one after the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Conv2d(3, 8, 8, stride=8), nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.stack([self.head(self.stem(one).relu().mean((1, 2))) for one in x])
+
+
+def test_a_network_may_evaluate_its_inputs_one_by_one(lean_and_plain):
+    assert lean_and_plain(passes_of(OneByOne())) < 1e-12
+
+
+class ByBatch(nn.Module):
+    """Its tokens depend on how many inputs it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Conv2d(3, 8, 8, stride=8), nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head((self.stem(x) * (1 + 1e-4 * len(x))).relu().amax((2, 3)))
+
+
+def test_tokens_are_not_those_of_another_batch_size(lean_and_plain):
+    assert lean_and_plain(passes_of(ByBatch())) < 1e-12

@@ -18,12 +18,12 @@ class Staged(nn.Module):
         self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
         self.wide = nn.Sequential(nn.Conv2d(8, 8, 15, 2, 7), nn.BatchNorm2d(8), nn.ReLU())
         self.last = nn.Sequential(nn.Conv2d(8, 8, 7, padding=3, bias=False), nn.BatchNorm2d(8))
-        self.head = nn.Linear(8, 3)
+        self.head, self.scales = nn.Linear(8, 3), [torch.full((8, 1, 1), 1.5)]  # tensors that no checkpoint has
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         early = self.stem(x)
         late = self.wide(early)
-        late = (self.last(late) + late).relu()
+        late = (self.last(late) + late * self.scales[0].to(late)).relu() * torch.tensor(2.0)
         return self.head(late.mean((2, 3)) * early.shape[1])
 
 

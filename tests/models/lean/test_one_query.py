@@ -152,3 +152,21 @@ def test_other_attention_stays_the_same(rule, value):
     if rule is not WITH["two queries"]:  # its first part has one query
         assert attentions(found) == attentions(before)
     assert torch.allclose(value(found, model, X), model(X), rtol=1e-12, atol=1e-12)
+
+
+def test_a_scale_of_0_is_a_scale(value):
+    class Even(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.k, self.v, self.head = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            q, k, v = (y.view(len(x), 5, 2, 4).transpose(1, 2) for y in (x, self.k(x), self.v(x)))
+            out = nn.functional.scaled_dot_product_attention(q, k, v, scale=0.0)
+            return self.head(out.transpose(1, 2).flatten(2)[:, 0])
+
+    torch.manual_seed(0)
+    model, x = Even().double().eval(), 3 * torch.randn(3, 5, 8).double()
+    lean = demanded(one_query(demanded(captured(model, x))))
+    with torch.no_grad():
+        torch.testing.assert_close(value(lean, model, x), model(x), rtol=0, atol=1e-12)

@@ -37,7 +37,7 @@ from models.text import bert, distilbert
 from models.vision import conv4, resnet18, timm_network, torchvision_network, vit_tiny
 
 NS, DRAWS = (10,), 3
-REPEATS = 9  # for small networks
+REPEATS = 5  # for small networks
 
 
 @dataclass(frozen=True)

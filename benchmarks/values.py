@@ -8,15 +8,14 @@ limit    the multiply-adds per second of a product of large matrices: what raw c
 
 Batches have the size that `batch_size=auto` takes. The sides alternate in one process; the results are medians. For
 large networks, raw and dense evaluate a part of the masked inputs, local all. The gain of local depends on where the
-patches lie: the table has the median and the least of several draws. It is written to benchmarks/values.csv; if models
-are named, only their rows are replaced.
+patches lie: the table has the median and the least of several draws. Where no gain is predicted, as for transformers,
+local is not measured. The rows are written to benchmarks/values.csv as they come; rows of other models stay.
 """
 
 import statistics
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 import pandas as pd
 import torch
@@ -24,6 +23,7 @@ from torch import fx
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import alternate, place, record
+from interactions.choice import WORTHWHILE
 from interactions.dense import log_odds, values
 from interactions.local.forward import Local
 from interactions.passes import Passes
@@ -65,9 +65,8 @@ CASES = {
 
 
 def main() -> None:
-    wanted = sys.argv[1:] or list(CASES)
-    rows = [measure(name, CASES[name], n) for name in wanted for n in NS]
-    record(pd.DataFrame(rows), __file__, key="model" if sys.argv[1:] else None)
+    for name in sys.argv[1:] or CASES:
+        record(pd.DataFrame([measure(name, CASES[name], n) for n in NS]), __file__, key="model")
 
 
 def sample_set(case: Case) -> tuple[torch.Tensor, torch.Tensor]:
@@ -105,9 +104,10 @@ def measure(name: str, case: Case, n: int) -> dict[str, object]:
     with exact_float32():
         owner = variables(case, n, 0).to(where)
         repeats = REPEATS if case.side == 32 else 3
-        sides = [raw(model, inputs, baseline, owner, subset, size), lambda: dense(owner, range(1))]
-        raw_s, dense_s = alternate(sides, repeats)
-        work, most = multiply_adds(model, inputs), matrix_limit(where)
+        matrices, multiply = product(where)
+        sides = [raw(model, inputs, baseline, owner, subset, size), lambda: dense(owner, range(1)), multiply]
+        raw_s, dense_s, product_s = alternate(sides, repeats)
+        work, most = multiply_adds(model, inputs), matrices / product_s
         row = {
             "model": name,
             "n": n,
@@ -120,7 +120,7 @@ def measure(name: str, case: Case, n: int) -> dict[str, object]:
             "dense, times faster than raw": round(raw_s / dense_s, 3),
         }
         engine = Local(model, inputs.shape[1:]) if case.side else None
-        if engine is None or engine.reason:
+        if engine is None or engine.reason or engine.plan(owner[0], n).predicted_speedup < WORTHWHILE["local"]:
             return row
         engine.lean = True
 
@@ -146,6 +146,7 @@ def measure(name: str, case: Case, n: int) -> dict[str, object]:
     }
 
 
+@torch.no_grad()
 def left(passes: Passes) -> float:
     """Returns the multiply-adds of a batch of lean passes."""
     (shape, _), beginning = next(iter(passes.beginnings.items()))
@@ -167,12 +168,16 @@ def multiply_adds(model: Classifier, inputs: torch.Tensor) -> float:
     return counter.get_total_flops() / 2
 
 
-@cache
-def matrix_limit(where: torch.device) -> float:
-    """Returns the multiply-adds per second of the product of two large matrices."""
-    side = 2048 if where.type == "cpu" else 16384
+def product(where: torch.device) -> tuple[int, Callable[[], None]]:
+    """Returns the multiply-adds of several products of two large matrices and a call that computes them."""
+    side, times = (2048, 10) if where.type == "cpu" else (16384, 1)
     a, b = torch.randn(2, side, side, device=where)
-    return side**3 / alternate([lambda: a @ b], 9)[0]
+
+    def multiply() -> None:
+        for _ in range(times):
+            a @ b
+
+    return times * side**3, multiply
 
 
 def raw(

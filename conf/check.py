@@ -11,7 +11,7 @@ from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
 from conf.allowed import LONGEST, Text, shown
-from conf.errors import BadInput
+from conf.errors import BadInput, first_line
 from conf.nested import Listed, Paths
 from conf.refusals import unknown
 from conf.schema import Config, keys
@@ -90,7 +90,7 @@ def _values(cfg: DictConfig) -> dict:
     except MissingMandatoryValue as error:
         raise BadInput(f"{error.full_key} has no value: set it in conf/ or as {error.full_key}=VALUE") from None
     except InterpolationResolutionError as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise BadInput(
             f"{error.full_key} can't be filled in ({reason}): the chosen data and model do not fit together, or that "
             f"key is missing"

@@ -1,5 +1,7 @@
 """Defines the error that the user can fix: it ends the program with one line and exit code 2."""
 
+import re
+
 from hydra.errors import CompactHydraException
 
 
@@ -11,3 +13,10 @@ class BadInput(CompactHydraException):
         if message.startswith("Caught BadInput in "):
             message = message.rstrip().rpartition(f"{__name__}.BadInput: ")[2]
         super().__init__(message)
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of the message, without the codes that colour a terminal; the error's kind if it has
+    none."""
+    text = re.sub(r"\x1b\[[\d;]*m", "", str(error)).strip() or type(error).__name__
+    return text.splitlines()[0]

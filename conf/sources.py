@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
-from conf.errors import BadInput
+from conf.errors import BadInput, first_line
 
 PROGRAM = Path(__file__).parent
 
@@ -59,7 +59,7 @@ def _read(file: Path) -> DictConfig:
     try:
         task = OmegaConf.load(file)
     except (OSError, YAMLError) as error:
-        raise BadInput(f"{file} can't be read ({str(error).splitlines()[0]}): fix it") from None
+        raise BadInput(f"{file} can't be read ({first_line(error)}): fix it") from None
     if not OmegaConf.is_dict(task) or "_target_" not in task:
         raise BadInput(f"{file} has no _target_: name there what makes the task, as in {PROGRAM / 'source'}")
     return task

@@ -14,7 +14,7 @@ from huggingface_hub import constants, snapshot_download
 from PIL import Image
 
 from conf.allowed import Text
-from conf.errors import BadInput
+from conf.errors import BadInput, first_line
 from conf.network import reachable
 from data.arguments import Download, Repository, Revision, Root
 from data.pictures import Pictures, Raw, upright
@@ -48,7 +48,7 @@ def rows(
     try:
         return datasets.Dataset.from_parquet([str(file) for file in files], split=split)
     except Exception as error:  # pyarrow, fsspec and the library itself raise many kinds
-        reason = str(error.__cause__ or error).splitlines()[0]
+        reason = first_line(error.__cause__ or error)
         raise BadInput(
             f"{files[0].parent}: split {split} can't be read ({reason}); get it again with: {command}"
         ) from None
@@ -145,5 +145,5 @@ def _fetch(repository: str, revision: str | None, split: str, folder: Path) -> N
     try:
         snapshot_download(repository, repo_type="dataset", revision=revision, local_dir=folder, allow_patterns=patterns)
     except Exception as error:  # caused by network, server, rights or disk
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise BadInput(f"{repository} can't be downloaded ({reason}): try again, or put it in {folder}") from None

@@ -15,10 +15,9 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
 from conf.allowed import Choice, Flag, Number
-from conf.errors import BadInput
+from conf.errors import BadInput, first_line
 from conf.nested import Described
 from data.arguments import IMAGES, INTERPOLATION, Seed, Size, SomeOrAll
-from data.intact import first_line
 from data.pictures import Pictures, Raw
 from data.splits import Splits, balanced_order
 from data.threads import in_threads

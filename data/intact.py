@@ -14,7 +14,7 @@ from time import monotonic
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from conf.errors import BadInput
+from conf.errors import BadInput, first_line
 from data.pictures import Files, upright
 from data.splits import Splits
 from data.threads import in_threads
@@ -84,7 +84,3 @@ def _is_whole(path: str) -> bool:
         except Exception:  # many kinds; some of these images can be decoded nevertheless
             return False
         return True
-
-
-def first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

@@ -13,7 +13,7 @@ from huggingface_hub import constants
 from torch.utils.data import Dataset
 from transformers import AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast
 
-from conf.errors import BadInput
+from conf.errors import BadInput, first_line
 from conf.network import reachable
 
 # Letters and digits, with apostrophes and hyphens inside: don't, n't, well-made. Any other mark is a separate word.
@@ -123,7 +123,7 @@ def _tokenizer(source: str) -> PreTrainedTokenizerFast:
     except BadInput:
         raise
     except Exception as error:  # the libraries raise many kinds, some of them plain Exception
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise BadInput(f"model.input.tokenizer={source} is not a tokenizer that can be read ({reason})") from error
 
 

@@ -17,7 +17,7 @@ from torchvision.datasets import utils
 from torchvision.datasets.utils import check_integrity
 
 from conf.allowed import Choice
-from conf.errors import BadInput
+from conf.errors import BadInput, first_line
 from conf.network import reachable
 from data.arguments import Download, Root, Synthetic
 from data.pictures import Arrays, Files, Raw, check_there
@@ -193,7 +193,7 @@ def _loaded(expected: Expected, root: str, download: bool, read: Callable[[bool]
         raise
     except Exception as error:
         problem = _problem(expected, Path(root), error)
-        raise BadInput(f"{expected.title} {problem}: downloading failed ({_first_line(error)}), {by_hand}") from None
+        raise BadInput(f"{expected.title} {problem}: downloading failed ({first_line(error)}), {by_hand}") from None
 
 
 def _problem(expected: Expected, root: Path, error: Exception) -> str:
@@ -206,8 +206,4 @@ def _problem(expected: Expected, root: Path, error: Exception) -> str:
         if md5 is not None and not check_integrity(root / name, md5):
             return f"is damaged ({root / name} does not have the checksum of the official file; delete it)"
     folder = (root / expected.files[0][0]).parent
-    return f"can't be read from {folder} ({_first_line(error)}; delete it)"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return f"can't be read from {folder} ({first_line(error)}; delete it)"

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from checkpoints.roles import Checkpoint, Weights
-from conf.errors import BadInput
+from conf.errors import BadInput, first_line
 from interactions.choice import Choice, compiled_is_faster, dense_from, local_for
 from interactions.dense import log_odds, masked_values, values
 from interactions.local.forward import Plan
@@ -83,7 +83,7 @@ class Engine:
             self.model.to(before)
 
     def _begun(self, asked: DictConfig | Choice, lean: bool) -> tuple[Passes | None, str]:
-        """Returns lean forward passes if they are wanted and can be used; otherwise the reason why not."""
+        """Returns lean forward passes if they are wanted and possible, and otherwise the reason."""
         if not lean:
             return None, ""
         passes = Passes(self.model, self.memory_format, asked.compile is True and not self.local)
@@ -95,7 +95,7 @@ class Engine:
         except Exception as error:
             if not passes.compiled or isinstance(error, torch.OutOfMemoryError):
                 raise
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            reason = first_line(error)
             raise BadInput(f"interactions.compile=true can't be used here ({reason}); use false") from error
         if passes.why and asked.lean is True:
             way = "use interactions.lean=false"

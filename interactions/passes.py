@@ -9,6 +9,7 @@ the network can't be captured, it runs as it is.
 import torch
 from torch import nn
 
+from conf.errors import first_line
 from interactions.dense import Logits
 from interactions.variables.masking import masked
 from interactions.versions import Beginning, Version, alike
@@ -75,7 +76,7 @@ class Passes:
                     if self.compiled and not isinstance(error, NotCaptured):
                         raise
                     self._as_it_is.add(shape)
-                    self.why = _first_line(error)
+                    self.why = first_line(error)
             return plain(which, subset)
 
         return logits
@@ -107,7 +108,3 @@ def _drawn(samples: int, member: torch.Tensor, count: int) -> tuple[torch.Tensor
     draw, where = torch.Generator().manual_seed(0), member.device
     subset = torch.randint(2 * max(1, int(member.max())), (count,), generator=draw)
     return torch.arange(count, device=where) % samples, subset.to(where)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

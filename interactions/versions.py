@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from torch.utils._pytree import tree_leaves
 
 from interactions.variables.masking import masked
-from models.lean.captured import Captured, aten
+from models.lean.captured import Captured, aten, of_convolution
 from models.lean.places import MOVES
 
 # Operations on whole rows, and on the entries themselves, wherever these come from or go to.
@@ -32,7 +32,6 @@ MOVING = {*MOVES, aten.expand.default, aten.index.Tensor, aten.gather.default}
 OF_SHAPES = {aten.new_ones.default, aten.new_zeros.default, aten.new_full.default, aten.zeros_like.default,
              aten.ones_like.default, aten.full_like.default}  # fmt: skip
 JOINING = {aten.cat.default, aten.stack.default}
-CONVOLUTION = (None, [1, 1], [0, 0], [1, 1], 1)  # bias, stride, padding, dilation, groups
 
 
 @dataclass(frozen=True)
@@ -186,8 +185,7 @@ class _Owners:
 
     def _windows(self, node: fx.Node) -> torch.Tensor | None:
         """The owners of windows of a convolution that neither overlap nor leave gaps."""
-        x, weight, *others = node.args
-        _, stride, padding, dilation, _ = (*others, *CONVOLUTION[len(others) :])
+        x, weight, _, stride, padding, dilation, _ = of_convolution(node)
         size = list(weight.meta["val"].shape[2:])
         cuts = [stride, padding, dilation] == [size, [0, 0], [1, 1]] and not node.kwargs
         if not cuts or x in self.fixed or set(node.all_input_nodes[1:]) - self.fixed or self.found[x].dim() != 4:

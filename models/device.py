@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
-from conf.errors import BadInput
+from conf.errors import BadInput, first_line
 
 
 def device(name: str) -> torch.device:
@@ -17,7 +17,7 @@ def device(name: str) -> torch.device:
     try:
         torch.zeros(1, dtype=torch.float64, device=name).cpu()  # fails for devices that hold no values, such as meta
     except (RuntimeError, AssertionError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise BadInput(
             f"interactions.device={name} can't be used here ({reason}); allowed: auto, cpu, cuda, cuda:0, ..."
         ) from error

@@ -18,11 +18,10 @@ import torchvision
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from torch import nn
 
-from conf.errors import BadInput
+from conf.errors import BadInput, first_line
 from conf.network import reachable
 from models.backbone import Classifier
 from models.copies import chosen
-from models.unreadable import first_line
 from models.weights import State, as_classifier, left_out, listed, part, read
 from models.weights import check as check_state
 from stages.address import IN_FOLDERS, Address, split

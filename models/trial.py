@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from conf.errors import BadInput
+from conf.errors import BadInput, first_line
 from models.backbone import Classifier
 from models.slot import observed
-from models.unreadable import first_line
+from models.weights import listed
 
 SAME = 1e-6  # the allowed difference of two passes of the same input, as a share of the largest number
 ALONE = 1e-9  # the same in float64, of an input alone and among others
@@ -23,6 +23,7 @@ def check(model: nn.Module, inputs: torch.Tensor, classes: int, where: str, trai
     In evaluation mode two passes must give the same logits; with `training` the model must also learn in training mode.
     where: the name of the inputs in messages. The model is left in evaluation mode and otherwise unchanged.
     """
+    _check_weights(model)
     with as_it_was(model):
         model.eval()
         with torch.no_grad():
@@ -112,6 +113,15 @@ def _seen(model: nn.Module, inputs: torch.Tensor) -> list[torch.Tensor]:
 
 def _differ(one: torch.Tensor, other: torch.Tensor, share: float) -> bool:
     return bool((one - other).abs().max() > share * one.abs().max())
+
+
+def _check_weights(model: nn.Module) -> None:
+    others = [name for name, value in model.state_dict().items() if not isinstance(value, torch.Tensor)]
+    if others:
+        raise BadInput(
+            f"the model keeps more than tensors among its weights ({listed(others)}): leave out get_extra_state, and "
+            f"make its tensors buffers: self.register_buffer(name, x)"
+        )
 
 
 def _check_same(model: nn.Module, inputs: torch.Tensor) -> None:

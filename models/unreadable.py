@@ -8,7 +8,7 @@ from pickle import UnpicklingError
 import torch
 from safetensors import SafetensorError
 
-from conf.errors import BadInput
+from conf.errors import BadInput, first_line
 
 INSTEAD = "save model.state_dict() instead"
 
@@ -46,8 +46,3 @@ def _refused(file: Path, error: Exception) -> list[str]:
     if first and zipfile.is_zipfile(file):
         return first + torch.serialization.get_unsafe_globals_in_checkpoint(file)
     return first
-
-
-def first_line(error: Exception) -> str:
-    """Returns the first line of the message, without the codes that colour a terminal."""
-    return re.sub(r"\x1b\[[\d;]*m", "", (str(error) or type(error).__name__).strip().splitlines()[0])

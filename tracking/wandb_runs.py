@@ -23,6 +23,7 @@ from threading import Thread
 import wandb
 from omegaconf import DictConfig
 
+from conf.errors import first_line
 from stages import attempts
 from tracking import server
 from tracking.about import About
@@ -58,7 +59,7 @@ def _tracker(options: DictConfig, about: About) -> Tracker:
         except Exception as error:
             if not is_the_mirrors(error):
                 raise
-            why = (str(error).strip() or type(error).__name__).splitlines()[0]
+            why = first_line(error)
             if mode == "online":
                 server.lost(why)
                 attempts.end(about.folder)  # W&B does not free the id of a run that it could not open

@@ -9,9 +9,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.accelerators import CPUAccelerator
 from omegaconf import DictConfig, OmegaConf
 
-from conf.errors import BadInput
+from conf.errors import BadInput, first_line
 from conf.trainer import check_trainer
-from models.unreadable import first_line
 from training import ranks
 from training.users_callbacks import users_callbacks
 

@@ -15,7 +15,7 @@ import os
 import sys
 
 from conf.check import check_project
-from conf.errors import BadInput
+from conf.errors import BadInput, first_line
 from stages.command import errors_in_one_line
 from stages.words import HELP, given
 from tracking import account, server
@@ -70,7 +70,7 @@ def _save(entity: str, project: str, name: str) -> None:
     except Exception as error:
         if not (isinstance(error, ValueError) or type(error).__module__.startswith("wandb.")):
             raise
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise BadInput(f"W&B did not take the dashboard of project={project}: {reason}; {DRY}") from error
 
 

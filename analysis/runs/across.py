@@ -22,7 +22,7 @@ from analysis.measures.decomposition import paired
 from analysis.runs.found import Run
 from analysis.runs.settings import Settings
 from analysis.study import Study
-from conf.errors import BadInput
+from conf.errors import BadInput, first_line
 from stages.measures import OURS
 from stages.progress import Bar
 from stages.reading import parsed
@@ -41,7 +41,7 @@ def with_stand_ins(runs: list[Run], settings: Settings) -> tuple[list[Run], list
             for at in Bar(group, desc="references over runs", leave=False):
                 found[at] = _extended(at, runs, studies, p)
         except (BadInput, OSError, KeyError) as error:
-            reason = f"{error}".splitlines()[0] if str(error) else type(error).__name__
+            reason = first_line(error)
             lines[f"references over runs (ceiling, other) are not there: {reason}"] = None
     return list(found.values()), list(lines)
 

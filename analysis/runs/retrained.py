@@ -13,7 +13,7 @@ from analysis.runs.conditions import MEASURE
 from analysis.runs.found import Run
 from analysis.runs.settings import Settings
 from analysis.runs.tables import which_samples
-from conf.errors import BadInput
+from conf.errors import BadInput, first_line
 from stages.progress import Bar
 from stages.view import recorded
 
@@ -33,7 +33,7 @@ def retrained(runs: list[Run], settings: Settings) -> tuple[Found, str]:
                 for run in (one, other):
                     values.setdefault(str(run.folder), {}).setdefault(layer, []).append(value)
     except (BadInput, OSError, KeyError) as error:
-        reason = f"{error}".splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         return {}, f"another fine-tuning from the same start is not compared: {reason}"
     return {run: {layer: float(np.mean(each)) for layer, each in of.items()} for run, of in values.items()}, ""
 

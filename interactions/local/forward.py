@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import torch
 from torch import fx, nn
 
+from conf.errors import first_line
 from interactions.local.graph import Network
 from interactions.local.layers import Cells, TiledLayer
 from interactions.local.layout import Layout, layout
@@ -193,4 +194,4 @@ def _unused(reads: list[list[fx.Node]], rest: Collection[fx.Node]) -> list[list[
 
 def _first_sentence(error: Exception) -> str:
     """Returns the message without the advice that follows."""
-    return (str(error) or type(error).__name__).splitlines()[0].partition(". ")[0]
+    return first_line(error).partition(". ")[0]

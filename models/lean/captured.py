@@ -24,6 +24,8 @@ from torch import fx, nn
 from torch.export.graph_signature import InputKind
 from torch.utils._pytree import tree_leaves
 
+from conf.errors import first_line
+
 aten = torch.ops.aten
 SAME = {
     aten.clone.default,
@@ -40,6 +42,7 @@ DROPOUTS = {
     aten.feature_alpha_dropout.default,
 }
 RECURRENT = {aten.gru.input, aten.lstm.input, aten.rnn_tanh.input, aten.rnn_relu.input}
+CONVOLUTION = (None, [1, 1], [0, 0], [1, 1], 1)  # what aten.conv2d takes by default: bias, stride, padding, ...
 CHECKS = {aten._assert_tensor_metadata.default, aten._assert_async.msg}
 
 
@@ -110,7 +113,7 @@ def captured(model: nn.Module, *inputs: torch.Tensor) -> Captured:
             result = model(*(tensor.clone() for tensor in inputs))
             program = torch.export.export(model, inputs, strict=False).run_decompositions({})
     except Exception as error:  # whatever a model does that is not made for being captured
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        first = first_line(error)
         raise NotCaptured(f"its forward pass can't be captured ({first})") from error
     if not isinstance(result, torch.Tensor):
         raise NotCaptured("its forward pass does not return one tensor")
@@ -174,6 +177,11 @@ def _is_random(node: fx.Node) -> bool:
 
 def _is_idle(node: fx.Node) -> bool:
     return node.target in DROPOUTS and not node.args[2]
+
+
+def of_convolution(node: fx.Node) -> tuple:
+    """Returns all arguments of conv2d: input, weight, bias, stride, padding, dilation, groups."""
+    return (*node.args, *CONVOLUTION[len(node.args) - 2 :])
 
 
 def emitted(graph: fx.Graph, target: Callable, args: tuple, kwargs: dict | None = None) -> fx.Node:

@@ -26,7 +26,7 @@ def folded(found: Captured) -> Captured:
         source = _source(node, fixed)
         if source is None or new[source].target is not aten.conv2d.default:
             return copied(graph, node, new)
-        return _joined(graph, node, new[source], new)
+        return _joined(graph, node, fixed, new[source], new)
 
     return rebuilt(found, emit)
 
@@ -37,8 +37,8 @@ def _source(node: fx.Node, fixed: set[fx.Node]) -> fx.Node | None:
     if node.target is operator.getitem and node.args[0].target is NORM and node.args[1] == 0:
         norm = node.args[0]
         source = norm.args[0] if all(operand in fixed for operand in norm.all_input_nodes[1:]) else None
-    elif node.target in SUMS + PRODUCTS and not node.kwargs and node.args[0] not in fixed:
-        source, by = node.args
+    elif node.target in SUMS + PRODUCTS and not node.kwargs and node not in fixed:
+        source, by = _operands(node, fixed)
         if isinstance(by, fx.Node) and not (by in fixed and _per_channel(by, shape_of(source))):
             source = None
         norm = node
@@ -48,14 +48,21 @@ def _source(node: fx.Node, fixed: set[fx.Node]) -> fx.Node | None:
     return source if alone and source.meta["val"].dtype == node.meta["val"].dtype else None
 
 
+def _operands(node: fx.Node, fixed: set[fx.Node]) -> tuple[fx.Node, fx.Node | float]:
+    """Returns the two operands of a sum or product, the one that is fixed last, if their order does not matter."""
+    first, second = node.args
+    turned = first in fixed and node.target in (aten.add.Tensor, aten.mul.Tensor)
+    return (second, first) if turned else (first, second)
+
+
 def _per_channel(by: fx.Node, shape: tuple[int, ...]) -> bool:
     """Returns whether there is one number for each channel, or for all: [C, 1, 1] of [B, C, H, W]."""
     mine = (1,) * (len(shape) - by.meta["val"].dim()) + shape_of(by)
     return len(mine) == len(shape) == 4 and mine[0] == mine[2] == mine[3] == 1
 
 
-def _joined(graph: fx.Graph, node: fx.Node, conv: fx.Node, new: dict[fx.Node, fx.Node]) -> fx.Node:
-    """Returns the convolution that does what `conv` and then `node` do."""
+def _joined(graph: fx.Graph, node: fx.Node, fixed: set[fx.Node], conv: fx.Node, new: dict[fx.Node, fx.Node]) -> fx.Node:
+    """Returns the convolution that does what `conv` and then `node` do. fixed: of the graph that `node` is of."""
 
     def do(target: object, *args: object, **kwargs: object) -> fx.Node:
         return emitted(graph, target, args, kwargs)
@@ -68,7 +75,7 @@ def _joined(graph: fx.Graph, node: fx.Node, conv: fx.Node, new: dict[fx.Node, fx
             value = do(NORM, value, *(double(new[x]) if isinstance(x, fx.Node) else x for x in numbers))
             value = do(operator.getitem, value, 0)
         else:
-            by = node.args[1]
+            _, by = _operands(node, fixed)
             value = do(node.target, value, double(new[by]) if isinstance(by, fx.Node) else by)
         return do(aten.reshape.default, value, [-1])
 

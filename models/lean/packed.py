@@ -8,11 +8,10 @@ torch's own are as fast there.
 import torch
 from torch import fx
 
-from models.lean.captured import Captured, aten
+from models.lean.captured import Captured, aten, of_convolution
 from models.lean.demanded import shape_of
 
 onednn = torch.ops.mkldnn
-CONVOLUTION = (None, [1, 1], [0, 0], [1, 1], 1)  # bias, stride, padding, dilation, groups
 
 
 def packed(found: Captured) -> Captured:
@@ -37,7 +36,7 @@ def _is_usual(node: fx.Node) -> bool:
 
 
 def _replace(graph: fx.Graph, node: fx.Node, fixed: set[fx.Node]) -> None:
-    x, weight, bias, stride, padding, dilation, groups = (*node.args, *CONVOLUTION[len(node.args) - 2 :])
+    x, weight, bias, stride, padding, dilation, groups = of_convolution(node)
     how = [padding, stride, dilation, groups]
     with graph.inserting_before(node):
         ordered = graph.call_function(onednn._reorder_convolution_weight, (weight, *how, list(shape_of(x))))

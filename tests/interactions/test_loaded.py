@@ -37,7 +37,7 @@ def copied(resumable: Studies) -> Path:
     return resumable.output / PLACE
 
 
-def refused(folder: Path, *words: str, kind: type = BadInput) -> None:
+def assert_refused(folder: Path, *words: str, kind: type = BadInput) -> None:
     with pytest.raises(kind) as stop:
         interactions.load(folder).values("finetune")
     assert all(word in str(stop.value) for word in words), stop.value
@@ -200,16 +200,16 @@ def test_pictures_of_another_data_set_are_refused(copied: Path) -> None:
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path, copied: Path) -> None:
-    refused(tmp_path, "is no run's folder, there is no results.json")
-    refused(tmp_path / "missing", "is no run's folder")
+    assert_refused(tmp_path, "is no run's folder, there is no results.json")
+    assert_refused(tmp_path / "missing", "is no run's folder")
     (copied / "results.json").write_text("{")
-    refused(copied, "results.json", "damaged")
+    assert_refused(copied, "results.json", "damaged")
 
 
 def test_a_run_without_values(copied: Path) -> None:
     listed = json.loads((copied / "results.json").read_text())
     (copied / "results.json").write_text(json.dumps({"pretrain": listed["pretrain"]}))
-    refused(copied, "shows no interactions", "stages=interactions")
+    assert_refused(copied, "shows no interactions", "stages=interactions")
 
 
 def test_damaged_and_missing_files_are_named(copied: Path) -> None:
@@ -217,17 +217,17 @@ def test_damaged_and_missing_files_are_named(copied: Path) -> None:
     content = bytearray(values.read_bytes())
     content[-1] ^= 1
     values.write_bytes(content)
-    refused(copied, "epoch_002/values.npy is damaged", "this repairs it: rm", kind=Damaged)
+    assert_refused(copied, "epoch_002/values.npy is damaged", "this repairs it: rm", kind=Damaged)
     values.unlink()
-    refused(copied, "epoch_002/values.npy was not found")
+    assert_refused(copied, "epoch_002/values.npy was not found")
     shutil.rmtree((copied / "interactions" / "finetune").resolve())
-    refused(copied, "there are no values in", "finetune")
+    assert_refused(copied, "there are no values in", "finetune")
     shutil.rmtree((copied / "interactions" / "samples").resolve())
-    refused(copied, "samples.json was not found")
+    assert_refused(copied, "samples.json was not found")
     (copied / "config.yaml").write_text("name: digits")
-    refused(copied, "config.yaml is damaged", kind=Damaged)
+    assert_refused(copied, "config.yaml is damaged", kind=Damaged)
     (copied / "config.yaml").unlink()
-    refused(copied, "config.yaml was not found")
+    assert_refused(copied, "config.yaml was not found")
 
 
 def test_tables_that_are_missing_are_named(copied: Path) -> None:

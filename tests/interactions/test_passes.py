@@ -156,12 +156,14 @@ def test_what_is_kept_outside_of_the_weights_is_noticed_at_the_next_checkpoint(l
     assert "something else" in passes.why
 
 
-class OneByOne(nn.Module):
-    """Evaluates its inputs one after the other."""
-
+class Tokens(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem, self.head = nn.Conv2d(3, 8, 8, stride=8), nn.Linear(8, 3)
+
+
+class OneByOne(Tokens):
+    """Evaluates its inputs one after the other."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.stack([self.head(self.stem(one).relu().mean((1, 2))) for one in x])
@@ -171,12 +173,8 @@ def test_a_network_may_evaluate_its_inputs_one_by_one(lean_and_plain):
     assert lean_and_plain(passes_of(OneByOne())) < 1e-12
 
 
-class ByBatch(nn.Module):
+class ByBatch(Tokens):
     """Its tokens depend on how many inputs it is given."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem, self.head = nn.Conv2d(3, 8, 8, stride=8), nn.Linear(8, 3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.head((self.stem(x) * (1 + 1e-4 * len(x))).relu().amax((2, 3)))

@@ -252,7 +252,11 @@ def test_all_shards_compute_as_the_first_one(job: Job) -> None:
         job.shard(1, 2)
 
 
-def test_of_shards_that_start_together_one_decides(job: Job) -> None:
+@pytest.mark.parametrize("links", [True, False])
+def test_of_shards_that_start_together_one_decides(job: Job, links: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a disk without links, too."""
+    if not links:
+        monkeypatch.setattr(os, "link", _refused)
     first, second = job.shards(), job.shards()
     choices = {name: {"network": {"engine": name, "batch_size": 32, "compile": False, "why_dense": ""}}
                for name in ("dense", "local")}  # fmt: skip
@@ -263,12 +267,8 @@ def test_of_shards_that_start_together_one_decides(job: Job) -> None:
     assert [file.name for file in first.folder.iterdir()] == ["engine.json"]
 
 
-def test_a_disk_without_links_has_one_decision_too(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*_: object) -> None:
-        raise PermissionError
-
-    monkeypatch.setattr(os, "link", refused)
-    test_of_shards_that_start_together_one_decides(job)
+def _refused(*_: object) -> None:
+    raise PermissionError
 
 
 def test_values_computed_in_another_way_are_not_joined(job: Job, whole: dict) -> None:

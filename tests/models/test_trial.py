@@ -51,6 +51,13 @@ def test_what_is_no_classifier_is_refused(name):
     assert "\n" not in str(refused.value)
 
 
+def test_weights_that_are_more_than_tensors_are_refused():
+    model = Network(lambda m, z: z)
+    model.norm.get_extra_state = lambda: {"steps": 3}
+    with pytest.raises(BadInput, match=r"more than tensors among its weights \(norm._extra_state\): leave out"):
+        check(model, X, 5, "data.target")
+
+
 def test_a_model_that_is_tried_stays_as_it_was():
     torch.manual_seed(0)
     model = Network(lambda m, z: nn.functional.dropout(z, training=m.training))

@@ -162,7 +162,8 @@ def test_one_alone_has_it_and_keeps_it(build, count, tries, kills, left):
 def test_one_alone_has_it_without_links(build, monkeypatch):
     """Then nothing but the second look stops one that was held up."""
     monkeypatch.setattr(lease.os, "link", _refuses)
-    explored(build(3, f"{ENDED}\n"), keeps_it)
+    ends = explored(build(3, f"{ENDED}\n"), keeps_it)
+    assert any(sum(actor.had_it for actor in world.actors) == 3 for world in ends), "one after the other"
 
 
 def _refuses(*_: object) -> None:
@@ -170,7 +171,8 @@ def _refuses(*_: object) -> None:
 
 
 def test_one_alone_has_it_where_it_is_removed_with_its_folder(build):
-    explored(build(3, f"{ENDED}\n", 1, Lease.remove), keeps_it)
+    ends = explored(build(3, f"{ENDED}\n", 1, Lease.remove), keeps_it)
+    assert all(any(actor.had_it for actor in world.actors) for world in ends), "nobody got it"
 
 
 def test_who_was_taken_over_is_no_owner_ever_again(build, monkeypatch):

@@ -42,6 +42,7 @@ FOLDED = {
     "ReLU after it": (lambda m, x: m.norm(m.conv(x)).relu(), {}),
     "twice": (lambda m, x: m.norm(m.norm(m.conv(x))) / 3 - 2, {}),
     "products and sums": (lambda m, x: (m.conv(x) * m.scale - m.scale[None]) / m.scale + 0.5, {}),
+    "the weight first": (lambda m, x: m.scale + m.scale * m.conv(x), {}),
     "one channel to four": (lambda m, x: m.conv(x) * m.scale, {"conv": nn.Conv2d(4, 1, 1)}),
     "two blocks": (lambda m, x: m.norm(m.conv(m.norm(m.conv(x)).relu())), {}),
 }

@@ -1,14 +1,18 @@
 """Predicts whether a lean forward pass saves more time than it takes to make it."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 # Multiply-adds per second: of a thread of a CPU, and of an accelerator. What is decided must not depend on how busy the
 # machine is, so these are not measured.
 OF_A_THREAD, OF_AN_ACCELERATOR = 30e9, 10e12
 SECONDS = 3.0  # to make a lean forward pass: 1 to 8, of a small convolutional network and of ViT-B
 TIMES = 20  # so many times as long the work has to be: then making it costs 5 % of it at most
+
+aten = torch.ops.aten
 
 
 def pays(model: nn.Module, inputs: torch.Tensor, count: float) -> bool:
@@ -24,10 +28,27 @@ def is_long(seconds: float, making: float = SECONDS) -> bool:
     return seconds > TIMES * making
 
 
-@torch.no_grad()
 def predicted(model: nn.Module, inputs: torch.Tensor, count: float) -> float:
     """Returns the seconds that `count` forward passes take, from their multiply-adds. inputs: as in `pays`."""
-    with FlopCounterMode(display=False) as counter:
-        model(inputs)
     rate = OF_A_THREAD * torch.get_num_threads() if inputs.device.type == "cpu" else OF_AN_ACCELERATOR
-    return counter.get_total_flops() / 2 * count / rate
+    return multiply_adds(model, inputs) * count / rate
+
+
+@torch.no_grad()
+def multiply_adds(run: Callable, *args: object) -> float:
+    """Returns the multiply-adds of run(*args): those of convolutions, linear layers, attention and other products."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # the kernel of nn.MultiheadAttention is not counted
+    try:
+        with FlopCounterMode(display=False, custom_mapping=UNCOUNTED) as counter:
+            run(*args)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+    return counter.get_total_flops() / 2
+
+
+def _of_attention(q: torch.Size, k: torch.Size, v: torch.Size, *_: object, **__: object) -> int:
+    return sdpa_flop_count(q, k, v)
+
+
+UNCOUNTED = {aten._scaled_dot_product_flash_attention_for_cpu: _of_attention}  # which the counter does not know

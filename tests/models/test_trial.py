@@ -51,9 +51,14 @@ def test_what_is_no_classifier_is_refused(name):
     assert "\n" not in str(refused.value)
 
 
+class Counting(nn.BatchNorm2d):
+    def get_extra_state(self):
+        return {"steps": 3}
+
+
 def test_weights_that_are_more_than_tensors_are_refused():
     model = Network(lambda m, z: z)
-    model.norm.get_extra_state = lambda: {"steps": 3}
+    model.norm = Counting(3)
     with pytest.raises(BadInput, match=r"more than tensors among its weights \(norm._extra_state\): leave out"):
         check(model, X, 5, "data.target")
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import fx, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from models.lean.captured import Captured
+from models.lean.worth import multiply_adds
 
 
 def _value(found: Captured, model: nn.Module, *inputs: torch.Tensor) -> torch.Tensor:
@@ -23,13 +23,6 @@ def value() -> Callable[..., torch.Tensor]:
 
 
 @pytest.fixture
-def work() -> Callable[..., int]:
+def work() -> Callable[..., float]:
     """work(function, *args) counts the multiply-adds of a call."""
-
-    @torch.no_grad()
-    def count(function: Callable, *args: object) -> int:
-        with FlopCounterMode(display=False) as counter:
-            function(*args)
-        return counter.get_total_flops() // 2
-
-    return count
+    return multiply_adds

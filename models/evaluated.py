@@ -15,8 +15,9 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from conf.errors import first_line
 from models.layers import Watched
-from models.lean.captured import NotCaptured, captured
+from models.lean.captured import captured
 from models.lean.forward import Lean, check
 from models.lean.worth import pays
 
@@ -73,16 +74,18 @@ class Evaluated:
 
     def _way(self, inputs: torch.Tensor, share: float) -> Way | None:
         layers, left = Layers(self.watched), share * (self.count - self.met.total())
-        if not pays(layers, inputs[:1], left):
-            return None
         try:
+            if not pays(layers, inputs[:1], left):
+                return None
             expected = self.watched.all(inputs)
             lean = Lean(layers, captured(layers, inputs))
             lean.prepare()
             widths = {name: part.shape[1] for name, part in expected.items()}
             for found, part in zip(lean(inputs).split(list(widths.values()), 1), expected.values(), strict=True):
                 check(found, part)
-        except NotCaptured as error:
-            self.why = str(error)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # whatever a network does that is not made for this
+            self.why = first_line(error)
             return None
         return Way(lean, widths)

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import fx, nn
 from torch.export.graph_signature import InputKind
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.utils._pytree import tree_leaves
 
 from conf.errors import first_line
@@ -111,12 +112,19 @@ def captured(model: nn.Module, *inputs: torch.Tensor) -> Captured:
         with torch.no_grad(), _quiet():
             # What a model keeps of its first call must not be a tensor without values.
             result = model(*(tensor.clone() for tensor in inputs))
-            program = torch.export.export(model, inputs, strict=False).run_decompositions({})
+            if not isinstance(result, torch.Tensor):
+                raise NotCaptured("its forward pass does not return one tensor")
+            return _simplified(_exported(model, inputs))
+    except NotCaptured:
+        raise
+    except GuardOnDataDependentSymNode as error:
+        raise NotCaptured("what its forward pass does depends on the values of its input") from error
     except Exception as error:  # whatever a model does that is not made for being captured
-        first = first_line(error)
-        raise NotCaptured(f"its forward pass can't be captured ({first})") from error
-    if not isinstance(result, torch.Tensor):
-        raise NotCaptured("its forward pass does not return one tensor")
+        raise NotCaptured(f"its forward pass can't be captured ({first_line(error)})") from error
+
+
+def _exported(model: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Captured:
+    program = torch.export.export(model, inputs, strict=False).run_decompositions({})
     signature, graph = program.graph_signature, program.graph
     if signature.buffers_to_mutate or signature.user_inputs_to_mutate:
         raise NotCaptured("its forward pass changes its buffers or its inputs")
@@ -133,7 +141,7 @@ def captured(model: nn.Module, *inputs: torch.Tensor) -> Captured:
             weights[node] = spec.target
         else:
             constants[node] = program.constants[spec.target]
-    return _simplified(Captured(graph, given, weights, constants))
+    return Captured(graph, given, weights, constants)
 
 
 @contextmanager

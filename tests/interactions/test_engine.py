@@ -228,9 +228,9 @@ class Undecided(nn.Module):
 def test_a_network_that_can_not_be_captured_runs_as_it_is(images):
     model = Classifier(Undecided())
     engine = Engine(model, images, options(engine="dense"), checkpoints=10_000_000)
-    assert "; not lean: its forward pass can't be captured" in engine.about()
+    assert "; not lean: what its forward pass does depends on the values" in engine.about()
     assert engine.block(range(1)).shape == (1, 2**N)
-    with pytest.raises(BadInput, match=r"interactions\.lean=true can't be used for this model: its forward pass"):
+    with pytest.raises(BadInput, match=r"interactions\.lean=true can't be used for this model: what its"):
         Engine(model, images, options(engine="dense", lean=True))
 
 

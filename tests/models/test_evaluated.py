@@ -95,7 +95,24 @@ def test_a_network_that_cannot_be_captured_runs_as_it_is(always):
     _, (features,), whole = found(model, inputs, ["penultimate"])
     assert torch.equal(features, expected)
     assert whole.lean == 0
-    assert whole.about().startswith("no lean forward pass: its forward pass can't be captured")
+    assert whole.about() == "no lean forward pass: what its forward pass does depends on the values of its input"
+
+
+class Squeezing(nn.Module):
+    """Can't be given a single input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Conv2d(3, 8, 3), nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.body(x).mean((2, 3), keepdim=True).squeeze())
+
+
+def test_a_network_that_takes_no_single_input_runs_as_it_is(always):
+    own, features, whole = found(Classifier(Squeezing()).eval(), images(), ["penultimate"])
+    assert torch.equal(features[0], own[0])
+    assert whole.about().startswith("no lean forward pass: ")
 
 
 def test_small_work_is_left_to_the_network(never_captured):

@@ -11,7 +11,8 @@ from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
 from conf.allowed import LONGEST, Text, shown
-from conf.errors import BadInput, first_line
+from conf.errors import BadInput
+from conf.first_line import first_line
 from conf.nested import Listed, Paths
 from conf.refusals import unknown
 from conf.schema import Config, keys

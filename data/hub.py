@@ -14,7 +14,8 @@ from huggingface_hub import constants, snapshot_download
 from PIL import Image
 
 from conf.allowed import Text
-from conf.errors import BadInput, first_line
+from conf.errors import BadInput
+from conf.first_line import first_line
 from conf.network import reachable
 from data.arguments import Download, Repository, Revision, Root
 from data.pictures import Pictures, Raw, upright

@@ -15,7 +15,8 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
 from conf.allowed import Choice, Flag, Number
-from conf.errors import BadInput, first_line
+from conf.errors import BadInput
+from conf.first_line import first_line
 from conf.nested import Described
 from data.arguments import IMAGES, INTERPOLATION, Seed, Size, SomeOrAll
 from data.pictures import Pictures, Raw

@@ -14,7 +14,8 @@ from time import monotonic
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from conf.errors import BadInput, first_line
+from conf.errors import BadInput
+from conf.first_line import first_line
 from data.pictures import Files, upright
 from data.splits import Splits
 from data.threads import in_threads

@@ -13,7 +13,8 @@ from huggingface_hub import constants
 from torch.utils.data import Dataset
 from transformers import AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast
 
-from conf.errors import BadInput, first_line
+from conf.errors import BadInput
+from conf.first_line import first_line
 from conf.network import reachable
 
 # Letters and digits, with apostrophes and hyphens inside: don't, n't, well-made. Any other mark is a separate word.

@@ -17,7 +17,8 @@ from torchvision.datasets import utils
 from torchvision.datasets.utils import check_integrity
 
 from conf.allowed import Choice
-from conf.errors import BadInput, first_line
+from conf.errors import BadInput
+from conf.first_line import first_line
 from conf.network import reachable
 from data.arguments import Download, Root, Synthetic
 from data.pictures import Arrays, Files, Raw, check_there

@@ -14,7 +14,8 @@ from omegaconf import DictConfig
 from torch import nn
 
 from checkpoints.roles import Checkpoint, Weights
-from conf.errors import BadInput, first_line
+from conf.errors import BadInput
+from conf.first_line import first_line
 from interactions.choice import Choice, compiled_is_faster, dense_from, local_for
 from interactions.dense import log_odds, masked_values, values
 from interactions.local.forward import Plan
@@ -128,14 +129,16 @@ class Engine:
     def about(self) -> str:
         """Returns one line for the log that says how values are computed."""
         how = [name for name, used in (("lean", self.choice.lean), ("compiled", self.choice.compile)) if used]
+        why_plain = self.local.why_plain if self.local else self.choice.why_plain
+        why = f"; not lean: {why_plain}" if why_plain else ""
         if self.local is None:
-            why = f"; not lean: {self.choice.why_plain}" if self.choice.why_plain else ""
             why += f"; not locally: {self.choice.why_dense}" if self.choice.why_dense else ""
             return ", ".join(["dense", *how, f"in batches of {self.batch_size}"]) + why
         plan = self._plan(self.sample_set.groups[0], 0)
         faster = f"predicted {plan.predicted_speedup:.2g} times as fast as dense"
         held = f"holding {gigabytes(plan.bytes)} of entries"
-        return ", ".join(part for part in ("local", *how[: self.choice.lean], faster, held, dense_from(plan)) if part)
+        how = [] if why_plain else how[: self.choice.lean]
+        return ", ".join(part for part in ("local", *how, faster, held, dense_from(plan)) if part) + why
 
     def load(self, checkpoint: Checkpoint, weights: Weights) -> None:
         self.model.float()

@@ -9,7 +9,7 @@ the network can't be captured, it runs as it is.
 import torch
 from torch import nn
 
-from conf.errors import first_line
+from conf.first_line import first_line
 from interactions.dense import Logits
 from interactions.variables.masking import masked
 from interactions.versions import Beginning, Version, alike

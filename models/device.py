@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 import torch
 
-from conf.errors import BadInput, first_line
+from conf.errors import BadInput
+from conf.first_line import first_line
 
 
 def device(name: str) -> torch.device:

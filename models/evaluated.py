@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from conf.errors import first_line
+from conf.first_line import first_line
 from models.layers import Watched
 from models.lean.captured import captured
 from models.lean.forward import Lean, check

@@ -18,7 +18,8 @@ import torchvision
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from torch import nn
 
-from conf.errors import BadInput, first_line
+from conf.errors import BadInput
+from conf.first_line import first_line
 from conf.network import reachable
 from models.backbone import Classifier
 from models.copies import chosen

@@ -8,7 +8,8 @@ from pickle import UnpicklingError
 import torch
 from safetensors import SafetensorError
 
-from conf.errors import BadInput, first_line
+from conf.errors import BadInput
+from conf.first_line import first_line
 
 INSTEAD = "save model.state_dict() instead"
 

@@ -24,6 +24,7 @@ FLOORS = (
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 MATHEMATICS = {
+    "conf.first_line",
     "interactions.mobius",
     "interactions.indices",
     "interactions.variables.masking",

@@ -23,7 +23,7 @@ from threading import Thread
 import wandb
 from omegaconf import DictConfig
 
-from conf.errors import first_line
+from conf.first_line import first_line
 from stages import attempts
 from tracking import server
 from tracking.about import About

@@ -15,7 +15,8 @@ import os
 import sys
 
 from conf.check import check_project
-from conf.errors import BadInput, first_line
+from conf.errors import BadInput
+from conf.first_line import first_line
 from stages.command import errors_in_one_line
 from stages.words import HELP, given
 from tracking import account, server

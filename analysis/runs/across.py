@@ -22,7 +22,8 @@ from analysis.measures.decomposition import paired
 from analysis.runs.found import Run
 from analysis.runs.settings import Settings
 from analysis.study import Study
-from conf.errors import BadInput, first_line
+from conf.errors import BadInput
+from conf.first_line import first_line
 from stages.measures import OURS
 from stages.progress import Bar
 from stages.reading import parsed

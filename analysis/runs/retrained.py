@@ -13,7 +13,8 @@ from analysis.runs.conditions import MEASURE
 from analysis.runs.found import Run
 from analysis.runs.settings import Settings
 from analysis.runs.tables import which_samples
-from conf.errors import BadInput, first_line
+from conf.errors import BadInput
+from conf.first_line import first_line
 from stages.progress import Bar
 from stages.view import recorded
 

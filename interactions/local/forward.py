@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import torch
 from torch import fx, nn
 
-from conf.errors import first_line
+from conf.first_line import first_line
 from interactions.local.graph import Network
 from interactions.local.layers import Cells, TiledLayer
 from interactions.local.layout import Layout, layout
@@ -101,6 +101,11 @@ class Local:
         if not self.network.layers:
             name, why = self.network.stop or ("output", "there is no layer before it")
             self.reason = f"dense from its first operation on, {name} ({why})"
+
+    @property
+    def why_plain(self) -> str:
+        """Why whole maps did not go through a lean rest, as far as they did not."""
+        return next((rest.why for rest in self._rests.values() if rest.why), "")
 
     def forget(self) -> None:
         for rest in self._rests.values():

@@ -4,11 +4,13 @@ Often this is where most of the time goes: the last stage of ResNet-50 sees all 
 rest can run lean (models/lean), for maps of one shape.
 """
 
+import logging
 from collections.abc import Sequence
 
 import torch
 from torch import fx, nn
 
+from conf.first_line import first_line
 from models.lean.captured import Captured, captured
 from models.lean.forward import Lean, check
 
@@ -27,6 +29,7 @@ class Rest:
         self.module = fx.GraphModule(model, _after(graph, maps, done))
         self.lean: dict[tuple, Lean | None] = {}  # by the shapes and type of maps; None: it runs as it is
         self._prepared: set[tuple] = set()
+        self.why = ""  # why it runs as it is, if it had to
 
     def forget(self) -> None:
         """Must be called when the model's weights have changed."""
@@ -54,7 +57,9 @@ class Rest:
             check(lean(*maps), self(maps, lean=False))
         except torch.OutOfMemoryError:
             raise
-        except Exception:  # whatever a model does that is not made for this
+        except Exception as error:  # whatever a model does that is not made for this
+            self.why = first_line(error)
+            logging.getLogger(__name__).info("what is left of the network on whole maps is not lean: %s", self.why)
             return None
         return lean
 

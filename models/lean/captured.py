@@ -25,7 +25,7 @@ from torch.export.graph_signature import InputKind
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.utils._pytree import tree_leaves
 
-from conf.errors import first_line
+from conf.first_line import first_line
 
 aten = torch.ops.aten
 SAME = {

@@ -52,3 +52,31 @@ def test_logits_are_those_of_the_network_with_the_weights_of_each_checkpoint():
     assert made is not None
     norms = [node for node in made.found.graph.nodes if "batch_norm" in str(node.target) and node not in made._fixed]
     assert not norms, "they are folded"
+
+
+class Halted(Staged):
+    """What it does at the end depends on the values of a map, which fx can trace as a call and torch.export can't."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return chosen(super().forward(x))
+
+
+@torch.fx.wrap
+def chosen(x: torch.Tensor) -> torch.Tensor:
+    return x if x.sum() > 0 else x * 1.0
+
+
+def test_a_rest_that_is_not_lean_says_why(caplog):
+    caplog.set_level("INFO")
+    torch.manual_seed(0)
+    model = trained(Classifier(Halted())).double()
+    engine = Local(model, SHAPE)
+    engine.lean = True
+    image, baseline, owner = sample(SHAPE, N, 0)
+    plan, given = engine.plan(owner, N), (image.double(), baseline.double())
+    assert engine.why_plain == ""
+    found = engine.logits(plan, *given)
+    assert "values of its input" in engine.why_plain
+    assert [engine.why_plain in line for line in caplog.messages] == [True]
+    engine.lean = False
+    assert torch.equal(engine.logits(plan, *given), found)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from conf.errors import first_line
+from conf.first_line import first_line
 
 LINES = {
     "the first\nThe advice that follows.": "the first",

@@ -14,10 +14,12 @@ export PYTHONDONTWRITEBYTECODE :=
 demo: install
 	$(PYTHON) run.py experiment=digits_seeds
 
+# Most tests keep one core busy; a file shares its trainings. Files with many tests are not the slow ones: in their own
+# order, no worker waits for the other at the end.
 test: install
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(PYTHON) -m pytest -n 2 --dist loadfile   # most tests keep one core busy; a file shares its trainings
+	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: install
 	for script in values convnets peers probe demo analysis noise processes two_runs statistics epochs transferability shards tracking; do $(PYTHON) -m benchmarks.$$script || exit 1; done

@@ -54,7 +54,7 @@ def test_logits_are_those_of_the_network_with_the_weights_of_each_checkpoint():
     assert not norms, "they are folded"
 
 
-class Halted(Staged):
+class Choosing(Staged):
     """What it does at the end depends on the values of a map, which fx can trace as a call and torch.export can't."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -69,7 +69,7 @@ def chosen(x: torch.Tensor) -> torch.Tensor:
 def test_a_rest_that_is_not_lean_says_why(caplog):
     caplog.set_level("INFO")
     torch.manual_seed(0)
-    model = trained(Classifier(Halted())).double()
+    model = trained(Classifier(Choosing())).double()
     engine = Local(model, SHAPE)
     engine.lean = True
     image, baseline, owner = sample(SHAPE, N, 0)

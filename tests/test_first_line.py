@@ -9,6 +9,7 @@ LINES = {
     "\n  the first  \n": "the first",
     "\x1b[31mred\x1b[0m\nand more": "red",
     "backend='inductor' raised:\n  No C++ compiler found\n": "backend='inductor' raised: No C++ compiler found",
+    "raised:\n \nafter a blank line": "raised: after a blank line",
     "ends so:": "ends so:",
     "": "ValueError",
     " \n ": "ValueError",

@@ -40,7 +40,10 @@ def multiply_adds(run: Callable, *args: object) -> float:
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # the kernel of nn.MultiheadAttention is not counted
     try:
-        with FlopCounterMode(display=False, custom_mapping=UNCOUNTED) as counter:
+        with (
+            torch.backends.mkldnn.flags(enabled=False),  # nor that of nn.LSTM
+            FlopCounterMode(display=False, custom_mapping=UNCOUNTED) as counter,
+        ):
             run(*args)
     finally:
         torch.backends.mha.set_fastpath_enabled(before)

@@ -22,6 +22,12 @@ def test_attention_is_counted_that_torch_computes_in_one_kernel():
     assert torch.backends.mha.get_fastpath_enabled() == before
 
 
+def test_lstms_are_counted_that_torch_computes_in_one_kernel():
+    model, enabled = nn.LSTM(6, 7, 2, batch_first=True).eval(), torch.backends.mkldnn.enabled
+    assert multiply_adds(model, torch.zeros(3, 4, 6)) == 3 * 4 * (6 * 28 + 3 * 7 * 28)
+    assert torch.backends.mkldnn.enabled == enabled
+
+
 def test_long_work_pays():
     model = nn.Linear(1000, 1000)
     assert not pays(model, torch.zeros(1, 1000), 1000)

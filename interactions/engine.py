@@ -88,20 +88,30 @@ class Engine:
         if not lean:
             return None, ""
         passes = Passes(self.model, self.memory_format, asked.compile is True and not self.local)
-        if self.local:
-            self.local.lean = True
-            return passes, ""
         try:
-            self._logits_of_first(passes)()
+            if self.local:
+                why = self._lean_locally()
+            else:
+                self._logits_of_first(passes)()
+                why = passes.why
         except Exception as error:
             if not passes.compiled or isinstance(error, torch.OutOfMemoryError):
                 raise
             reason = first_line(error)
             raise BadInput(f"interactions.compile=true can't be used here ({reason}); use false") from error
-        if passes.why and asked.lean is True:
+        if why and asked.lean is True:
             way = "use interactions.lean=false"
-            raise BadInput(f"interactions.lean=true can't be used for this model: {passes.why}; {way}")
-        return None if passes.why else passes, passes.why
+            raise BadInput(f"interactions.lean=true can't be used for this model: {why}; {way}")
+        return None if why else passes, why
+
+    def _lean_locally(self) -> str:
+        """Evaluates whole maps of the first sample by a lean rest of the network; returns why they can't be."""
+        group = self.sample_set.groups[0]
+        inputs, base = _as_type(self.dtype, group.inputs[:1], self.sample_set.baseline)
+        self.local.lean = True
+        next(self.local.batches(self._plan(group, 0), inputs[0], base))
+        self.local.lean = not self.local.why_plain
+        return self.local.why_plain
 
     def _compiled(self, seconds: float) -> bool:
         """Returns whether to compile, where it has not been said."""
@@ -129,7 +139,7 @@ class Engine:
     def about(self) -> str:
         """Returns one line for the log that says how values are computed."""
         how = [name for name, used in (("lean", self.choice.lean), ("compiled", self.choice.compile)) if used]
-        why_plain = self.local.why_plain if self.local else self.choice.why_plain
+        why_plain = self.choice.why_plain or (self.local.why_plain if self.local else "")
         why = f"; not lean: {why_plain}" if why_plain else ""
         if self.local is None:
             why += f"; not locally: {self.choice.why_dense}" if self.choice.why_dense else ""

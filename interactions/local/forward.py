@@ -19,7 +19,7 @@ number of variables that a tile sees, and not with the number of all variables.
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -131,7 +131,6 @@ class Local:
             rest={node: Cells(cells, where) for node, cells in found.rest.items()},
         )
 
-    @torch.inference_mode()
     def logits(self, plan: Plan, image: torch.Tensor, baseline: torch.Tensor, chunk: int | None = None) -> torch.Tensor:
         """Returns [2**n, classes], index = bitmask (bit i: variable i is kept).
 
@@ -139,6 +138,13 @@ class Local:
         a time, and of the largest whole map (None: CHUNK). Raises ValueError if the plan has no layer that runs on
         entries: then use the model's own forward passes.
         """
+        return torch.cat(list(self.batches(plan, image, baseline, chunk)))
+
+    @torch.inference_mode()
+    def batches(
+        self, plan: Plan, image: torch.Tensor, baseline: torch.Tensor, chunk: int | None = None
+    ) -> Iterator[torch.Tensor]:
+        """Yields the same in parts, each [B, classes]."""
         if not plan.layers:
             raise ValueError(f"nothing is gained by tiles for this sample: {plan.dense_from}")
         chunk = chunk or CHUNK.get(image.device.type, CHUNK_ELSEWHERE)
@@ -149,12 +155,10 @@ class Local:
         left = [shape for node, shape in network.shapes.items() if node not in done | fixed.keys()]
         fitting = chunk // (max(map(math.prod, left)) * image.element_size())
         batch_size = min(1 << max(16, fitting).bit_length() - 1, 2**plan.n)  # all batches have one shape
-        logits = []
         for start in range(0, 2**plan.n, batch_size):
             end = start + batch_size
             whole = [self._whole(node, cells.take(maps[node], start, end)) for node, cells in plan.rest.items()]
-            logits.append(rest(whole, self.lean))
-        return torch.cat(logits)
+            yield rest(whole, self.lean)
 
     def _rest(self, plan: Plan, done: set[fx.Node]) -> Rest:
         maps = tuple(plan.rest)

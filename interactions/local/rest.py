@@ -4,7 +4,6 @@ Often this is where most of the time goes: the last stage of ResNet-50 sees all 
 rest can run lean (models/lean), for maps of one shape.
 """
 
-import logging
 from collections.abc import Sequence
 
 import torch
@@ -59,7 +58,6 @@ class Rest:
             raise
         except Exception as error:  # whatever a model does that is not made for this
             self.why = first_line(error)
-            logging.getLogger(__name__).info("what is left of the network on whole maps is not lean: %s", self.why)
             return None
         return lean
 

@@ -234,6 +234,42 @@ def test_a_network_that_can_not_be_captured_runs_as_it_is(images):
         Engine(model, images, options(engine="dense", lean=True))
 
 
+class Choosing(nn.Module):
+    """Does something else at the end with some maps, in a function that is not traced."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.fc = conv4(3)[:4], nn.Linear(64, 3)
+
+    def forward(self, x):
+        return chosen(self.fc(self.body(x).mean((2, 3))))
+
+
+@torch.fx.wrap
+def chosen(x):
+    return x if x.sum() > 0 else x * 1.0
+
+
+def test_a_last_part_that_can_not_be_captured_is_known_before_any_value(images):
+    """What other processes, which did not compute the values, say and record of them is true."""
+    torch.manual_seed(0)
+    model = Classifier(Choosing())
+    engine = Engine(model, images, options(engine="local"), checkpoints=100_000_000)
+    assert (engine.choice.engine, engine.choice.lean) == ("local", False)
+    about = engine.about()
+    assert about.startswith("local, predicted")
+    assert about.endswith("; not lean: what its forward pass does depends on the values of its input")
+    again = Engine(model, images, options(engine="local"), engine.choice)
+    assert again.about() == about
+    torch.testing.assert_close(again.block(range(1)), engine.block(range(1)), rtol=0, atol=0)
+    assert engine.about() == about
+    with pytest.raises(BadInput, match=r"interactions\.lean=true can't be used for this model: what its"):
+        Engine(model, images, options(engine="local", lean=True))
+    plain = Engine(Classifier(conv4(3)), images, options(engine="local", lean=True)).about()
+    assert plain.startswith("local, lean, predicted")
+    assert "not lean" not in plain
+
+
 @pytest.mark.parametrize(("gain", "compiled"), [(1.2, True), (0.9, False)])
 def test_passes_are_compiled_where_this_is_faster(images, monkeypatch, gain, compiled):
     monkeypatch.setattr(torch, "compile", lambda run, **_: run)

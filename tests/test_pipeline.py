@@ -213,6 +213,10 @@ def test_it_ends_with_claims_and_report(run: Path, finished: Finished) -> None:
     assert " ".join((run / "analysis" / "verdicts.txt").read_text().split()) in said
 
 
+def test_no_library_warns(finished: Finished) -> None:
+    assert "Warning" not in finished.result.err
+
+
 def test_without_a_terminal_there_is_a_line_per_epoch_and_no_bar(finished: Finished) -> None:
     lines = finished.result.err.split("\n")
     assert not [line for line in lines if "\r" in line or "it/s" in line]

@@ -37,16 +37,15 @@ def predicted(model: nn.Module, inputs: torch.Tensor, count: float) -> float:
 @torch.no_grad()
 def multiply_adds(run: Callable, *args: object) -> float:
     """Returns the multiply-adds of run(*args): those of convolutions, linear layers, attention and other products."""
-    before = torch.backends.mha.get_fastpath_enabled()
+    before = torch.backends.mha.get_fastpath_enabled(), torch.backends.mkldnn.enabled
     torch.backends.mha.set_fastpath_enabled(False)  # the kernel of nn.MultiheadAttention is not counted
+    torch.backends.mkldnn.enabled = False  # nor that of nn.LSTM; mkldnn.flags would warn of TF32 for Intel's GPUs
     try:
-        with (
-            torch.backends.mkldnn.flags(enabled=False),  # nor that of nn.LSTM
-            FlopCounterMode(display=False, custom_mapping=UNCOUNTED) as counter,
-        ):
+        with FlopCounterMode(display=False, custom_mapping=UNCOUNTED) as counter:
             run(*args)
     finally:
-        torch.backends.mha.set_fastpath_enabled(before)
+        torch.backends.mha.set_fastpath_enabled(before[0])
+        torch.backends.mkldnn.enabled = before[1]
     return counter.get_total_flops() / 2
 
 

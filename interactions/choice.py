@@ -99,6 +99,7 @@ def compiled_is_faster(compiled: Callable[[], object], other: Callable[[], objec
     """Returns whether compiling is worth it for work that takes so many seconds: both passes are run in turn."""
     if not is_long(seconds, COMPILING):
         return False
+    print("interactions: compiles the network, to see whether this is faster (up to a minute)", flush=True)
     try:
         compiled()  # the first call compiles
     except Exception:  # whatever a compiler may raise, such as that there is none

@@ -70,6 +70,12 @@ class Engine:
             compiled = self._compiled(seconds) if asked.compile == "auto" else asked.compile
         lean = self.passes is not None
         engine = "local" if self.local else "dense"
+        if self.local:
+            self.local.lean, self.local.compiled = lean, lean and compiled
+        if self.local and compiled and not lean and not choice:
+            reason = why_plain or "interactions.lean=false"
+            way = "use interactions.compile=false or interactions.engine=dense"
+            raise BadInput(f"interactions.compile=true needs a lean network with the local engine ({reason}); {way}")
         self.choice = choice or Choice(engine, self.batch_size, compiled, why_dense, lean, why_plain)
         self.forward = torch.compile(self.model, dynamic=False) if compiled and not lean else self.model
 
@@ -87,13 +93,10 @@ class Engine:
         """Returns lean forward passes if they are wanted and possible, and otherwise the reason."""
         if not lean:
             return None, ""
-        passes = Passes(self.model, self.memory_format, asked.compile is True and not self.local)
+        passes = Passes(self.model, self.memory_format, asked.compile is True)
         try:
-            if self.local:
-                why = self._lean_locally()
-            else:
-                self._logits_of_first(passes)()
-                why = passes.why
+            self._first_batch(passes)()
+            why = self.local.why_plain if self.local else passes.why
         except Exception as error:
             if not passes.compiled or isinstance(error, torch.OutOfMemoryError):
                 raise
@@ -104,29 +107,23 @@ class Engine:
             raise BadInput(f"interactions.lean=true can't be used for this model: {why}; {way}")
         return None if why else passes, why
 
-    def _lean_locally(self) -> str:
-        """Evaluates whole maps of the first sample by a lean rest of the network; returns why they can't be."""
-        group = self.sample_set.groups[0]
-        inputs, base = _as_type(self.dtype, group.inputs[:1], self.sample_set.baseline)
-        self.local.lean = True
-        next(self.local.batches(self._plan(group, 0), inputs[0], base))
-        self.local.lean = not self.local.why_plain
-        return self.local.why_plain
-
     def _compiled(self, seconds: float) -> bool:
         """Returns whether to compile, where it has not been said."""
-        if self.passes is None or self.local:
+        if self.passes is None:
             return False
         compiled = Passes(self.model, self.memory_format, compiled=True)
-        if not compiled_is_faster(self._logits_of_first(compiled), self._logits_of_first(self.passes), seconds):
+        if not compiled_is_faster(self._first_batch(compiled), self._first_batch(self.passes), seconds):
             return False
         self.passes = compiled
         return True
 
-    def _logits_of_first(self, passes: Passes) -> Callable[[], torch.Tensor]:
-        """Returns a call that evaluates a batch of masked inputs of the first sample."""
+    def _first_batch(self, passes: Passes) -> Callable[[], torch.Tensor]:
+        """Returns a call that evaluates masked inputs of the first sample: a batch, or whole maps of some if local."""
         group, where = self.sample_set.groups[0], self.sample_set.device
         inputs, base = _as_type(self.dtype, group.inputs[:1], self.sample_set.baseline)
+        if self.local:
+            rest, maps = next(self.local.batches(self._plan(group, 0), inputs[0], base))
+            return torch.inference_mode()(lambda: rest(maps, lean=True, compiled=passes.compiled))
         logits = passes.of(inputs, base, group.member[:1], range(1))
         subset = torch.arange(self._batch_size(group), device=where) % 2**self.sample_set.n
         return torch.inference_mode()(lambda: logits(torch.zeros_like(subset), subset))
@@ -147,7 +144,7 @@ class Engine:
         plan = self._plan(self.sample_set.groups[0], 0)
         faster = f"predicted {plan.predicted_speedup:.2g} times as fast as dense"
         held = f"holding {gigabytes(plan.bytes)} of entries"
-        how = [] if why_plain else how[: self.choice.lean]
+        how = how if self.choice.lean and not why_plain else []
         return ", ".join(part for part in ("local", *how, faster, held, dense_from(plan)) if part) + why
 
     def load(self, checkpoint: Checkpoint, weights: Weights) -> None:

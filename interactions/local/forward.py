@@ -83,14 +83,14 @@ class Plan:
 class Local:
     """Evaluates a model that is in evaluation mode, always with the weights that it has at that time.
 
-    reason: why no layer of the model can be evaluated locally; None if some can. lean: whether whole maps go through a
-    lean rest of the network; `forget` must then be called when the weights have changed.
+    reason: why no layer of the model can be evaluated locally; None if some can. lean, compiled: whether whole maps go
+    through a lean rest of the network, and a compiled one; `forget` must then be called when the weights have changed.
     """
 
     def __init__(self, model: nn.Module, shape: tuple[int, int, int]) -> None:
         """shape: (C, H, W) of the inputs."""
         self.model, self.network, self.reason = model, None, None
-        self.lean = False
+        self.lean = self.compiled = False
         self._rests: dict[tuple[fx.Node, ...], Rest] = {}  # by the maps that are put together
         try:
             self.network = Network(model, shape)
@@ -138,13 +138,15 @@ class Local:
         a time, and of the largest whole map (None: CHUNK). Raises ValueError if the plan has no layer that runs on
         entries: then use the model's own forward passes.
         """
-        return torch.cat(list(self.batches(plan, image, baseline, chunk)))
+        batches = self.batches(plan, image, baseline, chunk)
+        with torch.inference_mode():
+            return torch.cat([rest(maps, self.lean, self.compiled) for rest, maps in batches])
 
     @torch.inference_mode()
     def batches(
         self, plan: Plan, image: torch.Tensor, baseline: torch.Tensor, chunk: int | None = None
-    ) -> Iterator[torch.Tensor]:
-        """Yields the same in parts, each [B, classes]."""
+    ) -> Iterator[tuple[Rest, list[torch.Tensor]]]:
+        """Yields whole maps of some masked inputs after the others, and the rest of the network, which takes them."""
         if not plan.layers:
             raise ValueError(f"nothing is gained by tiles for this sample: {plan.dense_from}")
         chunk = chunk or CHUNK.get(image.device.type, CHUNK_ELSEWHERE)
@@ -157,8 +159,7 @@ class Local:
         batch_size = min(1 << max(16, fitting).bit_length() - 1, 2**plan.n)  # all batches have one shape
         for start in range(0, 2**plan.n, batch_size):
             end = start + batch_size
-            whole = [self._whole(node, cells.take(maps[node], start, end)) for node, cells in plan.rest.items()]
-            yield rest(whole, self.lean)
+            yield rest, [self._whole(node, cells.take(maps[node], start, end)) for node, cells in plan.rest.items()]
 
     def _rest(self, plan: Plan, done: set[fx.Node]) -> Rest:
         maps = tuple(plan.rest)

@@ -1,7 +1,7 @@
 """Runs the rest of a network on whole maps, once they are put together from entries.
 
 Often this is where most of the time goes: the last stage of ResNet-50 sees all variables, and takes 70 % of it. So the
-rest can run lean (models/lean), for maps of one shape.
+rest can run lean (models/lean) and compiled, for maps of one shape.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import torch
 from torch import fx, nn
 
 from conf.first_line import first_line
-from models.lean.captured import Captured, captured
+from models.lean.captured import Captured, NotCaptured, captured
 from models.lean.forward import Lean, check
 
 Maps = dict[fx.Node, torch.Tensor]
@@ -26,7 +26,8 @@ class Rest:
         the shapes of their values for a batch of one, which is all that is still asked of them."""
         self.model = model
         self.module = fx.GraphModule(model, _after(graph, maps, done))
-        self.lean: dict[tuple, Lean | None] = {}  # by the shapes and type of maps; None: it runs as it is
+        # By the shapes and type of maps, and whether compiled; None: it runs as it is.
+        self.lean: dict[tuple, Lean | None] = {}
         self._prepared: set[tuple] = set()
         self.why = ""  # why it runs as it is, if it had to
 
@@ -34,29 +35,32 @@ class Rest:
         """Must be called when the model's weights have changed."""
         self._prepared.clear()
 
-    def __call__(self, maps: list[torch.Tensor], lean: bool) -> torch.Tensor:
-        """Returns the logits [B, classes]. maps: [B, C, H, W] each, or as the network has them."""
+    def __call__(self, maps: list[torch.Tensor], lean: bool, compiled: bool = False) -> torch.Tensor:
+        """Returns the logits [B, classes]. maps: [B, C, H, W] each, or as the network has them; compiled: if it is
+        lean. Raises what a compiler raises."""
         if not lean:
             return fx.Interpreter(self.model, graph=self.module.graph).run(*maps)
-        key = (maps[0].dtype, *(x.shape for x in maps))
+        key = (compiled, maps[0].dtype, *(x.shape for x in maps))
         if key not in self._prepared:
             self._prepared.add(key)
-            self.lean[key] = self._prepared_lean(key, maps)
+            self.lean[key] = self._prepared_lean(key, maps, compiled)
         if self.lean[key] is None:
             return self(maps, lean=False)
         return self.lean[key](*maps)
 
-    def _prepared_lean(self, key: tuple, maps: list[torch.Tensor]) -> Lean | None:
+    def _prepared_lean(self, key: tuple, maps: list[torch.Tensor], compiled: bool) -> Lean | None:
         """Returns a lean rest that was compared with the rest as it is, for the weights that the model has."""
         if key in self.lean and self.lean[key] is None:
             return None
         try:
-            lean = self.lean.get(key) or Lean(self.model, self._captured(maps))
+            lean = self.lean.get(key) or Lean(self.model, self._captured(maps), compiled)
             lean.prepare()
             check(lean(*maps), self(maps, lean=False))
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # whatever a model does that is not made for this
+            if compiled and not isinstance(error, NotCaptured):
+                raise
             self.why = first_line(error)
             return None
         return lean

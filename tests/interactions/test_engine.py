@@ -265,6 +265,10 @@ def test_a_last_part_that_can_not_be_captured_is_known_before_any_value(images):
     assert engine.about() == about
     with pytest.raises(BadInput, match=r"interactions\.lean=true can't be used for this model: what its"):
         Engine(model, images, options(engine="local", lean=True))
+    with pytest.raises(BadInput, match=r"compile=true needs a lean network with the local engine \(what its"):
+        Engine(model, images, options(engine="local", compile=True))
+    with pytest.raises(BadInput, match=r"engine \(interactions\.lean=false\); use interactions\.compile=false"):
+        Engine(model, images, options(engine="local", lean=False, compile=True))
     plain = Engine(Classifier(conv4(3)), images, options(engine="local", lean=True)).about()
     assert plain.startswith("local, lean, predicted")
     assert "not lean" not in plain
@@ -280,3 +284,20 @@ def test_passes_are_compiled_where_this_is_faster(images, monkeypatch, gain, com
     assert engine.choice.compile == compiled
     assert engine.passes.compiled == compiled
     assert Engine(model, images, options(compile="auto", lean=True)).choice.compile is False, "too little work"
+
+
+@pytest.mark.parametrize("gain", [1.2, 0.9])
+def test_whole_maps_are_compiled_where_this_is_faster(images, monkeypatch, gain):
+    made = []
+    monkeypatch.setattr(torch, "compile", lambda run, **_: made.append(run) or run)
+    clock = iter(np.cumsum([step for _ in range(100) for step in (0, 1, 0, gain)]))  # compiled, then not
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(clock)))
+    model = Classifier(conv4(3))
+    engine = Engine(model, images, options(engine="local", compile="auto"), checkpoints=100_000_000)
+    assert engine.choice.compile == engine.local.compiled == (gain > 1)
+    assert engine.about().startswith("local, lean, compiled, predicted" if gain > 1 else "local, lean, predicted")
+    expected = Engine(model, images, options(engine="dense", lean=False)).block(range(1))
+    torch.testing.assert_close(engine.block(range(1)), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+    assert len(made) == 1
+    again = Engine(model, images, options(engine="local"), engine.choice)
+    assert again.local.compiled == (gain > 1)

@@ -1,5 +1,8 @@
 """Whole maps give the same logits by a lean rest of the network."""
 
+from functools import partial
+
+import pytest
 import torch
 from tiled import another_checkpoint, sample, trained
 from torch import nn
@@ -52,6 +55,37 @@ def test_logits_are_those_of_the_network_with_the_weights_of_each_checkpoint():
     assert made is not None
     norms = [node for node in made.found.graph.nodes if "batch_norm" in str(node.target) and node not in made._fixed]
     assert not norms, "they are folded"
+
+
+def test_a_compiled_rest_has_the_weights_of_each_checkpoint(monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda run, **_: compiled.append(run) or run)
+    model = network()
+    engine = Local(model, SHAPE)
+    image, baseline, owner = sample(SHAPE, N, 0)
+    plan, given = engine.plan(owner, N), (image.double(), baseline.double())
+    for _ in range(2):
+        engine.lean = engine.compiled = False
+        expected = engine.logits(plan, *given)
+        engine.lean = engine.compiled = True
+        torch.testing.assert_close(
+            engine.logits(plan, *given), expected, rtol=0, atol=1e-12 * float(expected.abs().max())
+        )
+        another_checkpoint(model)
+        engine.forget()
+    assert len(compiled) == 1
+
+
+def test_a_rest_that_can_not_be_compiled_is_an_error(monkeypatch):
+    def fails(*_: object) -> None:
+        raise RuntimeError("there is no compiler")
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=fails))
+    engine = Local(network(), SHAPE)
+    engine.lean = engine.compiled = True
+    image, baseline, owner = sample(SHAPE, N, 0)
+    with pytest.raises(Exception, match="there is no compiler"):
+        engine.logits(engine.plan(owner, N), image.double(), baseline.double())
 
 
 class Choosing(Staged):

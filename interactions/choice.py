@@ -14,9 +14,11 @@ from omegaconf import DictConfig
 from torch import nn
 
 from conf.errors import BadInput
+from conf.first_line import first_line
 from interactions.local.forward import Local, Plan
 from interactions.variables.samples import Group
 from models.lean.captured import NotCaptured, captured
+from models.lean.forward import compiled_for_one_shape
 from models.lean.worth import is_long
 
 # The predicted speedup from which local is used, by itself (auto) or on request (local): a prediction leaves out the
@@ -44,7 +46,9 @@ class Choice:
 
     def differs(self, options: DictConfig) -> list[str]:
         """Returns the options that ask for something else, as `key=value`."""
-        mine = {"engine": self.engine, "batch_size": self.batch_size, "lean": self.lean, "compile": self.compile}
+        mine = {"engine": self.engine, "batch_size": self.batch_size, "lean": self.lean}
+        if self.engine == "dense" or self.lean:  # otherwise there is nothing to compile
+            mine["compile"] = self.compile
         other = {key: options[key] for key in mine if options[key] not in ("auto", mine[key])}
         return [f"interactions.{key}={str(value).lower()}" for key, value in other.items()]
 
@@ -56,6 +60,23 @@ def check_lean(model: nn.Module, inputs: torch.Tensor) -> None:
     except NotCaptured as error:
         way = "use interactions.lean=auto or false"
         raise BadInput(f"interactions.lean=true can't be used for this model: {error}; {way}") from error
+
+
+def check_compiler(where: torch.device) -> None:
+    """Raises BadInput if nothing can be compiled for this device."""
+    try:
+        compiled_for_one_shape(torch.sin)(torch.ones(2, device=where))
+    except Exception as error:  # whatever a compiler may raise, such as that there is none
+        raise not_compiled(error) from error
+
+
+def not_compiled(error: Exception, earlier: bool = False) -> BadInput:
+    """Returns the error that tells that a network can't be compiled. earlier: not the options ask for it, but what was
+    chosen for earlier values."""
+    if earlier:
+        way = "use interactions.compile=false to compute the others in another way"
+        return BadInput(f"earlier values were computed by compiled code, which fails here ({first_line(error)}); {way}")
+    return BadInput(f"interactions.compile=true can't be used here ({first_line(error)}); use false")
 
 
 def local_for(model: nn.Module, group: Group, n: int, wanted: str) -> tuple[Local | None, str]:

@@ -7,6 +7,7 @@ interactions/choice.py says which is taken.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,10 +16,10 @@ from torch import nn
 
 from checkpoints.roles import Checkpoint, Weights
 from conf.errors import BadInput
-from conf.first_line import first_line
-from interactions.choice import Choice, compiled_is_faster, dense_from, local_for
+from interactions.choice import Choice, compiled_is_faster, dense_from, local_for, not_compiled
 from interactions.dense import log_odds, masked_values, values
 from interactions.local.forward import Plan
+from interactions.local.rest import Rest
 from interactions.passes import Passes
 from interactions.variables.masking import masked
 from interactions.variables.sample_set import SampleSet
@@ -26,6 +27,7 @@ from interactions.variables.samples import Group
 from models.backbone import Classifier, probed
 from models.batch_size import fitting
 from models.device import exact_float32
+from models.lean.forward import compiled_for_one_shape
 from models.lean.worth import is_long, predicted
 from models.memory import formatted, settled
 from stages.need import gigabytes
@@ -70,14 +72,11 @@ class Engine:
             compiled = self._compiled(seconds) if asked.compile == "auto" else asked.compile
         lean = self.passes is not None
         engine = "local" if self.local else "dense"
-        if self.local:
-            self.local.lean, self.local.compiled = lean, lean and compiled
-        if self.local and compiled and not lean and not choice:
-            reason = why_plain or "interactions.lean=false"
-            way = "use interactions.compile=false or interactions.engine=dense"
-            raise BadInput(f"interactions.compile=true needs a lean network with the local engine ({reason}); {way}")
+        if self.local:  # of this engine, only what is lean can be compiled
+            compiled = compiled and lean
+            self.local.lean, self.local.compiled = lean, compiled
         self.choice = choice or Choice(engine, self.batch_size, compiled, why_dense, lean, why_plain)
-        self.forward = torch.compile(self.model, dynamic=False) if compiled and not lean else self.model
+        self.forward = compiled_for_one_shape(self.model) if compiled and not lean else self.model
 
     @contextmanager
     def _in_its_precision(self) -> Iterator[None]:
@@ -94,36 +93,58 @@ class Engine:
         if not lean:
             return None, ""
         passes = Passes(self.model, self.memory_format, asked.compile is True)
+        if passes.compiled and not isinstance(asked, Choice):
+            print("interactions: compiles the network (up to a minute)", flush=True)
         try:
-            self._first_batch(passes)()
-            why = self.local.why_plain if self.local else passes.why
+            if self.local:
+                why = self._lean_locally(passes.compiled)
+            else:
+                self._logits_of_first(passes)()
+                why = passes.why
         except Exception as error:
             if not passes.compiled or isinstance(error, torch.OutOfMemoryError):
                 raise
-            reason = first_line(error)
-            raise BadInput(f"interactions.compile=true can't be used here ({reason}); use false") from error
+            raise not_compiled(error, earlier=isinstance(asked, Choice)) from error
         if why and asked.lean is True:
             way = "use interactions.lean=false"
             raise BadInput(f"interactions.lean=true can't be used for this model: {why}; {way}")
         return None if why else passes, why
+
+    @torch.inference_mode()
+    def _lean_locally(self, compiled: bool) -> str:
+        """Evaluates whole maps of the first sample by a lean rest of the network; returns why they can't be."""
+        rest, maps = self._maps_of_first()
+        rest(maps, lean=True)
+        if compiled and not rest.why:
+            rest(maps, lean=True, compiled=True)
+        return rest.why
 
     def _compiled(self, seconds: float) -> bool:
         """Returns whether to compile, where it has not been said."""
         if self.passes is None:
             return False
         compiled = Passes(self.model, self.memory_format, compiled=True)
-        if not compiled_is_faster(self._first_batch(compiled), self._first_batch(self.passes), seconds):
+        if self.local:
+            rest, maps = self._maps_of_first()
+            run = torch.inference_mode()(rest)
+            sides = [partial(run, maps, lean=True, compiled=way) for way in (True, False)]
+        else:
+            sides = [self._logits_of_first(way) for way in (compiled, self.passes)]
+        if not compiled_is_faster(*sides, seconds):
             return False
         self.passes = compiled
         return True
 
-    def _first_batch(self, passes: Passes) -> Callable[[], torch.Tensor]:
-        """Returns a call that evaluates masked inputs of the first sample: a batch, or whole maps of some if local."""
+    def _maps_of_first(self) -> tuple[Rest, list[torch.Tensor]]:
+        """Returns whole maps of some masked inputs of the first sample, and the rest of the network."""
+        group = self.sample_set.groups[0]
+        inputs, base = _as_type(self.dtype, group.inputs[:1], self.sample_set.baseline)
+        return next(self.local.batches(self._plan(group, 0), inputs[0], base))
+
+    def _logits_of_first(self, passes: Passes) -> Callable[[], torch.Tensor]:
+        """Returns a call that evaluates a batch of masked inputs of the first sample."""
         group, where = self.sample_set.groups[0], self.sample_set.device
         inputs, base = _as_type(self.dtype, group.inputs[:1], self.sample_set.baseline)
-        if self.local:
-            rest, maps = next(self.local.batches(self._plan(group, 0), inputs[0], base))
-            return torch.inference_mode()(lambda: rest(maps, lean=True, compiled=passes.compiled))
         logits = passes.of(inputs, base, group.member[:1], range(1))
         subset = torch.arange(self._batch_size(group), device=where) % 2**self.sample_set.n
         return torch.inference_mode()(lambda: logits(torch.zeros_like(subset), subset))

@@ -10,7 +10,7 @@ from checkpoints.roles import Checkpoint, checkpoints_of
 from checkpoints.roles import check as check_checkpoints
 from conf.errors import BadInput
 from data.splits import task
-from interactions.choice import check_lean, predicted_speedup
+from interactions.choice import check_compiler, check_lean, predicted_speedup
 from interactions.fill import decided, fill, fill_share, left
 from interactions.shards import Shards
 from interactions.store import Samples, Store
@@ -41,12 +41,14 @@ def check(cfg: DictConfig, results: Results) -> Need:
     asked = [name for name in compared(cfg) if name in results and not is_complete(results[name])]
     work = [_work(cfg, results, name) for name in asked]
     _check_whole(work)
-    device(cfg.interactions.device)
+    where = device(cfg.interactions.device)
     inputs = tried(cfg, model, splits, "target")
     _check_memory(cfg.interactions, inputs)
     trial.check_alone(model, inputs[:1] if cfg.interactions.batch_size == 1 else inputs)
     if cfg.interactions.lean is True:
         check_lean(model, inputs[:2])
+    if cfg.interactions.compile is True:
+        check_compiler(where)
     with_probe = probed(model, inputs[:1])
     about = describe(splits, cfg.interactions, cfg.seeds.samples)
     if cfg.interactions.engine == "local":  # the other engines accept every model

@@ -42,11 +42,7 @@ def decided(
     choices = _as_choices(of_shards or store.choices())
     other = _other(choices, options)
     if other:
-        print(
-            f"interactions: earlier values were computed in another way; the others are computed with "
-            f"{', '.join(other)}",
-            flush=True,
-        )
+        print(f"interactions: what is missing is computed with {', '.join(other)}, not as before", flush=True)
         choices = {}
     if other or (of_shards and of_shards != store.choices()):
         store.remove_parts(store.folder)  # the values of a checkpoint are all computed in one way

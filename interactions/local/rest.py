@@ -37,13 +37,13 @@ class Rest:
 
     def __call__(self, maps: list[torch.Tensor], lean: bool, compiled: bool = False) -> torch.Tensor:
         """Returns the logits [B, classes]. maps: [B, C, H, W] each, or as the network has them; compiled: if it is
-        lean. Raises what a compiler raises."""
+        lean. Raises whatever keeps it from being compiled."""
         if not lean:
             return fx.Interpreter(self.model, graph=self.module.graph).run(*maps)
         key = (compiled, maps[0].dtype, *(x.shape for x in maps))
         if key not in self._prepared:
-            self._prepared.add(key)
             self.lean[key] = self._prepared_lean(key, maps, compiled)
+            self._prepared.add(key)
         if self.lean[key] is None:
             return self(maps, lean=False)
         return self.lean[key](*maps)
@@ -59,7 +59,7 @@ class Rest:
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # whatever a model does that is not made for this
-            if compiled and not isinstance(error, NotCaptured):
+            if compiled and (key not in self.lean or not isinstance(error, NotCaptured)):
                 raise
             self.why = first_line(error)
             return None

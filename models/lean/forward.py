@@ -11,6 +11,7 @@ What depends on weights alone is computed by `prepare`, once for each checkpoint
 one shape and type. It can be compiled, once for all checkpoints, as its weights are inputs.
 """
 
+import logging
 from collections.abc import Callable
 
 import torch
@@ -38,7 +39,7 @@ class Lean:
         self._given = _read_by_the_rest(found, self._fixed)
         self._run: Callable = _rest(found, self._fixed, self._given)
         if compiled:
-            self._run = torch.compile(self._run, dynamic=False)
+            self._run = compiled_for_one_shape(self._run)
         self._weights: list[torch.Tensor] = []
 
     def prepare(self) -> None:
@@ -81,6 +82,13 @@ def check(found: torch.Tensor, expected: torch.Tensor) -> None:
     largest = float(expected.double().abs().nan_to_num(0, posinf=0).max())
     if not alike or not torch.allclose(found.double(), expected.double(), rtol=0, atol=close * largest, equal_nan=True):
         raise NotCaptured("its captured forward pass computes something else")
+
+
+def compiled_for_one_shape(run: Callable) -> Callable:
+    """Returns the function or module; its first call compiles it for inputs of that shape."""
+    # On a machine with a CUDA compiler and no GPU, torch would say that it finds no CUDA.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+    return torch.compile(run, dynamic=False)
 
 
 def _read_by_the_rest(found: Captured, fixed: set[fx.Node]) -> list[fx.Node]:

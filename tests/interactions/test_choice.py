@@ -1,12 +1,14 @@
 """What is refused before any work begins, and how a choice is told from what is asked."""
 
+from functools import partial
+
 import pytest
 import torch
 from omegaconf import OmegaConf
 from torch import nn
 
 from conf.errors import BadInput
-from interactions.choice import Choice, check_lean, compiled_is_faster
+from interactions.choice import Choice, check_compiler, check_lean, compiled_is_faster, not_compiled
 from models.vision import conv4
 
 
@@ -31,6 +33,22 @@ def test_what_is_asked_for_in_another_way_is_told_as_it_is_written():
 
 def test_a_choice_of_an_earlier_version_is_not_lean():
     assert not Choice(**{"engine": "dense", "batch_size": 5, "compile": False, "why_dense": ""}).lean
+
+
+def test_without_a_compiler_compiled_passes_are_refused(monkeypatch):
+    def fails(*_: object) -> None:
+        raise RuntimeError("there is no compiler\nset CXX")
+
+    check_compiler(torch.device("cpu"))
+    torch.compiler.reset()
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=fails))
+    with pytest.raises(
+        BadInput, match=r"^interactions\.compile=true can't be used here \(.*there is no compiler.*; use false$"
+    ):
+        check_compiler(torch.device("cpu"))
+    assert str(not_compiled(RuntimeError("no"), earlier=True)).startswith(
+        "earlier values were computed by compiled code"
+    )
 
 
 def test_what_can_not_be_compiled_is_not():

@@ -169,7 +169,7 @@ def test_how_values_are_computed_is_chosen_once(images, tmp_path, capsys):
     assert capsys.readouterr().out == ""
     third = decided(network(), images, options(engine="local", batch_size="auto"), store)
     assert third.network.local is not None
-    assert "computed in another way; the others are computed with interactions.engine=local" in capsys.readouterr().out
+    assert "what is missing is computed with interactions.engine=local, not as before" in capsys.readouterr().out
     assert not store.has_part(0, range(1))
     assert store.choices()["network"]["engine"] == "local"
 
@@ -265,10 +265,10 @@ def test_a_last_part_that_can_not_be_captured_is_known_before_any_value(images):
     assert engine.about() == about
     with pytest.raises(BadInput, match=r"interactions\.lean=true can't be used for this model: what its"):
         Engine(model, images, options(engine="local", lean=True))
-    with pytest.raises(BadInput, match=r"compile=true needs a lean network with the local engine \(what its"):
-        Engine(model, images, options(engine="local", compile=True))
-    with pytest.raises(BadInput, match=r"engine \(interactions\.lean=false\); use interactions\.compile=false"):
-        Engine(model, images, options(engine="local", lean=False, compile=True))
+    for asked in (options(engine="local", compile=True), options(engine="auto", compile=True, lean=False)):
+        engine = Engine(model, images, asked)
+        assert (engine.choice.engine, engine.choice.compile, engine.choice.lean) == ("local", False, False)
+        assert engine.choice.differs(asked) == []
     plain = Engine(Classifier(conv4(3)), images, options(engine="local", lean=True)).about()
     assert plain.startswith("local, lean, predicted")
     assert "not lean" not in plain
